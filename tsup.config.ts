@@ -1,0 +1,30 @@
+import { readFileSync } from 'node:fs'
+import { defineConfig } from 'tsup'
+
+// One build for all packages. A package's entries are the source files that its `exports` name.
+interface Manifest {
+  exports: Record<string, string | Record<string, unknown>>
+}
+
+const manifest = JSON.parse(readFileSync('package.json', 'utf8')) as Manifest
+const entry: Record<string, string> = {}
+for (const target of Object.values(manifest.exports)) {
+  if (typeof target === 'string') continue
+  const source = target['@evenkeel/source']
+  if (typeof source !== 'string') throw new TypeError('Every export needs an "@evenkeel/source" condition')
+  entry[source.replace(/^\.\/src\//, '').replace(/\.ts$/, '')] = source
+}
+
+export default defineConfig({
+  entry,
+  format: ['esm', 'cjs'],
+  // tsup sets `baseUrl` for the declarations, which TypeScript 6 reports as deprecated.
+  dts: { compilerOptions: { ignoreDeprecations: '6.0' } },
+  sourcemap: true,
+  clean: true,
+  target: 'node20',
+  treeshake: true,
+  splitting: true,
+  // `node:sqlite` exists only with its prefix.
+  removeNodeProtocol: false,
+})
