@@ -1,0 +1,175 @@
+import { join } from 'node:path'
+import { Client, Events, GatewayIntentBits } from 'discord.js'
+import { BlueGreen } from '@evenkeel/blue-green'
+import { DegradationManager } from '@evenkeel/degradation-manager'
+import { FeatureFlags } from '@evenkeel/feature-flags'
+import { HealthMonitor, httpCheck, storageCheck } from '@evenkeel/health-monitor'
+import { discordCheck } from '@evenkeel/health-monitor/discord'
+import { FailoverStorage } from '@evenkeel/storage-adapter'
+import { createCommands } from './commands/index.js'
+import type { GuildCommand } from './commands/command.js'
+import { medalScores, plainScores } from './commands/leaderboard.js'
+import { apologise } from './apology.js'
+import { openDatabase } from './database.js'
+import { Load } from './load.js'
+import { Reminders } from './reminders.js'
+import { Scores } from './scores.js'
+import { v1, v2, v3, type Wrap } from './versions.js'
+
+export interface SampleBotOptions {
+  /** The bot's token. */
+  readonly token: string
+  /** The REST address of Discord; the stand-in's for a trial. */
+  readonly api?: string
+  /** Where the database and the fail-over journal live. */
+  readonly dataDirectory: string
+  /** Where `/translate` asks. */
+  readonly translateUrl: string
+  /** Commands in flight at which the bot counts as fully loaded. */
+  readonly maxInFlight?: number
+  /** How long a calmer mode is waited for after a peak, milliseconds. */
+  readonly minDwellMs?: number
+  /** How often the database is asked whether it is back, milliseconds. */
+  readonly probeIntervalMs?: number
+}
+
+export type SampleBot = Awaited<ReturnType<typeof createBot>>
+
+/** Wires the bot. Nothing runs before the parts are started, in the order in which `parts` lists them. */
+export async function createBot(options: SampleBotOptions) {
+  const { dataDirectory, maxInFlight = 50, minDwellMs = 5_000, probeIntervalMs = 1_000 } = options
+  const client = new Client({
+    intents: [GatewayIntentBits.Guilds],
+    ...(options.api === undefined ? {} : { rest: { api: options.api } }),
+  })
+
+  // Keep: a database that may fail, and a local copy with a journal that takes over.
+  const database = await openDatabase(dataDirectory)
+  const storage = new FailoverStorage({
+    primary: database.storage,
+    path: join(dataDirectory, 'failover'),
+    writers: 'one',
+    probeIntervalMs,
+  })
+
+  // Decide: which guilds see what.
+  const flags = new FeatureFlags({
+    flags: {
+      leaderboard: { default: true },
+      medals: { percentage: 25, by: 'guild', requires: ['leaderboard'] },
+    },
+  })
+
+  // Know: what works.
+  const health = new HealthMonitor({
+    checks: {
+      gateway: { check: discordCheck(client), intervalMs: 2_000 },
+      database: { check: storageCheck(storage), intervalMs: 2_000 },
+      translation: { check: httpCheck(options.translateUrl), critical: false, timeoutMs: 2_000 },
+    },
+  })
+  storage.on('change', ({ why }) => {
+    health.report('database', storage.state.on === 'primary' ? 'up' : 'degraded', why)
+  })
+
+  // Yield: what may rest when the load peaks.
+  const load = new Load()
+  const modes = new DegradationManager({
+    health,
+    features: {
+      remind: { priority: 'critical' },
+      forget: { priority: 'critical' },
+      reminders: { priority: 'high' },
+      leaderboard: { priority: 'optional' },
+      translate: { priority: 'optional' },
+    },
+    pressures: { load: () => Math.min(1, load.inFlight / maxInFlight) },
+    rules: [
+      { pressure: 'load', enter: 0.8, leave: 0.3, mode: 'DEGRADED' },
+      { component: 'database', is: 'down', mode: 'MAINTENANCE' },
+    ],
+    minDwellMs,
+    sampleMs: 100,
+  })
+
+  const reminders = new Reminders(storage, async ({ id, userId, channelId, text }) => {
+    const channel = await client.channels.fetch(channelId)
+    if (channel === null || !channel.isSendable()) throw new Error(`Channel ${channelId} takes no messages`)
+    // Discord answers a repeated nonce with the message that it already has, so a retry is no second message.
+    await channel.send({
+      content: `<@${userId}> ${text}`,
+      nonce: id,
+      enforceNonce: true,
+      allowedMentions: { users: [userId] },
+    })
+  })
+  const scores = new Scores(storage)
+
+  const translate = modes.guard(
+    'translate',
+    async (text: string) => {
+      const response = await fetch(`${options.translateUrl}/?text=${encodeURIComponent(text)}`)
+      return response.text()
+    },
+    { timeoutMs: 2_000, idempotent: true, fallback: (text) => text },
+  )
+  const commandParts = {
+    reminders,
+    scores,
+    translate,
+    showScores: (guildId: string) => (flags.isEnabled('medals', { guildId }) ? medalScores : plainScores),
+  }
+  const wrap: Wrap = (command) => modes.guard(command.data.name as 'remind', (i) => command.execute(i))
+
+  // Swap: versions of the handler, changed while it runs.
+  const blueGreen = new BlueGreen({
+    versions: { v1: v1(commandParts, wrap), v2: v2(commandParts, wrap), v3: v3(commandParts, wrap) },
+    initial: 'v1',
+    context: (interaction: GuildCommand) => ({
+      eventId: interaction.id,
+      guildId: interaction.guildId,
+      userId: interaction.user.id,
+    }),
+    // Who owns which guild never lives on a fallback.
+    store: database.storage.collection('evenkeel'),
+    health,
+  })
+
+  client.on(Events.InteractionCreate, (interaction) => {
+    if (!interaction.isChatInputCommand()) return
+    if (!interaction.inCachedGuild()) {
+      void interaction.reply('This bot works in servers only.').catch(console.warn)
+      return
+    }
+    const end = load.begin()
+    blueGreen
+      .handle(interaction)
+      .catch((error: unknown) => apologise(interaction, error))
+      .catch(console.warn)
+      .finally(end)
+  })
+
+  const gateway = {
+    async start(): Promise<void> {
+      const ready = new Promise<void>((resolve) => client.once(Events.ClientReady, () => resolve()))
+      await client.login(options.token)
+      await ready
+      await client.application?.commands.set(createCommands(commandParts).map(({ data }) => data.toJSON()))
+    },
+    stop: () => client.destroy(),
+  }
+
+  return {
+    client,
+    database,
+    storage,
+    flags,
+    health,
+    modes,
+    blueGreen,
+    reminders,
+    load,
+    /** For `runUntilSignal`: started in this order, stopped in the reverse one. */
+    parts: [storage, blueGreen, gateway, reminders, health, modes],
+  }
+}

@@ -1,0 +1,24 @@
+import { SlashCommandBuilder } from 'discord.js'
+import type { Command } from './command.js'
+
+/** Asks a translation service; the bot hands in a guarded one. */
+export type Translate = (text: string) => Promise<string>
+
+/** `/translate text:hello` */
+export function translateCommand(translate: Translate): Command {
+  return {
+    data: new SlashCommandBuilder()
+      .setName('translate')
+      .setDescription('Translates into the language of pirates')
+      .addStringOption((option) =>
+        option.setName('text').setDescription('What to translate').setRequired(true).setMaxLength(500),
+      ),
+
+    async execute(interaction) {
+      await interaction.reply({
+        content: await translate(interaction.options.getString('text', true)),
+        allowedMentions: { parse: [] },
+      })
+    },
+  }
+}

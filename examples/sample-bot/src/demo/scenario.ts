@@ -1,0 +1,126 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { StandinProcess } from '@evenkeel-examples/discord-standin'
+import type { SampleBot } from '../bot.js'
+import { breakDatabase } from './sabotage.js'
+import { traffic } from './traffic.js'
+
+/** How fast the scenario is played. */
+export interface Pace {
+  /** Milliseconds that one second of the script takes. */
+  readonly secondMs: number
+  /** How long a member's reminder waits. */
+  readonly remindIn: string
+  /** Commands a second while nothing special happens. */
+  readonly calm: number
+  /** Commands a second at the peak. */
+  readonly peak: number
+}
+
+/** Ninety seconds, to watch. */
+export const watchable: Pace = { secondMs: 1_000, remindIn: '5s', calm: 100, peak: 500 }
+/** Some fifteen seconds, for continuous integration. */
+export const fast: Pace = { secondMs: 150, remindIn: '2s', calm: 150, peak: 500 }
+
+/** What the scenario tells the audience. */
+export interface Stage {
+  act(title: string): void
+  say(text: string): void
+}
+
+/** When the interesting things happened, epoch ms, so that the ledger can be read around them. */
+export interface Marks {
+  databaseFailedAt: number
+  databaseHealedAt: number
+  backOnDatabaseAt: number
+  peakBeganAt: number
+  goodDeployedAt: number
+  goodOutcome: string
+  faultyDeployedAt: number
+  faultyOutcome: string
+}
+
+const patienceSeconds = 60
+
+/** Plays the scenario on a running bot. Rejects when something that must happen does not. */
+export async function play(bot: SampleBot, standin: StandinProcess, pace: Pace, stage: Stage): Promise<Marks> {
+  const seconds = (count: number): Promise<void> => sleep(count * pace.secondMs)
+  const mix = traffic(pace)
+  const send = (perSecond: number): Promise<void> => standin.traffic({ perSecond, mix })
+
+  stage.act('1. Normal running: commands come in from every guild')
+  await send(pace.calm)
+  await seconds(10)
+
+  stage.act('2. The database fails: its file is moved away and junk lies in its place')
+  const databaseFailedAt = Date.now()
+  const sabotage = await breakDatabase(bot.database.path)
+  await until('the bot falls back', () => bot.storage.state.on === 'fallback')
+  await seconds(8)
+
+  stage.act('3. The load peaks while the database is away: what is optional yields')
+  const peakBeganAt = Date.now()
+  await send(pace.peak)
+  await until('optional commands yield', () => bot.modes.mode === 'DEGRADED')
+  await seconds(7)
+  await send(pace.calm)
+  await until('the bot serves everything again', () => bot.modes.mode === 'FULL')
+
+  stage.act('4. The database heals: what it missed is replayed')
+  const databaseHealedAt = Date.now()
+  await sabotage.repair()
+  await until('the bot returns to its database', () => bot.storage.state.on === 'primary')
+  const backOnDatabaseAt = Date.now()
+  await seconds(5)
+
+  stage.act('5. A new version is rolled out: 10, 50, 100 % of the guilds')
+  const goodDeployedAt = Date.now()
+  const percentages = [10, 50, 100]
+  const good = await bot.blueGreen.deploy('v2', { percentages, stepMs: 5 * pace.secondMs })
+  const { outcome: goodOutcome } = await within('the new version takes over', good.finished)
+  await seconds(3)
+
+  stage.act('6. A faulty version is rolled out: it trips over members without a nickname')
+  const faultyDeployedAt = Date.now()
+  const faulty = await bot.blueGreen.deploy('v3', { percentages, stepMs: 20 * pace.secondMs })
+  const { outcome: faultyOutcome, why } = await within('the faulty version is caught', faulty.finished)
+  stage.say(why)
+  await seconds(5)
+
+  stage.act('7. Quiet: the last reminders come')
+  await send(0)
+  await until('every reminder has come', () => bot.reminders.waiting === 0 && bot.load.inFlight === 0)
+  await sleep(500)
+
+  return {
+    databaseFailedAt,
+    databaseHealedAt,
+    backOnDatabaseAt,
+    peakBeganAt,
+    goodDeployedAt,
+    goodOutcome,
+    faultyDeployedAt,
+    faultyOutcome,
+  }
+}
+
+/** Polls, because the demo watches from outside; the bot itself never does. */
+async function until(what: string, isTrue: () => boolean): Promise<void> {
+  const deadlineMs = performance.now() + patienceSeconds * 1_000
+  while (!isTrue()) {
+    if (performance.now() > deadlineMs) throw new Error(`Waited ${patienceSeconds} s in vain until ${what}`)
+    await sleep(20)
+  }
+}
+
+async function within<T>(what: string, result: Promise<T>): Promise<T> {
+  const timeout = new AbortController()
+  const late = sleep(patienceSeconds * 1_000, undefined, { signal: timeout.signal }).then(() => {
+    throw new Error(`Waited ${patienceSeconds} s in vain until ${what}`)
+  })
+  try {
+    return await Promise.race([result, late])
+  } finally {
+    late.catch(() => undefined)
+    timeout.abort()
+  }
+}
