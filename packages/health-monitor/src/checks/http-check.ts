@@ -1,0 +1,63 @@
+import type { HealthCheck } from '../check-result.js'
+
+/** What {@link httpCheck} takes for an answer. */
+export interface HttpCheckOptions {
+  /** The one HTTP status, 100 to 599, that means up. Without it, every status from 200 to 299 does. */
+  readonly expectStatus?: number
+}
+
+/**
+ * Asks a service over HTTP (`GET`, redirects followed) and looks at the status of its answer. The body is not read.
+ *
+ * @param url - an http or https address; a user name or password in it is refused, because it would end up in messages
+ * @param options - what counts as up
+ * @returns the check
+ * @throws TypeError when the address is none
+ * @throws RangeError when `expectStatus` is not an HTTP status
+ *
+ * @example
+ * ```ts
+ * import { createServer } from 'node:http'
+ * import { httpCheck, HealthMonitor } from '@evenkeel/health-monitor'
+ *
+ * const server = createServer((_request, response) => response.writeHead(503).end())
+ * await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+ * const { port } = server.address() as { port: number }
+ *
+ * const health = new HealthMonitor({ checks: { translate: { check: httpCheck(`http://127.0.0.1:${port}/`) } } })
+ * const { status, reason } = await health.check('translate')
+ * console.log(status, reason) // => down 127.0.0.1 answered 503
+ * server.close()
+ * ```
+ */
+export function httpCheck(url: string | URL, { expectStatus }: HttpCheckOptions = {}): HealthCheck {
+  const address = parse(url)
+  if (expectStatus !== undefined && !(Number.isInteger(expectStatus) && expectStatus >= 100 && expectStatus <= 599)) {
+    throw new RangeError(`httpCheck: expectStatus must be an HTTP status from 100 to 599, not ${expectStatus}`)
+  }
+  return async (signal) => {
+    const response = await fetch(address, { signal, headers: { 'cache-control': 'no-cache' } })
+    // An unread body would hold its connection.
+    await response.body?.cancel()
+    const isExpected = expectStatus === undefined ? response.ok : response.status === expectStatus
+    const reason = `${address.hostname} answered ${response.status}`
+    if (isExpected) return { status: 'up', reason }
+    return { status: 'down', reason: expectStatus === undefined ? reason : `${reason} instead of ${expectStatus}` }
+  }
+}
+
+function parse(url: string | URL): URL {
+  let address: URL
+  try {
+    address = new URL(url)
+  } catch (error) {
+    throw new TypeError('httpCheck: give a complete address, such as https://example.com/health', { cause: error })
+  }
+  if (address.protocol !== 'http:' && address.protocol !== 'https:') {
+    throw new TypeError(`httpCheck: the address must begin with http: or https:, not ${address.protocol}`)
+  }
+  if (address.username !== '' || address.password !== '') {
+    throw new TypeError('httpCheck: the address must not contain a user name or password')
+  }
+  return address
+}

@@ -1,0 +1,10 @@
+export {
+  discordCheck,
+  discordCheckDefaults,
+  type DiscordCheckOptions,
+  type DiscordClient,
+  type DiscordGateway,
+  type DiscordShard,
+} from './checks/discord-check.js'
+export type { CheckOutcome, HealthCheck } from './check-result.js'
+export type { Clock } from './ports.js'

@@ -1,0 +1,10 @@
+export {
+  type HostProcess,
+  runUntilSignal,
+  runUntilSignalDefaults,
+  type RunUntilSignalOptions,
+} from './run-until-signal.js'
+export type { Part, Readiness, ShutdownCause, ShutdownProblem, ShutdownReport } from './shutdown.js'
+export { logAll, type LoggableChange, type LoggablePart, type LogSink } from './log-all.js'
+export { StartFailedError } from './errors.js'
+export type { Clock } from './ports.js'

@@ -1,0 +1,9 @@
+/** The time that the monitor lives by. `FakeClock` of `@evenkeel/testing` fits, and so does anything of this shape. */
+export interface Clock {
+  /** Wall time, epoch ms: for reports and absolute expiry only. */
+  now(): number
+  /** Elapsed ms that never goes back: for every duration. */
+  monotonic(): number
+  /** Runs once after `delayMs`; returns cancel. Must not keep the process alive. */
+  after(delayMs: number, run: () => void): () => void
+}

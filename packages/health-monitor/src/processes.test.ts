@@ -1,0 +1,115 @@
+import { spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, it } from 'vitest'
+
+const packageFolder = fileURLToPath(new URL('..', import.meta.url))
+
+/** Runs a module in a process of its own, and acts on its output line by line. */
+function runModule(code: string, onLine: (line: string, kill: (signal: NodeJS.Signals) => void) => void = () => {}) {
+  const args = ['--import', 'tsx', '--conditions=@evenkeel/source', '--input-type=module', '--eval', code]
+  const child = spawn(process.execPath, args, { cwd: packageFolder, stdio: ['ignore', 'pipe', 'pipe'] })
+  const lines: string[] = []
+  let errors = ''
+  let rest = ''
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (errors += text))
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    const parts = (rest + text).split('\n')
+    rest = parts.pop() ?? ''
+    for (const line of parts) {
+      lines.push(line)
+      onLine(line, (signal) => child.kill(signal))
+    }
+  })
+  return new Promise<{ code: number | null; signal: string | null; lines: string[]; errors: string }>((resolve) => {
+    child.on('close', (code, signal) => resolve({ code, signal, lines, errors }))
+  })
+}
+
+describe('a process', () => {
+  it('ends by itself while a monitor is idle', async () => {
+    const end = await runModule(`
+      import { HealthMonitor } from '@evenkeel/health-monitor'
+      const health = new HealthMonitor({ checks: { db: { check: () => true }, api: { check: () => new Promise(() => {}) } } })
+      await health.start()
+      console.log(health.components.size)
+    `)
+    expect(end).toEqual({ code: 0, signal: null, lines: ['2'], errors: '' })
+  })
+
+  it('gets its answer about a check that hangs, with nothing else to keep the process alive', async () => {
+    const end = await runModule(`
+      import { HealthMonitor } from '@evenkeel/health-monitor'
+      const health = new HealthMonitor({ checks: { db: { check: () => new Promise(() => {}), timeoutMs: 100 } } })
+      console.log((await health.checkNow()).get('db').status)
+    `)
+    expect(end).toEqual({ code: 0, signal: null, lines: ['down'], errors: '' })
+  })
+
+  it('does not blame a check for its own blocked event loop', async () => {
+    const end = await runModule(`
+      import { HealthMonitor } from '@evenkeel/health-monitor'
+      import { setTimeout as sleep } from 'node:timers/promises'
+      const health = new HealthMonitor({ checks: { db: { check: () => sleep(100), timeoutMs: 400 } } })
+      const seen = health.check('db')
+      const until = performance.now() + 1_000
+      setTimeout(() => { while (performance.now() < until); }, 10)
+      console.log((await seen).status)
+    `)
+    expect(end).toMatchObject({ code: 0, lines: ['up'], errors: '' })
+  })
+})
+
+describe('a process that runs until SIGTERM', () => {
+  const bot = (end: string): string => `
+    import { runUntilSignal, logAll } from '@evenkeel/health-monitor/lifecycle'
+    import { HealthMonitor } from '@evenkeel/health-monitor'
+    const health = new HealthMonitor({ checks: { db: { check: () => true } } })
+    logAll(console, health)
+    const say = (line) => async () => console.log(line)
+    const storage = { name: 'storage', start: say('open storage'), stop: say('close storage') }
+    const bot = { name: 'bot', start: say('log in'), drain: say('drain bot'), stop: say('log out') }
+    const ready = { start: say('ready') }
+    const report = await runUntilSignal([storage, health, bot, ready], { timeoutMs: 2_000 })
+    console.log(report.cause, report.stopped.join())
+    ${end}
+  `
+  const story = [
+    'open storage',
+    'db went from unknown to up: ok.',
+    'Health went from unknown to up: every component is up.',
+    'log in',
+    'ready',
+    'drain bot',
+    'log out',
+    'close storage',
+    'SIGTERM bot,HealthMonitor,storage',
+  ]
+
+  it('stays alive until then, ends in order, and is held by nothing afterwards', async () => {
+    const end = await runModule(bot(''), (line, kill) => void (line === 'ready' && kill('SIGTERM')))
+    expect(end).toMatchObject({ code: 0, signal: null, errors: '' })
+    expect([...end.lines].sort()).toEqual([...story].sort())
+    expect(end.lines.slice(-4)).toEqual(story.slice(-4))
+  })
+
+  it('can be killed by a signal again afterwards', async () => {
+    const end = await runModule(bot('console.log("over"); setInterval(() => {}, 1_000)'), (line, kill) => {
+      if (line === 'ready' || line === 'over') kill('SIGTERM')
+    })
+    expect(end).toMatchObject({ code: null, signal: 'SIGTERM' })
+  })
+
+  it('finishes its journal although another part hangs with nothing to keep the process alive', async () => {
+    const end = await runModule(
+      `
+      import { runUntilSignal } from '@evenkeel/health-monitor/lifecycle'
+      const journal = { name: 'journal', stop: () => console.log('flushed') }
+      const hung = { name: 'hung', start: () => console.log('ready'), stop: () => new Promise(() => {}) }
+      const report = await runUntilSignal([journal, hung], { timeoutMs: 400 })
+      process.exitCode = report.left.length
+    `,
+      (line, kill) => void (line === 'ready' && kill('SIGINT')),
+    )
+    expect(end).toEqual({ code: 1, signal: null, lines: ['ready', 'flushed'], errors: '' })
+  })
+})

@@ -1,0 +1,279 @@
+import { EventEmitter } from 'node:events'
+import { FakeClock } from '@evenkeel/testing'
+import { describe, expect, it } from 'vitest'
+import { StartFailedError } from './errors.js'
+import { runUntilSignal, type RunUntilSignalOptions } from './run-until-signal.js'
+import type { Part, ShutdownReport } from './shutdown.js'
+
+/** A process of which only the signals are real. */
+class FakeProcess extends EventEmitter {
+  get listening(): number {
+    return this.listenerCount('SIGTERM') + this.listenerCount('SIGINT')
+  }
+  kill(signal: 'SIGTERM' | 'SIGINT'): void {
+    this.emit(signal, signal)
+  }
+}
+
+/** Parts that write down what they are asked, and may misbehave. */
+function crew() {
+  const story: string[] = []
+  const part = (name: string, overrides: Partial<Part> = {}): Part => ({
+    name,
+    start: () => void story.push(`start ${name}`),
+    readiness: { off: () => void story.push(`readiness off ${name}`) },
+    drain: () => void story.push(`drain ${name}`),
+    stop: () => void story.push(`stop ${name}`),
+    ...overrides,
+  })
+  return { story, part }
+}
+
+function run(parts: readonly Part[], options: RunUntilSignalOptions = {}) {
+  const clock = new FakeClock()
+  const host = new FakeProcess()
+  const running = runUntilSignal(parts, { clock, process: host, ...options })
+  let report: ShutdownReport | undefined
+  running.then(
+    (ended) => (report = ended),
+    () => {},
+  )
+  return { clock, host, running, report: () => report }
+}
+
+function hang(): Promise<never> {
+  return new Promise(() => {})
+}
+
+describe('a run that goes well', () => {
+  it.each(['SIGTERM', 'SIGINT'] as const)('starts in order, waits, and on %s ends in order', async (signal) => {
+    const { story, part } = crew()
+    const { clock, host, running, report } = run([part('storage'), part('bot')])
+    await clock.advance(3_600_000)
+    expect(story.splice(0)).toEqual(['start storage', 'start bot'])
+    expect(report()).toBeUndefined()
+    host.kill(signal)
+    expect(await running).toEqual({ cause: signal, stopped: ['bot', 'storage'], left: [], problems: [] })
+    expect(story).toEqual([
+      'readiness off storage',
+      'readiness off bot',
+      'drain storage',
+      'drain bot',
+      'stop bot',
+      'stop storage',
+    ])
+    expect([host.listening, clock.pending]).toEqual([0, 0])
+  })
+
+  it('waits for each step before the next begins', async () => {
+    const { story, part } = crew()
+    const clock = new FakeClock()
+    const slowly = (what: string) => async (): Promise<void> => {
+      await new Promise<void>((resolve) => void clock.after(100, resolve))
+      story.push(what)
+    }
+    const parts = [
+      part('a', { start: slowly('a started'), drain: slowly('a drained'), stop: slowly('a stopped') }),
+      part('b', { start: slowly('b started'), drain: slowly('b drained'), stop: slowly('b stopped') }),
+    ]
+    const { host, running } = run(parts, { clock })
+    await clock.advance(200)
+    host.kill('SIGTERM')
+    await clock.advance(300)
+    await running
+    expect(story.filter((line) => !line.startsWith('readiness'))).toEqual([
+      'a started',
+      'b started',
+      'a drained',
+      'b drained',
+      'b stopped',
+      'a stopped',
+    ])
+  })
+
+  it('ends by an AbortSignal as well, also by one that was aborted before', async () => {
+    const { story, part } = crew()
+    const controller = new AbortController()
+    const { clock, running } = run([part('bot')], { signal: controller.signal })
+    await clock.advance(0)
+    controller.abort()
+    expect(await running).toMatchObject({ cause: 'abort', stopped: ['bot'] })
+    story.splice(0)
+    const again = run([part('bot')], { signal: controller.signal })
+    expect(await again.running).toEqual({ cause: 'abort', stopped: [], left: [], problems: [] })
+    expect(story).toEqual([])
+  })
+
+  it('takes parts that have only some of the methods, and calls classes by their names', async () => {
+    class Journal {
+      readonly #path = 'x'
+      stop(): string {
+        return this.#path
+      }
+    }
+    const { clock, host, running } = run([new Journal(), { start: () => {} }, { stop: () => {} }])
+    await clock.advance(0)
+    host.kill('SIGTERM')
+    expect((await running).stopped).toEqual(['part 3', 'Journal'])
+  })
+})
+
+describe('parts that misbehave', () => {
+  it('throw, and keep no other from stopping', async () => {
+    const { story, part } = crew()
+    const fail = (): never => {
+      throw new Error('broken')
+    }
+    const parts = [part('a'), part('b', { readiness: { off: fail }, drain: fail, stop: async () => fail() }), part('c')]
+    const { clock, host, running } = run(parts)
+    await clock.advance(0)
+    host.kill('SIGTERM')
+    expect(await running).toEqual({
+      cause: 'SIGTERM',
+      stopped: ['c', 'a'],
+      left: ['b'],
+      problems: [
+        { part: 'b', step: 'readiness', why: 'broken' },
+        { part: 'b', step: 'drain', why: 'broken' },
+        { part: 'b', step: 'stop', why: 'broken' },
+      ],
+    })
+    expect(story).toContain('stop a')
+  })
+
+  it('hang, and keep no other from being stopped within the deadline', async () => {
+    const { part } = crew()
+    let drainSignal: AbortSignal | undefined
+    const drain = ({ signal }: { signal: AbortSignal }): Promise<never> => {
+      drainSignal = signal
+      return hang()
+    }
+    const { clock, host, running, report } = run([part('a'), part('b', { stop: hang, drain }), part('c')])
+    await clock.advance(0)
+    host.kill('SIGTERM')
+    await clock.advance(4_999)
+    expect(drainSignal?.aborted).toBe(false)
+    await clock.advance(5_001)
+    expect(drainSignal?.aborted).toBe(true)
+    expect(report()).toBeDefined()
+    expect(await running).toEqual({
+      cause: 'SIGTERM',
+      stopped: ['c', 'a'],
+      left: ['b'],
+      problems: [
+        { part: 'b', step: 'drain', why: 'it had not finished after 5000 ms' },
+        { part: 'b', step: 'stop', why: 'it had not finished after 2500 ms' },
+      ],
+    })
+    expect(clock.pending).toBe(0)
+  })
+
+  it('all hang, and all are asked to stop within the deadline', async () => {
+    const { story, part } = crew()
+    const names = ['a', 'b', 'c', 'd']
+    const parts = names.map((name) =>
+      part(name, {
+        readiness: { off: hang },
+        drain: hang,
+        stop: () => {
+          story.push(`stop ${name}`)
+          return hang()
+        },
+      }),
+    )
+    const { clock, host, report } = run(parts, { timeoutMs: 1_000 })
+    await clock.advance(0)
+    host.kill('SIGTERM')
+    await clock.advance(1_000)
+    expect(story.slice(4)).toEqual(['stop d', 'stop c', 'stop b', 'stop a'])
+    expect(report()?.left).toEqual(['d', 'c', 'b', 'a'])
+  })
+
+  it('are not waited for after a second signal, but still asked to stop', async () => {
+    const { story, part } = crew()
+    const { clock, host, running } = run([part('a'), part('b', { stop: hang }), part('c', { drain: hang })])
+    await clock.advance(0)
+    host.kill('SIGINT')
+    await clock.advance(100)
+    host.kill('SIGINT')
+    await clock.advance(0)
+    expect(await running).toEqual({
+      cause: 'SIGINT',
+      stopped: ['c', 'a'],
+      left: ['b'],
+      problems: [
+        { part: 'c', step: 'drain', why: 'it had not finished when a further signal came' },
+        { part: 'b', step: 'stop', why: 'it had not finished when a further signal came' },
+      ],
+    })
+    expect(story).toContain('stop a')
+    expect([host.listening, clock.pending]).toEqual([0, 0])
+  })
+})
+
+describe('a start that goes wrong', () => {
+  it('stops what had started, in reverse, and rejects with the cause', async () => {
+    const { story, part } = crew()
+    const cause = new Error('port in use')
+    const { host, running, clock } = run([
+      part('a'),
+      part('b'),
+      part('c', { start: () => Promise.reject(cause) }),
+      part('d'),
+    ])
+    const error = (await running.catch((reason: unknown) => reason)) as StartFailedError
+    expect(error).toBeInstanceOf(StartFailedError)
+    expect(error).toMatchObject({
+      code: 'START_FAILED',
+      part: 'c',
+      cause,
+      report: { cause: 'start-failed', stopped: ['b', 'a'], left: [] },
+      message: 'c did not start: port in use; the parts before it were asked to stop, all of them stopped',
+    })
+    expect(story).toEqual(['start a', 'start b', 'stop b', 'stop a'])
+    expect([host.listening, clock.pending]).toEqual([0, 0])
+  })
+
+  it('is not waited for when a signal comes: the part is stopped, and no other started', async () => {
+    const { story, part } = crew()
+    const { clock, host, running } = run([part('a'), part('b', { start: hang }), part('c')])
+    await clock.advance(0)
+    host.kill('SIGTERM')
+    expect((await running).stopped).toEqual(['b', 'a'])
+    expect(story).not.toContain('start c')
+  })
+
+  it('may fail after it was given up, without an unhandled rejection', async () => {
+    const { part } = crew()
+    let fail!: (error: Error) => void
+    const start = (): Promise<never> => new Promise((_, reject) => (fail = reject))
+    const { clock, host, running } = run([part('a', { start })])
+    await clock.advance(0)
+    host.kill('SIGTERM')
+    await running
+    fail(new Error('too late'))
+    await clock.advance(0)
+  })
+
+  it('needs only one signal to end the waiting, since it is ending already', async () => {
+    const { part } = crew()
+    const start = (): never => {
+      throw new Error('no')
+    }
+    const { clock, host, running } = run([part('a', { stop: hang }), part('b', { start })])
+    await clock.advance(0)
+    host.kill('SIGINT')
+    await expect(running).rejects.toThrow('still running: a')
+  })
+})
+
+it.each([
+  [[undefined], {}, TypeError],
+  [[() => {}, 'bot'], {}, TypeError],
+  [[], { timeoutMs: 0 }, RangeError],
+  [[], { timeoutMs: NaN }, RangeError],
+])('refuses %o with %o, and listens to nothing', async (parts, options, kind) => {
+  const { host, running } = run(parts as never, options)
+  await expect(running).rejects.toThrow(kind)
+  expect(host.listening).toBe(0)
+})
