@@ -12,7 +12,9 @@ if (unknown.length > 0) {
   process.exit(2)
 }
 
-console.log(`Node ${process.version}. CPU time of the process (quartiles in brackets) and wall time, one operation each;`)
+console.log(
+  `Node ${process.version}. CPU time of the process (quartiles in brackets) and wall time, one operation each;`,
+)
 console.log('the ratio is that of CPU times to the first line, the floor.')
 // One at a time: they would measure each other otherwise.
 for (const [name, run] of Object.entries(all)) if (asked.length === 0 || asked.includes(name)) await run()

@@ -1,8 +1,13 @@
 import { DiscordAPIError, RESTJSONErrorCodes, type ChatInputCommandInteraction } from 'discord.js'
 
+/** Whether a command was not begun, because its feature rests. */
+export function isShed(error: unknown): boolean {
+  return hasCode(error, 'SHED')
+}
+
 /** Says that a command could not be served, once, and only to the one who gave it. */
 export async function apologise(interaction: ChatInputCommandInteraction, error: unknown): Promise<void> {
-  if (hasCode(error, 'SHED')) {
+  if (isShed(error)) {
     await answer(interaction, `/${interaction.commandName} is resting for a moment. Please try again soon.`)
     return
   }

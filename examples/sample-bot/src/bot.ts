@@ -9,7 +9,7 @@ import { FailoverStorage } from '@evenkeel/storage-adapter'
 import { createCommands } from './commands/index.js'
 import type { GuildCommand } from './commands/command.js'
 import { medalScores, plainScores } from './commands/leaderboard.js'
-import { apologise } from './apology.js'
+import { apologise, isShed } from './apology.js'
 import { openDatabase } from './database.js'
 import { Load } from './load.js'
 import { Reminders } from './reminders.js'
@@ -31,13 +31,15 @@ export interface SampleBotOptions {
   readonly minDwellMs?: number
   /** How often the database is asked whether it is back, milliseconds. */
   readonly probeIntervalMs?: number
+  /** How long the local copy serves at least once it does, milliseconds. */
+  readonly cooldownMs?: number
 }
 
 export type SampleBot = Awaited<ReturnType<typeof createBot>>
 
 /** Wires the bot. Nothing runs before the parts are started, in the order in which `parts` lists them. */
 export async function createBot(options: SampleBotOptions) {
-  const { dataDirectory, maxInFlight = 50, minDwellMs = 5_000, probeIntervalMs = 1_000 } = options
+  const { dataDirectory, maxInFlight = 50, minDwellMs = 5_000, probeIntervalMs = 1_000, cooldownMs = 10_000 } = options
   const client = new Client({
     intents: [GatewayIntentBits.Guilds],
     ...(options.api === undefined ? {} : { rest: { api: options.api } }),
@@ -50,6 +52,7 @@ export async function createBot(options: SampleBotOptions) {
     path: join(dataDirectory, 'failover'),
     writers: 'one',
     probeIntervalMs,
+    cooldownMs,
   })
 
   // Decide: which guilds see what.
@@ -133,6 +136,9 @@ export async function createBot(options: SampleBotOptions) {
     // Who owns which guild never lives on a fallback.
     store: database.storage.collection('evenkeel'),
     health,
+    // A command that rests says nothing against the version that served it.
+    isUserError: isShed,
+    recoverMs: 1_000,
   })
 
   client.on(Events.InteractionCreate, (interaction) => {

@@ -134,7 +134,8 @@ export class Reminders {
         await this.#kept.delete(keyOf(reminder))
         return
       } catch (error) {
-        console.warn(`Reminder ${reminder.id} ${delivered ? 'is not yet struck off' : 'was not delivered'}:`, error)
+        const why = error instanceof Error ? error.message : String(error)
+        console.warn(`Reminder ${reminder.id} ${delivered ? 'is not yet struck off' : 'is not yet delivered'}: ${why}`)
         await sleep(retryMs, undefined, { signal, ref: false }).catch(() => undefined)
       }
     }

@@ -9,6 +9,7 @@ import { fast, play, watchable } from './scenario.js'
 import { report } from './report.js'
 import { apologiesAfter, firstPromiseAfter, isClean, judge } from './verdict.js'
 import { View, type Picture } from './view.js'
+import type { FlagStatus } from '@evenkeel/feature-flags'
 
 const { values: args } = parseArgs({ options: { fast: { type: 'boolean', default: false } } })
 const pace = args.fast ? fast : watchable
@@ -25,6 +26,7 @@ const bot = await createBot({
   translateUrl: translation.url,
   minDwellMs: 4 * pace.secondMs,
   probeIntervalMs: pace.secondMs / 2,
+  cooldownMs: 2 * pace.secondMs,
 })
 
 const beganMs = performance.now()
@@ -86,17 +88,17 @@ process.exitCode = exitCode
 /** What the audience sees while the demo runs is the bot's own view; the verdict at the end is the ledger's. */
 function picture({ health, modes, flags, blueGreen, storage, load, reminders }: SampleBot): Picture {
   const { count, medianMs, p99Ms } = load.take()
-  const { status } = blueGreen
+  const { active, phase, deployment } = blueGreen.status
   return {
     second: second(),
     act,
     components: [...health.components].map(([name, { status, reason }]) => ({ name, status, reason })),
     mode: modes.mode,
-    flags: ['leaderboard', 'medals'].map((name) => name),
-    from: status.active,
-    to: status.target,
-    phase: status.phase,
-    percentage: status.percentage,
+    flags: [describeFlag(flags.status('leaderboard')), describeFlag(flags.status('medals'))],
+    from: deployment?.from ?? active,
+    to: deployment?.to,
+    phase,
+    percentage: deployment?.percentage ?? 0,
     keptOn: storage.state.on === 'primary' ? 'database' : 'local journal',
     journalLength: storage.state.journalLength,
     perSecond: count * 5,
@@ -105,4 +107,8 @@ function picture({ health, modes, flags, blueGreen, storage, load, reminders }: 
     inFlight: load.inFlight,
     remindersWaiting: reminders.waiting,
   }
+}
+
+function describeFlag({ name, state, percentage }: FlagStatus): string {
+  return `${name} ${percentage === undefined ? state : `${percentage} % ${state}`}`
 }

@@ -1,0 +1,168 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { startStandin, type StandinProcess } from '@evenkeel-examples/discord-standin'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { createBot, type SampleBot } from '../src/bot.js'
+import { breakDatabase } from '../src/demo/sabotage.js'
+import { traffic } from '../src/demo/traffic.js'
+import { isClean, judge } from '../src/demo/verdict.js'
+import { startTranslationService, type TranslationService } from '../src/translation-service.js'
+
+const patience = { timeout: 15_000, interval: 20 }
+
+let standin: StandinProcess
+let translation: TranslationService
+let dataDirectory: string
+const undo: (() => Promise<unknown>)[] = []
+
+beforeEach(async () => {
+  dataDirectory = await mkdtemp(join(tmpdir(), 'sample-bot-'))
+  undo.push(() => rm(dataDirectory, { recursive: true, force: true }))
+  standin = await startStandin({ guilds: 20 })
+  undo.push(() => standin.stop())
+  translation = await startTranslationService()
+  undo.push(() => translation.stop())
+})
+
+afterEach(async () => {
+  for (const step of undo.splice(0).reverse()) await step()
+})
+
+describe('the sample bot in one process', () => {
+  let bot: SampleBot
+
+  beforeEach(async () => {
+    bot = await createBot({
+      token: standin.token,
+      api: standin.api,
+      dataDirectory,
+      translateUrl: translation.url,
+      minDwellMs: 300,
+      probeIntervalMs: 100,
+    })
+    for (const part of bot.parts) await part.start()
+    undo.push(async () => {
+      for (const part of [...bot.parts].reverse()) await part.stop()
+    })
+  })
+
+  it('answers each of its commands', async () => {
+    const [guild] = standin.guilds
+    const who = { guildId: guild?.id ?? '', userId: guild?.memberIds[0] ?? '' }
+    const ask = async (name: string, options = {}): Promise<string | null> =>
+      (await standin.ask({ ...who, name, options })).content
+
+    expect(await ask('reminders')).toBe('You have no reminders here.')
+    expect(await ask('remind', { in: 'soon', text: 'tea' })).toBe('Say when as 10s, 5m, 2h or 1d, a year at most.')
+    expect(await ask('remind', { in: '1h', text: 'tea' })).toMatch(/^I will remind you <t:\d+:R>: tea$/)
+    expect(await ask('reminders')).toMatch(/: tea$/)
+    expect(await ask('leaderboard')).toContain(`<@${who.userId}> 1`)
+    expect(await ask('translate', { text: 'hello my friend' })).toBe('ahoy me matey')
+    expect(await ask('forget')).toBe('Forgotten: tea')
+    expect(await ask('forget')).toBe('There is nothing to forget.')
+  })
+
+  it('keeps its promises while the database is away, and brings them home', async () => {
+    const sabotage = await breakDatabase(bot.database.path)
+    const first = await standin.ask({ name: 'remind', options: { in: '1s', text: 'tea {id}' } })
+    expect(first.content).toMatch(/^I will remind you/)
+    expect(bot.storage.state.on).toBe('fallback')
+    expect(bot.health.components.get('database')?.status).toBe('degraded')
+    const later = await standin.ask({ name: 'remind', options: { in: '1h', text: 'tea {id}' } })
+    expect(later.content).toMatch(/^I will remind you/)
+
+    await sabotage.repair()
+    await vi.waitFor(() => expect(bot.storage.state.on).toBe('primary'), patience)
+    expect(await bot.database.storage.collection('reminders').count()).toBeGreaterThan(0)
+    await vi.waitFor(async () => {
+      const { messages } = await standin.ledger()
+      expect(messages.filter(({ content }) => content.includes(first.id))).toHaveLength(1)
+    }, patience)
+  })
+
+  it('lets optional commands rest while too much is in hand, and serves the others', async () => {
+    await standin.traffic({ perSecond: 600, mix: traffic({ remindIn: '1s' }) })
+    await vi.waitFor(() => expect(bot.modes.mode).toBe('DEGRADED'), patience)
+    expect((await standin.ask({ name: 'translate', options: { text: 'hello' } })).content).toMatch(/is resting/)
+    expect((await standin.ask({ name: 'remind', options: { in: '1h', text: 'x' } })).content).toMatch(/^I will remind/)
+    await standin.traffic({ perSecond: 0, mix: traffic({ remindIn: '1s' }) })
+    await vi.waitFor(() => expect(bot.modes.mode).toBe('FULL'), patience)
+    await vi.waitFor(() => expect(bot.load.inFlight).toBe(0), patience)
+    expect(judge(await standin.ledger())).toMatchObject({ lost: 0, late: 0, doubled: 0 })
+  })
+
+  it('takes a faulty version back, and loses nothing over it', async () => {
+    await standin.traffic({ perSecond: 200, mix: traffic({ remindIn: '1s' }) })
+    const deployment = await bot.blueGreen.deploy('v3', { percentages: [50, 100], stepMs: 60_000 })
+    expect(await deployment.finished).toMatchObject({ outcome: 'ROLLED_BACK' })
+    await standin.traffic({ perSecond: 0, mix: traffic({ remindIn: '1s' }) })
+    await vi.waitFor(() => expect(bot.reminders.waiting + bot.load.inFlight).toBe(0), patience)
+    const apologised = judge(await standin.ledger()).apologies
+    expect(apologised).toBeGreaterThan(0)
+    await standin.ask({ name: 'reminders' })
+    const verdict = judge(await standin.ledger())
+    expect(verdict).toMatchObject({ apologies: apologised })
+    expect(isClean(verdict)).toBe(true)
+  })
+
+  it('outlives a broken connection to Discord without losing a command', async () => {
+    await standin.inject({ kind: 'drop' })
+    const { id } = await standin.command({ name: 'reminders' })
+    await vi.waitFor(async () => {
+      const { events } = await standin.ledger()
+      expect(events.find((event) => event.id === id)?.answer).toBe('You have no reminders here.')
+    }, patience)
+  })
+})
+
+describe('the sample bot in a process of its own', () => {
+  it('delivers after kill -9 what it had promised before, and ends by itself on SIGTERM', async () => {
+    const first = await startProcess()
+    const due = await standin.ask({ name: 'remind', options: { in: '2s', text: 'tea {id}' } })
+    const far = await standin.ask({ name: 'remind', options: { in: '1h', text: 'tea {id}' } })
+    expect([due.content, far.content]).toEqual([
+      expect.stringMatching(/^I will remind you/),
+      expect.stringMatching(/^I will remind you/),
+    ])
+    first.kill('SIGKILL')
+    await once(first, 'exit')
+
+    const second = await startProcess()
+    await vi.waitFor(async () => {
+      const { messages } = await standin.ledger()
+      expect(messages.filter(({ content }) => content.includes(due.id))).toHaveLength(1)
+    }, patience)
+    const ended = once(second, 'exit')
+    second.kill('SIGTERM')
+    expect(await ended).toEqual([0, null])
+    expect((await standin.ledger()).messages).toHaveLength(1)
+  })
+
+  async function startProcess(): Promise<ChildProcess> {
+    const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))
+    const child = spawn(process.execPath, ['--import', 'tsx', '--conditions=@evenkeel/source', main], {
+      cwd: fileURLToPath(new URL('..', import.meta.url)),
+      env: {
+        ...process.env,
+        DISCORD_TOKEN: standin.token,
+        DISCORD_API: standin.api,
+        DATA_DIRECTORY: dataDirectory,
+        TRANSLATE_URL: translation.url,
+      },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    undo.push(async () => {
+      if (child.exitCode !== null || child.signalCode !== null) return
+      child.kill('SIGKILL')
+      await once(child, 'exit')
+    })
+    let printed = ''
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (printed += text))
+    await vi.waitFor(() => expect(printed).toContain('Serving'), patience)
+    return child
+  }
+})
