@@ -16,6 +16,7 @@ storage.on('change', ({ message }) => console.log(message))
 const notes = storage.collection<{ text: string }>('notes')
 
 console.log((await notes.set('7:1', { text: 'tea' })).kept) // => primary
+while (storage.state.mirror.status !== 'fresh') await sleep(5)
 
 faulty.down()
 console.log((await notes.set('7:2', { text: 'milk' })).kept) // => journal

@@ -13,18 +13,19 @@ const modes = new DegradationManager({
 })
 modes.on('change', ({ message }) => console.log(message))
 await modes.start()
+const isFull = () => modes.mode === 'FULL'
 
 const remind = modes.guard('remind', async (text: string) => `I will remind you of ${text}`)
 const translate = modes.guard('translate', async (text: string) => `${text}, matey`, { fallback: (text) => text })
 console.log(await translate('ahoy')) // => ahoy, matey
 
 queue = 95
-while (modes.mode === 'FULL') await sleep(5)
+while (isFull()) await sleep(5)
 console.log(await remind('tea')) // => I will remind you of tea
 console.log(await translate('ahoy')) // => ahoy
 console.log((await translate.outcome('ahoy')).degraded) // => true
 
 queue = 10
-while (modes.mode !== 'FULL') await sleep(5)
+while (!isFull()) await sleep(5)
 console.log(await translate('ahoy')) // => ahoy, matey
 await modes.stop()
