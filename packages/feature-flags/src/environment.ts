@@ -1,0 +1,92 @@
+import type { FlagSpec } from './specification.js'
+import { didYouMean, nearest } from './nearest.js'
+import { checkPercentage } from './specification.js'
+
+/** What an environment variable says of a flag: the answer itself, or its percentage. */
+export type Pin =
+  | { readonly variable: string; readonly value: boolean | string; readonly percentage?: undefined }
+  | { readonly variable: string; readonly value?: undefined; readonly percentage: number }
+
+/** All that the environment says. */
+export interface EnvironmentReading {
+  /** Whether `EVENKEEL_FLAGS=off` switches every flag off. */
+  readonly isOff: boolean
+  /** What the flags' own variables say, by flag. */
+  readonly pins: ReadonlyMap<string, Pin>
+}
+
+/** The variable that switches every flag off. */
+export const killVariable = 'EVENKEEL_FLAGS'
+
+const prefix = 'EVENKEEL_FLAG_'
+
+/** `newSearch`, `new-search` and `new_search` are all `EVENKEEL_FLAG_NEW_SEARCH`. */
+export function variableOf(flag: string): string {
+  const words = flag
+    .replace(/(\p{Ll}|\p{N})(\p{Lu})/gu, '$1_$2')
+    .replace(/(\p{Lu})(\p{Lu}\p{Ll})/gu, '$1_$2')
+    .replace(/[^\p{L}\p{N}]+/gu, '_')
+  return prefix + words.toUpperCase()
+}
+
+/**
+ * Reads the variables of all flags. One that is empty counts as not set.
+ *
+ * @throws TypeError, RangeError when a variable has a value that it cannot have, or two flags have one variable
+ */
+export function readEnvironment(
+  environment: Readonly<Record<string, string | undefined>>,
+  specs: ReadonlyMap<string, FlagSpec>,
+): EnvironmentReading {
+  const flags = new Map<string, FlagSpec>()
+  const pins = new Map<string, Pin>()
+  for (const spec of specs.values()) {
+    const variable = variableOf(spec.name)
+    const other = flags.get(variable)
+    if (other !== undefined) {
+      throw new TypeError(
+        `Flags ${JSON.stringify(other.name)} and ${JSON.stringify(spec.name)} are both set by ${variable}; rename one`,
+      )
+    }
+    flags.set(variable, spec)
+    const text = environment[variable]?.trim() ?? ''
+    if (text !== '') pins.set(spec.name, readPin(variable, text, spec))
+  }
+  warnOfMisspelt(environment, flags)
+  return { isOff: readKill(environment[killVariable]?.trim() ?? ''), pins }
+}
+
+function readPin(variable: string, text: string, spec: FlagSpec): Pin {
+  if (spec.kind === 'variant') {
+    if (spec.variants.includes(text)) return { variable, value: text }
+    throw new TypeError(`${variable} must be one of ${JSON.stringify(spec.variants)}, not ${JSON.stringify(text)}`)
+  }
+  if (/^on$/i.test(text)) return { variable, value: true }
+  if (/^off$/i.test(text)) return { variable, value: false }
+  // Other ways to write a number, such as 0x10 or 1e1, are more likely to be mistakes.
+  if (/^\d+(\.\d+)?$/.test(text)) return { variable, percentage: checkPercentage(variable, Number(text)) }
+  throw new TypeError(`${variable} must be on, off or a percentage from 0 to 100, not ${JSON.stringify(text)}`)
+}
+
+function readKill(text: string): boolean {
+  if (text === '' || /^on$/i.test(text)) return false
+  if (/^off$/i.test(text)) return true
+  throw new TypeError(`${killVariable} must be off, on or not set, not ${JSON.stringify(text)}`)
+}
+
+/** A variable that resembles none of ours may well belong to someone else's flags. */
+function warnOfMisspelt(
+  environment: Readonly<Record<string, string | undefined>>,
+  flags: ReadonlyMap<string, FlagSpec>,
+): void {
+  for (const variable of Object.keys(environment)) {
+    if (!variable.startsWith(prefix) || flags.has(variable)) continue
+    const own = variable.slice(prefix.length)
+    const names = [...flags.keys()].map((known) => known.slice(prefix.length))
+    if (nearest(own, names).length === 0) continue
+    process.emitWarning(`${variable} sets no flag${didYouMean(own, names)}`, {
+      type: 'EvenkeelWarning',
+      code: 'EVENKEEL_FLAG_VARIABLE',
+    })
+  }
+}

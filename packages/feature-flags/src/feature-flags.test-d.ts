@@ -1,0 +1,102 @@
+import {
+  FeatureFlags,
+  type BooleanFlagName,
+  type FlagContext,
+  type FlagDefinitions,
+  type VariantFlagName,
+} from './index.js'
+
+const flags = new FeatureFlags({
+  flags: {
+    search: { default: true },
+    newSearch: { percentage: 25, by: 'guild', requires: ['search'] },
+    theme: { default: 'plain', variants: ['plain', 'cards'], weights: { plain: 80, cards: 20 }, requires: ['search'] },
+  },
+})
+const context = { guildId: '81384788765712384', userId: null }
+const why = 'a type test'
+
+const isOn: boolean = flags.isEnabled('newSearch', context)
+const theme: 'plain' | 'cards' = flags.variant('theme', context)
+const reason: boolean = flags.explain('search').value
+const words: 'plain' | 'cards' = flags.explain('theme').value
+const ran = (): number => 1
+void (flags.run('search', context, ran, async () => 'old') satisfies Promise<number | string>)
+flags.override('theme', { guildId: 1n }, 'cards', { why })
+flags.override('search', { userId: 1 }, false, { why })
+declare const typed: string
+if (flags.has(typed)) flags.status(typed)
+void [isOn, theme, reason, words]
+
+// @ts-expect-error a misspelt flag
+flags.isEnabled('newSaerch', context)
+// @ts-expect-error a flag with variants is neither on nor off
+flags.isEnabled('theme', context)
+// @ts-expect-error a flag that is on or off has no variants
+flags.variant('search', context)
+// @ts-expect-error not one of its variants
+flags.override('theme', context, 'crads', { why })
+// @ts-expect-error an override is for one guild or one user
+flags.override('search', { guildId: '1', userId: '2' }, true, { why })
+// @ts-expect-error a flag with variants has no percentage
+flags.setPercentage('theme', 5, { why })
+// @ts-expect-error every change says why
+flags.disable('search')
+// @ts-expect-error a scope knows the same names
+flags.for(context).isEnabled('newSaerch')
+// @ts-expect-error a scope knows the same variants
+flags.for(context).variant('theme') satisfies 'crads'
+
+// A chat library's objects have a guild, and keep their user where nobody would look.
+declare const interaction: {
+  id: string
+  guildId: string | null
+  user: { id: string }
+  client: object
+  channelId: string
+}
+declare const update: { chatId: number; from: number }
+declare const member: { guildId: string; client: object }
+// @ts-expect-error an interaction passed whole
+flags.isEnabled('search', interaction)
+// @ts-expect-error an interaction passed whole
+flags.for(interaction)
+// @ts-expect-error an interaction passed whole
+void flags.run('search', interaction, ran, ran)
+// @ts-expect-error nor anything else that knows its client
+flags.explain('search', member)
+// @ts-expect-error a misspelt property
+flags.isEnabled('search', { guild: '1' })
+// @ts-expect-error nothing that has neither a guild nor a user
+flags.isEnabled('search', update)
+const telegram: FlagContext = { guildId: -1001234567890, userId: 7n, attributes: { plan: 'pro' } }
+flags.isEnabled('search', telegram)
+
+// @ts-expect-error it requires a flag that is not declared
+new FeatureFlags({ flags: { search: {}, newSearch: { requires: ['serach'] } } })
+// @ts-expect-error it requires a flag that is never off
+new FeatureFlags({ flags: { theme: { default: 'a', variants: ['a'] }, newSearch: { requires: ['theme'] } } })
+// @ts-expect-error a misspelt property
+new FeatureFlags({ flags: { search: { percentge: 25 } } })
+// @ts-expect-error a default that is no variant
+new FeatureFlags({ flags: { theme: { default: 'c', variants: ['a', 'b'] } } })
+// @ts-expect-error a weight of no variant
+new FeatureFlags({ flags: { theme: { default: 'a', variants: ['a', 'b'], weights: { c: 1 } } } })
+// @ts-expect-error an option that does not exist
+new FeatureFlags({ flags: {}, store: new Map() })
+
+flags.on('change', (change) => {
+  if (change.aspect === 'percentage') change.to satisfies number
+  if (change.aspect === 'state') change.to satisfies 'active' | 'disabled' | 'fallen-back' | 'blocked'
+  change.message satisfies string
+})
+// @ts-expect-error there is no such event
+flags.on('error', () => {})
+
+// Flags whose names are known only at run time answer for any name.
+declare const loaded: FlagDefinitions
+const dynamic = new FeatureFlags({ flags: loaded })
+'anything' satisfies BooleanFlagName<typeof loaded>
+'anything' satisfies VariantFlagName<typeof loaded>
+dynamic.isEnabled('anything') satisfies boolean
+dynamic.variant('anything') satisfies string

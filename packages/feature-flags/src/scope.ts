@@ -1,0 +1,93 @@
+import type { Subject } from './context.js'
+import { isOn, variantOf } from './decide.js'
+import type { BooleanFlagName, FlagDefinitions, FlagName, FlagValue, VariantFlagName } from './definitions.js'
+import { explain, type Explanation } from './explain.js'
+import { findBooleanFlag, findFlag, type Table } from './table.js'
+
+/** How {@link FeatureFlags.run} treats one call. */
+export interface RunOptions {
+  /**
+   * Whether doing the operation twice does no more than doing it once. Only then does the old path also serve a call
+   * of which the new path may have taken effect, such as one that timed out.
+   * @defaultValue `false`
+   */
+  readonly idempotent?: boolean
+}
+
+/** Runs an operation on behalf of a scope. */
+export type ScopedRun = <On, Off>(
+  name: string,
+  table: Table,
+  subject: Subject,
+  on: () => On | PromiseLike<On>,
+  off: () => Off | PromiseLike<Off>,
+  options: RunOptions | undefined,
+) => Promise<On | Off>
+
+/**
+ * The flags for one guild and user at one moment: what {@link FeatureFlags.for} gives.
+ *
+ * @remarks
+ * *Gotchas*: it keeps its answers however the flags change, so make one for each event and let it go afterwards. The
+ * one exception is a trial: `run` may take the new path of a fallen-back flag to see whether it is well again.
+ */
+export class FlagScope<const D extends FlagDefinitions = FlagDefinitions> {
+  readonly #table: Table
+  readonly #subject: Subject
+  readonly #run: ScopedRun
+
+  /** @internal */
+  constructor(table: Table, subject: Subject, run: ScopedRun) {
+    this.#table = table
+    this.#subject = subject
+    this.#run = run
+  }
+
+  /**
+   * Whether a flag is on.
+   *
+   * @param name - a flag that is on or off
+   * @throws {@link UnknownFlagError} when there is no such flag
+   */
+  isEnabled(name: BooleanFlagName<D>): boolean {
+    return isOn(findBooleanFlag(this.#table, name), this.#subject)
+  }
+
+  /**
+   * The variant of a flag.
+   *
+   * @param name - a flag with variants
+   * @throws {@link UnknownFlagError} when there is no such flag
+   */
+  variant<K extends VariantFlagName<D>>(name: K): Extract<FlagValue<D, K>, string> {
+    return variantOf(findFlag(this.#table, name), this.#subject) as Extract<FlagValue<D, K>, string>
+  }
+
+  /**
+   * The answer and how it came about.
+   *
+   * @param name - any flag
+   * @throws {@link UnknownFlagError} when there is no such flag
+   */
+  explain<K extends FlagName<D>>(name: K): Explanation<FlagValue<D, K>> {
+    const { record } = findFlag(this.#table, name)
+    return explain(record, this.#table, this.#subject) as Explanation<FlagValue<D, K>>
+  }
+
+  /**
+   * Runs the new path or the old one by this scope's answer; see {@link FeatureFlags.run}.
+   *
+   * @param name - a flag that is on or off
+   * @param on - the new path
+   * @param off - the old path
+   * @param options - how to treat this call
+   */
+  run<On, Off>(
+    name: BooleanFlagName<D>,
+    on: () => On | PromiseLike<On>,
+    off: () => Off | PromiseLike<Off>,
+    options?: RunOptions,
+  ): Promise<On | Off> {
+    return this.#run(name, this.#table, this.#subject, on, off, options)
+  }
+}
