@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { Client, Events, GatewayIntentBits } from 'discord.js'
 import { BlueGreen } from '@evenkeel/blue-green'
-import { DegradationManager } from '@evenkeel/degradation-manager'
+import { DegradationManager, withSignal } from '@evenkeel/degradation-manager'
 import { FeatureFlags } from '@evenkeel/feature-flags'
 import { HealthMonitor, httpCheck, storageCheck } from '@evenkeel/health-monitor'
 import { discordCheck } from '@evenkeel/health-monitor/discord'
@@ -110,10 +110,10 @@ export async function createBot(options: SampleBotOptions) {
 
   const translate = modes.guard(
     'translate',
-    async (text: string) => {
-      const response = await fetch(`${options.translateUrl}/?text=${encodeURIComponent(text)}`)
+    withSignal(async (signal, text: string) => {
+      const response = await fetch(`${options.translateUrl}/?text=${encodeURIComponent(text)}`, { signal })
       return response.text()
-    },
+    }),
     { timeoutMs: 2_000, idempotent: true, fallback: (text) => text },
   )
   const commandParts = {

@@ -25,9 +25,9 @@ await runUntilSignal([...services, ...bot.parts, announcement])
 /** A loopback Discord with a few guilds whose members ask for something now and then. */
 async function startTrialDiscord() {
   const { startStandin } = await import('@evenkeel-examples/discord-standin')
-  const { traffic } = await import('./demo/traffic.js')
+  const { calmTraffic } = await import('./demo/traffic.js')
   const standin = await startStandin({ guilds: 5 })
   console.log('No DISCORD_TOKEN: five guilds of a loopback Discord will be served. Ctrl+C ends it.')
-  await standin.traffic({ perSecond: 1, mix: traffic({ remindIn: '10s' }) })
+  await standin.traffic({ perSecond: 1, mix: calmTraffic('10s') })
   return { token: standin.token, api: standin.api, stop: () => standin.stop() }
 }

@@ -37,9 +37,9 @@ export class Reminders {
     this.#deliver = deliver
   }
 
-  /** How many reminders wait for their time. */
-  get waiting(): number {
-    return this.#waiting.length
+  /** How many reminders wait for their time, or are on their way. */
+  get pending(): number {
+    return this.#waiting.length + this.#delivering.size
   }
 
   async start(): Promise<void> {

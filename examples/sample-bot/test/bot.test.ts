@@ -8,7 +8,7 @@ import { startStandin, type StandinProcess } from '@evenkeel-examples/discord-st
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createBot, type SampleBot } from '../src/bot.js'
 import { breakDatabase } from '../src/demo/sabotage.js'
-import { traffic } from '../src/demo/traffic.js'
+import { calmTraffic, peakTraffic } from '../src/demo/traffic.js'
 import { isClean, judge } from '../src/demo/verdict.js'
 import { startTranslationService, type TranslationService } from '../src/translation-service.js'
 
@@ -85,22 +85,22 @@ describe('the sample bot in one process', () => {
   })
 
   it('lets optional commands rest while too much is in hand, and serves the others', async () => {
-    await standin.traffic({ perSecond: 600, mix: traffic({ remindIn: '1s' }) })
+    await standin.traffic({ perSecond: 600, mix: peakTraffic('1s') })
     await vi.waitFor(() => expect(bot.modes.mode).toBe('DEGRADED'), patience)
     expect((await standin.ask({ name: 'translate', options: { text: 'hello' } })).content).toMatch(/is resting/)
     expect((await standin.ask({ name: 'remind', options: { in: '1h', text: 'x' } })).content).toMatch(/^I will remind/)
-    await standin.traffic({ perSecond: 0, mix: traffic({ remindIn: '1s' }) })
+    await standin.traffic({ perSecond: 0, mix: calmTraffic('1s') })
     await vi.waitFor(() => expect(bot.modes.mode).toBe('FULL'), patience)
     await vi.waitFor(() => expect(bot.load.inFlight).toBe(0), patience)
     expect(judge(await standin.ledger())).toMatchObject({ lost: 0, late: 0, doubled: 0 })
   })
 
   it('takes a faulty version back, and loses nothing over it', async () => {
-    await standin.traffic({ perSecond: 200, mix: traffic({ remindIn: '1s' }) })
+    await standin.traffic({ perSecond: 150, mix: calmTraffic('1s') })
     const deployment = await bot.blueGreen.deploy('v3', { percentages: [50, 100], stepMs: 60_000 })
     expect(await deployment.finished).toMatchObject({ outcome: 'ROLLED_BACK' })
-    await standin.traffic({ perSecond: 0, mix: traffic({ remindIn: '1s' }) })
-    await vi.waitFor(() => expect(bot.reminders.waiting + bot.load.inFlight).toBe(0), patience)
+    await standin.traffic({ perSecond: 0, mix: calmTraffic('1s') })
+    await vi.waitFor(() => expect(bot.reminders.pending + bot.load.inFlight).toBe(0), patience)
     const apologised = judge(await standin.ledger()).apologies
     expect(apologised).toBeGreaterThan(0)
     await standin.ask({ name: 'reminders' })

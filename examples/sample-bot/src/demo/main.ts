@@ -105,7 +105,7 @@ function picture({ health, modes, flags, blueGreen, storage, load, reminders }: 
     medianMs,
     p99Ms,
     inFlight: load.inFlight,
-    remindersWaiting: reminders.waiting,
+    remindersPending: reminders.pending,
   }
 }
 

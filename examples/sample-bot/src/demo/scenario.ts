@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { StandinProcess } from '@evenkeel-examples/discord-standin'
 import type { SampleBot } from '../bot.js'
 import { breakDatabase } from './sabotage.js'
-import { traffic } from './traffic.js'
+import { calmTraffic, peakTraffic } from './traffic.js'
 
 /** How fast the scenario is played. */
 export interface Pace {
@@ -44,11 +44,11 @@ const patienceSeconds = 60
 /** Plays the scenario on a running bot. Rejects when something that must happen does not. */
 export async function play(bot: SampleBot, standin: StandinProcess, pace: Pace, stage: Stage): Promise<Marks> {
   const seconds = (count: number): Promise<void> => sleep(count * pace.secondMs)
-  const mix = traffic(pace)
-  const send = (perSecond: number): Promise<void> => standin.traffic({ perSecond, mix })
+  const calm = { perSecond: pace.calm, mix: calmTraffic(pace.remindIn) }
+  const peak = { perSecond: pace.peak, mix: peakTraffic(pace.remindIn) }
 
   stage.act('1. Normal running: commands come in from every guild')
-  await send(pace.calm)
+  await standin.traffic(calm)
   await seconds(10)
 
   stage.act('2. The database fails: its file is moved away and junk lies in its place')
@@ -59,10 +59,10 @@ export async function play(bot: SampleBot, standin: StandinProcess, pace: Pace, 
 
   stage.act('3. The load peaks while the database is away: what is optional yields')
   const peakBeganAt = Date.now()
-  await send(pace.peak)
+  await standin.traffic(peak)
   await until('optional commands yield', () => bot.modes.mode === 'DEGRADED')
   await seconds(7)
-  await send(pace.calm)
+  await standin.traffic(calm)
   await until('the bot serves everything again', () => bot.modes.mode === 'FULL')
 
   stage.act('4. The database heals: what it missed is replayed')
@@ -87,8 +87,8 @@ export async function play(bot: SampleBot, standin: StandinProcess, pace: Pace, 
   await seconds(5)
 
   stage.act('7. Quiet: the last reminders come')
-  await send(0)
-  await until('every reminder has come', () => bot.reminders.waiting === 0 && bot.load.inFlight === 0)
+  await standin.traffic({ ...calm, perSecond: 0 })
+  await until('every reminder has come', () => bot.reminders.pending === 0 && bot.load.inFlight === 0)
   await sleep(500)
 
   return {

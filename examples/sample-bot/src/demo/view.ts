@@ -20,7 +20,7 @@ export interface Picture {
   readonly medianMs: number
   readonly p99Ms: number
   readonly inFlight: number
-  readonly remindersWaiting: number
+  readonly remindersPending: number
 }
 
 const dots: Readonly<Record<string, Colour>> = { up: 'green', degraded: 'yellow', down: 'red', unknown: 'gray' }
@@ -94,7 +94,7 @@ export class View {
       `${label('traffic')}${this.#paint('cyan', split)}   ${picture.phase}`,
       `${label('writes')}kept by the ${picture.keptOn}, ${picture.journalLength} in the journal`,
       `${label('commands')}${picture.perSecond.toFixed(0)} a second, ${picture.inFlight} in flight, median ${picture.medianMs.toFixed(1)} ms, 99 % within ${picture.p99Ms.toFixed(1)} ms`,
-      `${label('reminders')}${picture.remindersWaiting} waiting`,
+      `${label('reminders')}${picture.remindersPending} to come`,
     ]
   }
 

@@ -1,0 +1,341 @@
+import { EventEmitter } from 'eventemitter3'
+import { phaseOf, type BlueGreenChange, type Controller, type Severity } from './changes.js'
+import { Claims } from './claims.js'
+import { readContext, type EventContext } from './context.js'
+import type { Deployment, DeploymentResult, DeploymentStatus, Outcome, RollbackReason } from './deployment.js'
+import { Driver } from './driver.js'
+import { isCatastrophe } from './failing-guilds.js'
+import { Lane, type VersionCounters } from './lane.js'
+import {
+  readDeployOptions,
+  readDuration,
+  readOptions,
+  type BlueGreenOptions,
+  type DeployOptions,
+  type Settings,
+  type VersionOf,
+  type Versions,
+} from './options.js'
+import { versionFor } from './routing.js'
+import { runningIn, type Phase } from './transitions.js'
+import { warn } from './warn.js'
+
+/** A deployment is over, as far as this process is concerned. */
+export interface BlueGreenFinished {
+  /** Which thing this is about. */
+  readonly what: 'deployment'
+  /** The version that served when it began. */
+  readonly from: string
+  /** The version that was to serve. */
+  readonly to: string
+  /** When, in epoch ms. */
+  readonly at: number
+  /** The cause, as a clause. */
+  readonly why: string
+  /** `WARNING` unless it is complete. */
+  readonly severity: Severity
+  /** The whole as a sentence, fit for a log or a chat channel. */
+  readonly message: string
+  /** How it ended. */
+  readonly outcome: Outcome
+  /** The deployment. */
+  readonly deploymentId: string
+}
+
+/** The events of {@link BlueGreen}. */
+export interface BlueGreenEvents {
+  /** Something is different now. */
+  change: [change: BlueGreenChange]
+  /** A deployment is over. */
+  finished: [finished: BlueGreenFinished]
+}
+
+/** All there is to know at one moment. */
+export interface BlueGreenStatus {
+  /** Where the last deployment is; `IDLE` before the first. */
+  readonly phase: Phase
+  /** The version that serves what no deployment moves. */
+  readonly active: string
+  /** The deployment that runs, if any. */
+  readonly deployment: DeploymentStatus | undefined
+  /** Versions that `deploy` refuses without `retry: true`. */
+  readonly rolledBack: readonly string[]
+  /** Whether this process drives. */
+  readonly controller: Controller
+  /** The fencing token of this process; 0 before `start()`. */
+  readonly epoch: number
+  /** Whether the last write to the store was answered. */
+  readonly store: 'up' | 'down'
+  /** Further copies of events, which were not handled. */
+  readonly duplicates: number
+  /** What became of the events, by version. */
+  readonly versions: ReadonlyMap<string, VersionCounters>
+}
+
+/** How `drain` is to wait. */
+export interface DrainOptions {
+  /** How long at most, in ms; `drainMs` of the constructor unless given. */
+  readonly timeoutMs?: number | undefined
+  /** Ends the wait early, with a rejection. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** What `drain` found. */
+export interface Drained {
+  /** Whether every call that was waited for has settled. */
+  readonly drained: boolean
+  /** How many have not. */
+  readonly running: number
+}
+
+/**
+ * Runs two versions of a bot side by side in one process, and moves the guilds from one to the other step by step.
+ *
+ * @remarks
+ * Each event is handled by exactly one version. A guild moves as a whole and never back, except by a rollback. A call
+ * that has begun ends where it began.
+ *
+ * *Gotchas*: call `start()` before events arrive, for only then does this process know what was active before its
+ * restart; until then `initial` serves. A rollback is in force before the store has it: if the process dies in
+ * between, it resumes at the share that the store knows, and has to be rolled back again. Timers do not keep the
+ * process alive; the connection of a bot does.
+ *
+ * @example
+ * ```ts
+ * import { setTimeout as sleep } from 'node:timers/promises'
+ * import { BlueGreen, memoryState } from '@evenkeel/blue-green'
+ *
+ * const blueGreen = new BlueGreen({
+ *   versions: { v1: async () => 'old', v2: async () => 'new' },
+ *   initial: 'v1',
+ *   context: (message: { id: string; guildId: string }) => ({ eventId: message.id, guildId: message.guildId }),
+ *   store: memoryState(),
+ * })
+ * await blueGreen.start()
+ * const deployment = await blueGreen.deploy('v2', { percentages: [10, 100], stepMs: 20 })
+ * while (blueGreen.deployment !== undefined) await sleep(5)
+ * console.log((await deployment.finished).outcome) // => COMPLETE
+ * console.log(await blueGreen.handle({ id: '1', guildId: '81384788765712384' })) // => new
+ * await blueGreen.stop()
+ * ```
+ */
+export class BlueGreen<
+  Event = unknown,
+  Named extends Versions<Event> = Versions<Event>,
+> extends EventEmitter<BlueGreenEvents> {
+  readonly #settings: Settings
+  readonly #context: (event: Event) => EventContext
+  readonly #lanes = new Map<string, Lane>()
+  readonly #claims: Claims
+  readonly #driver: Driver
+  /** Starts and stops, one after the other. */
+  #life: Promise<unknown> = Promise.resolve()
+  #duplicates = 0
+
+  /**
+   * Checks the options and does nothing else.
+   *
+   * @param options - the versions, what an event is about, and where the state is kept
+   * @throws TypeError or RangeError that names the option, its value, and what would do
+   */
+  constructor(options: BlueGreenOptions<Event, Named>) {
+    super()
+    this.#settings = readOptions(options)
+    this.#context = options.context
+    const { handlers, clock, claimMs, maxClaims } = this.#settings
+    for (const [name, handler] of handlers) this.#lanes.set(name, new Lane(handler, this.#settings))
+    this.#claims = new Claims(clock, claimMs, maxClaims)
+    this.#driver = new Driver(this.#settings, {
+      announce: (changes) => changes.forEach((change) => this.#tell('change', change)),
+      finished: (deployment, result) => this.#tellFinished(deployment, result),
+      began: (version) => this.#lanes.get(version)?.guilds.clear(),
+      drained: (version) => this.#drained(version),
+    })
+  }
+
+  /** Where everything is now: a snapshot. */
+  get status(): BlueGreenStatus {
+    const { state, controller, epoch, isStoreUp } = this.#driver
+    const running = runningIn(state)
+    return {
+      phase: phaseOf(state),
+      active: state.active,
+      deployment: running && this.#driver.statusOf(running.id),
+      rolledBack: state.rolledBack,
+      controller,
+      epoch,
+      store: isStoreUp ? 'up' : 'down',
+      duplicates: this.#duplicates,
+      versions: new Map([...this.#lanes].map(([name, lane]) => [name, lane.counters])),
+    }
+  }
+
+  /** The deployment that runs, also one that was resumed after a restart. */
+  get deployment(): Deployment | undefined {
+    return this.#driver.deployment
+  }
+
+  /**
+   * Gives an event to the version that owns its guild. The handler begins in this very tick; nothing is waited for.
+   *
+   * @remarks
+   * *Gotchas*: a call that fails is not tried on the other version, since nobody knows how far it came. Answer the
+   * user where you handle rejections today.
+   *
+   * @param event - whatever the handlers take
+   * @returns settles as the handler does. The second copy of an event resolves `undefined` without being handled, also
+   * when the first one failed; `status.duplicates` counts it.
+   * @throws TypeError or RangeError, as a rejection, when `context` returns what is no context; then nothing ran
+   */
+  async handle(event: Event): Promise<Awaited<ReturnType<Named[keyof Named]>> | undefined> {
+    const { eventId, unitId } = readContext(this.#context(event))
+    if (eventId !== undefined && !this.#claims.take(eventId)) {
+      this.#duplicates += 1
+      return undefined
+    }
+    const version = versionFor(this.#driver.route, unitId)
+    const lane = this.#lanes.get(version)
+    if (lane === undefined) throw new Error(`no handler for version "${version}"; this is a fault of blue-green`)
+    const result = await lane.run(event, unitId, () => this.#failed(version, lane, unitId))
+    return result as Awaited<ReturnType<Named[keyof Named]>>
+  }
+
+  /**
+   * Begins to move the guilds to another version. Starts the driving first if need be.
+   *
+   * @remarks
+   * Idempotent: while the version is being deployed, the running deployment is returned, with the plan it began with;
+   * when it is active already, the result is a deployment that has finished as `ALREADY_ACTIVE`.
+   *
+   * @param version - one of the names in `versions`
+   * @param options - the plan; each step lasts `stepMs` in good health before the next
+   * @returns the deployment, once the store has it; it goes on by itself
+   * @throws {@link DeploymentRunningError} while another version is being deployed
+   * @throws {@link RolledBackVersionError} when the version was rolled back before, unless `retry` is true
+   * @throws {@link StoreUnavailableError} when the store does not confirm; the deployment is then taken back
+   * @throws {@link FencedError} when another controller drives
+   * @throws {@link StoppedError} when `stop()` is called before the store has confirmed
+   * @throws whatever {@link BlueGreen.start} throws, when this starts it
+   */
+  async deploy(version: VersionOf<Named>, options?: DeployOptions): Promise<Deployment> {
+    const plan = readDeployOptions(options)
+    if (!this.#lanes.has(version)) {
+      throw new RangeError(`Cannot deploy "${version}": it is none of ${[...this.#lanes.keys()].join(', ')}`)
+    }
+    await this.start()
+    return this.#driver.deploy(version, plan)
+  }
+
+  /**
+   * Gives all traffic back to the old version, at once: no event that arrives after this call starts on the new one.
+   *
+   * @param reason - `why`, for the record and the events
+   * @returns how the deployment ended, once the store has it, or `undefined` if none was running
+   */
+  rollback(reason: RollbackReason = {}): Promise<DeploymentResult | undefined> {
+    this.#driver.rollBack(reason.why)
+    return this.deployment?.finished ?? this.#rollBackWhatIsStarting(reason)
+  }
+
+  /**
+   * Takes over the state in the store, and resumes the deployment that it finds: at the same share, for the same
+   * guilds, with the time of the step begun anew. Whoever drove before is fenced.
+   *
+   * @throws {@link StoreUnavailableError} when the store does not answer; `initial` serves on, and you may call again
+   * @throws {@link VersionMissingError} when the deployment needs a version that is not in `versions`
+   * @throws {@link StateFormatError} when the record was written by a newer release, or by something else
+   */
+  start(): Promise<void> {
+    return this.#next(async () => {
+      if (this.#driver.controller === 'STOPPED') await this.#driver.open()
+    })
+  }
+
+  /**
+   * Stops driving. Events are still handled as before; a deployment stays in the store for the next `start()`, and
+   * its `finished` resolves `STOPPED`.
+   */
+  stop(): Promise<void> {
+    return this.#next(() => this.#driver.close())
+  }
+
+  /** The same as {@link BlueGreen.stop}, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop()
+  }
+
+  /**
+   * Waits until every call that runs now has settled. Events that arrive meanwhile are handled, and not waited for.
+   *
+   * @param options - a deadline and a signal
+   * @throws the reason of the signal when it is aborted
+   */
+  async drain({ timeoutMs = this.#settings.drainMs, signal }: DrainOptions = {}): Promise<Drained> {
+    readDuration('timeoutMs', timeoutMs)
+    signal?.throwIfAborted()
+    const waits = [...this.#lanes.values()].map((lane) => this.#settled(lane, timeoutMs, signal))
+    const running = (await Promise.all(waits)).reduce((sum, left) => sum + left, 0)
+    signal?.throwIfAborted()
+    return { drained: running === 0, running }
+  }
+
+  #next(step: () => Promise<void>): Promise<void> {
+    const done = this.#life.then(step)
+    this.#life = done.catch(() => undefined)
+    return done
+  }
+
+  async #rollBackWhatIsStarting(reason: RollbackReason): Promise<DeploymentResult | undefined> {
+    await this.start()
+    await this.#driver.starting?.catch(() => undefined)
+    return this.deployment?.rollback(reason)
+  }
+
+  /** The catastrophe stop. Runs before the failure is passed on, so that it is the last event that green gets. */
+  #failed(version: string, lane: Lane, unitId: string | undefined): void {
+    if (unitId === undefined) return
+    const { blue, green } = this.#driver.route
+    const other = version === green && blue !== green ? this.#lanes.get(blue) : undefined
+    lane.guilds.failed(unitId, other?.guilds.isFailing(unitId) ?? false)
+    if (other === undefined || !lane.guilds.isFailing(unitId)) return
+    const [here, there] = [lane.guilds.census(), other.guilds.census()]
+    if (!isCatastrophe(here, there, this.#settings.maxFailingGuilds)) return
+    const share = ({ failing, seen }: { failing: number; seen: number }): string => `${failing} of ${seen} guilds`
+    this.#driver.rollBack(`${share(here)} are failing on "${version}", against ${share(there)} on "${blue}"`)
+  }
+
+  #drained(version: string): Promise<number> {
+    const lane = this.#lanes.get(version)
+    return lane === undefined ? Promise.resolve(0) : this.#settled(lane, this.#settings.drainMs)
+  }
+
+  /** Waits for the calls that run now; resolves with how many of them still do when the time is over. */
+  async #settled(lane: Lane, timeoutMs: number, signal?: AbortSignal): Promise<number> {
+    const calls = lane.running
+    if (calls.length === 0) return 0
+    let stop!: () => void
+    const stopped = new Promise<void>((resolve) => (stop = resolve))
+    const cancel = this.#settings.clock.after(timeoutMs, stop)
+    signal?.addEventListener('abort', stop, { once: true })
+    await Promise.race([Promise.allSettled(calls), stopped])
+    cancel()
+    signal?.removeEventListener('abort', stop)
+    return calls.filter((call) => lane.isRunning(call)).length
+  }
+
+  #tellFinished(deployment: Deployment, { outcome, why }: DeploymentResult): void {
+    const { id, from, to } = deployment
+    const severity = outcome === 'COMPLETE' ? 'INFO' : 'WARNING'
+    const message = `Deployment ${id} ("${from}" to "${to}") has ended as ${outcome}: ${why.replace(/\.$/, '')}.`
+    const at = this.#settings.clock.now()
+    this.#tell('finished', { what: 'deployment', from, to, at, why, severity, message, outcome, deploymentId: id })
+  }
+
+  #tell<Name extends keyof BlueGreenEvents>(name: Name, ...news: BlueGreenEvents[Name]): void {
+    try {
+      this.emit<keyof BlueGreenEvents>(name, ...news)
+    } catch (error) {
+      warn('EVENKEEL_LISTENER', `A listener of "${name}" threw; those registered after it missed the event`, error)
+    }
+  }
+}

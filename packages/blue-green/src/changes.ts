@@ -1,0 +1,159 @@
+import { runningIn, type DeploymentState, type Phase, type State } from './transitions.js'
+
+/** Whether this process moves deployments: it does, another one has taken over, or it was not started or was stopped. */
+export type Controller = 'DRIVING' | 'FENCED' | 'STOPPED'
+
+/** How much a piece of news matters. */
+export type Severity = 'INFO' | 'WARNING' | 'CRITICAL'
+
+/**
+ * Something that is different now.
+ *
+ * `what` says what `from` and `to` are: the `phase`, green's `percentage`, the `active` version, the `store` (`up` or
+ * `down`), the `controller` (`DRIVING`, `FENCED` or `STOPPED`), or `hold`, which is the call for a human when a step
+ * has been held for too long.
+ */
+export interface BlueGreenChange {
+  /** Which thing changed. */
+  readonly what: 'phase' | 'percentage' | 'active' | 'store' | 'controller' | 'hold'
+  /** What it was. */
+  readonly from: string | number
+  /** What it is. */
+  readonly to: string | number
+  /** When, in epoch ms. */
+  readonly at: number
+  /** The cause, as a clause. */
+  readonly why: string
+  /** `CRITICAL` wants a human now. */
+  readonly severity: Severity
+  /** The whole as a sentence, fit for a log or a chat channel. */
+  readonly message: string
+  /** The deployment that it is about, if any. */
+  readonly deploymentId: string | undefined
+}
+
+/** The news between two states, in the order in which to tell it. Pure. */
+export function changesBetween(before: State, after: State, why: string, at: number): BlueGreenChange[] {
+  const changes: BlueGreenChange[] = []
+  const deploymentId = after.deployment?.id
+  const add = (news: Pick<BlueGreenChange, 'what' | 'from' | 'to' | 'severity' | 'message'>): void => {
+    changes.push({ ...news, at, why, deploymentId })
+  }
+
+  const deployment = after.deployment
+  const [fromPhase, toPhase] = [phaseOf(before), phaseOf(after)]
+  if (deployment !== null && (fromPhase !== toPhase || before.deployment?.id !== deployment.id)) {
+    const message = `${phaseSentence(deployment)} ${because(why)}`
+    add({ what: 'phase', from: fromPhase, to: toPhase, severity: severityOf[deployment.phase], message })
+  }
+
+  const [fromShare, toShare] = [shareOf(before), shareOf(after)]
+  if (deployment !== null && fromShare !== toShare && runningIn(after) !== undefined) {
+    const message = `Version "${deployment.to}" now serves ${toShare} % of the guilds, before ${fromShare} %. ${because(why)}`
+    add({ what: 'percentage', from: fromShare, to: toShare, severity: 'INFO', message })
+  }
+
+  if (before.active !== after.active) {
+    const message = `Version "${after.active}" is the active version now, in place of "${before.active}". ${because(why)}`
+    add({ what: 'active', from: before.active, to: after.active, severity: activeSeverity(after), message })
+  }
+  return changes
+}
+
+/** A deployment has been held for too long: the call for a human. */
+export function holdChange(held: DeploymentState, why: string, at: number): BlueGreenChange {
+  const message =
+    `${nameOf(held)} has been held at ${held.percentage} % for ${held.maxHoldMs} ms and needs a human. ${because(why)} ` +
+    'Repair the cause, and it goes on by itself; or roll it back.'
+  return { what: 'hold', from: 'HOLD', to: 'HOLD', at, why, severity: 'CRITICAL', message, deploymentId: held.id }
+}
+
+/** The store went away or came back. */
+export function storeChange(isUp: boolean, error: unknown, at: number): BlueGreenChange {
+  const [from, to] = isUp ? (['down', 'up'] as const) : (['up', 'down'] as const)
+  const why = isUp ? 'a write was confirmed' : error instanceof Error ? error.message : String(error)
+  const message = isUp
+    ? 'The store of the deployment state answers again.'
+    : `The store of the deployment state cannot be reached, so nothing shifts and the last owner serves. ${because(why)}`
+  const severity = isUp ? 'INFO' : 'WARNING'
+  return { what: 'store', from, to, at, why, severity, message, deploymentId: undefined }
+}
+
+/** This process drives from now on, or does so no more. */
+export function controllerChange(
+  from: Controller,
+  to: Controller,
+  state: State,
+  why: string,
+  at: number,
+): BlueGreenChange {
+  const running = runningIn(state)
+  const serving =
+    running === undefined
+      ? `Version "${state.active}" serves.`
+      : `${nameOf(running)} is in ${running.phase} at ${running.percentage} %.`
+  const lead = {
+    DRIVING: 'This process drives deployments now.',
+    FENCED: 'This process no longer drives deployments and only serves.',
+    STOPPED: 'This process has stopped driving deployments and only serves.',
+  }[to]
+  const severity = to === 'FENCED' ? 'CRITICAL' : 'INFO'
+  const message = `${lead} ${serving} ${because(why)}`
+  return { what: 'controller', from, to, at, why, severity, message, deploymentId: running?.id }
+}
+
+/** A cause as a sentence; error messages come with their full stop. */
+function because(why: string): string {
+  return `Why: ${why.replace(/\.$/, '')}.`
+}
+
+/** The phase of a state: that of its last deployment. */
+export function phaseOf(state: State): Phase {
+  return state.deployment?.phase ?? 'IDLE'
+}
+
+/** What names a deployment in a sentence. */
+export function nameOf(deployment: Pick<DeploymentState, 'id' | 'from' | 'to'>): string {
+  return `Deployment ${deployment.id} ("${deployment.from}" to "${deployment.to}")`
+}
+
+const severityOf: Record<Phase, Severity> = {
+  IDLE: 'INFO',
+  CANARY_TESTING: 'INFO',
+  SHIFTING_TRAFFIC: 'INFO',
+  HOLD: 'WARNING',
+  DRAINING_BLUE: 'INFO',
+  COMPLETE: 'INFO',
+  ROLLING_BACK: 'CRITICAL',
+  ROLLED_BACK: 'WARNING',
+}
+
+/** The active version changes by completing a deployment; any other way, its code was missing. */
+function activeSeverity(after: State): Severity {
+  return after.deployment?.phase === 'COMPLETE' && after.deployment.to === after.active ? 'INFO' : 'WARNING'
+}
+
+function shareOf(state: State): number {
+  return runningIn(state)?.percentage ?? 0
+}
+
+function phaseSentence(deployment: DeploymentState): string {
+  const { phase, percentage, from, to } = deployment
+  const name = nameOf(deployment)
+  switch (phase) {
+    case 'CANARY_TESTING':
+      return `${name} is on its first step, ${percentage} %.`
+    case 'SHIFTING_TRAFFIC':
+      return `${name} is shifting traffic, ${percentage} % so far.`
+    case 'HOLD':
+      return `${name} holds at ${percentage} %.`
+    case 'DRAINING_BLUE':
+      return `${name} waits for the calls that still run on "${from}".`
+    case 'COMPLETE':
+      return `${name} is complete.`
+    case 'ROLLING_BACK':
+      return `${name} is being rolled back: "${from}" serves every new event, and calls that began on "${to}" finish there.`
+    case 'ROLLED_BACK':
+      return `${name} has been rolled back.`
+  }
+}

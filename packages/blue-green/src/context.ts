@@ -1,0 +1,44 @@
+/** An identifier as chat libraries give it. A number is taken up to 2^53, beyond which it would lose digits. */
+export type Id = string | number | bigint
+
+/** What routing has to know of an event. */
+export interface EventContext {
+  /**
+   * What two copies of one event have in common: the id of the interaction, the message or the update.
+   * `null` or `undefined` for an event that has none: then each copy is handled.
+   */
+  readonly eventId: Id | null | undefined
+  /** The guild (server, group, workspace), which moves between the versions as a whole. `null` in direct messages. */
+  readonly guildId?: Id | null | undefined
+  /** The user, who is the unit of routing where there is no guild. */
+  readonly userId?: Id | null | undefined
+}
+
+/** A context as the router wants it. */
+export interface Routed {
+  readonly eventId: string | undefined
+  /** What moves as a whole: the guild, or the user in a direct message, or nothing. */
+  readonly unitId: string | undefined
+}
+
+/** @throws TypeError when the context is no object, RangeError when an identifier has lost digits */
+export function readContext(context: EventContext): Routed {
+  if (typeof context !== 'object' || context === null) {
+    throw new TypeError(`context(event) must return { eventId, guildId, userId }, not ${String(context)}`)
+  }
+  return {
+    eventId: readId('eventId', context.eventId),
+    unitId: readId('guildId', context.guildId) ?? readId('userId', context.userId),
+  }
+}
+
+function readId(name: string, id: Id | null | undefined): string | undefined {
+  if (id === null || id === undefined) return undefined
+  if (typeof id === 'string') return id
+  if (typeof id === 'bigint') return String(id)
+  if (typeof id !== 'number') throw new TypeError(`${name} must be a string, a bigint or null, not a ${typeof id}`)
+  if (!Number.isSafeInteger(id)) {
+    throw new RangeError(`${name} ${id} is no safe integer: its last digits are lost; pass it as a string or a bigint`)
+  }
+  return String(id)
+}

@@ -1,0 +1,108 @@
+import { describe, expect, it } from 'vitest'
+import { FaultyStore } from './test-support/faulty-store.js'
+import { plan, TestBot } from './test-support/test-bot.js'
+
+/** Two processes with one store. */
+function twoControllers(): { first: TestBot; second: TestBot } {
+  const first = new TestBot()
+  return { first, second: new TestBot(new FaultyStore(first.store.inner)) }
+}
+
+describe('two controllers', () => {
+  it('never both drive: who started last does, and the other one says that it is fenced', async () => {
+    const { first, second } = twoControllers()
+    const deployment = await first.blueGreen.deploy('v2', plan)
+    await second.blueGreen.start()
+    await first.clock.advance(1_000)
+    expect(await deployment.finished).toEqual({ outcome: 'FENCED', why: 'another controller took over with epoch 2' })
+    expect(first.blueGreen.status).toMatchObject({ controller: 'FENCED', epoch: 1 })
+    expect(first.changes.at(-1)).toMatchObject({ what: 'controller', to: 'FENCED', severity: 'CRITICAL' })
+    expect(first.clock.pending).toBe(0)
+    await second.clock.advance(4_000)
+    expect(second.blueGreen.status).toMatchObject({ phase: 'COMPLETE', active: 'v2', epoch: 2 })
+  })
+
+  it('leaves the fenced one serving what the other has confirmed', async () => {
+    const { first, second } = twoControllers()
+    await first.blueGreen.deploy('v2', plan)
+    await second.blueGreen.start()
+    await second.clock.advance(2_000)
+    await first.clock.advance(1_000)
+    expect(await first.guildsOn('v2')).toEqual(await second.guildsOn('v2'))
+    await expect(first.blueGreen.deploy('v3', plan)).rejects.toMatchObject({ code: 'FENCED', epoch: 2 })
+  })
+
+  it('lets a rollback that the fenced one decided stand there', async () => {
+    const { first, second } = twoControllers()
+    const deployment = await first.blueGreen.deploy('v2', { ...plan, percentages: [100] })
+    await second.blueGreen.start()
+    const finished = deployment.rollback({ why: 'users complain' })
+    expect((await finished).outcome).toBe('FENCED')
+    expect(await first.serves('a')).toBe('v1')
+    expect(await second.serves('a')).toBe('v2')
+  })
+
+  it('can be rolled back on each side by hand, the fenced one for itself', async () => {
+    const { first, second } = twoControllers()
+    await first.blueGreen.deploy('v2', { ...plan, percentages: [50, 100] })
+    await second.blueGreen.start()
+    await first.clock.advance(1_000)
+    expect(first.blueGreen.status.controller).toBe('FENCED')
+    await first.blueGreen.rollback({ why: 'users complain' })
+    expect((await first.guildsOn('v2')).size).toBe(0)
+    expect((await second.guildsOn('v2')).size).toBeGreaterThan(0)
+  })
+
+  it('race for a deployment from the same record, and one of them wins', async () => {
+    const { first, second } = twoControllers()
+    await first.blueGreen.start()
+    await second.blueGreen.start()
+    const outcomes = await Promise.allSettled([first.blueGreen.deploy('v2', plan), second.blueGreen.deploy('v3', plan)])
+    expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'fulfilled'])
+    expect((await second.store.record())?.state.deployment?.to).toBe('v3')
+  })
+
+  it('may start at the same moment', async () => {
+    const { first, second } = twoControllers()
+    await Promise.all([first.blueGreen.start(), second.blueGreen.start()])
+    expect([first.blueGreen.status.epoch, second.blueGreen.status.epoch].sort()).toEqual([1, 2])
+  })
+
+  it('change places by stop and start', async () => {
+    const { first, second } = twoControllers()
+    await first.blueGreen.deploy('v2', plan)
+    await second.blueGreen.start()
+    await first.clock.advance(1_000)
+    await first.blueGreen.stop()
+    await first.blueGreen.start()
+    expect(first.blueGreen.status).toMatchObject({ controller: 'DRIVING', epoch: 3 })
+    await second.clock.advance(1_000)
+    expect(second.blueGreen.status.controller).toBe('FENCED')
+    await first.clock.advance(4_000)
+    expect(first.blueGreen.status.phase).toBe('COMPLETE')
+  })
+
+  it('fences one that was frozen in the middle of a write', async () => {
+    const { first, second } = twoControllers()
+    await first.blueGreen.deploy('v2', plan)
+    first.store.faults.set(first.store.writes + 1, 'lands late')
+    await first.clock.advance(1_000)
+    await second.blueGreen.start()
+    await first.store.land()
+    await first.clock.advance(10_000)
+    expect(first.blueGreen.status.controller).toBe('FENCED')
+    expect((await second.store.record())?.epoch).toBe(2)
+    await second.clock.advance(4_000)
+    expect(second.blueGreen.status.phase).toBe('COMPLETE')
+  })
+
+  it('fences one whose record was replaced by a newer release', async () => {
+    const bot = new TestBot()
+    await bot.blueGreen.deploy('v2', plan)
+    const { version } = (await bot.store.entry('blue-green:bot')) ?? {}
+    await bot.store.inner.compareAndSet('blue-green:bot', version, { format: 2 })
+    await bot.clock.advance(1_000)
+    expect(bot.blueGreen.status.controller).toBe('FENCED')
+    expect(await bot.store.record()).toEqual({ format: 2 })
+  })
+})

@@ -1,0 +1,132 @@
+import type { Phase } from './transitions.js'
+
+/** How a deployment ended, as far as this process is concerned. */
+export type Outcome =
+  /** The new version is the active one. */
+  | 'COMPLETE'
+  /** The old version serves everybody again. */
+  | 'ROLLED_BACK'
+  /** There was nothing to do: the version was active already. */
+  | 'ALREADY_ACTIVE'
+  /** Another controller has taken over; it goes on there. */
+  | 'FENCED'
+  /** `stop()` was called; `start()` goes on with it. */
+  | 'STOPPED'
+
+/** What `deployment.finished` resolves to. */
+export interface DeploymentResult {
+  /** How it ended. */
+  readonly outcome: Outcome
+  /** The cause, as a clause. */
+  readonly why: string
+}
+
+/** Why something is rolled back. */
+export interface RollbackReason {
+  /** For the record and the events, as a clause. */
+  readonly why?: string | undefined
+}
+
+/** Where a deployment is. */
+export interface DeploymentStatus {
+  /** Names it in events and errors. */
+  readonly id: string
+  /** The version that served when it began (blue). */
+  readonly from: string
+  /** The version that is to serve (green). */
+  readonly to: string
+  /** Where it is. */
+  readonly phase: Phase
+  /** Green's share of the guilds, 0 to 100. */
+  readonly percentage: number
+  /** The share of each step. */
+  readonly percentages: readonly number[]
+  /** The index of the current step in `percentages`. */
+  readonly step: number
+  /** How long the current step has lasted in good health, in ms. */
+  readonly elapsedMs: number
+  /** How long it must last, in ms. */
+  readonly stepMs: number
+  /** Why it is in this phase, as a clause. */
+  readonly why: string
+}
+
+/** A deployment to follow and, if need be, to roll back. */
+export interface Deployment {
+  /** Names it in events and errors. */
+  readonly id: string
+  /** The version that served when it began (blue). */
+  readonly from: string
+  /** The version that is to serve (green). */
+  readonly to: string
+  /** Where it is now. */
+  readonly status: DeploymentStatus
+  /** Resolves when it is over, and never rejects. Awaiting it does not keep the process alive. */
+  readonly finished: Promise<DeploymentResult>
+  /**
+   * Gives all traffic back to the old version, at once: no event that arrives after this call starts on the new one.
+   *
+   * @param reason - `why`, for the record and the events
+   * @returns how the deployment ended; if it was over already, nothing happens and this says how
+   */
+  rollback(reason?: RollbackReason): Promise<DeploymentResult>
+}
+
+/** What a deployment asks of whoever drives it. */
+export interface DeploymentDriver {
+  /** `undefined` when the driver is past this deployment. */
+  statusOf(deploymentId: string): DeploymentStatus | undefined
+  rollBack(why?: string): void
+}
+
+/** A {@link Deployment} as its driver holds it. */
+export class DrivenDeployment implements Deployment {
+  readonly id: string
+  readonly from: string
+  readonly to: string
+  readonly finished: Promise<DeploymentResult>
+  #resolve!: (result: DeploymentResult) => void
+  #isFinished = false
+  #lastStatus: DeploymentStatus
+  readonly #driver: DeploymentDriver
+
+  constructor(status: DeploymentStatus, driver: DeploymentDriver) {
+    this.id = status.id
+    this.from = status.from
+    this.to = status.to
+    this.#lastStatus = status
+    this.#driver = driver
+    this.finished = new Promise((resolve) => (this.#resolve = resolve))
+  }
+
+  get status(): DeploymentStatus {
+    return this.#driver.statusOf(this.id) ?? this.#lastStatus
+  }
+
+  get isFinished(): boolean {
+    return this.#isFinished
+  }
+
+  /** @returns whether this is the end: the first result stands */
+  finish(result: DeploymentResult): boolean {
+    if (this.#isFinished) return false
+    this.#isFinished = true
+    this.#lastStatus = this.status
+    this.#resolve(result)
+    return true
+  }
+
+  rollback(reason: RollbackReason = {}): Promise<DeploymentResult> {
+    if (this.#driver.statusOf(this.id) !== undefined) this.#driver.rollBack(reason.why)
+    return this.finished
+  }
+}
+
+/** What `deploy` returns when there is nothing to do. */
+export function alreadyActive(id: string, version: string): Deployment {
+  const why = `version "${version}" is the active one already`
+  const finished = Promise.resolve({ outcome: 'ALREADY_ACTIVE', why } as const)
+  const progress = { percentage: 100, percentages: [100], step: 0, elapsedMs: 0, stepMs: 0 }
+  const status: DeploymentStatus = { id, from: version, to: version, phase: 'COMPLETE', ...progress, why }
+  return { id, from: version, to: version, status, finished, rollback: () => finished }
+}

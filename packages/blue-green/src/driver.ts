@@ -1,0 +1,415 @@
+import {
+  changesBetween,
+  controllerChange,
+  holdChange,
+  phaseOf,
+  storeChange,
+  type BlueGreenChange,
+  type Controller,
+} from './changes.js'
+import {
+  alreadyActive,
+  DrivenDeployment,
+  type Deployment,
+  type DeploymentResult,
+  type DeploymentStatus,
+} from './deployment.js'
+import {
+  DeploymentRunningError,
+  FencedError,
+  RolledBackVersionError,
+  StoppedError,
+  VersionMissingError,
+} from './errors.js'
+import { healthProblem, statusOf } from './health-gate.js'
+import { Journal } from './journal.js'
+import type { Settings } from './options.js'
+import type { StateRecord } from './record.js'
+import { routeOf, type Route } from './routing.js'
+import { isStepping, resume, runningIn, transition, type Input, type Plan, type State } from './transitions.js'
+import { Writer, type Wanted } from './writer.js'
+
+/** What the driver tells and asks of the router that it belongs to. None of it may throw. */
+export interface DriverHooks {
+  /** Called when everything is settled. */
+  announce(changes: readonly BlueGreenChange[]): void
+  /** Called once per deployment, last of all. */
+  finished(deployment: Deployment, result: DeploymentResult): void
+  /** Called before the first event can reach the new version. */
+  began(version: string): void
+  /** Waits for the calls that run on a version now, up to its deadline; resolves with how many still run. */
+  drained(version: string): Promise<number>
+}
+
+/** A `deploy` that the store has not confirmed. */
+interface Starting {
+  readonly id: string
+  readonly to: string
+  readonly promise: Promise<Deployment>
+  resolve(deployment: Deployment): void
+  reject(error: Error): void
+}
+
+/**
+ * Moves a deployment along: by time, by health, by the store, by hand.
+ *
+ * @remarks
+ * `#state` is in force: routing follows it, and nothing else. What gives green no more than it has (a hold, a
+ * rollback) is in force at once and written down as soon as the store allows; anything else is in force only when the
+ * store has confirmed it. So the store is never behind on what green may have, except after a rollback that it has not
+ * confirmed yet.
+ */
+export class Driver {
+  readonly #settings: Settings
+  readonly #hooks: DriverHooks
+  readonly #controllerId: string
+  #controller: Controller = 'STOPPED'
+  #fencedBy: FencedError | undefined
+  #journal: Journal | undefined
+  #writer: Writer | undefined
+  #isStoreUp = true
+
+  #state: State
+  #why = 'nothing was deployed yet'
+  #route: Route
+  #deployment: DrivenDeployment | undefined
+  #starting: Starting | undefined
+
+  #steppingSinceMs = 0
+  /** Since when the current step has not got on, through however many holds. */
+  #heldSinceMs: number | undefined
+  #isHumanCalled = false
+  #cancelStep: (() => void) | undefined
+  #cancelCall: (() => void) | undefined
+  #cancelRecovery: (() => void) | undefined
+
+  constructor(settings: Settings, hooks: DriverHooks) {
+    this.#settings = settings
+    this.#hooks = hooks
+    this.#controllerId = this.#token()
+    this.#state = { active: settings.initial, rolledBack: [], deployment: null }
+    this.#route = routeOf(this.#state)
+  }
+
+  get route(): Route {
+    return this.#route
+  }
+
+  get state(): State {
+    return this.#state
+  }
+
+  get controller(): Controller {
+    return this.#controller
+  }
+
+  get epoch(): number {
+    return this.#journal?.epoch ?? 0
+  }
+
+  get isStoreUp(): boolean {
+    return this.#isStoreUp
+  }
+
+  /** The deployment that runs, as far as this process drives it. */
+  get deployment(): Deployment | undefined {
+    return runningIn(this.#state)?.id === this.#deployment?.id ? this.#deployment : undefined
+  }
+
+  /** The deployment that the store has not confirmed, if any. */
+  get starting(): Promise<Deployment> | undefined {
+    return this.#starting?.promise
+  }
+
+  statusOf(deploymentId: string): DeploymentStatus | undefined {
+    const deployment = this.#state.deployment
+    if (deployment?.id !== deploymentId) return undefined
+    const { id, from, to, phase, percentage, percentages, step, stepMs } = deployment
+    return { id, from, to, phase, percentage, percentages, step, elapsedMs: this.#elapsedMs(), stepMs, why: this.#why }
+  }
+
+  /** Takes over from whoever drove last, and goes on where the record says. */
+  async open(): Promise<void> {
+    const { store, name, clock, storeTimeoutMs, storeRetryMs, initial, health } = this.#settings
+    const key = `blue-green:${name}`
+    const journal = new Journal({ store, key, controller: this.#controllerId, clock, timeoutMs: storeTimeoutMs })
+    let found: State = { active: initial, rolledBack: [], deployment: null }
+    let why = 'nothing was stored yet'
+    const state = await journal.open((stored) => {
+      if (stored === undefined) return { state: found, why }
+      found = stored
+      const resumed = this.#resume(stored)
+      why = resumed.why
+      return resumed
+    })
+    const from = this.#controller
+    this.#controller = 'DRIVING'
+    this.#fencedBy = undefined
+    this.#isStoreUp = true
+    this.#journal = journal
+    this.#writer = new Writer(journal, clock, storeRetryMs, {
+      confirmed: (wanted) => this.#confirmed(wanted),
+      failed: (wanted, error) => this.#failed(wanted, error),
+      fenced: (winner) => this.#fenced(winner),
+      reachable: (isUp, error) => this.#reachable(isUp, error),
+    })
+    health?.on('change', this.#reconsider)
+    // What was so before is no news.
+    this.#state = found
+    this.#enter(state, why)
+    this.#goOn()
+    this.#hooks.announce([controllerChange(from, 'DRIVING', state, why, clock.now())])
+  }
+
+  /** Ends the driving, not the serving. Waits for the write that is under way, which has a deadline. */
+  async close(): Promise<void> {
+    if (this.#controller === 'STOPPED') return
+    const from = this.#controller
+    this.#leave('STOPPED')
+    this.#starting?.reject(new StoppedError(this.#starting.to))
+    await this.#writer?.stop()
+    const lost = this.#writer?.wanted
+    const why = `stop() was called${lost?.type === 'ROLL_BACK' ? ' before the store confirmed the rollback' : ''}`
+    this.#finish({ outcome: 'STOPPED', why })
+    this.#hooks.announce([controllerChange(from, 'STOPPED', this.#state, why, this.#settings.clock.now())])
+  }
+
+  async deploy(to: string, { retry, ...plan }: Plan & { readonly retry: boolean }): Promise<Deployment> {
+    if (this.#fencedBy !== undefined) throw this.#fencedBy
+    const running = this.#starting ?? runningIn(this.#state)
+    if (running !== undefined && running.to !== to) throw new DeploymentRunningError(to, running.id, running.to)
+    if (this.#starting !== undefined) return this.#starting.promise
+    if (this.deployment !== undefined) return this.deployment
+    if (this.#state.active === to) return alreadyActive(this.#token(), to)
+    if (this.#state.rolledBack.includes(to) && !retry) throw new RolledBackVersionError(to)
+
+    const [id, salt, health] = [this.#token(), this.#token(), statusOf(this.#settings.health)]
+    const starting = makeStarting(id, to)
+    this.#starting = starting
+    this.#move({ type: 'DEPLOY', id, to, salt, health, plan }, 'deploy() was called')
+    try {
+      return await starting.promise
+    } finally {
+      this.#starting = undefined
+    }
+  }
+
+  /** In force when it returns, whatever the store says. Does nothing where nothing is to be rolled back. */
+  rollBack(why = 'rollback() was called'): void {
+    this.#move({ type: 'ROLL_BACK', elapsedMs: this.#elapsedMs() }, why)
+  }
+
+  // What may happen
+
+  #move(input: Input, why: string): void {
+    const state = transition(this.#state, input)
+    if (state === undefined) return
+    // The wish comes first: entering a state tells listeners, who may wish for something else.
+    if (this.#controller === 'DRIVING') this.#writer?.want({ state, why, type: input.type })
+    if (isInForceAtOnce(input.type)) this.#enter(state, why)
+  }
+
+  /** Health, the store or the phase has changed: does the deployment hold, go on, or wait? */
+  readonly #reconsider = (): void => {
+    const running = runningIn(this.#state)
+    if (running === undefined || this.#controller !== 'DRIVING') return
+    const problem = healthProblem(this.#settings.health, running.healthAtStart)
+    if (isStepping(running) && problem !== undefined) {
+      this.#move({ type: 'HOLD', elapsedMs: this.#elapsedMs() }, problem)
+    } else if (running.phase === 'HOLD') {
+      if (problem === undefined && this.#writer?.wanted === undefined) return this.#awaitRecovery()
+      this.#cancelRecovery?.()
+      this.#cancelRecovery = undefined
+      // Health turned again while the end of the hold was being written: the hold must stand.
+      if (problem !== undefined && this.#writer?.wanted?.type === 'RESUME') this.#revoke(problem)
+    }
+  }
+
+  /** Only what stays well for a while ends a hold, so flapping health neither shifts traffic nor floods anyone. */
+  #awaitRecovery(): void {
+    const { clock, recoverMs } = this.#settings
+    this.#cancelRecovery ??= clock.after(recoverMs, () => {
+      this.#cancelRecovery = undefined
+      this.#move({ type: 'RESUME' }, `all has been well for ${recoverMs} ms, so the time of the step begins anew`)
+    })
+  }
+
+  #stepElapsed(stepMs: number): void {
+    // A source may have changed without saying so. If it did, this holds, and the advance means nothing any more.
+    this.#reconsider()
+    this.#move({ type: 'ADVANCE' }, `${stepMs} ms have passed in good health`)
+  }
+
+  async #drain(version: string): Promise<void> {
+    const state = this.#state
+    const why = runningIn(state)?.phase === 'ROLLING_BACK' ? this.#why : 'every step was passed'
+    const left = await this.#hooks.drained(version)
+    if (this.#state !== state || this.#controller !== 'DRIVING') return
+    this.#move({ type: 'DRAINED' }, left === 0 ? why : `${why}, while ${left} calls still run on "${version}"`)
+  }
+
+  #callHuman(): void {
+    const running = runningIn(this.#state)
+    if (running?.phase !== 'HOLD') return
+    this.#isHumanCalled = true
+    this.#hooks.announce([holdChange(running, this.#why, this.#settings.clock.now())])
+  }
+
+  // What the store says
+
+  #confirmed(wanted: Wanted): void {
+    if (!isInForceAtOnce(wanted.type)) this.#enter(wanted.state, wanted.why)
+    if (wanted.type === 'DEPLOY' && this.#deployment !== undefined) this.#starting?.resolve(this.#deployment)
+    this.#goOn()
+  }
+
+  /** Nothing shifts without the store: a greater share is not waited for, it is given up. */
+  #failed(wanted: Wanted, error: unknown): void {
+    const why = error instanceof Error ? error.message : String(error)
+    if (wanted.type === 'ADVANCE') this.#move({ type: 'HOLD', elapsedMs: this.#elapsedMs() }, why)
+    if (wanted.type === 'RESUME' || wanted.type === 'DEPLOY') this.#revoke(why)
+    if (wanted.type === 'DEPLOY') this.#starting?.reject(error as Error)
+  }
+
+  /** Writes the state in force over one that may have landed in the store meanwhile. */
+  #revoke(why: string): void {
+    this.#writer?.want({ state: this.#state, why, type: 'REVOKE' })
+  }
+
+  #reachable(isUp: boolean, error: unknown): void {
+    this.#isStoreUp = isUp
+    this.#hooks.announce([storeChange(isUp, error, this.#settings.clock.now())])
+  }
+
+  #fenced(winner: StateRecord | undefined): void {
+    const why =
+      winner === undefined
+        ? 'its record is gone from the store'
+        : `another controller took over with epoch ${winner.epoch}`
+    this.#leave('FENCED')
+    this.#fencedBy = new FencedError(why, winner?.epoch)
+    this.#starting?.reject(this.#fencedBy)
+    // The winner's record is the last confirmed truth. A rollback decided here still stands here.
+    const isRollingBack = phaseOf(this.#state) === 'ROLLING_BACK'
+    if (winner !== undefined && !isRollingBack && this.#hasCodeFor(winner.state)) this.#enter(winner.state, why)
+    this.#finish({ outcome: 'FENCED', why })
+    this.#hooks.announce([controllerChange('DRIVING', 'FENCED', this.#state, why, this.#settings.clock.now())])
+  }
+
+  // Being in a state
+
+  #enter(state: State, why: string): void {
+    const before = this.#state
+    const running = runningIn(state)
+    if (running !== undefined && running.id !== runningIn(before)?.id) this.#hooks.began(running.to)
+    this.#state = state
+    this.#why = why
+    this.#route = routeOf(state)
+    this.#schedule(before)
+    if (running !== undefined && this.#controller === 'DRIVING') this.#follow(running.id)
+    this.#hooks.announce(changesBetween(before, state, why, this.#settings.clock.now()))
+    const phase = phaseOf(state)
+    if (phase === 'COMPLETE' || phase === 'ROLLED_BACK') this.#finish({ outcome: phase, why })
+    this.#reconsider()
+  }
+
+  #schedule(before: State): void {
+    this.#cancelTimers()
+    const { clock } = this.#settings
+    const running = runningIn(this.#state)
+    const last = runningIn(before)
+    if (running?.id !== last?.id || running?.step !== last?.step) {
+      this.#heldSinceMs = undefined
+      this.#isHumanCalled = false
+    }
+    if (running === undefined || this.#controller !== 'DRIVING') return
+    if (isStepping(running)) {
+      this.#steppingSinceMs = clock.monotonic()
+      this.#cancelStep = clock.after(running.stepMs, () => this.#stepElapsed(running.stepMs))
+    } else if (running.phase === 'HOLD' && !this.#isHumanCalled) {
+      this.#heldSinceMs ??= clock.monotonic()
+      const leftMs = Math.max(0, this.#heldSinceMs + running.maxHoldMs - clock.monotonic())
+      this.#cancelCall = clock.after(leftMs, () => this.#callHuman())
+    }
+  }
+
+  /** The state in force is in the store: what waits for that may begin. */
+  #goOn(): void {
+    if (this.#writer?.wanted !== undefined) return
+    const running = runningIn(this.#state)
+    if (running?.phase === 'DRAINING_BLUE') void this.#drain(running.from)
+    else if (running?.phase === 'ROLLING_BACK') void this.#drain(running.to)
+    else this.#reconsider()
+  }
+
+  #elapsedMs(): number {
+    const running = runningIn(this.#state)
+    if (running === undefined || !isStepping(running)) return this.#state.deployment?.elapsedMs ?? 0
+    return this.#settings.clock.monotonic() - this.#steppingSinceMs
+  }
+
+  #follow(deploymentId: string): void {
+    if (this.#deployment?.id === deploymentId && !this.#deployment.isFinished) return
+    const status = this.statusOf(deploymentId)
+    if (status !== undefined) this.#deployment = new DrivenDeployment(status, this)
+  }
+
+  #finish(result: DeploymentResult): void {
+    const deployment = this.#deployment
+    if (deployment?.finish(result) === true) this.#hooks.finished(deployment, result)
+  }
+
+  #leave(controller: Exclude<Controller, 'DRIVING'>): void {
+    this.#controller = controller
+    this.#cancelTimers()
+    this.#settings.health?.off('change', this.#reconsider)
+  }
+
+  #cancelTimers(): void {
+    this.#cancelStep?.()
+    this.#cancelCall?.()
+    this.#cancelRecovery?.()
+    this.#cancelStep = this.#cancelCall = this.#cancelRecovery = undefined
+  }
+
+  #resume(stored: State): { readonly state: State; readonly why: string } {
+    const { handlers, initial } = this.#settings
+    const resumed = resume(stored, handlers, initial)
+    if (resumed === undefined) {
+      const running = runningIn(stored)
+      throw new VersionMissingError(running?.from ?? stored.active, running?.id ?? '')
+    }
+    // A rollback that the store never confirmed, because this controller was stopped first, still stands.
+    const isRolledBackHere =
+      this.#state.deployment?.phase === 'ROLLING_BACK' && this.#state.deployment.id === stored.deployment?.id
+    const rolledBack = isRolledBackHere && transition(resumed.state, { type: 'ROLL_BACK', elapsedMs: 0 })
+    return rolledBack ? { state: rolledBack, why: this.#why } : resumed
+  }
+
+  #hasCodeFor(state: State): boolean {
+    const { handlers } = this.#settings
+    const running = runningIn(state)
+    return handlers.has(state.active) && (running === undefined || handlers.has(running.to))
+  }
+
+  /** 48 random bits: enough to tell deployments and controllers apart. */
+  #token(): string {
+    const half = (): string =>
+      Math.floor(this.#settings.random() * 2 ** 24)
+        .toString(16)
+        .padStart(6, '0')
+    return half() + half()
+  }
+}
+
+/** What gives green no more than it has. */
+function isInForceAtOnce(type: Wanted['type']): boolean {
+  return type === 'HOLD' || type === 'ROLL_BACK' || type === 'REVOKE'
+}
+
+function makeStarting(id: string, to: string): Starting {
+  let resolve!: Starting['resolve']
+  let reject!: Starting['reject']
+  const promise = new Promise<Deployment>((...settle) => ([resolve, reject] = settle))
+  return { id, to, promise, resolve, reject }
+}

@@ -1,0 +1,81 @@
+import { FakeClock } from '@evenkeel/testing'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { GuildLedger, isCatastrophe } from './failing-guilds.js'
+
+describe('the catastrophe rule', () => {
+  it.each([
+    // failing and seen on green, failing and seen on blue
+    [2, 2, 0, 100, false, 'two guilds are not enough'],
+    [3, 3, 0, 100, true, 'three are'],
+    [3, 1_000, 0, 100_000, true, 'however many are well'],
+    [3, 100, 1, 100, false, 'exactly three times the share of blue is not beyond it'],
+    [4, 100, 1, 100, true, 'more than three times is'],
+    [9, 10, 30, 100, false, 'an incident hits both'],
+    [10, 10, 34, 100, false, 'blue fails so much that nothing can be three times worse'],
+    [3, 100, 0, 0, true, 'at 100 % blue has nothing to compare with'],
+    [3, 100, 5, 5, false, 'blue is quite dead'],
+  ])('%d of %d on green against %d of %d on blue gives %s: %s', (here, seenHere, there, seenThere, verdict) => {
+    const green = { failing: here, seen: seenHere }
+    expect(isCatastrophe(green, { failing: there, seen: seenThere }, 2)).toBe(verdict)
+  })
+
+  it('never fires where green does no worse than blue', () => {
+    const census = fc
+      .tuple(fc.nat(1_000), fc.nat(1_000))
+      .map(([a, b]) => ({ failing: Math.min(a, b), seen: Math.max(a, b) }))
+    fc.assert(
+      fc.property(census, census, (green, blue) => {
+        const isWorse = green.failing * Math.max(1, blue.seen) > blue.failing * green.seen
+        return isWorse || !isCatastrophe(green, blue, 2)
+      }),
+    )
+  })
+})
+
+describe('GuildLedger', () => {
+  it('agrees with a plain recount, whatever happens', async () => {
+    const step = fc.record({
+      id: fc.constantFrom('a', 'b', 'c', 'd', '__proto__'),
+      what: fc.constantFrom('failed', 'failed', 'failed', 'excused', 'succeeded'),
+      waitMs: fc.constantFrom(0, 0, 0, 1_000_000),
+    })
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 80 }), async (steps) => {
+        const clock = new FakeClock()
+        const ledger = new GuildLedger(clock, 2)
+        const model = new Map<string, { inRow: number; excused: boolean; seenMs: number }>()
+        for (const { id, what, waitMs } of steps) {
+          await clock.advance(waitMs)
+          for (const [key, { seenMs }] of model) if (seenMs <= clock.monotonic() - 3_600_000) model.delete(key)
+          const guild = model.get(id) ?? { inRow: 0, excused: what === 'excused', seenMs: 0 }
+          model.set(id, guild)
+          guild.seenMs = clock.monotonic()
+          if (what === 'succeeded') ledger.succeeded(id)
+          else ledger.failed(id, what === 'excused')
+          if (what === 'succeeded') Object.assign(guild, { inRow: 0, excused: false })
+          else guild.inRow += 1
+          const failing = [...model.values()].filter(({ inRow, excused }) => inRow >= 2 && !excused)
+          expect(ledger.census()).toEqual({ seen: model.size, failing: failing.length })
+          expect(ledger.isFailing(id)).toBe(guild.inRow >= 2)
+        }
+      }),
+      { numRuns: 50 },
+    )
+  })
+
+  it('remembers 10,000 guilds and no more', () => {
+    const ledger = new GuildLedger(new FakeClock(), 1)
+    for (let i = 0; i < 12_000; i++) ledger.failed(String(i), false)
+    expect(ledger.census()).toEqual({ seen: 10_000, failing: 10_000 })
+    expect(ledger.isFailing('1999')).toBe(false)
+    expect(ledger.isFailing('2000')).toBe(true)
+  })
+
+  it('starts afresh when cleared', () => {
+    const ledger = new GuildLedger(new FakeClock(), 1)
+    ledger.failed('a', false)
+    ledger.clear()
+    expect(ledger.census()).toEqual({ seen: 0, failing: 0 })
+  })
+})

@@ -1,0 +1,129 @@
+import { withDeadline } from './deadline.js'
+import { FencedError, StateFormatError, StoreUnavailableError } from './errors.js'
+import type { Clock, StateStore } from './ports.js'
+import { makeRecord, readRecord, type StateRecord } from './record.js'
+import type { State } from './transitions.js'
+
+/** More lost races than this in a row mean that the store, not a rival, is at fault. */
+const maxAttempts = 8
+
+/** What became of a write. */
+export type Appended = { readonly kept: true } | { readonly kept: false; readonly winner: StateRecord | undefined }
+
+/** What the journal needs. */
+export interface JournalSettings {
+  readonly store: StateStore
+  readonly key: string
+  readonly controller: string
+  readonly clock: Clock
+  readonly timeoutMs: number
+}
+
+/**
+ * The one record that says where the deployment is, written only by the controller that owns the newest epoch.
+ *
+ * @remarks
+ * A write that timed out may still land, even after later ones were asked for. So no write follows an unknown outcome
+ * before the record was read again: one of this controller is overwritten, one of another is the end.
+ */
+export class Journal {
+  readonly #settings: JournalSettings
+  #version: string | undefined
+  #epoch = 0
+  #sequence = 0
+  /** Whether the store may hold something else than `#version`. */
+  #uncertain = false
+
+  constructor(settings: JournalSettings) {
+    this.#settings = settings
+  }
+
+  get epoch(): number {
+    return this.#epoch
+  }
+
+  /**
+   * Takes over: reads the record and writes it back under a new epoch, which fences whoever wrote it.
+   *
+   * @param adopt - what to make of the state that is there; what it throws ends the attempt
+   * @throws {@link StoreUnavailableError} when the store does not answer
+   */
+  async open(adopt: (stored: State | undefined) => { readonly state: State; readonly why: string }): Promise<State> {
+    for (let attempt = 0; attempt < maxAttempts; attempt++) {
+      const found = await this.#read()
+      const { state, why } = adopt(found?.record.state)
+      this.#epoch = (found?.record.epoch ?? 0) + 1
+      this.#sequence = (found?.record.sequence ?? 0) + 1
+      const version = await this.#write(found?.version, this.#record(state, why))
+      if (version === undefined) continue
+      this.#version = version
+      return state
+    }
+    throw new FencedError('several controllers are starting at once', this.#epoch)
+  }
+
+  /**
+   * Writes the next state.
+   *
+   * @throws {@link StoreUnavailableError} when it is not known whether it was written
+   */
+  async append(state: State, cause: string): Promise<Appended> {
+    this.#sequence += 1
+    const record = this.#record(state, cause)
+    for (let attempt = 0; attempt < maxAttempts; attempt++) {
+      if (this.#uncertain) {
+        const found = await this.#read().catch(ifUnreadable)
+        if (found === undefined || !this.#isMine(found.record)) return { kept: false, winner: found?.record }
+        this.#version = found.version
+        this.#uncertain = false
+      }
+      this.#uncertain = true
+      const version = await this.#write(this.#version, record)
+      if (version === undefined) continue
+      this.#version = version
+      this.#uncertain = false
+      return { kept: true }
+    }
+    throw new StoreUnavailableError(`The store refused ${maxAttempts} writes that nobody else had overtaken`, 'unknown')
+  }
+
+  #record(state: State, cause: string): StateRecord {
+    const { controller, clock } = this.#settings
+    return makeRecord({ epoch: this.#epoch, sequence: this.#sequence, controller, at: clock.now(), cause, state })
+  }
+
+  #isMine(record: StateRecord): boolean {
+    return record.controller === this.#settings.controller && record.epoch === this.#epoch
+  }
+
+  async #read(): Promise<{ record: StateRecord; version: string } | undefined> {
+    const { store, key } = this.#settings
+    const found = await this.#ask('Reading the state', 'no', () => store.entry(key))
+    return found && { record: readRecord(key, found.value), version: found.version }
+  }
+
+  async #write(expected: string | undefined, record: StateRecord): Promise<string | undefined> {
+    const { store, key } = this.#settings
+    const written = await this.#ask('Writing the state', 'unknown', () => store.compareAndSet(key, expected, record))
+    return written?.version
+  }
+
+  async #ask<T>(what: string, applied: 'no' | 'unknown', run: () => Promise<T>): Promise<T> {
+    const { key, clock, timeoutMs } = this.#settings
+    const timedOut = (): Error => new Error(`no answer within ${timeoutMs} ms`)
+    try {
+      return await withDeadline(run, timeoutMs, clock, timedOut)
+    } catch (error) {
+      throw new StoreUnavailableError(`${what} under "${key}" failed`, applied, asError(error))
+    }
+  }
+}
+
+function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown))
+}
+
+/** What this controller cannot read, it did not write: somebody else owns the record. */
+function ifUnreadable(error: unknown): undefined {
+  if (!(error instanceof StateFormatError)) throw error
+}

@@ -1,0 +1,244 @@
+import { describe, expect, it } from 'vitest'
+import { FakeHealth } from './test-support/fake-health.js'
+import { FaultyStore, type Fault } from './test-support/faulty-store.js'
+import { plan, TestBot } from './test-support/test-bot.js'
+import { runningIn } from './transitions.js'
+
+/** The same disk, another process. */
+function restart(bot: TestBot, options: ConstructorParameters<typeof TestBot>[1] = {}): TestBot {
+  return new TestBot(new FaultyStore(bot.store.inner), options)
+}
+
+describe('a restart', () => {
+  it('resumes at the same share, for the same guilds, with the time of the step begun anew', async () => {
+    const bot = new TestBot()
+    const { id } = await bot.blueGreen.deploy('v2', plan)
+    await bot.clock.advance(1_900)
+    const before = await bot.guildsOn('v2')
+    bot.crash()
+
+    const next = restart(bot)
+    await next.blueGreen.start()
+    expect(next.blueGreen.deployment?.status).toMatchObject({ id, percentage: 10, step: 1, elapsedMs: 0 })
+    expect(await next.guildsOn('v2')).toEqual(before)
+    await next.clock.advance(999)
+    expect(next.blueGreen.deployment?.status.percentage).toBe(10)
+    const deployment = await next.blueGreen.deploy('v2')
+    expect(deployment.id).toBe(id)
+    await next.clock.advance(2_001)
+    expect((await deployment.finished).outcome).toBe('COMPLETE')
+  })
+
+  it('serves what was complete, and not what is initial', async () => {
+    const bot = new TestBot()
+    await bot.blueGreen.deploy('v2', plan)
+    await bot.clock.advance(4_000)
+    const next = restart(bot)
+    await next.blueGreen.start()
+    expect(await next.serves('a')).toBe('v2')
+    expect(next.changes.map(({ what }) => what)).toEqual(['controller'])
+  })
+
+  it('measures health against what it was when the deployment began', async () => {
+    const health = new FakeHealth()
+    const bot = new TestBot(new FaultyStore(), { health })
+    await bot.blueGreen.deploy('v2', plan)
+    bot.crash()
+    health.becomes('degraded')
+    const next = restart(bot, { health })
+    await next.blueGreen.start()
+    expect(next.blueGreen.status.phase).toBe('HOLD')
+  })
+
+  it('holds a resumed step while health is unknown, and a held one goes on when it is well', async () => {
+    const health = new FakeHealth()
+    const bot = new TestBot(new FaultyStore(), { health })
+    await bot.blueGreen.deploy('v2', plan)
+    health.becomes('down')
+    await bot.clock.advance(1)
+    bot.crash()
+    const next = restart(bot, { health })
+    health.becomes('unknown')
+    await next.blueGreen.start()
+    expect(next.blueGreen.status.phase).toBe('HOLD')
+    health.becomes('up')
+    await next.clock.advance(30_000)
+    expect(next.blueGreen.status.phase).toBe('CANARY_TESTING')
+  })
+
+  it('finishes a rollback that was under way', async () => {
+    const bot = new TestBot()
+    await bot.blueGreen.deploy('v2', plan)
+    void bot.blueGreen.handle({ guildId: [...(await bot.guildsOn('v2'))][0] ?? '', run: () => new Promise(() => undefined) }) // prettier-ignore
+    void bot.blueGreen.rollback({ why: 'users complain' })
+    await bot.clock.advance(0)
+    expect((await bot.store.record())?.state.deployment?.phase).toBe('ROLLING_BACK')
+    bot.crash()
+    const next = restart(bot)
+    await next.blueGreen.start()
+    expect(await next.serves('a')).toBe('v1')
+    await next.clock.advance(0)
+    expect(next.blueGreen.status).toMatchObject({ phase: 'ROLLED_BACK', rolledBack: ['v2'] })
+  })
+
+  it('rolls back when the code of green is gone', async () => {
+    const bot = new TestBot()
+    await bot.blueGreen.deploy('v2', plan)
+    const next = restart(bot, { versions: { v1: () => 'v1' } })
+    await next.blueGreen.start()
+    await next.clock.advance(0)
+    expect(next.blueGreen.status).toMatchObject({ phase: 'ROLLED_BACK', active: 'v1', rolledBack: ['v2'] })
+  })
+
+  it('refuses to guess when the code of blue is gone', async () => {
+    const bot = new TestBot()
+    const { id } = await bot.blueGreen.deploy('v2', plan)
+    const next = restart(bot, { versions: { v2: () => 'v2' }, initial: 'v2' })
+    await expect(next.blueGreen.start()).rejects.toMatchObject({ code: 'VERSION_MISSING', version: 'v1', deploymentId: id }) // prettier-ignore
+    expect(next.blueGreen.status.controller).toBe('STOPPED')
+  })
+
+  it('serves initial when the code of the active version is gone, and says so', async () => {
+    const bot = new TestBot()
+    await bot.blueGreen.deploy('v2', plan)
+    await bot.clock.advance(4_000)
+    const next = restart(bot, { versions: { v3: () => 'v3' }, initial: 'v3' })
+    await next.blueGreen.start()
+    expect(await next.serves('a')).toBe('v3')
+    expect(next.changes[0]).toMatchObject({ what: 'active', from: 'v2', to: 'v3', severity: 'WARNING' })
+    expect((await next.store.record())?.state.active).toBe('v3')
+  })
+
+  it.each([
+    ['a newer format', { format: 2, state: {} }, /it has format 2, and this release reads format 1/],
+    ['something else', { hello: 'world' }, /carries no format version/],
+    ['text', 'hello', /carries no format version/],
+  ])('refuses %s and leaves it alone', async (_what, value, message) => {
+    const bot = new TestBot()
+    await bot.store.inner.compareAndSet('blue-green:bot', undefined, value)
+    await expect(bot.blueGreen.start()).rejects.toMatchObject({ code: 'STATE_FORMAT' })
+    await expect(bot.blueGreen.start()).rejects.toThrow(message)
+    expect(await bot.store.record()).toEqual(value)
+  })
+
+  it('may follow a stop in the same process', async () => {
+    const bot = new TestBot()
+    const deployment = await bot.blueGreen.deploy('v2', plan)
+    await bot.clock.advance(1_500)
+    await bot.blueGreen.stop()
+    expect(await deployment.finished).toEqual({ outcome: 'STOPPED', why: 'stop() was called' })
+    const before = await bot.guildsOn('v2')
+    await bot.clock.advance(1_000_000)
+    expect(await bot.guildsOn('v2')).toEqual(before)
+    expect(bot.clock.pending).toBe(0)
+    await bot.blueGreen.start()
+    const resumed = bot.blueGreen.deployment
+    expect(resumed).not.toBe(deployment)
+    await bot.clock.advance(3_000)
+    expect((await resumed?.finished)?.outcome).toBe('COMPLETE')
+  })
+
+  it('tells two bots in one store apart by name', async () => {
+    const bot = new TestBot()
+    await bot.blueGreen.deploy('v2', plan)
+    const other = restart(bot, { name: 'other' })
+    await other.blueGreen.start()
+    expect(other.blueGreen.status.phase).toBe('IDLE')
+    await bot.clock.advance(4_000)
+    expect(bot.blueGreen.status.phase).toBe('COMPLETE')
+  })
+})
+
+/** A deployment with everything in it: a hold, steps, and at the end completion or a rollback. */
+async function live(bot: TestBot, health: FakeHealth, isRolledBack: boolean): Promise<void> {
+  const quietly = (promise: Promise<unknown>): void => void promise.catch(() => undefined)
+  quietly(bot.blueGreen.deploy('v2', plan))
+  await bot.clock.advance(1_500)
+  health.becomes('down')
+  await bot.clock.advance(2_000)
+  health.becomes('up')
+  await bot.clock.advance(31_500)
+  if (isRolledBack) quietly(bot.blueGreen.rollback({ why: 'users complain' }))
+  await bot.clock.advance(100_000)
+}
+
+const faults: Fault[] = ['refused', 'written but refused', 'hangs', 'written but hangs', 'lands late']
+
+describe.each([false, true])('a fault at any write (rolled back: %s)', (isRolledBack) => {
+  it('is followed by a crash: the next process resumes at the recorded share or below, with the same guilds', async () => {
+    let resumed = 0
+    for (let write = 1; write <= 10; write++) {
+      for (const fault of ['hangs', 'written but hangs'] as const) {
+        const health = new FakeHealth()
+        const bot = new TestBot(new FaultyStore(), { health })
+        bot.store.faults.set(write, fault)
+        // The process dies in this write: whatever comes after it never reaches the store.
+        for (let later = write + 1; later < 100; later++) bot.store.faults.set(later, 'hangs')
+        await live(bot, health, isRolledBack)
+        const recorded = await bot.store.record()
+        const served = bot.blueGreen.status.deployment
+        const last = recorded && runningIn(recorded.state)
+
+        const next = restart(bot)
+        await next.blueGreen.start()
+        const found = next.blueGreen.deployment?.status
+        expect(found?.id).toBe(last?.id)
+        expect(found?.percentage ?? 0).toBe(last?.percentage ?? 0)
+        if (found !== undefined && served?.id === found.id && served.percentage === found.percentage) {
+          expect(await next.guildsOn('v2')).toEqual(await bot.guildsOn('v2'))
+        }
+        const deployment = next.blueGreen.deployment
+        await next.clock.advance(100_000)
+        if (deployment !== undefined) {
+          resumed += 1
+          expect(['COMPLETE', 'ROLLED_BACK']).toContain((await deployment.finished).outcome)
+        }
+        expect(next.clock.pending).toBe(0)
+      }
+    }
+    expect(resumed).toBeGreaterThan(8)
+  })
+
+  it.each(faults)('%s, once: the same process gets to its end all the same', async (fault) => {
+    for (let write = 2; write <= 10; write++) {
+      const health = new FakeHealth()
+      const bot = new TestBot(new FaultyStore(), { health })
+      await bot.blueGreen.start()
+      bot.store.faults.set(write, fault)
+      await live(bot, health, isRolledBack)
+      await bot.store.land()
+      await bot.clock.advance(100_000)
+      if (bot.blueGreen.status.phase === 'IDLE') await live(bot, health, isRolledBack)
+      await bot.clock.advance(100_000)
+
+      const end = isRolledBack ? 'ROLLED_BACK' : 'COMPLETE'
+      expect(bot.blueGreen.status.phase).toBe(end)
+      expect((await bot.store.record())?.state).toMatchObject({ deployment: { phase: end } })
+      const rising = bot.percentages.filter((share) => share !== 0) as number[]
+      expect(rising).toEqual([...rising].sort((a, b) => a - b))
+      expect(bot.clock.pending).toBe(0)
+    }
+  })
+
+  it.each(faults)('%s, at random and often: no share ever rises past a rollback', async (fault) => {
+    for (let seed = 1; seed <= 20; seed++) {
+      let dice = seed
+      const health = new FakeHealth()
+      const bot = new TestBot(new FaultyStore(), { health })
+      await bot.blueGreen.start()
+      for (let write = 2; write < 60; write++) {
+        dice = (dice * 1_103_515_245 + 12_345) % 2 ** 31
+        if (dice % 3 === 0) bot.store.faults.set(write, fault)
+      }
+      await live(bot, health, isRolledBack)
+      await bot.store.land()
+      await bot.clock.advance(1_000_000)
+      const shares = bot.percentages as number[]
+      const end = shares.indexOf(0)
+      expect(end === -1 ? [] : shares.slice(end + 1)).toEqual([])
+      const { phase } = bot.blueGreen.status
+      expect(['IDLE', 'COMPLETE', 'ROLLED_BACK']).toContain(phase)
+      expect((await bot.store.record())?.state.deployment?.phase ?? 'IDLE').toBe(phase)
+    }
+  })
+})

@@ -1,0 +1,109 @@
+import type { Journal } from './journal.js'
+import type { Clock } from './ports.js'
+import type { StateRecord } from './record.js'
+import type { Input, State } from './transitions.js'
+
+/** A state that is to be written down. */
+export interface Wanted {
+  readonly state: State
+  readonly why: string
+  /** What led to it; `REVOKE` takes back a write that may or may not have landed. */
+  readonly type: Input['type'] | 'REVOKE'
+}
+
+/** What the writer tells. None of it may throw. */
+export interface WriterHooks {
+  /** The store holds this state, and nothing newer is wanted. */
+  confirmed(wanted: Wanted): void
+  /** Whether the store holds this state is unknown. Unless something else is wanted now, it is tried again. */
+  failed(wanted: Wanted, error: unknown): void
+  /** Another controller has the record. The writer has stopped. */
+  fenced(winner: StateRecord | undefined): void
+  /** The store answers again, or does so no more. */
+  reachable(isUp: boolean, error?: unknown): void
+}
+
+/**
+ * Brings the newest wish into the store, for as long as it takes.
+ *
+ * A later wish replaces an earlier one, even while that is being written: whatever becomes of the earlier one, the
+ * later is written over it. This is why a rollback wins over an advance that is under way.
+ */
+export class Writer {
+  readonly #journal: Journal
+  readonly #clock: Clock
+  readonly #retryMs: number
+  readonly #hooks: WriterHooks
+  #wanted: Wanted | undefined
+  #running: Promise<void> | undefined
+  #isUp = true
+  #isStopped = false
+  #wake: (() => void) | undefined
+
+  constructor(journal: Journal, clock: Clock, retryMs: number, hooks: WriterHooks) {
+    this.#journal = journal
+    this.#clock = clock
+    this.#retryMs = retryMs
+    this.#hooks = hooks
+  }
+
+  /** The newest state that the store has not confirmed. */
+  get wanted(): Wanted | undefined {
+    return this.#wanted
+  }
+
+  want(wanted: Wanted): void {
+    this.#wanted = wanted
+    this.#running ??= this.#run()
+  }
+
+  /** Resolves when the write that is under way has ended. Its outcome is told to nobody. */
+  async stop(): Promise<void> {
+    this.#isStopped = true
+    this.#wake?.()
+    await this.#running
+  }
+
+  async #run(): Promise<void> {
+    while (this.#wanted !== undefined && !this.#isStopped) await this.#attempt(this.#wanted)
+    this.#running = undefined
+  }
+
+  async #attempt(wanted: Wanted): Promise<void> {
+    let appended
+    try {
+      appended = await this.#journal.append(wanted.state, wanted.why)
+    } catch (error) {
+      if (this.#isStopped) return
+      if (this.#wanted === wanted) this.#hooks.failed(wanted, error)
+      this.#report(false, error)
+      return this.#pause()
+    }
+    const isNewest = this.#wanted === wanted
+    if (isNewest) this.#wanted = undefined
+    if (this.#isStopped) return
+    if (!appended.kept) {
+      this.#isStopped = true
+      return this.#hooks.fenced(appended.winner)
+    }
+    if (isNewest) this.#hooks.confirmed(wanted)
+    this.#report(true)
+  }
+
+  #report(isUp: boolean, error?: unknown): void {
+    if (this.#isUp === isUp) return
+    this.#isUp = isUp
+    this.#hooks.reachable(isUp, error)
+  }
+
+  #pause(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#isStopped) return resolve()
+      const cancel = this.#clock.after(this.#retryMs, resolve)
+      this.#wake = () => {
+        cancel()
+        resolve()
+      }
+    })
+  }
+}
