@@ -43,6 +43,7 @@ describe('the sample bot in one process', () => {
       translateUrl: translation.url,
       minDwellMs: 300,
       probeIntervalMs: 100,
+      cooldownMs: 300,
     })
     for (const part of bot.parts) await part.start()
     undo.push(async () => {

@@ -49,19 +49,19 @@ export async function play(bot: SampleBot, standin: StandinProcess, pace: Pace, 
 
   stage.act('1. Normal running: commands come in from every guild')
   await standin.traffic(calm)
-  await seconds(10)
+  await seconds(12)
 
   stage.act('2. The database fails: its file is moved away and junk lies in its place')
   const databaseFailedAt = Date.now()
   const sabotage = await breakDatabase(bot.database.path)
   await until('the bot falls back', () => bot.storage.state.on === 'fallback')
-  await seconds(8)
+  await seconds(10)
 
   stage.act('3. The load peaks while the database is away: what is optional yields')
   const peakBeganAt = Date.now()
   await standin.traffic(peak)
   await until('optional commands yield', () => bot.modes.mode === 'DEGRADED')
-  await seconds(7)
+  await seconds(9)
   await standin.traffic(calm)
   await until('the bot serves everything again', () => bot.modes.mode === 'FULL')
 
@@ -70,21 +70,21 @@ export async function play(bot: SampleBot, standin: StandinProcess, pace: Pace, 
   await sabotage.repair()
   await until('the bot returns to its database', () => bot.storage.state.on === 'primary')
   const backOnDatabaseAt = Date.now()
-  await seconds(5)
+  await seconds(8)
 
   stage.act('5. A new version is rolled out: 10, 50, 100 % of the guilds')
   const goodDeployedAt = Date.now()
   const percentages = [10, 50, 100]
-  const good = await bot.blueGreen.deploy('v2', { percentages, stepMs: 5 * pace.secondMs })
+  const good = await bot.blueGreen.deploy('v2', { percentages, stepMs: 7 * pace.secondMs })
   const { outcome: goodOutcome } = await within('the new version takes over', good.finished)
-  await seconds(3)
+  await seconds(5)
 
   stage.act('6. A faulty version is rolled out: it trips over members without a nickname')
   const faultyDeployedAt = Date.now()
   const faulty = await bot.blueGreen.deploy('v3', { percentages, stepMs: 20 * pace.secondMs })
   const { outcome: faultyOutcome, why } = await within('the faulty version is caught', faulty.finished)
   stage.say(why)
-  await seconds(5)
+  await seconds(8)
 
   stage.act('7. Quiet: the last reminders come')
   await standin.traffic({ ...calm, perSecond: 0 })
