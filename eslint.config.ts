@@ -20,11 +20,15 @@ export default tseslint.config(
   },
   {
     files: ['packages/*/src/**/*.ts'],
-    ignores: ['**/system-clock.ts', '**/*.test.ts'],
+    ignores: ['**/system-clock.ts', '**/*.test.ts', '**/test-support/**'],
     rules: {
       // Time and chance are injected, so that a test can step through them.
       'no-restricted-globals': ['error', 'setTimeout', 'setInterval', 'performance'],
-      'no-restricted-properties': ['error', { object: 'Date', property: 'now' }, { object: 'Math', property: 'random' }],
+      'no-restricted-properties': [
+        'error',
+        { object: 'Date', property: 'now' },
+        { object: 'Math', property: 'random' },
+      ],
     },
   },
 )

@@ -20,8 +20,11 @@ export default defineConfig({
   format: ['esm', 'cjs'],
   // tsup sets `baseUrl` for the declarations, which TypeScript 6 reports as deprecated.
   dts: { compilerOptions: { ignoreDeprecations: '6.0' } },
-  sourcemap: true,
+  // What is built is as readable as its source; source maps would treble what a bot has to install.
+  sourcemap: false,
   clean: true,
+  // Say only what is wrong.
+  silent: true,
   target: 'node20',
   treeshake: true,
   splitting: true,

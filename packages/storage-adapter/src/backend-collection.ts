@@ -1,0 +1,186 @@
+import type { Backend, StoredRecord } from './backend.js'
+import { ConflictError } from './errors.js'
+import type { KeyQueue } from './key-queue.js'
+import { checkKey } from './keys.js'
+import { toExpiry } from './mutations.js'
+import type { Clock } from './ports.js'
+import type {
+  BatchOperation,
+  BatchReceipt,
+  Collection,
+  DeleteOptions,
+  Entry,
+  ExpiryOptions,
+  KeyedEntry,
+  Receipt,
+  ScanOptions,
+  Scope,
+  SetOptions,
+  UpdateOptions,
+} from './storage.js'
+
+/** How many records a scan reads at a time. */
+const PAGE_SIZE = 256
+
+/** Each failed attempt means that another writer succeeded; so many in a row mean that something else is wrong. */
+const MAX_UPDATE_ATTEMPTS = 1_000
+
+/** What a collection needs from its storage. */
+export interface CollectionHost {
+  readonly clock: Clock
+  readonly scope: Scope
+  /** Keeps updates of one key in line. */
+  readonly updates: KeyQueue
+  /** The backend, open. */
+  open(): Promise<Pick<Backend, 'read' | 'page' | 'count'>>
+  batch(operations: readonly BatchOperation[]): Promise<BatchReceipt>
+}
+
+/** The collection over any backend. */
+export class BackendCollection<T> implements Collection<T> {
+  readonly name: string
+  readonly scope: Scope
+  readonly #host: CollectionHost
+
+  constructor(name: string, host: CollectionHost) {
+    checkKey(name, 'name of a collection')
+    this.name = name
+    this.scope = host.scope
+    this.#host = host
+  }
+
+  async get(key: string): Promise<T | undefined> {
+    return (await this.entry(key))?.value
+  }
+
+  async entry(key: string): Promise<Entry<T> | undefined> {
+    checkKey(key)
+    const [record] = await this.#read([key])
+    return record && this.#entry(record)
+  }
+
+  async getMany(keys: Iterable<string>): Promise<Map<string, T>> {
+    const list = [...keys]
+    for (const key of list) checkKey(key)
+    const records = await this.#read(list)
+    const found = new Map<string, T>()
+    for (const [i, key] of list.entries()) {
+      const record = records[i]
+      if (record !== undefined) found.set(key, JSON.parse(record.json) as T)
+    }
+    return found
+  }
+
+  async has(key: string): Promise<boolean> {
+    checkKey(key)
+    const [record] = await this.#read([key])
+    return record !== undefined
+  }
+
+  async count({ prefix = '' }: { readonly prefix?: string | undefined } = {}): Promise<number> {
+    if (prefix !== '') checkKey(prefix, 'prefix')
+    const backend = await this.#host.open()
+    return backend.count(this.name, prefix, this.#host.clock.now())
+  }
+
+  async *scan(options: ScanOptions = {}): AsyncGenerator<KeyedEntry<T>, void, undefined> {
+    checkScan(options)
+    let left = options.limit ?? Infinity
+    let range = options
+    while (left > 0) {
+      const limit = Math.min(left, PAGE_SIZE)
+      const backend = await this.#host.open()
+      const page = await backend.page(this.name, { ...range, limit }, this.#host.clock.now())
+      for (const { key, ...record } of page) yield { key, ...this.#entry(record) }
+      const last = page.at(-1)
+      if (last === undefined || page.length < limit) return
+      left -= page.length
+      range = options.reverse === true ? { ...options, before: last.key } : { ...options, after: last.key }
+    }
+  }
+
+  async set(key: string, value: T, options: SetOptions = {}): Promise<Receipt> {
+    const { ttlMs, expiresAt, ifVersion, ifAbsent } = options
+    return this.#one({ type: 'set', collection: this.name, key, value, ttlMs, expiresAt, ifVersion, ifAbsent })
+  }
+
+  async setMany(
+    entries: Iterable<readonly [key: string, value: T]>,
+    { ttlMs, expiresAt }: ExpiryOptions = {},
+  ): Promise<BatchReceipt> {
+    const collection = this.name
+    return this.#host.batch(
+      Array.from(entries, ([key, value]) => ({ type: 'set', collection, key, value, ttlMs, expiresAt })),
+    )
+  }
+
+  async delete(key: string, { ifVersion }: DeleteOptions = {}): Promise<Receipt> {
+    return this.#one({ type: 'delete', collection: this.name, key, ifVersion })
+  }
+
+  async clear(): Promise<Receipt> {
+    return this.#one({ type: 'clear', collection: this.name })
+  }
+
+  async update(
+    key: string,
+    change: (value: T) => T | Promise<T>,
+    options: UpdateOptions<T> = {},
+  ): Promise<(Receipt & { readonly value: T }) | undefined> {
+    checkKey(key)
+    return this.#host.updates.run([JSON.stringify([this.name, key])], () => this.#update(key, change, options))
+  }
+
+  async compareAndSet(key: string, expected: string | undefined, value: T): Promise<Receipt | undefined> {
+    try {
+      return await this.set(key, value, expected === undefined ? { ifAbsent: true } : { ifVersion: expected })
+    } catch (error) {
+      if (error instanceof ConflictError && error.collection === this.name && error.key === key) return undefined
+      throw error
+    }
+  }
+
+  async #update(
+    key: string,
+    change: (value: T) => T | Promise<T>,
+    { initial, ttlMs }: UpdateOptions<T>,
+  ): Promise<(Receipt & { readonly value: T }) | undefined> {
+    for (let attempt = 1; ; attempt++) {
+      const entry = await this.entry(key)
+      const before = entry === undefined ? structuredClone(initial) : entry.value
+      if (before === undefined) return undefined
+      const value = await change(before)
+      const expiresAt = ttlMs === undefined ? entry?.expiresAt : toExpiry({ ttlMs }, this.#host.clock.now())
+      const condition = entry === undefined ? { ifAbsent: true } : { ifVersion: entry.version }
+      try {
+        return { ...(await this.set(key, value, { expiresAt, ...condition })), value }
+      } catch (error) {
+        if (!(error instanceof ConflictError) || attempt >= MAX_UPDATE_ATTEMPTS) throw error
+      }
+    }
+  }
+
+  async #one(operation: BatchOperation): Promise<Receipt> {
+    const { versions, kept } = await this.#host.batch([operation])
+    return { version: versions[0] ?? '', kept }
+  }
+
+  async #read(keys: readonly string[]): Promise<(StoredRecord | undefined)[]> {
+    const backend = await this.#host.open()
+    return backend.read(this.name, keys, this.#host.clock.now())
+  }
+
+  #entry({ json, version, expiresAt }: StoredRecord): Entry<T> {
+    return { value: JSON.parse(json) as T, version, expiresAt }
+  }
+}
+
+function checkScan({ prefix, after, before, reverse, limit }: ScanOptions): void {
+  if (prefix !== undefined && prefix !== '') checkKey(prefix, 'prefix')
+  if (after !== undefined && after !== '') checkKey(after, 'after')
+  if (before !== undefined) checkKey(before, 'before')
+  if (reverse !== undefined && typeof reverse !== 'boolean') throw new TypeError('reverse must be a boolean')
+  if (limit !== undefined && limit !== Infinity && !(Number.isInteger(limit) && limit >= 0)) {
+    throw new RangeError(`limit must be a whole number of at least 0, not ${limit}`)
+  }
+}

@@ -1,0 +1,81 @@
+import type { Announce, StorageEvents } from './events.js'
+import type { Kept, ScanOptions, Scope, StorageHealth } from './storage.js'
+
+/** A record as a backend keeps it: the value is JSON text already. */
+export interface StoredRecord {
+  /** The value as JSON text without line breaks. */
+  readonly json: string
+  /** Made by the storage layer; a backend keeps it as it is. */
+  readonly version: string
+  /** Epoch milliseconds; `undefined` for never. */
+  readonly expiresAt: number | undefined
+}
+
+/** A record with its key. */
+export interface KeyedRecord extends StoredRecord {
+  /** Its key. */
+  readonly key: string
+}
+
+/** What must hold before a commit: a version, `null` for "absent", or `undefined` for anything. */
+export type Expected = string | null | undefined
+
+/** One change of a commit. A `check` changes nothing; a `clear` has no condition. */
+export type Mutation =
+  | ({
+      readonly type: 'put'
+      readonly key: string
+      readonly expected: Expected
+      readonly collection: string
+    } & StoredRecord)
+  | {
+      readonly type: 'delete'
+      readonly collection: string
+      readonly key: string
+      readonly version: string
+      readonly expected: Expected
+    }
+  | { readonly type: 'clear'; readonly collection: string; readonly version: string }
+  | { readonly type: 'check'; readonly collection: string; readonly key: string; readonly expected: string | null }
+
+/**
+ * The little that a backend has to do. Hand one to a {@link BackendStorage} to get the whole `Storage`: validation,
+ * expiry, updates, receipts and `once` are done there, the same for every backend.
+ *
+ * Every method is given the time by which expiry is judged. An expired record is absent, also for conditions.
+ * Keys are ordered by code point.
+ */
+export interface Backend<Events extends StorageEvents = StorageEvents> {
+  /** How far its agreement reaches. */
+  readonly scope: Scope
+  /**
+   * Opens files or connections. Called before anything else, and again after `close`.
+   *
+   * @param announce - tells news as an event of the storage
+   */
+  open(announce: Announce<Events>): Promise<void>
+  /** Finishes what is under way and lets go. */
+  close(): Promise<void>
+  /** One result per key, in the same order. */
+  read(collection: string, keys: readonly string[], now: number): Promise<(StoredRecord | undefined)[]>
+  /** The first records in the range, at most `limit` of them. */
+  page(collection: string, range: Range, now: number): Promise<KeyedRecord[]>
+  /** How many records begin with the prefix; an empty prefix counts all. */
+  count(collection: string, prefix: string, now: number): Promise<number>
+  /** The names of all collections that hold a record. */
+  collections(now: number): Promise<string[]>
+  /**
+   * Makes all changes durable, or none. Conditions are all judged, in order, before the first change.
+   *
+   * @throws ConflictError for the first condition that does not hold
+   */
+  commit(mutations: readonly Mutation[], now: number): Promise<Kept>
+  /** Rejects when reads or writes would fail. */
+  health(signal: AbortSignal | undefined): Promise<StorageHealth>
+}
+
+/** A part of a collection, in order. */
+export interface Range extends ScanOptions {
+  /** At most this many records. */
+  readonly limit: number
+}

@@ -1,0 +1,107 @@
+import type { News, StorageEvents } from './events.js'
+
+/** How complete the local copy is. */
+export interface MirrorState {
+  /**
+   * `copying`: it is compared with the primary. `fresh`: it follows the primary. `stale`: it could not be written, or
+   * has never been complete.
+   */
+  readonly status: 'copying' | 'fresh' | 'stale'
+  /** Why, as a sentence. */
+  readonly reason: string
+  /** Since when, in epoch milliseconds. */
+  readonly since: number
+  /** The collections that can be read in an outage: all of them, or those named. */
+  readonly covered: 'all' | readonly string[]
+}
+
+/** Why the primary that came back is not the one that went. */
+export interface Divergence {
+  /** The id that the primary had; `undefined` when it had none. */
+  readonly expected: string | undefined
+  /** The id that it has now; `undefined` when it has none. */
+  readonly found: string | undefined
+  /** Since when, in epoch milliseconds. */
+  readonly since: number
+}
+
+/** Where a `FailoverStorage` stands. */
+export interface FailoverState {
+  /** Who serves reads and takes writes. */
+  readonly on: 'primary' | 'fallback'
+  /** Why, as a sentence. */
+  readonly reason: string
+  /** Since when, in epoch milliseconds. */
+  readonly since: number
+  /** How complete the local copy is. */
+  readonly mirror: MirrorState
+  /** How many batches wait to be replayed. */
+  readonly journalLength: number
+  /** How many batches the current or the last recovery has replayed. */
+  readonly replayed: number
+  /** How many batches are kept as conflicts. */
+  readonly conflicts: number
+  /** Set when the primary that came back is another one: recovery has stopped, and waits for a person. */
+  readonly diverged: Divergence | undefined
+}
+
+/** A record that a journaled batch changes. */
+export type JournalChange = {
+  /** The collection. */
+  readonly collection: string
+  /** The key. */
+  readonly key: string
+  /** The version that the write was given, and keeps. */
+  readonly version: string
+  /** The version that the write replaced; `null` when the key was absent. */
+  readonly base: string | null
+  /** When what it replaced would have expired, in epoch milliseconds. */
+  readonly baseExpiresAt?: number | undefined
+  /** Versions, or `null` for absence, that writes of unknown outcome may have left on the primary. */
+  readonly doubtful?: readonly (string | null)[] | undefined
+} & (
+  | { readonly type: 'set'; readonly value: unknown; readonly expiresAt?: number | undefined }
+  | { readonly type: 'delete' }
+)
+
+/** A batch that was acknowledged in an outage. */
+export interface JournalEntry {
+  /** Its place in the order of all batches of this writer. */
+  readonly sequence: number
+  /** When it was acknowledged, in epoch milliseconds. */
+  readonly at: number
+  /** What it changes. */
+  readonly changes: readonly JournalChange[]
+}
+
+/** A batch that was not replayed, because somebody else changed the primary meanwhile. */
+export interface Conflict extends JournalEntry {
+  /** What the primary has for each change; `null` for nothing. Its value stands. */
+  readonly found: readonly (string | null)[]
+}
+
+/** A conflict, told. */
+export interface ConflictNews extends News {
+  /** The batch that was kept aside. */
+  readonly conflict: Conflict
+}
+
+/** A recovery, told. */
+export interface ReplayedNews extends News {
+  /** How many batches were replayed. */
+  readonly replayed: number
+  /** How many batches became conflicts. */
+  readonly conflicts: number
+}
+
+/** The events of a `FailoverStorage`. */
+export interface FailoverEvents extends StorageEvents {
+  /** The journal is empty again, and the primary serves. */
+  replayed: [news: ReplayedNews]
+  /** A batch could not be replayed and was kept aside. */
+  conflict: [news: ConflictNews]
+  /** The primary that came back is another one. Recovery has stopped. */
+  diverged: [news: News]
+  /** Another writer has claimed the primary; this one may not write to it any more. */
+  fenced: [news: News]
+}

@@ -1,0 +1,103 @@
+import type { Expected, Mutation } from './backend.js'
+import { checkKey } from './keys.js'
+import { checkNumber } from './options.js'
+import type { BatchOperation, ExpiryOptions } from './storage.js'
+import { encodeValue } from './values.js'
+
+/** How long the name of a `once` batch is remembered: longer than any chat service repeats an event. */
+const ONCE_TTL_MS = 7 * 24 * 60 * 60 * 1_000
+
+/** Where the names of `once` batches are kept. */
+export const ONCE_COLLECTION = '$once'
+
+/**
+ * Checks an operation and turns it into what a backend understands.
+ *
+ * @throws TypeError or RangeError when it is no sound operation
+ */
+export function toMutation(operation: BatchOperation, mint: () => string, now: number): Mutation {
+  const { collection } = operation
+  checkKey(collection, 'name of a collection')
+  switch (operation.type) {
+    case 'clear':
+      return { type: 'clear', collection, version: mint() }
+    case 'delete': {
+      checkKey(operation.key)
+      const expected = toExpected(operation)
+      return { type: 'delete', collection, key: operation.key, version: operation.version ?? mint(), expected }
+    }
+    case 'check': {
+      checkKey(operation.key)
+      const expected = toExpected(operation)
+      if (expected === undefined) throw new TypeError('A check needs ifVersion or ifAbsent')
+      return { type: 'check', collection, key: operation.key, expected }
+    }
+    case 'set':
+      checkKey(operation.key)
+      return {
+        type: 'put',
+        collection,
+        key: operation.key,
+        json: encodeValue(operation.value),
+        version: operation.version ?? mint(),
+        expiresAt: toExpiry(operation, now),
+        expected: toExpected(operation),
+      }
+    default:
+      throw new TypeError(`A batch has no operation ${String((operation as { type: unknown }).type)}`)
+  }
+}
+
+/** The record that makes a batch happen once: it must be absent, and is written with the batch. */
+export function onceMutation(once: string, version: string, now: number): Mutation {
+  checkKey(once, 'name given as once')
+  const expiresAt = now + ONCE_TTL_MS
+  return { type: 'put', collection: ONCE_COLLECTION, key: once, json: 'true', version, expiresAt, expected: null }
+}
+
+/** The way back, for storages that wrap a storage. Versions and expiry stay as they are. */
+export function toOperation(mutation: Mutation): BatchOperation {
+  const { collection } = mutation
+  switch (mutation.type) {
+    case 'clear':
+      return { type: 'clear', collection }
+    case 'check':
+      return { type: 'check', collection, key: mutation.key, ...toCondition(mutation.expected) }
+    case 'delete': {
+      const { key, version, expected } = mutation
+      // Only a version can be asked for: to delete what is absent changes nothing.
+      return expected === null
+        ? { type: 'check', collection, key, ifAbsent: true }
+        : { type: 'delete', collection, key, version, ifVersion: expected }
+    }
+    case 'put': {
+      const { key, version, expiresAt, expected } = mutation
+      const value: unknown = JSON.parse(mutation.json)
+      return { type: 'set', collection, key, value, version, expiresAt, ...toCondition(expected) }
+    }
+  }
+}
+
+function toCondition(expected: Expected): { ifVersion?: string; ifAbsent?: boolean } {
+  if (expected === undefined) return {}
+  return expected === null ? { ifAbsent: true } : { ifVersion: expected }
+}
+
+function toExpected({ ifVersion, ifAbsent }: { ifVersion?: unknown; ifAbsent?: unknown }): Expected {
+  if (ifAbsent !== undefined && typeof ifAbsent !== 'boolean') throw new TypeError('ifAbsent must be a boolean')
+  if (ifVersion !== undefined && typeof ifVersion !== 'string') throw new TypeError('ifVersion must be a string')
+  if (ifAbsent !== true) return ifVersion
+  if (ifVersion !== undefined) throw new TypeError('Give ifVersion or ifAbsent, not both')
+  return null
+}
+
+/** When a record ceases to exist. */
+export function toExpiry({ ttlMs, expiresAt }: ExpiryOptions, now: number): number | undefined {
+  if (ttlMs === undefined) {
+    if (expiresAt !== undefined) checkNumber('expiresAt', expiresAt, 0)
+    return expiresAt
+  }
+  if (expiresAt !== undefined) throw new TypeError('Give ttlMs or expiresAt, not both')
+  checkNumber('ttlMs', ttlMs, 1)
+  return now + ttlMs
+}

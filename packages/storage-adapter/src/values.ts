@@ -1,0 +1,71 @@
+/** Deeper values would overflow the stack of one JSON parser or another. */
+export const MAX_DEPTH = 500
+
+/**
+ * Writes a value as JSON, and refuses whatever JSON would change without a word.
+ *
+ * @throws TypeError that names the place inside the value
+ */
+export function encodeValue(value: unknown): string {
+  check(value, [], new Set())
+  return JSON.stringify(value)
+}
+
+type Path = (string | number)[]
+
+function check(value: unknown, path: Path, ancestors: Set<object>): void {
+  switch (typeof value) {
+    case 'string':
+    case 'boolean':
+      return
+    case 'number':
+      if (!Number.isFinite(value)) throw refusal(path, `is ${value}, which JSON turns into null`)
+      return
+    case 'undefined':
+      throw refusal(path, 'is undefined, which JSON drops; leave the property out, or use null')
+    case 'bigint':
+      throw refusal(path, 'is a BigInt, which JSON cannot hold; use String(value)')
+    case 'function':
+    case 'symbol':
+      throw refusal(path, `is a ${typeof value}, which JSON drops`)
+    case 'object':
+      if (value !== null) checkObject(value, path, ancestors)
+  }
+}
+
+function checkObject(value: object, path: Path, ancestors: Set<object>): void {
+  if (ancestors.has(value)) throw refusal(path, 'contains itself')
+  if (path.length >= MAX_DEPTH) throw refusal(path.slice(0, 5), `is nested deeper than ${MAX_DEPTH} levels`)
+  if (value instanceof Date) throw refusal(path, 'is a Date, which comes back as text; use getTime()')
+  if ('toJSON' in value) throw refusal(path, 'has a toJSON method, so another value would come back')
+  ancestors.add(value)
+  if (Array.isArray(value)) {
+    for (let i = 0; i < value.length; i++) checkInside(value[i], i, path, ancestors)
+  } else {
+    if (!isPlain(value)) {
+      const name = (value.constructor as { name?: string } | undefined)?.name ?? 'object'
+      throw refusal(path, `is a ${name}, which comes back as a plain object; store its fields`)
+    }
+    if (Object.getOwnPropertySymbols(value).length > 0) throw refusal(path, 'has a symbol as a key, which JSON drops')
+    for (const [name, field] of Object.entries(value)) checkInside(field, name, path, ancestors)
+  }
+  ancestors.delete(value)
+}
+
+/** One path grows and shrinks with the walk; it is read only when something is refused. */
+function checkInside(value: unknown, step: string | number, path: Path, ancestors: Set<object>): void {
+  path.push(step)
+  check(value, path, ancestors)
+  path.pop()
+}
+
+/** Made by `{}` or `Object.create(null)`, also in another realm. */
+function isPlain(value: object): boolean {
+  const prototype = Object.getPrototypeOf(value) as object | null
+  return prototype === null || Object.getPrototypeOf(prototype) === null
+}
+
+function refusal(path: Path, why: string): TypeError {
+  const place = path.map((step) => (typeof step === 'number' ? `[${step}]` : `.${step}`)).join('')
+  return new TypeError(`value${place} ${why}`)
+}

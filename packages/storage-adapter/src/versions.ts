@@ -1,0 +1,17 @@
+import { randomBytes } from 'node:crypto'
+
+/**
+ * Makes versions that are unique everywhere: a random part for this source, and a count.
+ *
+ * They are made by the process, not by the database, so that one write has the same version on the primary, in its
+ * mirror, in a journal and after the replay.
+ */
+export class VersionSource {
+  readonly #prefix = randomBytes(9).toString('base64url')
+  #count = 0
+
+  /** A version that nobody has had before. */
+  next(): string {
+    return `${this.#prefix}.${(++this.#count).toString(36)}`
+  }
+}

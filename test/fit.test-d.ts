@@ -1,0 +1,77 @@
+import type {
+  BlueGreen,
+  Clock as BlueGreenClock,
+  HealthSource as BlueGreenHealth,
+  StateStore,
+} from '@evenkeel/blue-green'
+import { memoryState } from '@evenkeel/blue-green'
+import type {
+  Clock as DegradationClock,
+  DegradationManager,
+  HealthSource as DegradationHealth,
+} from '@evenkeel/degradation-manager'
+import type { Clock as FlagsClock, FeatureFlags } from '@evenkeel/feature-flags'
+import type { CheckableStorage, Clock as HealthClock, HealthMonitor } from '@evenkeel/health-monitor'
+import type { DiscordClient } from '@evenkeel/health-monitor/discord'
+import type { LoggablePart, Part } from '@evenkeel/health-monitor/lifecycle'
+import type { Clock as StorageClock, FailoverStorage, FileStorage, MemoryStorage } from '@evenkeel/storage-adapter'
+import type { SqliteStorage } from '@evenkeel/storage-adapter/sqlite'
+import type { FakeClock } from '@evenkeel/testing'
+import type { Client } from 'discord.js'
+
+// Packages meet by shape and never import one another, so only here does a compiler see them together: every class fits
+// every port that it should fit, and none that it should not.
+
+declare const clock: FakeClock
+declare const client: Client
+declare const memory: MemoryStorage
+declare const file: FileStorage
+declare const sqlite: SqliteStorage
+declare const failover: FailoverStorage
+declare const flags: FeatureFlags
+declare const health: HealthMonitor
+declare const modes: DegradationManager<string>
+declare const blueGreen: BlueGreen
+
+function fits<Port>(...candidates: readonly Port[]): void {
+  void candidates
+}
+
+// The clock of the tests is a clock for everybody.
+fits<BlueGreenClock>(clock)
+fits<DegradationClock>(clock)
+fits<FlagsClock>(clock)
+fits<HealthClock>(clock)
+fits<StorageClock>(clock)
+// @ts-expect-error the wall alone is no clock: it goes back
+fits<HealthClock>(Date)
+
+// A collection of any storage keeps state; what has no compare-and-set keeps none.
+fits<StateStore>(memory.collection('state'), file.collection('state'), sqlite.collection('state'))
+fits<StateStore>(failover.collection('state'), memoryState())
+// @ts-expect-error a Map overwrites what another has just written
+fits<StateStore>(new Map<string, unknown>())
+// @ts-expect-error a storage hands out collections and is none
+fits<StateStore>(memory)
+
+// The monitor is what others ask for health.
+fits<BlueGreenHealth>(health)
+fits<DegradationHealth>(health)
+// @ts-expect-error a storage has a health of its own, and knows no other component
+fits<BlueGreenHealth>(failover)
+// @ts-expect-error modes follow health and are none
+fits<DegradationHealth>(modes)
+
+// Each check takes what it is named after.
+fits<CheckableStorage>(memory, file, sqlite, failover)
+// @ts-expect-error a collection cannot say how its storage is
+fits<CheckableStorage>(memory.collection('state'))
+fits<DiscordClient>(client)
+// @ts-expect-error a storage is no gateway
+fits<DiscordClient>(memory)
+
+// Whatever begins and ends is part of one life, and whatever changes is part of one log.
+fits<Part>(memory, file, sqlite, failover, health, modes, blueGreen)
+fits<LoggablePart>(failover, flags, health, modes, blueGreen)
+// @ts-expect-error a clock has nothing to say
+fits<LoggablePart>(clock)

@@ -1,0 +1,39 @@
+import { readFileSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+import { manifestFaults } from '../scripts/manifest.js'
+import { filesReachedFrom, importedPackages, publishedFiles } from '../scripts/sources.js'
+import { packages } from '../scripts/workspace.js'
+
+// What each package may import at run time. A subpath may have more than the package itself: that is what it is for.
+const allowedImports: Readonly<Record<string, readonly string[]>> = {
+  '@evenkeel/blue-green': ['eventemitter3'],
+  '@evenkeel/degradation-manager': ['eventemitter3'],
+  '@evenkeel/feature-flags': ['eventemitter3'],
+  '@evenkeel/health-monitor': ['eventemitter3'],
+  '@evenkeel/health-monitor/discord': [],
+  '@evenkeel/health-monitor/lifecycle': [],
+  '@evenkeel/storage-adapter': ['eventemitter3'],
+  '@evenkeel/storage-adapter/contract': [],
+  '@evenkeel/storage-adapter/sqlite': ['eventemitter3', 'better-sqlite3'],
+  '@evenkeel/testing': [],
+}
+
+describe.each(packages)('$name', (pkg) => {
+  it('has a manifest that agrees with itself and with its files', () => {
+    expect(manifestFaults(pkg)).toEqual([])
+  })
+
+  it.each(pkg.entries)('imports through $specifier only what the design allows', ({ specifier, source }) => {
+    const imported = new Set([...filesReachedFrom(source)].flatMap(importedPackages))
+    const refused = [...imported].filter((name) => !allowedImports[specifier]?.includes(name))
+    expect(refused).toEqual([])
+  })
+
+  it('asks `instanceof` only of its own classes, since another package may be loaded twice', () => {
+    const texts = publishedFiles(pkg).map((path) => readFileSync(path, 'utf8'))
+    const own = new Set(texts.flatMap((text) => [...text.matchAll(/\bclass (\w+)/g)].map(([, name]) => name)))
+    const asked = texts.flatMap((text) => [...text.matchAll(/ instanceof (\w+)/g)].map(([, name = '']) => name))
+    const foreign = asked.filter((name) => !own.has(name) && !Object.hasOwn(globalThis, name))
+    expect(foreign).toEqual([])
+  })
+})
