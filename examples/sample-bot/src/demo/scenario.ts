@@ -17,9 +17,9 @@ export interface Pace {
 }
 
 /** Ninety seconds, to watch. */
-export const watchable: Pace = { secondMs: 1_000, remindIn: '5s', calm: 100, peak: 500 }
+export const watchable: Pace = { secondMs: 1_000, remindIn: '5s', calm: 100, peak: 250 }
 /** Some fifteen seconds, for continuous integration. */
-export const fast: Pace = { secondMs: 150, remindIn: '2s', calm: 150, peak: 500 }
+export const fast: Pace = { secondMs: 150, remindIn: '2s', calm: 120, peak: 250 }
 
 /** What the scenario tells the audience. */
 export interface Stage {
