@@ -3,6 +3,7 @@ import { EventEmitter } from 'eventemitter3'
 import { beforeEach, describe, expect, it } from 'vitest'
 import {
   DegradationManager,
+  type Clock,
   type ComponentReport,
   type DegradationChange,
   type DegradationManagerOptions,
@@ -92,6 +93,10 @@ describe('features', () => {
     })
     health.report('database', 'up')
     expect(modes.explain('translate').why).toContain('recovering by one step after each 30000 ms')
+    await modes.stop()
+    expect(modes.explain('translate').why).toBe(
+      '"translate" (optional) is off in DEGRADED mode: the rules had led there when they were last watched',
+    )
   })
 
   it.each(['translat', '__proto__', 'constructor', ''])('that were not declared are an error: %j', (name) => {
@@ -235,6 +240,24 @@ describe('an input that cannot be read', () => {
   })
 })
 
+describe('a component whose status is no status', () => {
+  it.each(['DOWN', undefined])('moves nothing, and is told once: %s', async (status) => {
+    const modes = await started()
+    health.report('database', 'down')
+    health.report('database', status as 'down')
+    health.report('database', status as 'down')
+    expect(modes.mode).toBe('DEGRADED')
+    expect(changes.slice(1)).toMatchObject([
+      {
+        what: 'component',
+        name: 'database',
+        to: 'unreadable',
+        why: `its status is ${status}, not up, degraded, down or unknown`,
+      },
+    ])
+  })
+})
+
 describe('a mode set by hand', () => {
   it('wins over the rules until it expires, on the monotonic clock', async () => {
     const modes = await started()
@@ -250,6 +273,17 @@ describe('a mode set by hand', () => {
       { from: 'DEGRADED', to: 'FULL', why: 'set by hand: the check is wrong' },
       { from: 'FULL', to: 'DEGRADED', why: 'the mode set by hand has expired; component "database" is down: a test' },
     ])
+  })
+
+  it('says when it ends in whole epoch ms, however fine the clocks are', async () => {
+    const fine: Clock = {
+      now: () => 1_000_000,
+      monotonic: () => 0.1 + 0.2,
+      after: () => () => {},
+    }
+    const modes = new DegradationManager({ clock: fine, features: { remind: {} } })
+    await modes.setMode('DEGRADED', { why: 'a test', forMs: 0.7 + 500 })
+    expect(modes.override?.expiresAt).toBe(1_000_501)
   })
 
   it('ends when it is cleared', async () => {
@@ -357,6 +391,31 @@ describe('life', () => {
     expect(modes.mode).toBe('DEGRADED')
   })
 
+  it('goes on recovering when a listener starts it again in the middle of its stop', async () => {
+    let lateMs = 0
+    const late: Clock = {
+      now: () => clock.now(),
+      monotonic: () => clock.monotonic() + lateMs,
+      after: (delayMs, run) => clock.after(delayMs, run),
+    }
+    const modes = new DegradationManager({
+      clock: late,
+      health,
+      features: { remind: {} },
+      rules: [{ component: 'database', is: 'down', mode: 'DEGRADED' }],
+    })
+    await modes.start()
+    health.report('database', 'down')
+    health.report('database', 'up')
+    await modes.setMode('FULL', { why: 'a test', forMs: 1_000 })
+    lateMs = 5_000 // the event loop was blocked, so stop() is what finds the mode set by hand expired
+    modes.once('change', () => void modes.start())
+    await modes.stop()
+    expect(modes.mode).toBe('DEGRADED')
+    await clock.advance(30_000)
+    expect(modes.mode).toBe('FULL')
+  })
+
   it('stops although a listener stops it in the middle of a sample', async () => {
     const modes = await started()
     modes.on('change', () => void modes.stop())
@@ -399,7 +458,14 @@ describe('listeners', () => {
 describe('options', () => {
   const features = { remind: {} }
   it.each<[string, object, RegExp]>([
+    ['no options', undefined as never, /The options must be an object/],
     ['no features', {}, /features is missing/],
+    ['a feature in a word', { features: { remind: 'critical' } }, /features.remind must be an object, not 'critical'/],
+    ['a feature that is null', { features: { remind: null } }, /features.remind must be an object, not null/],
+    ['rules that are no list', { features, rules: {} }, /rules must be a list/],
+    ['a rule that is null', { features, rules: [null] }, /rules\[0\] must be an object, not null/],
+    ['a health source without a Map', { features, health: { on() {}, off() {}, components: {} } }, /health must have/],
+    ['a health source that tells nothing', { features, health: { components: new Map() } }, /health must have/],
     [
       'a priority',
       { features: { remind: { priority: 'urgent' } } },

@@ -136,7 +136,8 @@ export class DegradationManager<
     if (override === undefined) return undefined
     const { mode, why, untilMs } = override
     const { clock } = this.#settings
-    return { mode, why, expiresAt: untilMs === undefined ? undefined : clock.now() + untilMs - clock.monotonic() }
+    const expiresAt = untilMs === undefined ? undefined : Math.round(clock.now() + untilMs - clock.monotonic())
+    return { mode, why, expiresAt }
   }
 
   /**
@@ -263,7 +264,8 @@ export class DegradationManager<
     this.#settings.health?.off('change', this.#onHealthChange)
     this.#cancelSample?.()
     this.#apply([{ type: 'stop' }])
-    this.#cancelWake?.()
+    // Unless a listener has started it again.
+    if (!this.#state.watching) this.#cancelWake?.()
   }
 
   /** The same as {@link DegradationManager.stop}, for `await using`. */

@@ -1,3 +1,5 @@
+import { describeError, mayHaveApplied } from './outcome.js'
+
 /**
  * The bot is not serving this feature at the moment, and the call was not begun. Made without a stack, because a bot
  * under load makes many.
@@ -72,23 +74,9 @@ export class FallbackError extends Error {
   /** @internal */
   constructor(feature: string, why: string, failure: unknown, cause: unknown) {
     super(`The fallback of "${feature}" failed: ${describeError(cause)}. It was asked because ${why}`, { cause })
-    this.applied = isUnknownOutcome(failure) || isUnknownOutcome(cause) ? 'unknown' : 'no'
+    this.applied = mayHaveApplied(failure) || mayHaveApplied(cause) ? 'unknown' : 'no'
     this.feature = feature
     this.failure = failure
-  }
-}
-
-/** Whether an error, whoever made it, says that its call may have taken effect. */
-export function isUnknownOutcome(error: unknown): boolean {
-  return typeof error === 'object' && error !== null && (error as { applied?: unknown }).applied === 'unknown'
-}
-
-/** What was thrown, in a few words. Anything can be thrown, also what cannot be printed. */
-export function describeError(error: unknown): string {
-  try {
-    return error instanceof Error ? error.message || error.name : String(error)
-  } catch {
-    return 'something that cannot be printed'
   }
 }
 

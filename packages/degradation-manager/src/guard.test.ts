@@ -159,6 +159,10 @@ describe('a failed call', () => {
     ['nothing known of it', {}, 'fallback'],
     ['not applied', { applied: 'no' }, 'fallback'],
     ['perhaps applied', { applied: 'unknown' }, 'rejected'],
+    ['perhaps applied, further down', { cause: { applied: 'unknown' } }, 'rejected'],
+    ['a deadline of its own', { name: 'TimeoutError' }, 'rejected'],
+    ['a lost connection', { cause: { code: 'ECONNRESET' } }, 'rejected'],
+    ['a refused connection', { cause: { code: 'ECONNREFUSED' } }, 'fallback'],
   ])('%s: %j -> %s', async (_name, facts, expected) => {
     const call = (): Promise<string> => Promise.reject(Object.assign(new Error('rejected'), facts))
     expect(await modes.run('remind', call, { fallback: () => 'fallback' }).catch((error: Error) => error.message)).toBe(
@@ -167,7 +171,13 @@ describe('a failed call', () => {
     expect(await modes.run('remind', call, { fallback: () => 'fallback', idempotent: true })).toBe('fallback')
   })
 
-  it.each([undefined, null, 'a string', Object.create(null)] as Error[])('may reject with %s', async (thrown) => {
+  it.each([
+    undefined,
+    null,
+    'a string',
+    Object.create(null),
+    Object.assign(new Error('x'), { message: Object.create(null) as string }),
+  ] as Error[])('may reject with %o', async (thrown) => {
     const call = (): Promise<string> => Promise.reject(thrown)
     expect(await modes.run('remind', call, { fallback: () => 'fallback' })).toBe('fallback')
   })
@@ -253,8 +263,22 @@ describe('the deadline', () => {
     const outcome = expect(call).rejects.toMatchObject({
       code: 'FALLBACK_FAILED',
       applied: 'unknown',
-      cause: { code: 'TIMEOUT' },
+      cause: {
+        code: 'TIMEOUT',
+        message: expect.stringContaining('The fallback of "translate" was not done') as string,
+      },
     })
+    await clock.advance(500)
+    await outcome
+  })
+
+  it('leaves open what happened although the fallback failed for sure', async () => {
+    const call = modes.run('translate', () => neverAnswers(''), {
+      timeoutMs: 500,
+      idempotent: true,
+      fallback: () => fails(''),
+    })
+    const outcome = expect(call).rejects.toMatchObject({ code: 'FALLBACK_FAILED', applied: 'unknown' })
     await clock.advance(500)
     await outcome
   })
@@ -345,6 +369,15 @@ describe('withSignal', () => {
     expect(await source.say('tea')).toBe('tea en false')
     expect(await modes.guard('translate', source.say).call(source, 'tea')).toBe('tea en false')
     expect(await modes.guard('translate', source.say).call(source, 'tea', 'de')).toBe('tea de false')
+  })
+
+  it('is honoured by run as well', async () => {
+    const listens = withSignal(async (signal: AbortSignal) => signal.aborted)
+    expect(await modes.run('translate', listens)).toBe(false)
+  })
+
+  it('is refused for what is no function', () => {
+    expect(() => withSignal(undefined as never)).toThrow('withSignal marks a function, not undefined')
   })
 
   it('is understood on a fallback, and by another copy of the package', async () => {

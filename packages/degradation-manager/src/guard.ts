@@ -1,5 +1,6 @@
-import { describeError, FallbackError, isUnknownOutcome, TimeoutError, type ShedError } from './errors.js'
+import { FallbackError, TimeoutError, type ShedError } from './errors.js'
 import { checkNames, type FeatureState } from './options.js'
+import { describeError, mayHaveApplied } from './outcome.js'
 import type { Clock } from './ports.js'
 import { maxDelayMs } from './system-clock.js'
 import { warn } from './warning.js'
@@ -15,7 +16,8 @@ export interface GuardOptions<Fn extends AnyFunction> {
   readonly timeoutMs?: number | undefined
   /**
    * That doing it twice does no harm, as with everything that only reads. Without it, the fallback does not serve after
-   * a call of which it is unknown whether it took effect.
+   * a call that may have taken effect: one that timed out, was aborted or lost its connection, or whose error says
+   * `applied: 'unknown'`.
    *
    * @defaultValue `false`
    */
@@ -116,7 +118,7 @@ export async function callGuarded(
     } catch (error) {
       if (fallback === undefined || isUserError(guard, error)) throw error
       // What may have taken effect is not done again in another way.
-      if (isUnknownOutcome(error) && !guard.idempotent) throw error
+      if (!guard.idempotent && mayHaveApplied(error)) throw error
       why = `the call failed: ${describeError(error)}`
       failure = error
     }

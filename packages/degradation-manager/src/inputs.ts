@@ -1,8 +1,11 @@
-import { describeError } from './errors.js'
 import type { InputChange } from './events.js'
 import type { Settings } from './options.js'
+import { describeError } from './outcome.js'
+import type { ComponentReport } from './ports.js'
 import type { Input } from './transitions.js'
 import { sentence } from './why.js'
+
+const statuses: readonly unknown[] = ['up', 'degraded', 'down', 'unknown'] satisfies ComponentReport['status'][]
 
 /** Reads what the rules look at, and says once when something cannot be read and once when it can again. */
 export class Inputs {
@@ -30,6 +33,11 @@ export class Inputs {
       const report = reports?.get(name)
       if (report === undefined) {
         this.#unread('component', name, 'the health source has no component of that name')
+        return []
+      }
+      // What is none of ours must not pass for "up".
+      if (!statuses.includes(report.status)) {
+        this.#unread('component', name, `its status is ${String(report.status)}, not up, degraded, down or unknown`)
         return []
       }
       this.#read('component', name)

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { modes, type Mode } from './mode.js'
 import type { Clock, HealthSource } from './ports.js'
 import { maxDelayMs, systemClock } from './system-clock.js'
@@ -118,6 +119,7 @@ const optionNames = ['features', 'health', 'rules', 'pressures', 'minDwellMs', '
 /** @throws TypeError or RangeError naming the option, its value and the remedy */
 export function checkedOptions(options: DegradationManagerOptions<string, string, string>): Settings {
   checkNames('The options', options, optionNames)
+  if (options.rules !== undefined && !Array.isArray(options.rules)) throw new TypeError('rules must be a list of rules')
   const settings: Settings = {
     features: checkedFeatures(options.features),
     health: options.health,
@@ -133,6 +135,7 @@ export function checkedOptions(options: DegradationManagerOptions<string, string
   if (!(settings.sampleMs > 0 && settings.sampleMs <= maxDelayMs)) {
     throw new RangeError(`sampleMs is ${settings.sampleMs}; give milliseconds, more than 0 and at most ${maxDelayMs}`)
   }
+  if (settings.health !== undefined) checkHealth(settings.health)
   for (const [name, read] of settings.pressures) {
     if (typeof read !== 'function') throw new TypeError(`pressures.${name} is no function; give () => a number 0..1`)
   }
@@ -140,10 +143,25 @@ export function checkedOptions(options: DegradationManagerOptions<string, string
   return settings
 }
 
-/** @throws TypeError when there is an option that nobody would honour, such as a misspelt one */
+/** @throws TypeError when it is no object, or has an option that nobody would honour, such as a misspelt one */
 export function checkNames(what: string, options: object, known: readonly string[]): void {
+  checkObject(what, options)
   const unknown = Object.keys(options).find((name) => !known.includes(name))
   if (unknown !== undefined) throw new TypeError(`${what} cannot have "${unknown}"; known are ${known.join(', ')}`)
+}
+
+function checkObject(what: string, value: unknown): void {
+  if (typeof value !== 'object' || value === null) {
+    throw new TypeError(`${what} must be an object, not ${inspect(value)}`)
+  }
+}
+
+function checkHealth(health: HealthSource): void {
+  const { components } = health
+  const isReadable = typeof components === 'object' && components !== null && typeof components.get === 'function'
+  if (!isReadable || typeof health.on !== 'function' || typeof health.off !== 'function') {
+    throw new TypeError('health must have a Map named components, and on and off, as a HealthMonitor has')
+  }
 }
 
 /** @throws TypeError when there is no such mode */
@@ -186,6 +204,7 @@ function checkedFeatures(features: Readonly<Record<string, FeatureOptions>>): Se
 }
 
 function checkRule(rule: Rule, at: string, { health, pressures }: Settings): void {
+  checkObject(at, rule)
   if (rule.mode !== 'DEGRADED' && rule.mode !== 'MAINTENANCE') {
     throw new TypeError(`${at}.mode is ${String(rule.mode)}; a rule asks for DEGRADED or MAINTENANCE`)
   }

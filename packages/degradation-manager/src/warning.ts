@@ -1,4 +1,4 @@
-import { describeError } from './errors.js'
+import { describeError } from './outcome.js'
 
 /** Tells of a failure in code that we were handed, where throwing would hurt somebody else. */
 export function warn(what: string, error: unknown): void {

@@ -5,11 +5,15 @@ import { modeOf, wantedMode, type ModeState, type Plan } from './transitions.js'
 /** Why the mode in force is what it is. */
 export function whyMode(plan: Plan, state: ModeState): string {
   if (state.override !== undefined) return `set by hand: ${state.override.why}`
+  if (!state.watching) {
+    return state.ruled === 'FULL'
+      ? 'nothing has asked for less, and the rules are not being watched'
+      : 'the rules had led there when they were last watched'
+  }
   if (isWorse(state.ruled, wantedMode(plan, state))) {
     return `recovering by one step after each ${plan.minDwellMs} ms in which nothing asks for ${state.ruled}`
   }
-  if (state.ruled !== 'FULL') return activeReasons(plan, state)
-  return state.watching ? 'no rule asks for less' : 'nothing has asked for less, and the rules are not being watched'
+  return state.ruled === 'FULL' ? 'no rule asks for less' : activeReasons(plan, state)
 }
 
 /**

@@ -18,6 +18,7 @@ export type Callable = (this: unknown, ...args: unknown[]) => unknown
  *
  * @param fn - takes the signal, then its arguments
  * @returns the function as callers see it, without the signal
+ * @throws TypeError when it is no function
  *
  * @example
  * ```ts
@@ -32,6 +33,7 @@ export type Callable = (this: unknown, ...args: unknown[]) => unknown
 export function withSignal<This, Args extends unknown[], Result>(
   fn: (this: This, signal: AbortSignal, ...args: Args) => Result,
 ): (this: This, ...args: Args) => Result {
+  if (typeof fn !== 'function') throw new TypeError(`withSignal marks a function, not ${String(fn)}`)
   function unguarded(this: This, ...args: Args): Result {
     return fn.call(this, new AbortController().signal, ...args)
   }

@@ -27,6 +27,15 @@ function warn(error: unknown): void {
   process.emitWarning('A listener of FeatureFlags threw; those registered after it missed the event', {
     type: 'EvenkeelWarning',
     code: 'EVENKEEL_LISTENER',
-    detail: error instanceof Error ? (error.stack ?? error.message) : describeError(error),
+    detail: stackOf(error) ?? describeError(error),
   })
+}
+
+/** Anything can be thrown, also what throws when it is looked at; that must not stop the news. */
+function stackOf(error: unknown): string | undefined {
+  try {
+    return error instanceof Error ? error.stack : undefined
+  } catch {
+    return undefined
+  }
 }

@@ -78,6 +78,7 @@ describe('the environment', () => {
     const changes: unknown[] = []
     flags.on('change', (change) => changes.push(change))
     flags.enableAll({ why: 'please' })
+    flags.disableAll({ why: 'by hand as well' })
     expect(flags.isEnabled('newSearch', context)).toBe(false)
     expect(flags.variant('theme', context)).toBe('plain')
     expect(flags.explain('theme', context)).toMatchObject({

@@ -1,4 +1,5 @@
 import { didYouMean, nearest } from './nearest.js'
+import { literal } from './specification.js'
 
 /**
  * A flag was asked for that was never declared.
@@ -27,8 +28,10 @@ export class UnknownFlagError extends TypeError {
    */
   constructor(flag: string, known: Iterable<string>) {
     const names = [...known]
-    super(`There is no flag ${JSON.stringify(String(flag))}${didYouMean(flag, names) || '; declare it in `flags`'}`)
-    this.flag = flag
-    this.suggestions = nearest(flag, names)
+    // Whoever writes JavaScript can ask for what is no string.
+    const name = typeof flag === 'string' ? flag : literal(flag)
+    super(`There is no flag ${JSON.stringify(name)}${didYouMean(name, names) || '; declare it in `flags`'}`)
+    this.flag = name
+    this.suggestions = nearest(name, names)
   }
 }

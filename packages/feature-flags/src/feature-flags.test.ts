@@ -10,6 +10,19 @@ function make<const D extends FlagDefinitions>(flags: D): FeatureFlags<D> {
   return new FeatureFlags<D>({ flags, environment: {} } as never)
 }
 
+/** An error that throws when anybody looks at it. */
+const unreadable: unknown = new Proxy(
+  {},
+  {
+    get: () => {
+      throw new Error('do not look')
+    },
+    getPrototypeOf: () => {
+      throw new Error('do not look')
+    },
+  },
+)
+
 function heard(flags: FeatureFlags): FlagChange[] {
   const changes: FlagChange[] = []
   flags.on('change', (change) => changes.push(change))
@@ -86,6 +99,19 @@ describe('isEnabled', () => {
       expect(error).toMatchObject({ name: 'UnknownFlagError', code: 'UNKNOWN_FLAG', suggestions: ['search'] })
     }
     expect.assertions(5)
+  })
+
+  it.each<[unknown, string]>([
+    [undefined, 'There is no flag "undefined"'],
+    [null, 'There is no flag "null"'],
+    [7, 'There is no flag "7"'],
+    [Symbol('a'), 'There is no flag "Symbol(a)"'],
+    [Object.create(null), 'There is no flag "[Object: null prototype] {}"'],
+  ])('throws the same at what is no name at all: %o', (name, message) => {
+    const flags = make({ search: { default: true } })
+    expect(() => flags.isEnabled(name as never)).toThrow(UnknownFlagError)
+    expect(() => flags.status(name as never)).toThrow(message)
+    expect(flags.has(name as never)).toBe(false)
   })
 
   it('takes hostile names for names', () => {
@@ -376,6 +402,18 @@ describe('changes', () => {
     ])
   })
 
+  it('of all flags at once show in the status of each, which then shows no retry either', async () => {
+    const flags = make({ a: { default: true } })
+    for (let i = 0; i < 5; i++) await flags.run('a', {}, () => Promise.reject(new Error('boom')), vi.fn())
+    expect(flags.status('a')).toMatchObject({ state: 'fallen-back', retryAt: expect.any(Number) as number })
+    flags.disableAll({ why })
+    expect(flags.status('a')).toMatchObject({ state: 'all-off', retryAt: undefined })
+    flags.enableAll({ why })
+    expect(flags.status('a').state).toBe('fallen-back')
+    flags.disable('a', { why })
+    expect(flags.status('a')).toMatchObject({ state: 'disabled', retryAt: undefined })
+  })
+
   it('that change nothing are no news', () => {
     const flags = make({ a: { percentage: 5 } })
     flags.disable('a', { why: 'first' })
@@ -411,11 +449,14 @@ describe('changes', () => {
     ])
   })
 
-  it('survive a listener that throws, even something that is no error', () => {
+  it.each([
+    ['nothing that is an error', Object.create(null)],
+    ['what cannot be read', unreadable],
+  ])('survive a listener that throws %s', (_, thrown) => {
     const emitWarning = vi.spyOn(process, 'emitWarning').mockReturnValue()
     const flags = make({ a: { default: true } })
     flags.once('change', () => {
-      throw Object.create(null)
+      throw thrown
     })
     flags.disable('a', { why })
     expect(flags.isEnabled('a')).toBe(false)
@@ -488,9 +529,14 @@ describe('a declaration', () => {
     [{ failureRatio: 2 }, 'failureRatio must be from 0 to 1, not 2'],
     [{ retryDelayMs: NaN }, 'retryDelayMs must be a number of milliseconds above 0, not NaN'],
     [{ retryDelayMs: 10, maxRetryDelayMs: 5 }, 'maxRetryDelayMs is 5, below retryDelayMs, which is 10'],
+    [{ flags: undefined }, '`flags` must be an object of flags by name'],
     [{ store: new Map() }, 'FeatureFlags has no option "store"'],
     [{ retryDelay: 5 }, 'FeatureFlags has no option "retryDelay"; did you mean "retryDelayMs"'],
   ])('with options %j is refused', (options, message) => {
     expect(() => new FeatureFlags({ flags: {}, environment: {}, ...options })).toThrow(message)
+  })
+
+  it('without options is refused', () => {
+    expect(() => new FeatureFlags(undefined as never)).toThrow('FeatureFlags needs options: { flags: { ... } }')
   })
 })

@@ -172,8 +172,10 @@ export class FeatureFlags<const D extends FlagDefinitions = FlagDefinitions> ext
    * @throws {@link UnknownFlagError} when there is no such flag
    */
   status(name: FlagName<D>): FlagStatus {
-    const { record, state } = findFlag(this.#live.current, name)
-    const retryAtMs = this.#breakers.get(name)?.retryAtMs
+    const table = this.#live.current
+    const { record, state: ownState } = findFlag(table, name)
+    const state = table.killed === undefined ? ownState : 'all-off'
+    const retryAtMs = state === 'fallen-back' ? this.#breakers.get(name)?.retryAtMs : undefined
     const leftMs = retryAtMs === undefined ? undefined : Math.max(0, retryAtMs - this.#clock.monotonic())
     return {
       name,

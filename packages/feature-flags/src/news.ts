@@ -13,15 +13,15 @@ export interface ChangeReason {
 export interface FlagStatus {
   /** The flag's name. */
   readonly name: string
-  /** Whether it decides by its own rules, or what holds it off. */
-  readonly state: FlagState
+  /** Whether it decides by its own rules, or what holds it off; `all-off` while all flags are. */
+  readonly state: FlagState | 'all-off'
   /** The percentage that counts, 0 to 100; `undefined` where there is none. */
   readonly percentage: number | undefined
   /** How many guilds have an override. */
   readonly guildOverrides: number
   /** How many users have an override. */
   readonly userOverrides: number
-  /** While it has fallen back: from when on a call may try it again, in epoch ms. */
+  /** While `state` is `fallen-back`: from when on a call may try it again, in epoch ms. */
   readonly retryAt: number | undefined
   /** The last change since the flags were made: what, when, why and by whom. */
   readonly lastChange: FlagChange | undefined

@@ -64,6 +64,8 @@ export type Limits = Required<FallbackOptions>
 
 /** @throws TypeError, RangeError naming the option, the value and what to write instead */
 export function checkLimits(options: FeatureFlagsOptions): Limits {
+  if (typeof options !== 'object' || options === null)
+    throw new TypeError('FeatureFlags needs options: { flags: { ... } }')
   const known = ['flags', 'environment', 'clock', ...Object.keys(featureFlagsDefaults)]
   for (const option of Object.keys(options)) {
     if (!known.includes(option)) {

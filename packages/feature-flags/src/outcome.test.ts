@@ -1,6 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import { describeError, mayHaveApplied } from './outcome.js'
 
+const dontLook = (): never => {
+  throw new Error('do not look')
+}
+const unreadable = Object.defineProperties({}, { applied: { get: dontLook }, message: { get: dontLook } })
 const withCode = (code: string): Error => Object.assign(new Error(code), { code })
 
 describe('mayHaveApplied', () => {
@@ -26,6 +30,10 @@ describe('mayHaveApplied', () => {
     error.cause = error
     expect(mayHaveApplied(error)).toBe(false)
   })
+
+  it('rules nothing out where an error cannot be read', () => {
+    expect(mayHaveApplied(unreadable)).toBe(true)
+  })
 })
 
 describe('describeError', () => {
@@ -36,6 +44,7 @@ describe('describeError', () => {
     [undefined, 'undefined'],
     [Symbol('boom'), 'Symbol(boom)'],
     [Object.create(null), 'an object without a message'],
+    [unreadable, 'something that cannot be read'],
   ])('finds words for %j', (error, words) => {
     expect(describeError(error)).toBe(words)
   })

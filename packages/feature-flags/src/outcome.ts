@@ -19,9 +19,17 @@ const maxCauses = 8
  * Whether an operation that failed may have taken effect nevertheless, so that doing it another way could do it twice.
  *
  * An error's own `applied` is believed, the outermost first. Otherwise a timeout or a lost connection among its causes
- * means that nobody knows.
+ * means that nobody knows, and so does an error that throws when it is read.
  */
 export function mayHaveApplied(error: unknown): boolean {
+  try {
+    return leavesOpen(error)
+  } catch {
+    return true
+  }
+}
+
+function leavesOpen(error: unknown): boolean {
   let isUnsettled = false
   let cause = error
   for (let depth = 0; depth < maxCauses && typeof cause === 'object' && cause !== null; depth++) {
@@ -40,8 +48,12 @@ export function mayHaveApplied(error: unknown): boolean {
 
 /** What was thrown, in words, whatever it is. */
 export function describeError(error: unknown): string {
-  if (typeof error !== 'object' || error === null) return String(error)
-  const { message, name } = error as { message?: unknown; name?: unknown }
-  for (const words of [message, name]) if (typeof words === 'string' && words !== '') return words
-  return 'an object without a message'
+  try {
+    if (typeof error !== 'object' || error === null) return String(error)
+    const { message, name } = error as { message?: unknown; name?: unknown }
+    for (const words of [message, name]) if (typeof words === 'string' && words !== '') return words
+    return 'an object without a message'
+  } catch {
+    return 'something that cannot be read'
+  }
 }

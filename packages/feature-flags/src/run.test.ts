@@ -1,5 +1,5 @@
 import { FakeClock } from '@evenkeel/testing'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { FeatureFlags, type FlagChange, type FlagFailure } from './index.js'
 
 const context = { guildId: '81384788765712384' }
@@ -223,6 +223,37 @@ describe('a flag whose new path keeps failing', () => {
     ).resolves.toBe('new')
     expect(scope.isEnabled('newSearch')).toBe(false)
     expect(flags.isEnabled('newSearch', context)).toBe(true)
+  })
+
+  it.each(['before', 'after'])(
+    'is not tried in a scope where it is off for another reason %s the scope',
+    async (when) => {
+      const { clock, flags, fallBack } = setUp()
+      await fallBack()
+      await clock.advance(30_000)
+      if (when === 'before') flags.setPercentage('newSearch', 0, { why })
+      const scope = flags.for(context)
+      flags.setPercentage('newSearch', when === 'before' ? 100 : 0, { why })
+      const on = vi.fn()
+      await scope.run('newSearch', on, () => 'old')
+      expect(on).not.toHaveBeenCalled()
+    },
+  )
+
+  it('serves every call although the listeners of what happens throw', async () => {
+    const emitWarning = vi.spyOn(process, 'emitWarning').mockReturnValue()
+    const { clock, flags, search } = setUp()
+    const broken = (): never => {
+      throw new Error('listener')
+    }
+    flags.on('failed', broken).on('change', broken)
+    for (let i = 0; i < 3; i++) await expect(search()).resolves.toBe('old')
+    expect(flags.status('newSearch').state).toBe('fallen-back')
+    await clock.advance(30_000)
+    await expect(search(() => 'new')).resolves.toBe('new')
+    expect(flags.status('newSearch').state).toBe('active')
+    expect(emitWarning).toHaveBeenCalledTimes(3 + 2 + 2)
+    emitWarning.mockRestore()
   })
 
   it('is given back by hand, with its failures forgotten', async () => {
