@@ -192,11 +192,12 @@ describe('news', () => {
     await bot.clock.advance(2_000)
     expect(bot.changes.map(({ what, from, to, severity, message }) => [what, from, to, severity, message])).toEqual([
       ['controller', 'STOPPED', 'DRIVING', 'INFO', 'This process drives deployments now. Version "v1" serves. Why: nothing was stored yet.'],
-      ['phase', 'IDLE', 'CANARY_TESTING', 'INFO', `Deployment ${id} ("v1" to "v2") is on its first step, 10 %. Why: deploy() was called.`],
+      ['phase', 'IDLE', 'GREEN_STAGING', 'INFO', `Deployment ${id} ("v1" to "v2") is written down, and "v2" serves nobody yet. Why: deploy() was called.`],
+      ['phase', 'GREEN_STAGING', 'CANARY_TESTING', 'INFO', `Deployment ${id} ("v1" to "v2") is on its first step, 10 %. Why: deploy() was called.`],
       ['percentage', 0, 10, 'INFO', 'Version "v2" now serves 10 % of the guilds, before 0 %. Why: deploy() was called.'],
-      ['phase', 'CANARY_TESTING', 'SHIFTING_TRAFFIC', 'INFO', `Deployment ${id} ("v1" to "v2") is shifting traffic, 100 % so far. Why: 1000 ms have passed in good health.`],
-      ['percentage', 10, 100, 'INFO', 'Version "v2" now serves 100 % of the guilds, before 10 %. Why: 1000 ms have passed in good health.'],
-      ['phase', 'SHIFTING_TRAFFIC', 'DRAINING_BLUE', 'INFO', `Deployment ${id} ("v1" to "v2") waits for the calls that still run on "v1". Why: 1000 ms have passed in good health.`],
+      ['phase', 'CANARY_TESTING', 'SHIFTING_TRAFFIC', 'INFO', `Deployment ${id} ("v1" to "v2") is shifting traffic, 100 % so far. Why: 1000 ms have passed.`],
+      ['percentage', 10, 100, 'INFO', 'Version "v2" now serves 100 % of the guilds, before 10 %. Why: 1000 ms have passed.'],
+      ['phase', 'SHIFTING_TRAFFIC', 'DRAINING_BLUE', 'INFO', `Deployment ${id} ("v1" to "v2") waits for the calls that still run on "v1". Why: 1000 ms have passed.`],
       ['phase', 'DRAINING_BLUE', 'COMPLETE', 'INFO', `Deployment ${id} ("v1" to "v2") is complete. Why: every step was passed.`],
       ['active', 'v1', 'v2', 'INFO', 'Version "v2" is the active version now, in place of "v1". Why: every step was passed.'],
     ]) // prettier-ignore
@@ -214,7 +215,29 @@ describe('news', () => {
     const deployment = await bot.blueGreen.deploy('v2', plan)
     await bot.clock.advance(4_000)
     expect(await deployment.finished).toEqual({ outcome: 'ROLLED_BACK', why: 'not on my watch' })
-    expect(bot.phases).toEqual(['CANARY_TESTING', 'SHIFTING_TRAFFIC', 'ROLLING_BACK', 'ROLLED_BACK'])
-    expect(bot.store.written).toEqual(['IDLE', ...bot.phases])
+    const end = ['ROLLING_BACK', 'ROLLED_BACK']
+    expect(bot.phases).toEqual(['GREEN_STAGING', 'CANARY_TESTING', 'SHIFTING_TRAFFIC', ...end])
+    expect(bot.store.written).toEqual(['IDLE', 'GREEN_STAGING', 'CANARY_TESTING', 'CANARY_TESTING', ...end])
+  })
+
+  it('comes in order to everybody, also when a listener rolls back in the middle of it', async () => {
+    const bot = new TestBot()
+    bot.blueGreen.removeAllListeners('change')
+    bot.blueGreen.on('change', ({ to }) => {
+      if (to === 'SHIFTING_TRAFFIC') void bot.blueGreen.rollback()
+    })
+    const told: string[] = []
+    bot.blueGreen.on('change', ({ what, from, to }) => told.push(`${what} ${from} ${to}`))
+    bot.blueGreen.on('finished', ({ outcome }) => told.push(outcome))
+    await bot.blueGreen.deploy('v2', plan)
+    await bot.clock.advance(1_000)
+    expect(told.slice(4)).toEqual([
+      'phase CANARY_TESTING SHIFTING_TRAFFIC',
+      'percentage 1 10',
+      'phase SHIFTING_TRAFFIC ROLLING_BACK',
+      'percentage 10 0',
+      'phase ROLLING_BACK ROLLED_BACK',
+      'ROLLED_BACK',
+    ])
   })
 })

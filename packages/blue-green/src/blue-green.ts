@@ -2,7 +2,14 @@ import { EventEmitter } from 'eventemitter3'
 import { phaseOf, type BlueGreenChange, type Controller, type Severity } from './changes.js'
 import { Claims } from './claims.js'
 import { readContext, type EventContext } from './context.js'
-import type { Deployment, DeploymentResult, DeploymentStatus, Outcome, RollbackReason } from './deployment.js'
+import {
+  whyOf,
+  type Deployment,
+  type DeploymentResult,
+  type DeploymentStatus,
+  type Outcome,
+  type RollbackReason,
+} from './deployment.js'
 import { Driver } from './driver.js'
 import { isCatastrophe } from './failing-guilds.js'
 import { Lane, type VersionCounters } from './lane.js'
@@ -128,6 +135,9 @@ export class BlueGreen<
   readonly #lanes = new Map<string, Lane>()
   readonly #claims: Claims
   readonly #driver: Driver
+  /** What is yet to be told. */
+  readonly #outbox: (() => void)[] = []
+  #isTelling = false
   /** Starts and stops, one after the other. */
   #life: Promise<unknown> = Promise.resolve()
   #duplicates = 0
@@ -146,7 +156,7 @@ export class BlueGreen<
     for (const [name, handler] of handlers) this.#lanes.set(name, new Lane(handler, this.#settings))
     this.#claims = new Claims(clock, claimMs, maxClaims)
     this.#driver = new Driver(this.#settings, {
-      announce: (changes) => changes.forEach((change) => this.#tell('change', change)),
+      announce: (changes) => this.#tell('change', ...changes),
       finished: (deployment, result) => this.#tellFinished(deployment, result),
       began: (version) => this.#lanes.get(version)?.guilds.clear(),
       drained: (version) => this.#drained(version),
@@ -209,9 +219,10 @@ export class BlueGreen<
    *
    * @param version - one of the names in `versions`
    * @param options - the plan; each step lasts `stepMs` in good health before the next
-   * @returns the deployment, once the store has it; it goes on by itself
-   * @throws {@link DeploymentRunningError} while another version is being deployed
-   * @throws {@link RolledBackVersionError} when the version was rolled back before, unless `retry` is true
+   * @returns the deployment, once the store has it and green has its first share, unless health holds it; it goes on by
+   * itself
+   * @throws {@link DeploymentRunningError} while another version is being deployed, or this one being rolled back
+   * @throws {@link RolledBackVersionError} when the version was or is being rolled back, unless `retry` is true
    * @throws {@link StoreUnavailableError} when the store does not confirm; the deployment is then taken back
    * @throws {@link FencedError} when another controller drives
    * @throws {@link StoppedError} when `stop()` is called before the store has confirmed
@@ -229,11 +240,18 @@ export class BlueGreen<
   /**
    * Gives all traffic back to the old version, at once: no event that arrives after this call starts on the new one.
    *
+   * @remarks
+   * If nothing runs here, the driving is started if need be, and what the store holds is rolled back.
+   *
+   * *Gotchas*: it resolves when the calls on the new version have finished. A handler of that version that awaits it waits
+   * for itself, up to `drainMs`.
+   *
    * @param reason - `why`, for the record and the events
    * @returns how the deployment ended, once the store has it, or `undefined` if none was running
+   * @throws whatever {@link BlueGreen.start} throws, when this starts it
    */
-  rollback(reason: RollbackReason = {}): Promise<DeploymentResult | undefined> {
-    this.#driver.rollBack(reason.why)
+  rollback(reason?: RollbackReason): Promise<DeploymentResult | undefined> {
+    this.#driver.rollBack(whyOf(reason))
     return this.deployment?.finished ?? this.#rollBackWhatIsStarting(reason)
   }
 
@@ -285,7 +303,7 @@ export class BlueGreen<
     return done
   }
 
-  async #rollBackWhatIsStarting(reason: RollbackReason): Promise<DeploymentResult | undefined> {
+  async #rollBackWhatIsStarting(reason: RollbackReason | undefined): Promise<DeploymentResult | undefined> {
     await this.start()
     await this.#driver.starting?.catch(() => undefined)
     return this.deployment?.rollback(reason)
@@ -331,9 +349,19 @@ export class BlueGreen<
     this.#tell('finished', { what: 'deployment', from, to, at, why, severity, message, outcome, deploymentId: id })
   }
 
-  #tell<Name extends keyof BlueGreenEvents>(name: Name, ...news: BlueGreenEvents[Name]): void {
+  /** In order, even when a listener rolls back: what follows from that waits until all this has been told. */
+  #tell<Name extends keyof BlueGreenEvents>(name: Name, ...all: BlueGreenEvents[Name][0][]): void {
+    for (const news of all) this.#outbox.push(() => this.#emit(name, news))
+    if (this.#isTelling) return
+    this.#isTelling = true
+    for (let emit = this.#outbox.shift(); emit !== undefined; emit = this.#outbox.shift()) emit()
+    this.#isTelling = false
+  }
+
+  #emit(name: keyof BlueGreenEvents, news: BlueGreenChange | BlueGreenFinished): void {
     try {
-      this.emit<keyof BlueGreenEvents>(name, ...news)
+      // Of a union of names, the emitter's types cannot work out the arguments.
+      ;(this as EventEmitter).emit(name, news)
     } catch (error) {
       warn('EVENKEEL_LISTENER', `A listener of "${name}" threw; those registered after it missed the event`, error)
     }

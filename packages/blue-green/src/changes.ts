@@ -113,12 +113,13 @@ export function phaseOf(state: State): Phase {
 }
 
 /** What names a deployment in a sentence. */
-export function nameOf(deployment: Pick<DeploymentState, 'id' | 'from' | 'to'>): string {
+function nameOf(deployment: Pick<DeploymentState, 'id' | 'from' | 'to'>): string {
   return `Deployment ${deployment.id} ("${deployment.from}" to "${deployment.to}")`
 }
 
 const severityOf: Record<Phase, Severity> = {
   IDLE: 'INFO',
+  GREEN_STAGING: 'INFO',
   CANARY_TESTING: 'INFO',
   SHIFTING_TRAFFIC: 'INFO',
   HOLD: 'WARNING',
@@ -141,6 +142,8 @@ function phaseSentence(deployment: DeploymentState): string {
   const { phase, percentage, from, to } = deployment
   const name = nameOf(deployment)
   switch (phase) {
+    case 'GREEN_STAGING':
+      return `${name} is written down, and "${to}" serves nobody yet.`
     case 'CANARY_TESTING':
       return `${name} is on its first step, ${percentage} %.`
     case 'SHIFTING_TRAFFIC':

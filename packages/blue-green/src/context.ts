@@ -21,10 +21,14 @@ export interface Routed {
   readonly unitId: string | undefined
 }
 
-/** @throws TypeError when the context is no object, RangeError when an identifier has lost digits */
+/** @throws TypeError when the context is no object or says nothing of an `eventId`, RangeError when an identifier has lost digits */
 export function readContext(context: EventContext): Routed {
   if (typeof context !== 'object' || context === null) {
     throw new TypeError(`context(event) must return { eventId, guildId, userId }, not ${String(context)}`)
+  }
+  // Without this, an event passed whole or a promise would go to blue, time and again, and nobody would know why.
+  if (!('eventId' in context)) {
+    throw new TypeError('context(event) must return an object with an eventId; say null for an event that has none')
   }
   return {
     eventId: readId('eventId', context.eventId),

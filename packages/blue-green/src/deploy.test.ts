@@ -103,11 +103,43 @@ describe('a deployment', () => {
     expect(await bot.store.record()).toMatchObject({
       format: 1,
       epoch: 1,
-      sequence: 3,
-      cause: '1000 ms have passed in good health',
+      sequence: 5,
+      cause: '1000 ms have passed',
       state: { active: 'v1', deployment: { id: deployment.id, phase: 'SHIFTING_TRAFFIC', percentage: 10, step: 1 } },
     })
   })
+})
+
+describe('staging', () => {
+  it('writes the deployment down before green gets its first share', async () => {
+    const bot = new TestBot()
+    await bot.blueGreen.start()
+    bot.store.faults.set(bot.store.writes + 1, 'is slow')
+    const deploying = bot.blueGreen.deploy('v2', { ...plan, percentages: [100] })
+    await bot.clock.advance(1_000)
+    expect((await bot.guildsOn('v2')).size).toBe(0)
+    await bot.store.land()
+    const deployment = await deploying
+    expect(deployment.status).toMatchObject({ phase: 'CANARY_TESTING', percentage: 100, step: 0 })
+    expect(bot.phases).toEqual(['GREEN_STAGING', 'CANARY_TESTING'])
+  })
+
+  it.each(['down', 'unknown'] as const)(
+    'gives green nothing while health is %s, and its share later',
+    async (status) => {
+      const health = new FakeHealth()
+      health.becomes(status)
+      const bot = new TestBot(new FaultyStore(), { health })
+      const deployment = await bot.blueGreen.deploy('v2', { ...plan, percentages: [100] })
+      expect(deployment.status).toMatchObject({ phase: 'HOLD', percentage: 0, step: -1 })
+      expect((await bot.guildsOn('v2')).size).toBe(0)
+      health.becomes('up')
+      await bot.clock.advance(30_000)
+      expect(deployment.status).toMatchObject({ phase: 'CANARY_TESTING', percentage: 100 })
+      await bot.clock.advance(1_000)
+      expect((await deployment.finished).outcome).toBe('COMPLETE')
+    },
+  )
 })
 
 describe('deploy', () => {
@@ -156,6 +188,16 @@ describe('deploy', () => {
     expect(next.blueGreen.status.rolledBack).toEqual([])
   })
 
+  it('refuses the version that is just being rolled back, also when told to retry', async () => {
+    const bot = new TestBot()
+    const { id } = await bot.blueGreen.deploy('v2', { ...plan, percentages: [100] })
+    void bot.blueGreen.handle({ run: () => new Promise(() => undefined) })
+    void bot.blueGreen.rollback()
+    await expect(bot.blueGreen.deploy('v2')).rejects.toMatchObject({ code: 'VERSION_ROLLED_BACK' })
+    const refusal = { code: 'DEPLOYMENT_RUNNING', deploymentId: id }
+    await expect(bot.blueGreen.deploy('v2', { retry: true })).rejects.toMatchObject(refusal)
+  })
+
   it('goes back to an earlier version as to any other', async () => {
     const bot = new TestBot()
     await bot.blueGreen.deploy('v2', plan)
@@ -187,6 +229,13 @@ describe('deploy', () => {
     expect(bot.blueGreen.status.controller).toBe('STOPPED')
   })
 
+  it('refuses a retry that is neither true nor false', async () => {
+    const retry = 'yes' as unknown as boolean
+    await expect(new TestBot().blueGreen.deploy('v2', { retry })).rejects.toThrow(
+      'retry must be true or false, not yes',
+    )
+  })
+
   it('refuses an option that it does not know', async () => {
     const misspelt = { stepMS: 1 } as object
     await expect(new TestBot().blueGreen.deploy('v2', misspelt)).rejects.toThrow(/deploy has no option "stepMS"/)
@@ -197,6 +246,16 @@ describe('deploy', () => {
     await expect(bot.blueGreen.deploy('v4')).rejects.toThrow(/"v4": it is none of v1, v2, v3/)
     await expect(bot.blueGreen.deploy('toString')).rejects.toThrow(RangeError)
   })
+})
+
+it('fails with STOPPED when stop() comes before the store has confirmed it', async () => {
+  const bot = new TestBot()
+  await bot.blueGreen.start()
+  const deploying = bot.blueGreen.deploy('v2', plan)
+  const stopped = bot.blueGreen.stop()
+  await expect(deploying).rejects.toMatchObject({ code: 'STOPPED', retryable: true, applied: 'unknown' })
+  await stopped
+  expect(bot.blueGreen.status.controller).toBe('STOPPED')
 })
 
 describe('a rollback by hand', () => {
@@ -221,6 +280,35 @@ describe('a rollback by hand', () => {
     const deployment = await bot.blueGreen.deploy('v2', plan)
     expect(await deployment.rollback()).toEqual({ outcome: 'ROLLED_BACK', why: 'rollback() was called' })
     expect(await bot.blueGreen.rollback()).toBeUndefined()
+  })
+
+  it.each([
+    [null, 'rollback() was called'],
+    ['users complain', 'rollback() was called'],
+    [{ why: new Error('users complain') }, 'users complain'],
+    [{ why: { toString: null } }, 'rollback() was called'],
+  ])('is in force whatever it is given for a reason: %j', async (reason, why) => {
+    const bot = new TestBot()
+    const deployment = await bot.blueGreen.deploy('v2', { ...plan, percentages: [100] })
+    expect(await bot.blueGreen.rollback(reason as never)).toEqual({ outcome: 'ROLLED_BACK', why })
+    expect(await deployment.rollback(reason as never)).toEqual({ outcome: 'ROLLED_BACK', why })
+    const next = new TestBot(bot.store)
+    await next.blueGreen.start()
+    expect(next.blueGreen.status.phase).toBe('ROLLED_BACK')
+  })
+
+  it.each([1, 2])('wins over an advance when its write number %d is slow', async (write) => {
+    const bot = new TestBot()
+    const deployment = await bot.blueGreen.deploy('v2', plan)
+    await bot.clock.advance(0)
+    bot.store.faults.set(bot.store.writes + write, 'is slow')
+    await bot.clock.advance(1_000)
+    const finished = deployment.rollback()
+    expect((await bot.guildsOn('v2')).size).toBe(0)
+    await bot.store.land()
+    expect((await finished).outcome).toBe('ROLLED_BACK')
+    expect(bot.percentages).toEqual(write === 1 ? [1, 0] : [1, 10, 0])
+    expect((await bot.store.record())?.state.deployment).toMatchObject({ phase: 'ROLLED_BACK', percentage: 0 })
   })
 
   it('lets a call on green end where it began, and waits for it', async () => {

@@ -27,6 +27,13 @@ export interface RollbackReason {
   readonly why?: string | undefined
 }
 
+/** What a reason says, if anything. Whatever was passed for one, it must not keep a rollback from happening. */
+export function whyOf(reason: RollbackReason | undefined): string | undefined {
+  const why: unknown = reason?.why
+  if (why instanceof Error) return why.message
+  return typeof why === 'string' ? why : undefined
+}
+
 /** Where a deployment is. */
 export interface DeploymentStatus {
   /** Names it in events and errors. */
@@ -41,7 +48,7 @@ export interface DeploymentStatus {
   readonly percentage: number
   /** The share of each step. */
   readonly percentages: readonly number[]
-  /** The index of the current step in `percentages`. */
+  /** The index of the current step in `percentages`; -1 while it is only staged. */
   readonly step: number
   /** How long the current step has lasted in good health, in ms. */
   readonly elapsedMs: number
@@ -116,8 +123,8 @@ export class DrivenDeployment implements Deployment {
     return true
   }
 
-  rollback(reason: RollbackReason = {}): Promise<DeploymentResult> {
-    if (this.#driver.statusOf(this.id) !== undefined) this.#driver.rollBack(reason.why)
+  rollback(reason?: RollbackReason): Promise<DeploymentResult> {
+    if (this.#driver.statusOf(this.id) !== undefined) this.#driver.rollBack(whyOf(reason))
     return this.finished
   }
 }

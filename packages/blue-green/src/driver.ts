@@ -26,7 +26,18 @@ import { Journal } from './journal.js'
 import type { Settings } from './options.js'
 import type { StateRecord } from './record.js'
 import { routeOf, type Route } from './routing.js'
-import { isStepping, resume, runningIn, transition, type Input, type Plan, type State } from './transitions.js'
+import { makeStarting, type Starting } from './starting.js'
+import { timeStep } from './step-timer.js'
+import {
+  isAdvancing,
+  isStepping,
+  resume,
+  runningIn,
+  transition,
+  type Input,
+  type Plan,
+  type State,
+} from './transitions.js'
 import { Writer, type Wanted } from './writer.js'
 
 /** What the driver tells and asks of the router that it belongs to. None of it may throw. */
@@ -41,23 +52,15 @@ export interface DriverHooks {
   drained(version: string): Promise<number>
 }
 
-/** A `deploy` that the store has not confirmed. */
-interface Starting {
-  readonly id: string
-  readonly to: string
-  readonly promise: Promise<Deployment>
-  resolve(deployment: Deployment): void
-  reject(error: Error): void
-}
-
 /**
  * Moves a deployment along: by time, by health, by the store, by hand.
  *
  * @remarks
- * `#state` is in force: routing follows it, and nothing else. What gives green no more than it has (a hold, a
- * rollback) is in force at once and written down as soon as the store allows; anything else is in force only when the
- * store has confirmed it. So the store is never behind on what green may have, except after a rollback that it has not
- * confirmed yet.
+ * `#state` is in force: routing follows it, and nothing else. A hold and a rollback are in force at once, and written
+ * down as soon as the store allows. A greater share needs the store first: the state in force is written once more, and
+ * when that is confirmed (so the store answers, and nobody else drives) the share is in force, and written down next. So
+ * the record never gives green more than it was served, except after a rollback that it has not confirmed yet. All else
+ * (the beginning, the end of a hold, the end) gives green no more, and is in force when the store has confirmed it.
  */
 export class Driver {
   readonly #settings: Settings
@@ -176,8 +179,13 @@ export class Driver {
 
   async deploy(to: string, { retry, ...plan }: Plan & { readonly retry: boolean }): Promise<Deployment> {
     if (this.#fencedBy !== undefined) throw this.#fencedBy
+    if (this.#controller !== 'DRIVING') throw new StoppedError(to)
     const running = this.#starting ?? runningIn(this.#state)
-    if (running !== undefined && running.to !== to) throw new DeploymentRunningError(to, running.id, running.to)
+    const isRollingBack = phaseOf(this.#state) === 'ROLLING_BACK'
+    if (running !== undefined && (running.to !== to || (isRollingBack && retry))) {
+      throw new DeploymentRunningError(to, running.id, running.to)
+    }
+    if (isRollingBack) throw new RolledBackVersionError(to)
     if (this.#starting !== undefined) return this.#starting.promise
     if (this.deployment !== undefined) return this.deployment
     if (this.#state.active === to) return alreadyActive(this.#token(), to)
@@ -206,7 +214,7 @@ export class Driver {
     if (state === undefined) return
     // The wish comes first: entering a state tells listeners, who may wish for something else.
     if (this.#controller === 'DRIVING') this.#writer?.want({ state, why, type: input.type })
-    if (isInForceAtOnce(input.type)) this.#enter(state, why)
+    if (!waitsForStore(input.type)) this.#enter(state, why)
   }
 
   /** Health, the store or the phase has changed: does the deployment hold, go on, or wait? */
@@ -214,7 +222,7 @@ export class Driver {
     const running = runningIn(this.#state)
     if (running === undefined || this.#controller !== 'DRIVING') return
     const problem = healthProblem(this.#settings.health, running.healthAtStart)
-    if (isStepping(running) && problem !== undefined) {
+    if (isAdvancing(running) && problem !== undefined) {
       this.#move({ type: 'HOLD', elapsedMs: this.#elapsedMs() }, problem)
     } else if (running.phase === 'HOLD') {
       if (problem === undefined && this.#writer?.wanted === undefined) return this.#awaitRecovery()
@@ -237,7 +245,17 @@ export class Driver {
   #stepElapsed(stepMs: number): void {
     // A source may have changed without saying so. If it did, this holds, and the advance means nothing any more.
     this.#reconsider()
-    this.#move({ type: 'ADVANCE' }, `${stepMs} ms have passed in good health`)
+    this.#prepare(`${stepMs} ms have passed${this.#settings.health === undefined ? '' : ' in good health'}`)
+  }
+
+  #stoodStill(lateMs: number): void {
+    this.#move({ type: 'HOLD', elapsedMs: this.#elapsedMs() }, `the process stood still for ${Math.round(lateMs)} ms`)
+  }
+
+  /** Asks the store for leave to advance. A hold or a rollback that comes meanwhile is wanted in its place. */
+  #prepare(why: string): void {
+    const running = runningIn(this.#state)
+    if (running !== undefined && isAdvancing(running)) this.#writer?.want({ state: this.#state, why, type: 'PREPARE' })
   }
 
   async #drain(version: string): Promise<void> {
@@ -258,15 +276,18 @@ export class Driver {
   // What the store says
 
   #confirmed(wanted: Wanted): void {
-    if (!isInForceAtOnce(wanted.type)) this.#enter(wanted.state, wanted.why)
+    if (waitsForStore(wanted.type)) this.#enter(wanted.state, wanted.why)
+    // What has just been staged needs no second confirmation.
+    const hasLeave = wanted.type === 'PREPARE' || phaseOf(this.#state) === 'GREEN_STAGING'
+    if (hasLeave) this.#move({ type: 'ADVANCE' }, wanted.why)
+    else this.#goOn()
     if (wanted.type === 'DEPLOY' && this.#deployment !== undefined) this.#starting?.resolve(this.#deployment)
-    this.#goOn()
   }
 
   /** Nothing shifts without the store: a greater share is not waited for, it is given up. */
   #failed(wanted: Wanted, error: unknown): void {
     const why = error instanceof Error ? error.message : String(error)
-    if (wanted.type === 'ADVANCE') this.#move({ type: 'HOLD', elapsedMs: this.#elapsedMs() }, why)
+    if (wanted.type === 'PREPARE') this.#move({ type: 'HOLD', elapsedMs: this.#elapsedMs() }, why)
     if (wanted.type === 'RESUME' || wanted.type === 'DEPLOY') this.#revoke(why)
     if (wanted.type === 'DEPLOY') this.#starting?.reject(error as Error)
   }
@@ -284,7 +305,7 @@ export class Driver {
   #fenced(winner: StateRecord | undefined): void {
     const why =
       winner === undefined
-        ? 'its record is gone from the store'
+        ? 'its record in the store is gone, or a newer release has written it'
         : `another controller took over with epoch ${winner.epoch}`
     this.#leave('FENCED')
     this.#fencedBy = new FencedError(why, winner?.epoch)
@@ -325,7 +346,10 @@ export class Driver {
     if (running === undefined || this.#controller !== 'DRIVING') return
     if (isStepping(running)) {
       this.#steppingSinceMs = clock.monotonic()
-      this.#cancelStep = clock.after(running.stepMs, () => this.#stepElapsed(running.stepMs))
+      this.#cancelStep = timeStep(clock, running.stepMs, {
+        over: () => this.#stepElapsed(running.stepMs),
+        stoodStill: (lateMs) => this.#stoodStill(lateMs),
+      })
     } else if (running.phase === 'HOLD' && !this.#isHumanCalled) {
       this.#heldSinceMs ??= clock.monotonic()
       const leftMs = Math.max(0, this.#heldSinceMs + running.maxHoldMs - clock.monotonic())
@@ -339,6 +363,7 @@ export class Driver {
     const running = runningIn(this.#state)
     if (running?.phase === 'DRAINING_BLUE') void this.#drain(running.from)
     else if (running?.phase === 'ROLLING_BACK') void this.#drain(running.to)
+    else if (running?.phase === 'GREEN_STAGING') this.#prepare(this.#why)
     else this.#reconsider()
   }
 
@@ -402,14 +427,7 @@ export class Driver {
   }
 }
 
-/** What gives green no more than it has. */
-function isInForceAtOnce(type: Wanted['type']): boolean {
-  return type === 'HOLD' || type === 'ROLL_BACK' || type === 'REVOKE'
-}
-
-function makeStarting(id: string, to: string): Starting {
-  let resolve!: Starting['resolve']
-  let reject!: Starting['reject']
-  const promise = new Promise<Deployment>((...settle) => ([resolve, reject] = settle))
-  return { id, to, promise, resolve, reject }
+/** What is in force only when the store has it. All else is in force before it is written. */
+function waitsForStore(type: Wanted['type']): boolean {
+  return type === 'DEPLOY' || type === 'RESUME' || type === 'DRAINED'
 }

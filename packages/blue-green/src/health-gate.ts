@@ -2,10 +2,12 @@ import type { HealthSource, HealthStatus } from './ports.js'
 
 const rank: Record<HealthStatus, number> = { up: 0, degraded: 1, down: 2, unknown: 2 }
 
-/** The status of a source that may be missing or throw: a broken source knows nothing. */
+/** The status of a source that may be missing, throw, or say what is no status: a broken source knows nothing. */
 export function statusOf(health: HealthSource | undefined): HealthStatus {
   try {
-    return health?.status ?? 'up'
+    if (health === undefined) return 'up'
+    const { status } = health
+    return Object.hasOwn(rank, status) ? status : 'unknown'
   } catch {
     return 'unknown'
   }
@@ -14,12 +16,13 @@ export function statusOf(health: HealthSource | undefined): HealthStatus {
 /**
  * What speaks against giving green more, if anything.
  *
- * Down and unknown always hold. Degraded holds unless it was so when the deployment began, for then green may well be
- * the cure.
+ * Down and unknown always hold. Degraded holds unless it was so, or worse, when the deployment began, for then green may
+ * well be the cure.
  */
 export function healthProblem(health: HealthSource | undefined, atStart: HealthStatus): string | undefined {
   const status = statusOf(health)
-  const holds = status === 'down' || status === 'unknown' || (status === 'degraded' && atStart === 'up')
+  const wasNoBetter = atStart === 'degraded' || atStart === 'down'
+  const holds = status === 'down' || status === 'unknown' || (status === 'degraded' && !wasNoBetter)
   return holds ? `health is ${status}${culprits(health)}` : undefined
 }
 

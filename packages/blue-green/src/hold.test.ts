@@ -1,3 +1,4 @@
+import { FakeClock } from '@evenkeel/testing'
 import { describe, expect, it } from 'vitest'
 import { FakeHealth } from './test-support/fake-health.js'
 import { FaultyStore } from './test-support/faulty-store.js'
@@ -48,6 +49,7 @@ describe('a deployment and the health of the bot', () => {
     ['degraded', 'down', 'HOLD'],
     ['down', 'down', 'HOLD'],
     ['down', 'degraded', 'CANARY_TESTING'],
+    ['unknown', 'degraded', 'HOLD'],
     ['unknown', 'unknown', 'HOLD'],
     ['unknown', 'up', 'CANARY_TESTING'],
   ] as const)('that was %s when it began and is %s now: %s', async (atStart, now, phase) => {
@@ -67,6 +69,17 @@ describe('a deployment and the health of the bot', () => {
     health.status = 'down'
     await bot.clock.advance(1_000)
     expect(deployment.status).toMatchObject({ phase: 'HOLD', percentage: 1 })
+  })
+
+  it.each([undefined, 'healthy', 'UP', 'toString'])('takes a health that is %s for unknown', async (status) => {
+    const health = new FakeHealth()
+    health.status = status as never
+    const bot = new TestBot(new FaultyStore(), { health })
+    const deployment = await bot.blueGreen.deploy('v2', plan)
+    expect(deployment.status).toMatchObject({ phase: 'HOLD', percentage: 0, why: 'health is unknown' })
+    const next = new TestBot(bot.store)
+    await next.blueGreen.start()
+    expect(next.blueGreen.deployment?.id).toBe(deployment.id)
   })
 
   it('takes a health source that throws for unknown', async () => {
@@ -113,6 +126,21 @@ describe('a deployment and the health of the bot', () => {
     expect(bot.percentages).toEqual([1])
   })
 
+  it.each([419_999, 999_999])('does not count time in which the process stood still, %i ms into a step', async (ms) => {
+    const clock = new SuspendableClock()
+    const bot = new TestBot(new FaultyStore(), { clock })
+    const deployment = await bot.blueGreen.deploy('v2', { ...plan, stepMs: 1_000_000 })
+    await clock.advance(ms)
+    clock.suspend(3_600_000)
+    await clock.advance(1)
+    expect(deployment.status).toMatchObject({ phase: 'HOLD', percentage: 1 })
+    expect(deployment.status.why).toBe('the process stood still for 3600000 ms')
+    await clock.advance(recoverMs + 999_999)
+    expect(deployment.status).toMatchObject({ phase: 'CANARY_TESTING', percentage: 1 })
+    await clock.advance(1)
+    expect(deployment.status.percentage).toBe(10)
+  })
+
   it('changes its phase only so often while health flaps', async () => {
     const health = new FakeHealth()
     const bot = new TestBot(new FaultyStore(), { health })
@@ -121,8 +149,8 @@ describe('a deployment and the health of the bot', () => {
       health.becomes(i % 2 === 0 ? 'down' : 'up')
       await bot.clock.advance(100)
     }
-    expect(bot.phases).toEqual(['CANARY_TESTING', 'HOLD'])
-    expect(bot.store.writes).toBe(3)
+    expect(bot.phases).toEqual(['GREEN_STAGING', 'CANARY_TESTING', 'HOLD'])
+    expect(bot.store.writes).toBe(4)
   })
 
   it.each(['lands late', 'is slow'] as const)('holds although its end is being written and %s', async (fault) => {
@@ -138,7 +166,7 @@ describe('a deployment and the health of the bot', () => {
     await bot.store.land()
     await bot.clock.advance(60_000)
     expect(deployment.status.phase).toBe('HOLD')
-    expect(bot.phases).toEqual(['CANARY_TESTING', 'HOLD'])
+    expect(bot.phases).toEqual(['GREEN_STAGING', 'CANARY_TESTING', 'HOLD'])
     expect((await bot.store.record())?.state.deployment?.phase).toBe('HOLD')
   })
 
@@ -227,6 +255,22 @@ describe('a store that is out of reach', () => {
     expect(bot.blueGreen.status).toMatchObject({ phase: 'ROLLED_BACK', active: 'v1' })
   })
 
+  it('does not forget a rollback over the end of a hold that it did not confirm before', async () => {
+    const health = new FakeHealth()
+    const bot = new TestBot(new FaultyStore(), { health })
+    const deployment = await bot.blueGreen.deploy('v2', plan)
+    health.becomes('down')
+    await bot.clock.advance(1)
+    health.becomes('up')
+    bot.store.faults.set(bot.store.writes + 1, 'hangs')
+    await bot.clock.advance(recoverMs)
+    const finished = deployment.rollback({ why: 'users complain' })
+    bot.store.isDown = true
+    await bot.clock.advance(10_000)
+    await bot.blueGreen.stop()
+    expect((await finished).why).toBe('stop() was called before the store confirmed the rollback')
+  })
+
   it('fails start, which may be called again, while the initial version serves', async () => {
     const bot = new TestBot()
     bot.store.isDown = true
@@ -268,3 +312,20 @@ describe('a store that is out of reach', () => {
     },
   )
 })
+
+/** A fake clock whose process can stand still: time passes, timers are late. */
+class SuspendableClock extends FakeClock {
+  #suspendedMs = 0
+
+  suspend(ms: number): void {
+    this.#suspendedMs += ms
+  }
+
+  override now(): number {
+    return super.now() + this.#suspendedMs
+  }
+
+  override monotonic(): number {
+    return super.monotonic() + this.#suspendedMs
+  }
+}

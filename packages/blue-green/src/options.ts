@@ -156,11 +156,12 @@ export function readOptions<Event, Named extends Versions<Event>>(options: BlueG
 export function readDeployOptions(options: DeployOptions = {}): Plan & { readonly retry: boolean } {
   requireKnown('deploy', options, Object.keys(deployDefaults))
   const given = { ...deployDefaults, ...defined(options) }
+  if (typeof given.retry !== 'boolean') throw new TypeError(`retry must be true or false, not ${String(given.retry)}`)
   return {
     percentages: readPercentages(given.percentages),
     stepMs: readDuration('stepMs', given.stepMs),
     maxHoldMs: readDuration('maxHoldMs', given.maxHoldMs),
-    retry: given.retry === true,
+    retry: given.retry,
   }
 }
 

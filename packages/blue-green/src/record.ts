@@ -60,6 +60,7 @@ const stateShape: Shape = {
 }
 
 const phases: Record<DeploymentState['phase'], true> = {
+  GREEN_STAGING: true,
   CANARY_TESTING: true,
   SHIFTING_TRAFFIC: true,
   HOLD: true,
@@ -80,7 +81,7 @@ const deploymentShape: Shape = {
   healthAtStart: (value) => isText(value) && Object.hasOwn(healthStatuses, value),
   percentages: (value) => Array.isArray(value) && value.length > 0 && value.every(isPercentage),
   percentage: isPercentage,
-  step: isCount,
+  step: (value) => value === -1 || isCount(value),
   stepMs: isDuration,
   maxHoldMs: isDuration,
   elapsedMs: isDuration,

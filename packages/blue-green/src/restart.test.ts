@@ -81,6 +81,33 @@ describe('a restart', () => {
     expect(next.blueGreen.status).toMatchObject({ phase: 'ROLLED_BACK', rolledBack: ['v2'] })
   })
 
+  it('begins with its first step when it was only staged, once the store has confirmed that it may', async () => {
+    const bot = new TestBot()
+    await bot.blueGreen.start()
+    bot.store.faults.set(bot.store.writes + 1, 'written but hangs')
+    bot.blueGreen.deploy('v2', plan).catch(() => undefined)
+    await bot.clock.advance(0)
+    bot.crash()
+    const next = restart(bot)
+    await next.blueGreen.start()
+    expect(next.blueGreen.deployment?.status).toMatchObject({ phase: 'GREEN_STAGING', percentage: 0 })
+    await next.clock.advance(0)
+    expect(next.blueGreen.deployment?.status).toMatchObject({ phase: 'CANARY_TESTING', percentage: 1 })
+  })
+
+  it('is complete when every step was passed and the code of blue is gone, and cannot be rolled back to nothing', async () => {
+    const bot = new TestBot()
+    void bot.blueGreen.handle({ run: () => new Promise(() => undefined) })
+    await bot.blueGreen.deploy('v2', plan)
+    await bot.clock.advance(4_000)
+    expect((await bot.store.record())?.state.deployment?.phase).toBe('DRAINING_BLUE')
+    const next = restart(bot, { versions: { v2: () => 'v2' }, initial: 'v2' })
+    await next.blueGreen.start()
+    expect(next.blueGreen.status).toMatchObject({ phase: 'COMPLETE', active: 'v2' })
+    expect(await next.blueGreen.rollback()).toBeUndefined()
+    expect(await next.serves('a')).toBe('v2')
+  })
+
   it('rolls back when the code of green is gone', async () => {
     const bot = new TestBot()
     await bot.blueGreen.deploy('v2', plan)
@@ -165,9 +192,9 @@ async function live(bot: TestBot, health: FakeHealth, isRolledBack: boolean): Pr
 const faults: Fault[] = ['refused', 'written but refused', 'hangs', 'written but hangs', 'lands late']
 
 describe.each([false, true])('a fault at any write (rolled back: %s)', (isRolledBack) => {
-  it('is followed by a crash: the next process resumes at the recorded share or below, with the same guilds', async () => {
-    let resumed = 0
-    for (let write = 1; write <= 10; write++) {
+  it('is followed by a crash: the next process gives green what it was served or less, to the same guilds', async () => {
+    let [resumed, lower] = [0, 0]
+    for (let write = 1; write <= 16; write++) {
       for (const fault of ['hangs', 'written but hangs'] as const) {
         const health = new FakeHealth()
         const bot = new TestBot(new FaultyStore(), { health })
@@ -184,9 +211,11 @@ describe.each([false, true])('a fault at any write (rolled back: %s)', (isRolled
         const found = next.blueGreen.deployment?.status
         expect(found?.id).toBe(last?.id)
         expect(found?.percentage ?? 0).toBe(last?.percentage ?? 0)
-        if (found !== undefined && served?.id === found.id && served.percentage === found.percentage) {
-          expect(await next.guildsOn('v2')).toEqual(await bot.guildsOn('v2'))
-        }
+        const [before, now] = await Promise.all([bot.guildsOn('v2'), next.guildsOn('v2')])
+        // The one exception: a rollback that the store never heard of has to be decided again.
+        if (served?.phase !== 'ROLLING_BACK') expect([...now].filter((guild) => !before.has(guild))).toEqual([])
+        if (served !== undefined && served.percentage === found?.percentage) expect(now).toEqual(before)
+        if (found !== undefined && found.percentage < (served?.percentage ?? 0)) lower += 1
         const deployment = next.blueGreen.deployment
         await next.clock.advance(100_000)
         if (deployment !== undefined) {
@@ -197,10 +226,11 @@ describe.each([false, true])('a fault at any write (rolled back: %s)', (isRolled
       }
     }
     expect(resumed).toBeGreaterThan(8)
+    if (!isRolledBack) expect(lower).toBeGreaterThan(0)
   })
 
   it.each(faults)('%s, once: the same process gets to its end all the same', async (fault) => {
-    for (let write = 2; write <= 10; write++) {
+    for (let write = 2; write <= 16; write++) {
       const health = new FakeHealth()
       const bot = new TestBot(new FaultyStore(), { health })
       await bot.blueGreen.start()

@@ -22,11 +22,12 @@ function after(...inputs: Input[]): State {
 
 const states: Record<Phase, State> = {
   IDLE: idle,
-  CANARY_TESTING: after(deploy),
-  SHIFTING_TRAFFIC: after(deploy, advance),
-  HOLD: after(deploy, advance, hold),
-  DRAINING_BLUE: after(deploy, advance, advance, advance),
-  COMPLETE: after(deploy, advance, advance, advance, drained),
+  GREEN_STAGING: after(deploy),
+  CANARY_TESTING: after(deploy, advance),
+  SHIFTING_TRAFFIC: after(deploy, advance, advance),
+  HOLD: after(deploy, advance, advance, hold),
+  DRAINING_BLUE: after(deploy, advance, advance, advance, advance),
+  COMPLETE: after(deploy, advance, advance, advance, advance, drained),
   ROLLING_BACK: after(deploy, advance, rollBack),
   ROLLED_BACK: after(deploy, advance, rollBack, drained),
 }
@@ -42,14 +43,15 @@ const inputs = {
 
 describe('transition', () => {
   const table: Record<Phase, Partial<Record<Input['type'], Phase>>> = {
-    IDLE: { DEPLOY: 'CANARY_TESTING' },
+    IDLE: { DEPLOY: 'GREEN_STAGING' },
+    GREEN_STAGING: { ADVANCE: 'CANARY_TESTING', HOLD: 'HOLD', ROLL_BACK: 'ROLLING_BACK' },
     CANARY_TESTING: { ADVANCE: 'SHIFTING_TRAFFIC', HOLD: 'HOLD', ROLL_BACK: 'ROLLING_BACK' },
     SHIFTING_TRAFFIC: { ADVANCE: 'SHIFTING_TRAFFIC', HOLD: 'HOLD', ROLL_BACK: 'ROLLING_BACK' },
     HOLD: { HOLD: 'HOLD', RESUME: 'SHIFTING_TRAFFIC', ROLL_BACK: 'ROLLING_BACK' },
     DRAINING_BLUE: { DRAINED: 'COMPLETE', ROLL_BACK: 'ROLLING_BACK' },
-    COMPLETE: { DEPLOY: 'CANARY_TESTING' },
+    COMPLETE: { DEPLOY: 'GREEN_STAGING' },
     ROLLING_BACK: { DRAINED: 'ROLLED_BACK' },
-    ROLLED_BACK: { DEPLOY: 'CANARY_TESTING' },
+    ROLLED_BACK: { DEPLOY: 'GREEN_STAGING' },
   }
   const cells = (Object.keys(table) as Phase[]).flatMap((phase) =>
     (Object.keys(inputs) as Input['type'][]).map((type) => [phase, type, table[phase][type]] as const),
@@ -83,7 +85,7 @@ describe('transition', () => {
           if (next === undefined) continue
           const share = runningIn(next)?.percentage ?? 0
           const before = runningIn(state)?.percentage ?? 0
-          if (share > before) expect(['ADVANCE', 'DEPLOY']).toContain(input.type)
+          if (share > before) expect(input.type).toBe('ADVANCE')
           if (next.active !== state.active) expect([input.type, before]).toEqual(['DRAINED', 100])
           const phase = next.deployment?.phase
           if (phase === 'ROLLING_BACK' || phase === 'ROLLED_BACK') expect(share).toBe(0)
@@ -91,6 +93,11 @@ describe('transition', () => {
         }
       }),
     )
+  })
+
+  it('takes a held deployment that was only staged back to staging, and not to its first share', () => {
+    const state = after(deploy, hold, resumeHeld)
+    expect(state.deployment).toMatchObject({ phase: 'GREEN_STAGING', percentage: 0, step: -1 })
   })
 
   it('is plain JSON at every point', () => {
@@ -103,6 +110,7 @@ describe('resume', () => {
 
   it.each([
     ['IDLE', 'IDLE'],
+    ['GREEN_STAGING', 'GREEN_STAGING'],
     ['CANARY_TESTING', 'CANARY_TESTING'],
     ['SHIFTING_TRAFFIC', 'SHIFTING_TRAFFIC'],
     ['HOLD', 'SHIFTING_TRAFFIC'],
@@ -121,7 +129,9 @@ describe('resume', () => {
     ['SHIFTING_TRAFFIC', ['v1'], 'ROLLING_BACK'],
     ['DRAINING_BLUE', ['v1'], 'ROLLING_BACK'],
     ['ROLLING_BACK', ['v1'], 'ROLLING_BACK'],
-    ['DRAINING_BLUE', ['v2'], 'DRAINING_BLUE'],
+    ['DRAINING_BLUE', ['v2'], 'COMPLETE'],
+    ['DRAINING_BLUE', ['v3'], undefined],
+    ['GREEN_STAGING', ['v1'], 'ROLLING_BACK'],
     ['SHIFTING_TRAFFIC', ['v2'], undefined],
     ['ROLLING_BACK', ['v2'], undefined],
     ['SHIFTING_TRAFFIC', ['v3'], undefined],

@@ -3,14 +3,15 @@ import type { HealthStatus } from './ports.js'
 /**
  * Where a deployment is.
  *
- * `IDLE`: none yet. `CANARY_TESTING`: green has its first share. `SHIFTING_TRAFFIC`: green has a later share, at last
- * all. `HOLD`: the share stays as it is until health and store allow more. `DRAINING_BLUE`: green has everybody, and
- * the calls that began on blue finish there. `COMPLETE`: green is the active version. `ROLLING_BACK`: blue has
- * everybody again, and the calls that began on green finish there. `ROLLED_BACK`: it is over, and the version is
- * remembered as rolled back.
+ * `IDLE`: none yet. `GREEN_STAGING`: it is written down, and green has nobody. `CANARY_TESTING`: green has its first
+ * share. `SHIFTING_TRAFFIC`: green has a later share, at last all. `HOLD`: the share stays as it is until health and
+ * store allow more. `DRAINING_BLUE`: green has everybody, and the calls that began on blue finish there. `COMPLETE`:
+ * green is the active version. `ROLLING_BACK`: blue has everybody again, and the calls that began on green finish
+ * there. `ROLLED_BACK`: it is over, and the version is remembered as rolled back.
  */
 export type Phase =
   | 'IDLE'
+  | 'GREEN_STAGING'
   | 'CANARY_TESTING'
   | 'SHIFTING_TRAFFIC'
   | 'HOLD'
@@ -39,7 +40,7 @@ export interface DeploymentState extends Plan {
   /** Mixed into the bucket of each guild: kept, so that a restart moves nobody. */
   readonly salt: string
   readonly phase: Exclude<Phase, 'IDLE'>
-  /** The index of the current step in `percentages`. */
+  /** The index of the current step in `percentages`; -1 while it is only staged. */
   readonly step: number
   /** Green's share now. */
   readonly percentage: number
@@ -69,7 +70,7 @@ export type Input =
       readonly plan: Plan
       readonly health: HealthStatus
     }
-  /** The step has lasted long enough. */
+  /** What comes before the next step is over. */
   | { readonly type: 'ADVANCE' }
   | { readonly type: 'HOLD'; readonly elapsedMs: number }
   /** What held it is over: the step begins anew. */
@@ -90,6 +91,11 @@ export function isStepping(deployment: DeploymentState): boolean {
   return deployment.phase === 'CANARY_TESTING' || deployment.phase === 'SHIFTING_TRAFFIC'
 }
 
+/** Whether it goes on by itself to the next share, unless something holds it. */
+export function isAdvancing(deployment: DeploymentState): boolean {
+  return isStepping(deployment) || deployment.phase === 'GREEN_STAGING'
+}
+
 /**
  * The whole state machine. Pure: no clock, no store, no side effect.
  *
@@ -105,12 +111,12 @@ export function transition(state: State, input: Input): State | undefined {
   if (running === undefined) return undefined
   switch (input.type) {
     case 'ADVANCE': {
-      if (!isStepping(running)) return undefined
+      if (!isAdvancing(running)) return undefined
       if (running.step + 1 < running.percentages.length) return withDeployment(state, atStep(running, running.step + 1))
       return withDeployment(state, { ...running, phase: 'DRAINING_BLUE', elapsedMs: 0 })
     }
     case 'HOLD':
-      if (!isStepping(running) && running.phase !== 'HOLD') return undefined
+      if (!isAdvancing(running) && running.phase !== 'HOLD') return undefined
       return withDeployment(state, { ...running, phase: 'HOLD', elapsedMs: input.elapsedMs })
     case 'RESUME':
       if (running.phase !== 'HOLD') return undefined
@@ -138,7 +144,8 @@ export function transition(state: State, input: Input): State | undefined {
  *
  * @remarks
  * A step begins anew, for nobody knows how the bot fared while it was down. Shares and buckets stay. If the code of
- * green is gone, so is the deployment: it rolls back. If the code of the active version is gone, `initial` serves.
+ * green is gone, so is the deployment: it rolls back. If the code of blue is gone when green has passed every step, it is
+ * complete: no call can still run on blue. If the code of the active version is gone, `initial` serves.
  *
  * @returns `undefined` when the code that would have to serve is gone, and nothing may take its place unasked
  */
@@ -152,24 +159,29 @@ export function resume(
     if (versions.has(stored.active)) return { state: stored, why: 'the state was loaded from the store' }
     return { state: { ...stored, active: initial }, why: `the stored version "${stored.active}" is not in versions` }
   }
-  const needs = running.phase === 'DRAINING_BLUE' ? running.to : running.from
-  if (versions.has(needs) && versions.has(running.to)) {
+  const [hasBlue, hasGreen] = [versions.has(running.from), versions.has(running.to)]
+  if (hasBlue && hasGreen) {
     const steps = isStepping(running) || running.phase === 'HOLD'
     const state = steps ? withDeployment(stored, atStep(running, running.step)) : stored
     return { state, why: 'the deployment was running when the last controller ended' }
   }
-  if (!versions.has(running.from)) return undefined
-  const why = `version "${running.to}" is no longer in versions`
-  return { state: transition(stored, { type: 'ROLL_BACK', elapsedMs: 0 }) ?? stored, why }
+  if (hasBlue) {
+    const why = `version "${running.to}" is no longer in versions`
+    return { state: transition(stored, { type: 'ROLL_BACK', elapsedMs: 0 }) ?? stored, why }
+  }
+  const complete = running.phase === 'DRAINING_BLUE' && hasGreen && transition(stored, { type: 'DRAINED' })
+  if (!complete) return undefined
+  return { state: complete, why: `every step was passed, and version "${running.from}" is no longer in versions` }
 }
 
 function begin(from: string, input: Extract<Input, { type: 'DEPLOY' }>): DeploymentState {
   const { id, to, salt, plan, health } = input
   const start = { ...plan, id, from, to, salt, healthAtStart: health }
-  return atStep({ ...start, phase: 'CANARY_TESTING', step: 0, percentage: 0, elapsedMs: 0 }, 0)
+  return { ...start, phase: 'GREEN_STAGING', step: -1, percentage: 0, elapsedMs: 0 }
 }
 
 function atStep(deployment: DeploymentState, step: number): DeploymentState {
+  if (step === -1) return { ...deployment, phase: 'GREEN_STAGING', step, percentage: 0, elapsedMs: 0 }
   const percentage = deployment.percentages[step]
   if (percentage === undefined) throw new RangeError(`deployment ${deployment.id} has no step ${step}`)
   return { ...deployment, phase: step === 0 ? 'CANARY_TESTING' : 'SHIFTING_TRAFFIC', step, percentage, elapsedMs: 0 }

@@ -7,8 +7,11 @@ import type { Input, State } from './transitions.js'
 export interface Wanted {
   readonly state: State
   readonly why: string
-  /** What led to it; `REVOKE` takes back a write that may or may not have landed. */
-  readonly type: Input['type'] | 'REVOKE'
+  /**
+   * What led to it. Two write the state in force once more: `REVOKE` over a write that may or may not have landed, and
+   * `PREPARE` to learn, before green gets more, that the store answers and nobody else drives.
+   */
+  readonly type: Input['type'] | 'REVOKE' | 'PREPARE'
 }
 
 /** What the writer tells. None of it may throw. */

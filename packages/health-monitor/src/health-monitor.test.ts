@@ -395,6 +395,18 @@ describe('what it tells', () => {
     expect(read).toEqual(['down', 'down'])
   })
 
+  it('is already true when it is told, also where another component has silently grown old', async () => {
+    const clock = new FakeClock()
+    const checks = { db: { check: () => true }, api: { check: () => true, critical: false } }
+    const health = new HealthMonitor({ checks, clock })
+    await health.checkNow()
+    await clock.advance(3_600_000)
+    const told: string[] = []
+    health.on('change', ({ what, to }) => told.push(`${what} ${to}, read ${health.status}`))
+    health.report('api', 'down', 'gone')
+    expect(told).toEqual(['api down, read unknown', 'health unknown, read unknown'])
+  })
+
   it('comes in order to everybody when a listener reports something itself', async () => {
     const { health } = await watch(() => true)
     health.once('change', () => health.report('db', 'degraded', 'half gone'))
@@ -474,6 +486,11 @@ describe('options', () => {
       )
     },
   )
+
+  it('refuses an option beside `checks` that it does not know', () => {
+    const make = (): unknown => new HealthMonitor({ checks: { db: { check } }, intervalMs: 5_000 } as object as never)
+    expect(make).toThrow(TypeError('HealthMonitor has no option "intervalMs"; there are checks, clock'))
+  })
 
   it('refuses a check with the name of the whole, or none', () => {
     expect(() => new HealthMonitor({ checks: { health: { check } } })).toThrow('"health" is the name of the whole')

@@ -263,7 +263,7 @@ export class HealthMonitor<Name extends string = string> extends EventEmitter<He
     if (next.status !== before.status) {
       this.#outbox.push(change(name, options.critical, before.status, next.status, next.reason, at))
     }
-    const status = aggregate(this.#list(({ state, options: { critical } }) => ({ status: state.status, critical })))
+    const { status } = this
     if (status !== this.#announcedStatus) {
       this.#outbox.push(change<Name>(WHOLE, true, this.#announcedStatus, status, this.#why(), at))
       this.#announcedStatus = status
@@ -312,9 +312,9 @@ export class HealthMonitor<Name extends string = string> extends EventEmitter<He
   }
 
   #why(): string {
-    const ailing = this.#list((component) => component).filter(({ state }) => state.status !== 'up')
+    const ailing = [...this.components].filter(([, { status }]) => status !== 'up')
     if (ailing.length === 0) return 'every component is up'
-    return oneLine(ailing.map(({ name, state }) => `${name} is ${state.status} (${state.reason})`).join('; '))
+    return oneLine(ailing.map(([name, { status, reason }]) => `${name} is ${status} (${reason})`).join('; '))
   }
 
   #component(name: Name): Component<Name> {

@@ -75,6 +75,9 @@ describe('logAll', () => {
 
   it('refuses a sink without the three methods, and a part without events', () => {
     expect(() => logAll({ info: () => {}, warn: () => {} } as never)).toThrow('the sink has no error()')
+    expect(() => logAll(undefined as never)).toThrow('the sink has no info()')
     expect(() => logAll(console, part(), {} as never)).toThrow('part 2 has no on() and off()')
+    expect(() => logAll(console, undefined as never)).toThrow('part 1 has no on() and off()')
+    expect(() => logAll(console, [part()] as never)).toThrow('part 1 has no on() and off()')
   })
 })

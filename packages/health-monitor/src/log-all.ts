@@ -51,10 +51,11 @@ export interface LoggablePart {
  */
 export function logAll(sink: LogSink, ...parts: readonly LoggablePart[]): () => void {
   for (const method of ['info', 'warn', 'error'] as const) {
-    if (typeof sink[method] !== 'function')
+    if (typeof (sink as Partial<LogSink> | undefined)?.[method] !== 'function')
       throw new TypeError(`logAll: the sink has no ${method}(); give console or a logger`)
   }
-  const stranger = parts.findIndex((part) => typeof part.on !== 'function' || typeof part.off !== 'function')
+  const given: readonly (Partial<LoggablePart> | undefined)[] = parts
+  const stranger = given.findIndex((part) => typeof part?.on !== 'function' || typeof part.off !== 'function')
   if (stranger !== -1)
     throw new TypeError(`logAll: part ${stranger + 1} has no on() and off(); give what emits "change"`)
   const write = (change: Partial<LoggableChange> | undefined): void => {

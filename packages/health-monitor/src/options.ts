@@ -74,7 +74,20 @@ export const checkDefaults: Required<Omit<CheckOptions, 'check' | 'maxAgeMs'>> =
 /** The name under which the whole appears in events. */
 export const WHOLE = 'health'
 
-const OPTION_NAMES = new Set([...Object.keys(checkDefaults), 'check', 'maxAgeMs'])
+const CHECK_OPTIONS = [...Object.keys(checkDefaults), 'check', 'maxAgeMs']
+
+/**
+ * An option that is ignored is a promise broken in silence.
+ *
+ * @throws TypeError when `options` is no object, or has an option that is none of `known`
+ */
+export function requireKnown(where: string, options: unknown, known: readonly string[]): void {
+  if (typeof options !== 'object' || options === null) throw new TypeError(`${where} takes an object of options`)
+  const stranger = Object.keys(options).find((option) => !known.includes(option))
+  if (stranger !== undefined) {
+    throw new TypeError(`${where} has no option "${stranger}"; there are ${known.join(', ')}`)
+  }
+}
 
 /** The checks by name, with options as the monitor uses them: complete and valid. */
 export function resolveChecks<Name extends string>(
@@ -84,6 +97,7 @@ export function resolveChecks<Name extends string>(
   if (typeof checks !== 'object' || checks === null || Array.isArray(checks)) {
     throw new TypeError('HealthMonitor: give { checks: { name: { check } } }')
   }
+  requireKnown('HealthMonitor', options, ['checks', 'clock'])
   return (Object.entries(checks) as [Name, CheckOptions][]).map(([name, check]) => [name, resolveCheck(name, check)])
 }
 
@@ -95,12 +109,7 @@ function resolveCheck(name: string, options: CheckOptions): Required<CheckOption
   if (typeof options !== 'object' || options === null || typeof options.check !== 'function') {
     throw new TypeError(`HealthMonitor: ${where} must be { check: function, ... }`)
   }
-  const stranger = Object.keys(options).find((option) => !OPTION_NAMES.has(option))
-  if (stranger !== undefined) {
-    throw new TypeError(
-      `HealthMonitor: ${where} has no option "${stranger}"; there are ${[...OPTION_NAMES].join(', ')}`,
-    )
-  }
+  requireKnown(`HealthMonitor: ${where}`, options, CHECK_OPTIONS)
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
   const merged = { ...checkDefaults, ...(given as unknown as CheckOptions) }
   if (typeof merged.critical !== 'boolean')

@@ -189,12 +189,29 @@ describe('parts that misbehave', () => {
     expect(report()?.left).toEqual(['d', 'c', 'b', 'a'])
   })
 
+  it('are waited for although the same Ctrl-C comes twice, from the terminal and from a runner such as tsx', async () => {
+    const { story, part } = crew()
+    const clock = new FakeClock()
+    const flush = async (): Promise<void> => {
+      await new Promise<void>((resolve) => void clock.after(1_000, resolve))
+      story.push('flushed')
+    }
+    const { host, running } = run([part('journal', { stop: flush })], { clock })
+    await clock.advance(0)
+    host.kill('SIGINT')
+    await clock.advance(499)
+    host.kill('SIGINT')
+    await clock.advance(1_000)
+    expect(await running).toEqual({ cause: 'SIGINT', stopped: ['journal'], left: [], problems: [] })
+    expect(story.at(-1)).toBe('flushed')
+  })
+
   it('are not waited for after a second signal, but still asked to stop', async () => {
     const { story, part } = crew()
     const { clock, host, running } = run([part('a'), part('b', { stop: hang }), part('c', { drain: hang })])
     await clock.advance(0)
     host.kill('SIGINT')
-    await clock.advance(100)
+    await clock.advance(500)
     host.kill('SIGINT')
     await clock.advance(0)
     expect(await running).toEqual({
@@ -272,8 +289,11 @@ it.each([
   [[() => {}, 'bot'], {}, TypeError],
   [[], { timeoutMs: 0 }, RangeError],
   [[], { timeoutMs: NaN }, RangeError],
+  [[], { timeout: 5 }, TypeError],
+  [undefined, {}, TypeError],
+  [{ start: () => {} }, {}, TypeError],
 ])('refuses %o with %o, and listens to nothing', async (parts, options, kind) => {
-  const { host, running } = run(parts as never, options)
+  const { host, running } = run(parts as never, options as never)
   await expect(running).rejects.toThrow(kind)
   expect(host.listening).toBe(0)
 })

@@ -1,4 +1,5 @@
 import { StartFailedError } from './errors.js'
+import { requireKnown } from './options.js'
 import type { Clock } from './ports.js'
 import { type NamedPart, type Part, settle, Shutdown, type ShutdownCause, type ShutdownReport } from './shutdown.js'
 import { holdProcess, systemClock } from './system-clock.js'
@@ -41,7 +42,8 @@ export const runUntilSignalDefaults: Required<Pick<RunUntilSignalOptions, 'timeo
  * @remarks
  * All of it happens within `timeoutMs`. Draining gets half of it at most. Of the rest, each part gets an equal share of
  * what its predecessors left, so that one that hangs keeps no other from being stopped; nor does one that throws.
- * A second signal ends all waiting: the parts that remain are still asked to stop, and nobody waits for them.
+ * A second signal ends all waiting: the parts that remain are still asked to stop, and nobody waits for them. One that
+ * comes within half a second is the same Ctrl-C, passed on by whatever runs this process, and is not counted.
  *
  * A part that fails to start ends the run: those that had started are stopped in reverse order. A signal during the
  * start does the same as later; the part that was just starting is stopped too.
@@ -72,12 +74,14 @@ export async function runUntilSignal(
   parts: readonly Part[],
   options: RunUntilSignalOptions = {},
 ): Promise<ShutdownReport> {
+  requireKnown('runUntilSignal', options, ['timeoutMs', 'signal', 'process', 'clock'])
   const { clock = systemClock, timeoutMs = runUntilSignalDefaults.timeoutMs } = options
   if (!(timeoutMs > 0) || !Number.isFinite(timeoutMs)) {
     throw new RangeError(`runUntilSignal: timeoutMs must be milliseconds above 0, not ${timeoutMs}`)
   }
-  const named = parts.map(nameOf)
-  const interruption = new Interruption(options.process ?? process, options.signal)
+  if (!Array.isArray(parts)) throw new TypeError('runUntilSignal: give a list of parts, such as [storage, bot]')
+  const named = (parts as readonly Part[]).map(nameOf)
+  const interruption = new Interruption(options.process ?? process, options.signal, clock)
   const release = holdProcess()
   try {
     const started: NamedPart[] = []
@@ -104,6 +108,12 @@ export async function runUntilSignal(
   }
 }
 
+/**
+ * A terminal sends Ctrl-C to every process in it, and runners such as tsx send it on to their children: one key, and the
+ * same signal twice within milliseconds. Nobody presses twice so fast.
+ */
+const ECHO_MS = 500
+
 /** Hears the first and the second call to end. */
 class Interruption {
   /** Resolves at the first call. */
@@ -113,14 +123,17 @@ class Interruption {
   cause: ShutdownCause | undefined
   readonly #host: HostProcess
   readonly #signal: AbortSignal | undefined
+  readonly #clock: Clock
+  #firstMs = 0
   #announceFirst!: (nothing: undefined) => void
   #announceSecond!: (nothing: undefined) => void
 
-  constructor(host: HostProcess, signal: AbortSignal | undefined) {
+  constructor(host: HostProcess, signal: AbortSignal | undefined, clock: Clock) {
     this.first = new Promise((resolve) => (this.#announceFirst = resolve))
     this.second = new Promise((resolve) => (this.#announceSecond = resolve))
     this.#host = host
     this.#signal = signal
+    this.#clock = clock
     host.on('SIGTERM', this.#call)
     host.on('SIGINT', this.#call)
     signal?.addEventListener('abort', this.#onAbort)
@@ -136,8 +149,13 @@ class Interruption {
   readonly #onAbort = (): void => this.#call('abort')
 
   readonly #call = (cause: ShutdownCause): void => {
-    if (this.cause !== undefined) return this.#announceSecond(undefined)
+    const nowMs = this.#clock.monotonic()
+    if (this.cause !== undefined) {
+      if (nowMs - this.#firstMs >= ECHO_MS) this.#announceSecond(undefined)
+      return
+    }
     this.cause = cause
+    this.#firstMs = nowMs
     this.#announceFirst(undefined)
   }
 }

@@ -7,7 +7,7 @@ const unitsMs: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_60
 const maxDelayMs = 365 * 86_400_000
 
 /** Reads `10s`, `5m`, `2h` or `1d`; undefined for anything else. */
-export function parseDelay(text: string): number | undefined {
+function parseDelay(text: string): number | undefined {
   const match = /^(\d{1,9})\s*([smhd])$/i.exec(text.trim())
   const unitMs = unitsMs[match?.[2]?.toLowerCase() ?? '']
   if (match === null || unitMs === undefined) return undefined

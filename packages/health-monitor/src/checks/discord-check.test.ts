@@ -140,6 +140,7 @@ it.each([
   [{}, {}, TypeError],
   [undefined, {}, TypeError],
   [{ ws: { shards: [] } }, { heartbeatIntervalMs: 0 }, RangeError],
+  [{ ws: { shards: [] } }, { heartbeatMs: 5 }, TypeError],
 ])('refuses %o with %o', (client, options, kind) => {
-  expect(() => discordCheck(client as never, options)).toThrow(kind)
+  expect(() => discordCheck(client as never, options as never)).toThrow(kind)
 })

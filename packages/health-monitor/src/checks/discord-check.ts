@@ -1,4 +1,5 @@
 import type { HealthCheck } from '../check-result.js'
+import { requireKnown } from '../options.js'
 import type { Clock } from '../ports.js'
 import { systemClock } from '../system-clock.js'
 
@@ -92,7 +93,7 @@ const MAX_NAMED_SHARDS = 3
  * @param client - a discord.js client, also before it has logged in
  * @param options - the heartbeat's interval
  * @returns the check
- * @throws TypeError when the client has no `ws.shards`
+ * @throws TypeError when the client has no `ws.shards`, or an option does not exist
  * @throws RangeError when `heartbeatIntervalMs` is not above 0
  *
  * @example
@@ -108,6 +109,7 @@ const MAX_NAMED_SHARDS = 3
  * ```
  */
 export function discordCheck(client: DiscordClient, options: DiscordCheckOptions = {}): HealthCheck {
+  requireKnown('discordCheck', options, ['heartbeatIntervalMs', 'clock'])
   const { clock = systemClock, heartbeatIntervalMs = discordCheckDefaults.heartbeatIntervalMs } = options
   if (typeof (client as Partial<DiscordClient> | undefined)?.ws?.shards?.values !== 'function') {
     throw new TypeError('discordCheck: give a discord.js 14 client, which has client.ws.shards')

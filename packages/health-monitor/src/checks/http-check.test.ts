@@ -76,6 +76,7 @@ it.each([
   ['another protocol', 'ftp://example.com/', {}, TypeError],
   ['a password', 'https://me:secret@example.com/', {}, TypeError],
   ['a status that is none', 'https://example.com/', { expectStatus: 99 }, RangeError],
+  ['an option that it does not have', 'https://example.com/', { timeoutMs: 500 }, TypeError],
 ])('refuses %s', (_what, url, options, kind) => {
-  expect(() => httpCheck(url, options)).toThrow(kind)
+  expect(() => httpCheck(url, options as never)).toThrow(kind)
 })

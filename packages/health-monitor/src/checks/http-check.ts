@@ -1,4 +1,5 @@
 import type { HealthCheck } from '../check-result.js'
+import { requireKnown } from '../options.js'
 
 /** What {@link httpCheck} takes for an answer. */
 export interface HttpCheckOptions {
@@ -12,7 +13,7 @@ export interface HttpCheckOptions {
  * @param url - an http or https address; a user name or password in it is refused, because it would end up in messages
  * @param options - what counts as up
  * @returns the check
- * @throws TypeError when the address is none
+ * @throws TypeError when the address is none, or an option does not exist
  * @throws RangeError when `expectStatus` is not an HTTP status
  *
  * @example
@@ -30,7 +31,9 @@ export interface HttpCheckOptions {
  * server.close()
  * ```
  */
-export function httpCheck(url: string | URL, { expectStatus }: HttpCheckOptions = {}): HealthCheck {
+export function httpCheck(url: string | URL, options: HttpCheckOptions = {}): HealthCheck {
+  requireKnown('httpCheck', options, ['expectStatus'])
+  const { expectStatus } = options
   const address = parse(url)
   if (expectStatus !== undefined && !(Number.isInteger(expectStatus) && expectStatus >= 100 && expectStatus <= 599)) {
     throw new RangeError(`httpCheck: expectStatus must be an HTTP status from 100 to 599, not ${expectStatus}`)
