@@ -15,6 +15,6 @@ export {
 export type { VersionCounters } from './lane.js'
 export { memoryState } from './memory-state.js'
 export { blueGreenDefaults, deployDefaults } from './options.js'
-export type { BlueGreenOptions, DeployOptions, Handler, VersionOf, Versions } from './options.js'
-export type { Clock, HealthSource, HealthStatus, StateStore } from './ports.js'
+export type { BlueGreenDefaults, BlueGreenOptions, DeployOptions, Handler, VersionOf, Versions } from './options.js'
+export type { Clock, HealthSource, HealthStatus, PartHealth, StateStore, StoredValue, StoredVersion } from './ports.js'
 export type { Phase, Plan } from './transitions.js'

@@ -53,21 +53,24 @@ export interface BlueGreenOptions<Event, Named extends Versions<Event>> {
   readonly random?: (() => number) | undefined
 }
 
-type WithDefault =
-  | 'name'
-  | 'failuresPerGuild'
-  | 'maxFailingGuilds'
-  | 'claimMs'
-  | 'maxClaims'
-  | 'recoverMs'
-  | 'drainMs'
-  | 'storeTimeoutMs'
-  | 'storeRetryMs'
-
-type AnyOptions = BlueGreenOptions<never, Versions<never>>
+/** The options of {@link BlueGreen} that have a default. */
+export type BlueGreenDefaults = Readonly<
+  Record<
+    | 'failuresPerGuild'
+    | 'maxFailingGuilds'
+    | 'claimMs'
+    | 'maxClaims'
+    | 'recoverMs'
+    | 'drainMs'
+    | 'storeTimeoutMs'
+    | 'storeRetryMs',
+    number
+  > &
+    Record<'name', string>
+>
 
 /** The value of each option of {@link BlueGreen} that is not given. */
-export const blueGreenDefaults: { readonly [K in WithDefault]-?: Exclude<AnyOptions[K], undefined> } = {
+export const blueGreenDefaults: BlueGreenDefaults = {
   name: 'bot',
   failuresPerGuild: 3,
   maxFailingGuilds: 2,

@@ -11,16 +11,36 @@ export interface Clock {
 /** How well something works, best first, and `unknown` while nobody has looked. */
 export type HealthStatus = 'up' | 'degraded' | 'down' | 'unknown'
 
+/** How one part of the bot is. */
+export interface PartHealth {
+  /** How well it works. */
+  readonly status: HealthStatus
+  /** Why, in words for people. */
+  readonly reason: string
+}
+
 /** Whatever knows how the bot is: a `HealthMonitor`, or anything of this shape. */
 export interface HealthSource {
   /** The bot as a whole. */
   readonly status: HealthStatus
   /** Each part by its name. Read only to say why a deployment holds. */
-  readonly components: ReadonlyMap<string, { readonly status: HealthStatus; readonly reason: string }>
+  readonly components: ReadonlyMap<string, PartHealth>
   /** Calls the listener whenever the status may have changed; it is then read from `status`. */
   on(event: 'change', listener: () => void): unknown
   /** Takes the listener off again. */
   off(event: 'change', listener: () => void): unknown
+}
+
+/** The version that a stored value has: opaque, and another one after each write. */
+export interface StoredVersion {
+  /** What a later compare-and-set expects. */
+  readonly version: string
+}
+
+/** A stored value with its version. */
+export interface StoredValue extends StoredVersion {
+  /** The value. */
+  readonly value: unknown
 }
 
 /**
@@ -31,14 +51,10 @@ export interface StateStore {
   /** Who sees what is written here. One process drives, so each scope will do. */
   readonly scope: 'process' | 'machine' | 'cluster'
   /** The value of a key and its version; `undefined` means that there is none. */
-  entry(key: string): Promise<{ readonly value: unknown; readonly version: string } | undefined>
+  entry(key: string): Promise<StoredValue | undefined>
   /**
    * Writes only if the version is still `expected`, where `undefined` stands for "no value yet".
    * Resolves `undefined` when somebody else was first.
    */
-  compareAndSet(
-    key: string,
-    expected: string | undefined,
-    value: unknown,
-  ): Promise<{ readonly version: string } | undefined>
+  compareAndSet(key: string, expected: string | undefined, value: unknown): Promise<StoredVersion | undefined>
 }

@@ -34,7 +34,7 @@ export interface GuardOptions<Fn extends AnyFunction> {
 }
 
 /** The defaults of {@link GuardOptions}. */
-export const guardDefaults: Readonly<{ timeoutMs: number; idempotent: boolean }> = {
+export const guardDefaults: Readonly<Record<'timeoutMs', number> & Record<'idempotent', boolean>> = {
   timeoutMs: 10_000,
   idempotent: false,
 } satisfies Required<Pick<GuardOptions<AnyFunction>, 'timeoutMs' | 'idempotent'>>

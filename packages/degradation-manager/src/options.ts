@@ -22,7 +22,7 @@ export interface FeatureOptions {
 }
 
 /** The defaults of {@link FeatureOptions}. */
-export const featureDefaults: Readonly<{ priority: Priority }> = { priority: 'normal' } satisfies Required<
+export const featureDefaults: Readonly<Record<'priority', Priority>> = { priority: 'normal' } satisfies Required<
   Pick<FeatureOptions, 'priority'>
 >
 
@@ -87,7 +87,7 @@ export interface DegradationManagerOptions<
 }
 
 /** The defaults of {@link DegradationManagerOptions}. */
-export const degradationManagerDefaults: Readonly<{ minDwellMs: number; sampleMs: number }> = {
+export const degradationManagerDefaults: Readonly<Record<'minDwellMs' | 'sampleMs', number>> = {
   minDwellMs: 30_000,
   sampleMs: 1_000,
 } satisfies Required<Pick<DegradationManagerOptions<string>, 'minDwellMs' | 'sampleMs'>>
