@@ -17,6 +17,7 @@ import type {
   Scope,
   SetOptions,
   UpdateOptions,
+  UpdateReceipt,
 } from './storage.js'
 
 /** How many records a scan reads at a time. */
@@ -126,7 +127,7 @@ export class BackendCollection<T> implements Collection<T> {
     key: string,
     change: (value: T) => T | Promise<T>,
     options: UpdateOptions<T> = {},
-  ): Promise<(Receipt & { readonly value: T }) | undefined> {
+  ): Promise<UpdateReceipt<T> | undefined> {
     checkKey(key)
     return this.#host.updates.run([JSON.stringify([this.name, key])], () => this.#update(key, change, options))
   }
@@ -144,7 +145,7 @@ export class BackendCollection<T> implements Collection<T> {
     key: string,
     change: (value: T) => T | Promise<T>,
     { initial, ttlMs }: UpdateOptions<T>,
-  ): Promise<(Receipt & { readonly value: T }) | undefined> {
+  ): Promise<UpdateReceipt<T> | undefined> {
     for (let attempt = 1; ; attempt++) {
       const entry = await this.entry(key)
       const before = entry === undefined ? structuredClone(initial) : entry.value

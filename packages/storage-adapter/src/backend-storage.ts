@@ -104,6 +104,7 @@ export class BackendStorage<Events extends StorageEvents = StorageEvents>
     return this.#stopping
   }
 
+  /** The same as `stop`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop()
   }

@@ -20,23 +20,54 @@ export interface KeyedRecord extends StoredRecord {
 /** What must hold before a commit: a version, `null` for "absent", or `undefined` for anything. */
 export type Expected = string | null | undefined
 
-/** One change of a commit. A `check` changes nothing; a `clear` has no condition. */
-export type Mutation =
-  | ({
-      readonly type: 'put'
-      readonly key: string
-      readonly expected: Expected
-      readonly collection: string
-    } & StoredRecord)
-  | {
-      readonly type: 'delete'
-      readonly collection: string
-      readonly key: string
-      readonly version: string
-      readonly expected: Expected
-    }
-  | { readonly type: 'clear'; readonly collection: string; readonly version: string }
-  | { readonly type: 'check'; readonly collection: string; readonly key: string; readonly expected: string | null }
+/** Writes a record. */
+export interface PutMutation extends KeyedRecord {
+  /** What to do. */
+  readonly type: 'put'
+  /** The name of the collection. */
+  readonly collection: string
+  /** What must hold. */
+  readonly expected: Expected
+}
+
+/** Removes a record. */
+export interface DeleteMutation {
+  /** What to do. */
+  readonly type: 'delete'
+  /** The name of the collection. */
+  readonly collection: string
+  /** The key of the record. */
+  readonly key: string
+  /** The version of the delete itself. */
+  readonly version: string
+  /** What must hold. */
+  readonly expected: Expected
+}
+
+/** Removes every record of a collection. */
+export interface ClearMutation {
+  /** What to do. */
+  readonly type: 'clear'
+  /** The name of the collection. */
+  readonly collection: string
+  /** The version of the clear itself. */
+  readonly version: string
+}
+
+/** Changes nothing, but must hold. */
+export interface CheckMutation {
+  /** What to do. */
+  readonly type: 'check'
+  /** The name of the collection. */
+  readonly collection: string
+  /** The key of the record. */
+  readonly key: string
+  /** What must hold. */
+  readonly expected: string | null
+}
+
+/** One change of a commit. */
+export type Mutation = PutMutation | DeleteMutation | ClearMutation | CheckMutation
 
 /**
  * The little that a backend has to do. Hand one to a {@link BackendStorage} to get the whole `Storage`: validation,

@@ -6,6 +6,8 @@ export type Applied = 'no' | 'unknown'
  * are loaded.
  */
 export abstract class StorageError extends Error {
+  /** The name of the class. */
+  abstract override readonly name: string
   /** Says in code what failed; stable. */
   abstract readonly code: `STORAGE_${string}`
   /** Whether the same call may succeed later. */

@@ -88,13 +88,14 @@ export class FailoverBackend implements Backend<FailoverEvents> {
     this.#announce = announce
     await this.#local.open(announce, this.#now())
     this.#isFenced = false
+    this.#diverged = undefined
     this.#leftAt = -Infinity
     this.#steadyProbes = 0
     this.#mustCopy = true
     try {
       await this.#begin()
     } catch (error) {
-      await this.#local.close()
+      await this.#closeBoth()
       throw error
     }
     this.#isOpen = true
@@ -107,6 +108,10 @@ export class FailoverBackend implements Backend<FailoverEvents> {
     this.#cancelTick = undefined
     await this.#ticking
     await this.#gate.exclusive(async () => undefined)
+    await this.#closeBoth()
+  }
+
+  async #closeBoth(): Promise<void> {
     try {
       await this.#primary.stop()
     } catch {

@@ -99,6 +99,33 @@ describe('FailoverStorage, killed', () => {
     }
   })
 
+  it.each<CrashKind>(['kill', 'power cut'])(
+    'goes on in the same outage after a %s at any step of the disk',
+    async (kind) => {
+      for (let step = 1; ; step++) {
+        const story = new FailoverStory()
+        const log = new AckLog()
+        await story.begin()
+        await log.write(story, 'a', 'a1')
+        story.faulty.down()
+        story.files.crashAt = story.files.steps + step
+        await log.write(story, 'a', 'a2')
+        await log.write(story, 'b', 'b1')
+        await log.write(story, 'a', undefined)
+        const at = `${kind} ${step} steps into the outage`
+        if (!story.isKilled) return expect(step).toBeGreaterThan(5)
+        story.restart(kind)
+        await story.storage.start()
+        await log.write(story, 'a', 'a3')
+        await log.write(story, 'b', 'b2')
+        await story.recover()
+        // What was not acknowledged must not stand in the way of what was.
+        expect(story.storage.state.conflicts, at).toBe(0)
+        await expectNothingLost(story, log, at)
+      }
+    },
+  )
+
   it.each(['before', 'after'] as const)('loses nothing when it is killed %s any call of the primary', async (when) => {
     const { calls } = await measure()
     expect(calls).toBeGreaterThan(20)

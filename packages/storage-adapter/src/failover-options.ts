@@ -44,12 +44,9 @@ export interface FailoverStorageOptions {
 }
 
 /** The defaults of a `FailoverStorage`. */
-export const failoverDefaults: Readonly<{
-  timeoutMs: number
-  probeIntervalMs: number
-  steadyProbes: number
-  cooldownMs: number
-}> = {
+export const failoverDefaults: Readonly<
+  Record<'timeoutMs' | 'probeIntervalMs' | 'steadyProbes' | 'cooldownMs', number>
+> = {
   timeoutMs: 1_000,
   probeIntervalMs: 1_000,
   steadyProbes: 3,

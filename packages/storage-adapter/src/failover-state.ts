@@ -45,8 +45,8 @@ export interface FailoverState {
   readonly diverged: Divergence | undefined
 }
 
-/** A record that a journaled batch changes. */
-export type JournalChange = {
+/** What every change of a journaled batch says. */
+export interface RecordChange {
   /** The collection. */
   readonly collection: string
   /** The key. */
@@ -59,10 +59,26 @@ export type JournalChange = {
   readonly baseExpiresAt?: number | undefined
   /** Versions, or `null` for absence, that writes of unknown outcome may have left on the primary. */
   readonly doubtful?: readonly (string | null)[] | undefined
-} & (
-  | { readonly type: 'set'; readonly value: unknown; readonly expiresAt?: number | undefined }
-  | { readonly type: 'delete' }
-)
+}
+
+/** A record that a journaled batch writes. */
+export interface SetChange extends RecordChange {
+  /** What it does. */
+  readonly type: 'set'
+  /** The value. */
+  readonly value: unknown
+  /** When it ceases to exist, in epoch milliseconds. */
+  readonly expiresAt?: number | undefined
+}
+
+/** A record that a journaled batch removes. */
+export interface DeleteChange extends RecordChange {
+  /** What it does. */
+  readonly type: 'delete'
+}
+
+/** A change of one record in a journaled batch. */
+export type JournalChange = SetChange | DeleteChange
 
 /** A batch that was acknowledged in an outage. */
 export interface JournalEntry {

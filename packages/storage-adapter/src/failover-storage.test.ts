@@ -149,6 +149,19 @@ describe('FailoverStorage', () => {
       expect(await story.primaryNotes.has('gone')).toBe(false)
     })
 
+    it('completes the copy with what others wrote and deleted meanwhile', async () => {
+      await story.notes.set('mine', 1)
+      story.faulty.down()
+      await story.notes.get('old')
+      await story.primaryNotes.set('theirs', 2)
+      await story.primaryNotes.delete('old')
+      await story.recover()
+      story.faulty.down()
+      const keys = [...(await story.notes.getMany(['mine', 'theirs', 'old'])).keys()]
+      expect(story.storage.state.on).toBe('fallback')
+      expect(keys).toEqual(['mine', 'theirs'])
+    })
+
     it('waits until it is steady', async () => {
       story.faulty.down()
       await story.notes.set('a', 1)
@@ -228,7 +241,10 @@ describe('FailoverStorage', () => {
       expect(await story.primaryNotes.get('old')).toBe(2)
     })
 
-    it('refuses a frozen write that wakes up after the replay', async () => {
+    it.each([
+      ['with', true],
+      ['without', false],
+    ])('refuses a frozen write that wakes up after a recovery %s a later write', async (_, isReplaced) => {
       story.faulty.hang()
       const frozen = story.notes.set('old', 'frozen')
       const outcome = expect(frozen).rejects.toMatchObject({ ...UNAVAILABLE, applied: 'unknown' })
@@ -236,16 +252,53 @@ describe('FailoverStorage', () => {
       await outcome
       expect(story.storage.state.on).toBe('fallback')
       const wake = story.faulty
-      await story.notes.set('old', 'later')
+      if (isReplaced) await story.notes.set('old', 'later')
       // The connection is new; the frozen call wakes up only at the end.
       story.thaw()
       await story.clock.advance(20_000)
       expect(story.storage.state).toMatchObject({ on: 'primary', conflicts: 0 })
       wake.up()
       await story.clock.advance(0)
-      expect(await story.primaryNotes.get('old')).toBe('later')
-      expect(await story.notes.get('old')).toBe('later')
+      const expected = isReplaced ? 'later' : 'from before'
+      expect(await story.primaryNotes.get('old')).toBe(expected)
+      expect(await story.notes.get('old')).toBe(expected)
     })
+  })
+
+  it('refuses a frozen write that wakes up just after the first write to the primary that is back', async () => {
+    story.faulty.hang()
+    const outcome = expect(story.notes.set('old', 'frozen')).rejects.toMatchObject({ applied: 'unknown' })
+    await story.clock.advance(1_000)
+    await outcome
+    const frozen = story.faulty
+    story.thaw()
+    story.storage.once('replayed', () => {
+      void story.notes.set('old', 'newer').then(() => frozen.up())
+    })
+    await story.clock.advance(20_000)
+    expect(await story.primaryNotes.get('old')).toBe('newer')
+  })
+
+  it('copies writes of one record in the order of the primary, whatever the order of the answers', async () => {
+    const inner = new MemoryStorage({ clock: story.clock })
+    const batch = inner.batch.bind(inner)
+    let late: Promise<void> | undefined
+    inner.batch = async (...parameters) => {
+      const receipt = await batch(...parameters)
+      const wait = late
+      late = undefined
+      await wait
+      return receipt
+    }
+    const other = new FailoverStory(inner)
+    await other.begin()
+    late = new Promise((resolve) => other.clock.after(100, resolve))
+    const writes = Promise.all([other.notes.set('a', 'first'), other.notes.set('a', 'second')])
+    await other.clock.advance(100)
+    await writes
+    other.faulty.down()
+    expect(await other.notes.get('a')).toBe('second')
+    expect(await other.primaryNotes.get('a')).toBe('second')
   })
 
   describe('when the primary is slow', () => {
@@ -310,6 +363,20 @@ describe('FailoverStorage', () => {
       expect(await story.storage.dismissConflict(999)).toBe(false)
       expect(await story.storage.conflicts()).toHaveLength(1)
     })
+  })
+
+  it('shows the value of the primary after a conflict, and builds upon it, when the primary goes again', async () => {
+    story.faulty.down()
+    await story.notes.set('old', 'mine')
+    await story.primaryNotes.set('old', 'theirs')
+    story.storage.once('conflict', () => story.faulty.down())
+    await story.recover()
+    expect(story.storage.state).toMatchObject({ on: 'fallback', conflicts: 1 })
+    expect(await story.notes.get('old')).toBe('theirs')
+    await story.notes.set('old', 'mine, knowing theirs')
+    await story.recover()
+    expect(story.storage.state).toMatchObject({ on: 'primary', conflicts: 1 })
+    expect(await story.primaryNotes.get('old')).toBe('mine, knowing theirs')
   })
 
   describe('when it is started anew', () => {

@@ -31,9 +31,11 @@ export class FailoverStorage extends BackendStorage<FailoverEvents> {
 
   /**
    * @param options - the primary, the local directory, and when to switch
-   * @param files - how files are reached; for the tests of this package
    * @throws TypeError or RangeError when an option is wrong
    */
+  constructor(options: FailoverStorageOptions)
+  /** @internal Tests bring a disk that fails. */
+  constructor(options: FailoverStorageOptions, files: FileOps)
   constructor(options: FailoverStorageOptions, files: FileOps = nodeFiles) {
     const checked = checkFailoverOptions(options)
     const { path, clock } = checked

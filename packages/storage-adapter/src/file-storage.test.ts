@@ -5,9 +5,12 @@ import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { BackendStorage } from './backend-storage.js'
+import { FileBackend } from './file-backend.js'
 import { FileStorage } from './file-storage.js'
 import { encodeHeader } from './journal.js'
 import { identifySelf } from './process-identity.js'
+import type { Storage } from './storage.js'
 import type { StorageError } from './errors.js'
 import { CrashFiles, type CrashKind } from './test-support/crash-files.js'
 
@@ -16,18 +19,19 @@ const JOURNAL = `${PATH}/journal.jsonl`
 const SNAPSHOT = `${PATH}/snapshot.jsonl`
 
 interface Opened {
-  readonly storage: FileStorage
+  readonly storage: BackendStorage
   readonly events: string[]
 }
 
-function openOn(files: CrashFiles, compactBytes?: number): Opened {
-  const storage = new FileStorage({ path: PATH, compactBytes, clock: new FakeClock() }, files)
+function openOn(files: CrashFiles, compactBytes = 1_000_000): Opened {
+  const clock = new FakeClock()
+  const storage = new BackendStorage(new FileBackend({ path: PATH, compactBytes, clock, files }), { clock })
   const events: string[] = []
   for (const event of ['repaired', 'quarantined', 'change'] as const) storage.on(event, () => events.push(event))
   return { storage, events }
 }
 
-async function contentOf(storage: FileStorage): Promise<Map<string, unknown>> {
+async function contentOf(storage: Storage): Promise<Map<string, unknown>> {
   const content = new Map<string, unknown>()
   for await (const { key, value } of storage.collection('notes').scan()) content.set(key, value)
   return content
@@ -180,7 +184,7 @@ describe('FileStorage on a bad disk', () => {
   type Outcome = 'acknowledged' | 'no' | 'unknown'
 
   /** Writes six values, some together, and notes what it was told. */
-  async function scenario(storage: FileStorage): Promise<Map<string, Outcome>> {
+  async function scenario(storage: Storage): Promise<Map<string, Outcome>> {
     const told = new Map<string, Outcome>()
     const notes = storage.collection('notes')
     const write = async (key: string): Promise<void> => {

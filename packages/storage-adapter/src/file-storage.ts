@@ -1,6 +1,6 @@
 import { BackendStorage, type BackendStorageOptions } from './backend-storage.js'
 import { FileBackend } from './file-backend.js'
-import { nodeFiles, type FileOps } from './file-ops.js'
+import { nodeFiles } from './file-ops.js'
 import { checkNumber, checkOptions, checkPath } from './options.js'
 import { systemClock } from './system-clock.js'
 
@@ -17,7 +17,7 @@ export interface FileStorageOptions extends BackendStorageOptions {
 }
 
 /** The defaults of a {@link FileStorage}. */
-export const fileDefaults: Readonly<{ compactBytes: number }> = { compactBytes: 4_000_000 }
+export const fileDefaults: Readonly<Record<'compactBytes', number>> = { compactBytes: 4_000_000 }
 
 /**
  * Keeps records in files that a person can read, for one process, without any native module.
@@ -38,14 +38,13 @@ export const fileDefaults: Readonly<{ compactBytes: number }> = { compactBytes: 
 export class FileStorage extends BackendStorage {
   /**
    * @param options - where, and when to compact
-   * @param files - how files are reached; for the tests of this package
    * @throws TypeError or RangeError when an option is wrong
    */
-  constructor(options: FileStorageOptions, files: FileOps = nodeFiles) {
+  constructor(options: FileStorageOptions) {
     checkOptions('FileStorage', options, ['path', 'compactBytes', 'clock'])
     const { path, compactBytes = fileDefaults.compactBytes, clock = systemClock } = options
     checkPath('FileStorage', path)
     checkNumber('compactBytes', compactBytes, 1)
-    super(new FileBackend({ path, compactBytes, clock, files }), { clock })
+    super(new FileBackend({ path, compactBytes, clock, files: nodeFiles }), { clock })
   }
 }

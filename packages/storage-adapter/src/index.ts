@@ -6,15 +6,18 @@ export { failoverDefaults, type FailoverStorageOptions } from './failover-option
 export type {
   Conflict,
   ConflictNews,
+  DeleteChange,
   Divergence,
   FailoverEvents,
   FailoverState,
   JournalChange,
   JournalEntry,
   MirrorState,
+  RecordChange,
   ReplayedNews,
+  SetChange,
 } from './failover-state.js'
-export type { News, QuarantinedNews, Severity, StorageEvents } from './events.js'
+export type { Announce, News, QuarantinedNews, Severity, StorageEvents } from './events.js'
 export {
   BusyError,
   ConflictError,
@@ -29,6 +32,16 @@ export {
   type Applied,
 } from './errors.js'
 export { BackendStorage, type BackendStorageOptions } from './backend-storage.js'
-export type { Backend, Expected, KeyedRecord, Mutation, Range, StoredRecord } from './backend.js'
-export type { Announce } from './events.js'
+export type {
+  Backend,
+  CheckMutation,
+  ClearMutation,
+  DeleteMutation,
+  Expected,
+  KeyedRecord,
+  Mutation,
+  PutMutation,
+  Range,
+  StoredRecord,
+} from './backend.js'
 export type { Clock } from './ports.js'

@@ -1,5 +1,5 @@
 /** The longest key, in bytes of UTF-8: what every backend can index. */
-export const MAX_KEY_BYTES = 2_000
+const MAX_KEY_BYTES = 2_000
 
 const LONE_SURROGATE = /\p{Surrogate}/u
 const LAST_CODE_POINT = 0x10ffff

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { Backend, KeyedRecord, Mutation, Range, StoredRecord } from './backend.js'
+import type { Backend, DeleteMutation, KeyedRecord, Mutation, PutMutation, Range, StoredRecord } from './backend.js'
 import { UnavailableError } from './errors.js'
 import type { Announce, StorageEvents } from './events.js'
 import type { Conflict, JournalChange, JournalEntry } from './failover-state.js'
@@ -21,7 +21,7 @@ const SEQUENCE_DIGITS = 16
 const ALL = Number.MAX_SAFE_INTEGER
 
 /** A change of one record. */
-export type RecordMutation = Extract<Mutation, { type: 'put' | 'delete' }>
+export type RecordMutation = PutMutation | DeleteMutation
 
 /** What a write of unknown outcome may have left on the primary: a version, or `null` for nothing. */
 interface Doubt {

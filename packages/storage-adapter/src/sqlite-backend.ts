@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto'
 import type { Backend, KeyedRecord, Mutation, Range, StoredRecord } from './backend.js'
-import { BusyError, ConflictError, CorruptError, StorageError, UnavailableError, type Applied } from './errors.js'
+import { BusyError, CorruptError, StorageError, UnavailableError, type Applied } from './errors.js'
 import type { Announce, StorageEvents } from './events.js'
 import type { FileOps } from './file-ops.js'
 import type { Clock } from './ports.js'
@@ -175,7 +175,7 @@ export class SqliteBackend implements Backend {
     }
   }
 
-  /** One caller's part of the transaction; a condition that fails undoes this part alone. */
+  /** One caller's part of the transaction; what fails in it undoes this part alone. */
   #apply({ file, statements }: Open, { mutations, now, resolve, reject }: Commit): () => void {
     file.database.exec('SAVEPOINT caller')
     try {
@@ -185,10 +185,12 @@ export class SqliteBackend implements Backend {
       file.database.exec('RELEASE caller')
       return () => resolve('primary')
     } catch (error) {
-      if (!(error instanceof ConflictError)) throw error
+      if (failureOf(error) === 'corrupt') throw error
+      // Throws when SQLite has given up the whole transaction, as it does on some errors of the disk.
       file.database.exec('ROLLBACK TO caller')
       file.database.exec('RELEASE caller')
-      return () => reject(error)
+      const failure = this.#translate(error, 'no')
+      return () => reject(failure)
     }
   }
 

@@ -3,14 +3,21 @@ import { copyFile, mkdtemp, readFile, rename, rm, truncate, unlink, writeFile } 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { BackendStorage } from './backend-storage.js'
 import { FailoverStorage } from './failover-storage.js'
 import { nodeFiles, type FileOps } from './file-ops.js'
 import type * as drivers from './sqlite-driver.js'
 import { checkBetterSqlite, failureOf, findDriver, type SqliteDatabase } from './sqlite-driver.js'
+import { SqliteBackend } from './sqlite-backend.js'
 import { SqliteStorage } from './sqlite.js'
+import { systemClock } from './system-clock.js'
 
 const GONE = { code: 'STORAGE_UNAVAILABLE' }
-const faults = vi.hoisted(() => ({ failOn: undefined as string | undefined }))
+interface Faults {
+  failOn?: string | undefined
+  failValue?: string | undefined
+}
+const faults = vi.hoisted((): Faults => ({}))
 
 // The real driver, except for one statement that a test may let fail.
 vi.mock('./sqlite-driver.js', async (original) => {
@@ -29,7 +36,17 @@ vi.mock('./sqlite-driver.js', async (original) => {
         faults.failOn = undefined
         throw Object.assign(new Error('disk I/O error'), { code: 'SQLITE_IOERR' })
       },
-      prepare: (sql) => database.prepare(sql),
+      prepare: (sql) => {
+        const statement = database.prepare(sql)
+        return {
+          get: (...values) => statement.get(...values),
+          all: (...values) => statement.all(...values),
+          run: (...values) => {
+            if (faults.failValue === undefined || !values.includes(faults.failValue)) return statement.run(...values)
+            throw Object.assign(new Error('string or blob too big'), { code: 'SQLITE_TOOBIG' })
+          },
+        }
+      },
       close: () => database.close(),
     }
   }
@@ -38,7 +55,7 @@ vi.mock('./sqlite-driver.js', async (original) => {
 describe('SqliteStorage', () => {
   let directory: string
   let path: string
-  let storage: SqliteStorage
+  let storage: BackendStorage
 
   beforeEach(async () => {
     directory = await mkdtemp(join(tmpdir(), 'evenkeel-sqlite-'))
@@ -111,7 +128,8 @@ describe('SqliteStorage', () => {
       let isGone = false
       const files: FileOps = { ...nodeFiles, identify: (at) => (isGone ? undefined : nodeFiles.identify(at)) }
       await storage.stop()
-      storage = new SqliteStorage({ path }, files)
+      const backend = new SqliteBackend({ path, driver: 'auto', busyTimeoutMs: 100, clock: systemClock, files })
+      storage = new BackendStorage(backend)
       await storage.start()
       const write = notes().set('b', 2)
       // The first look at the file is made before the transaction; the next one after it.
@@ -209,6 +227,21 @@ describe('SqliteStorage', () => {
       }
       await notes().set('d', 4)
       expect(await readAnew('d')).toBe(4)
+    })
+
+    it('undoes the whole batch that it is part of, and harms no neighbour', async () => {
+      faults.failValue = JSON.stringify('too big')
+      const outcomes = await Promise.allSettled([
+        notes().set('b', 2),
+        notes().setMany([
+          ['half', 1],
+          ['other half', 'too big'],
+        ]),
+        notes().set('c', 3),
+      ])
+      expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
+      expect(outcomes[1]).toMatchObject({ reason: { ...GONE, applied: 'no' } })
+      expect([...(await notes().getMany(['b', 'half', 'other half', 'c'])).keys()]).toEqual(['b', 'c'])
     })
 
     it.each(['BEGIN IMMEDIATE', 'SAVEPOINT caller'])(

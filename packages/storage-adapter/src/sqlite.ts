@@ -1,5 +1,5 @@
 import { BackendStorage, type BackendStorageOptions } from './backend-storage.js'
-import { nodeFiles, type FileOps } from './file-ops.js'
+import { nodeFiles } from './file-ops.js'
 import { checkNumber, checkOptions, checkPath } from './options.js'
 import { SqliteBackend } from './sqlite-backend.js'
 import type { SqliteDriverName } from './sqlite-driver.js'
@@ -28,7 +28,7 @@ export interface SqliteStorageOptions extends BackendStorageOptions {
 }
 
 /** The defaults of a {@link SqliteStorage}. */
-export const sqliteDefaults: Readonly<{ driver: 'auto'; busyTimeoutMs: number }> = {
+export const sqliteDefaults: Readonly<Record<'driver', 'auto'> & Record<'busyTimeoutMs', number>> = {
   driver: 'auto',
   busyTimeoutMs: 5_000,
 }
@@ -54,16 +54,15 @@ const DRIVERS: readonly string[] = ['auto', 'node:sqlite', 'better-sqlite3']
 export class SqliteStorage extends BackendStorage {
   /**
    * @param options - where, and by which driver
-   * @param files - how files are reached; for the tests of this package
    * @throws TypeError or RangeError when an option is wrong
    */
-  constructor(options: SqliteStorageOptions, files: FileOps = nodeFiles) {
+  constructor(options: SqliteStorageOptions) {
     checkOptions('SqliteStorage', options, ['path', 'driver', 'busyTimeoutMs', 'clock'])
     const { path, clock = systemClock } = options
     const { driver = sqliteDefaults.driver, busyTimeoutMs = sqliteDefaults.busyTimeoutMs } = options
     checkPath('SqliteStorage', path)
     checkNumber('busyTimeoutMs', busyTimeoutMs, 0)
     if (!DRIVERS.includes(driver)) throw new TypeError(`driver must be one of ${DRIVERS.join(', ')}, not ${driver}`)
-    super(new SqliteBackend({ path, driver, busyTimeoutMs, clock, files }), { clock })
+    super(new SqliteBackend({ path, driver, busyTimeoutMs, clock, files: nodeFiles }), { clock })
   }
 }

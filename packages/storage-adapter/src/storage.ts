@@ -15,6 +15,12 @@ export interface Receipt {
   readonly kept: Kept
 }
 
+/** What an update says when it is durable. */
+export interface UpdateReceipt<T> extends Receipt {
+  /** The value that was written. */
+  readonly value: T
+}
+
 /** What a batch says when it is durable. */
 export interface BatchReceipt {
   /** `false` when this `once` had been applied before, so nothing was written now. */
@@ -85,31 +91,52 @@ export interface ScanOptions {
   readonly limit?: number | undefined
 }
 
-/** One operation of a batch. Conditions of a batch are all judged before its first operation takes effect. */
-export type BatchOperation =
-  | ({ readonly type: 'set'; readonly value: unknown } & RecordOperation & SetOptions)
-  | ({ readonly type: 'delete' } & RecordOperation & DeleteOptions)
-  | {
-      /** Removes every record of the collection. */
-      readonly type: 'clear'
-      readonly collection: string
-    }
-  | ({
-      /** Writes nothing, and fails the batch when the condition does not hold: for fencing tokens. */
-      readonly type: 'check'
-      readonly ifVersion?: string | undefined
-      readonly ifAbsent?: boolean | undefined
-    } & Omit<RecordOperation, 'version'>)
-
 /** Which record an operation is about. */
 export interface RecordOperation {
   /** The name of the collection. */
   readonly collection: string
   /** The key of the record. */
   readonly key: string
+}
+
+/** Writes a record, as part of a batch. */
+export interface SetOperation extends RecordOperation, SetOptions {
+  /** What to do. */
+  readonly type: 'set'
+  /** The value. */
+  readonly value: unknown
   /** The version to give the record instead of a new one: for mirrors and replays, which must not change it. */
   readonly version?: string | undefined
 }
+
+/** Removes a record, as part of a batch. */
+export interface DeleteOperation extends RecordOperation, DeleteOptions {
+  /** What to do. */
+  readonly type: 'delete'
+  /** The version to report for this delete instead of a new one: for mirrors and replays. */
+  readonly version?: string | undefined
+}
+
+/** Removes every record of a collection, as part of a batch. */
+export interface ClearOperation {
+  /** What to do. */
+  readonly type: 'clear'
+  /** The name of the collection. */
+  readonly collection: string
+}
+
+/** Writes nothing, and fails the batch when its condition does not hold: for fencing tokens. */
+export interface CheckOperation extends RecordOperation {
+  /** What to do. */
+  readonly type: 'check'
+  /** The record must have this version. */
+  readonly ifVersion?: string | undefined
+  /** The key must be absent. */
+  readonly ifAbsent?: boolean | undefined
+}
+
+/** One operation of a batch. Conditions of a batch are all judged before its first operation takes effect. */
+export type BatchOperation = SetOperation | DeleteOperation | ClearOperation | CheckOperation
 
 /** How to commit a batch. */
 export interface BatchOptions {
@@ -224,7 +251,7 @@ export interface Collection<T> {
     key: string,
     change: (value: T) => T | Promise<T>,
     options?: UpdateOptions<T>,
-  ): Promise<(Receipt & { readonly value: T }) | undefined>
+  ): Promise<UpdateReceipt<T> | undefined>
   /**
    * Writes when the record still has the expected version. Losing the race is a value here, not an error.
    *

@@ -11,7 +11,7 @@ interface Lookup {
 }
 
 /** Whether a record has not expired. */
-export function isLive(record: StoredRecord | undefined, now: number): record is StoredRecord {
+function isLive(record: StoredRecord | undefined, now: number): record is StoredRecord {
   return record !== undefined && (record.expiresAt === undefined || record.expiresAt > now)
 }
 

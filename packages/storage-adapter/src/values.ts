@@ -1,5 +1,5 @@
 /** Deeper values would overflow the stack of one JSON parser or another. */
-export const MAX_DEPTH = 500
+const MAX_DEPTH = 500
 
 /**
  * Writes a value as JSON, and refuses whatever JSON would change without a word.
