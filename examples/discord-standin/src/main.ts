@@ -11,7 +11,10 @@ function readFlags(): Record<string, number> {
 }
 
 function tellParent(message: ChildMessage): void {
-  process.send?.(message)
+  // A parent that is gone by now is told nothing, and that is no failure.
+  process.send?.(message, undefined, {}, (error) => {
+    if (error !== null) process.exit()
+  })
 }
 
 function tellPeople({ token, api, guilds }: DiscordStandin): void {

@@ -8,13 +8,17 @@ import { holds } from './tables.js'
 const SWEEP_AFTER_MS = 60 * 60 * 1_000
 
 const IS_LIVE = '(expires_at IS NULL OR expires_at > ?)'
-const FIELDS = 'key, value, version, expires_at'
+const FIELDS = 'value, version, expires_at'
 
 interface Row {
-  readonly key: string
   readonly value: string
   readonly version: string
   readonly expires_at: number | null
+}
+
+/** Names are read as bytes: the `node:sqlite` of Node 22 cuts text at a NUL. Values are JSON, which escapes it. */
+interface KeyedRow extends Row {
+  readonly key_bytes: Uint8Array
 }
 
 /** What is asked of an open database, in SQL. */
@@ -43,9 +47,10 @@ export class SqliteStatements {
     ]
     const used = conditions.filter((condition): condition is [string, string] => condition[1] !== undefined)
     const where = ['collection = ?', IS_LIVE, ...used.map(([sql]) => sql)].join(' AND ')
-    const sql = `SELECT ${FIELDS} FROM records WHERE ${where} ORDER BY key ${reverse ? 'DESC' : 'ASC'} LIMIT ?`
-    const rows = this.#prepare(sql).all(collection, now, ...used.map(([, value]) => value), limit) as Row[]
-    return rows.map((row) => ({ key: row.key, ...toRecord(row) }))
+    const fields = `CAST(key AS BLOB) AS key_bytes, ${FIELDS}`
+    const sql = `SELECT ${fields} FROM records WHERE ${where} ORDER BY key ${reverse ? 'DESC' : 'ASC'} LIMIT ?`
+    const rows = this.#prepare(sql).all(collection, now, ...used.map(([, value]) => value), limit) as KeyedRow[]
+    return rows.map((row) => ({ key: toText(row.key_bytes), ...toRecord(row) }))
   }
 
   count(collection: string, prefix: string, now: number): number {
@@ -58,13 +63,14 @@ export class SqliteStatements {
 
   /** Leaps from one name to the next, rather than reading every record. */
   collections(now: number): string[] {
-    const next = this.#prepare('SELECT collection FROM records WHERE collection > ? ORDER BY collection LIMIT 1')
+    const following = 'FROM records WHERE collection > ? ORDER BY collection LIMIT 1'
+    const next = this.#prepare(`SELECT CAST(collection AS BLOB) AS name_bytes ${following}`)
     const any = this.#prepare(`SELECT 1 FROM records WHERE collection = ? AND ${IS_LIVE} LIMIT 1`)
     const names: string[] = []
     for (let name = ''; ;) {
-      const row = next.get(name) as { collection: string } | undefined
+      const row = next.get(name) as { name_bytes: Uint8Array } | undefined
       if (row === undefined) return names
-      name = row.collection
+      name = toText(row.name_bytes)
       if (any.get(name, now) !== undefined) names.push(name)
     }
   }
@@ -114,4 +120,8 @@ export class SqliteStatements {
 
 function toRecord({ value, version, expires_at }: Row): StoredRecord {
   return { json: value, version, expiresAt: expires_at ?? undefined }
+}
+
+function toText(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8')
 }

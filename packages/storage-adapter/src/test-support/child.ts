@@ -4,7 +4,15 @@ import { fileURLToPath } from 'node:url'
 /** Starts one of the TypeScript programs beside this file. */
 export function startChild(program: string, ...parameters: string[]): ChildProcess {
   const file = fileURLToPath(new URL(program, import.meta.url))
-  const node = ['--import', 'tsx', '--conditions=@evenkeel/source', file, ...parameters]
+  // Node 22 calls its own SQLite experimental, on the standard error that tests look at.
+  const node = [
+    '--disable-warning=ExperimentalWarning',
+    '--import',
+    'tsx',
+    '--conditions=@evenkeel/source',
+    file,
+    ...parameters,
+  ]
   return spawn(process.execPath, node, { stdio: ['ignore', 'pipe', 'pipe'] })
 }
 
