@@ -112,7 +112,7 @@ export class BackendStorage<Events extends StorageEvents = StorageEvents>
   /** The backend, open. */
   protected async opened(): Promise<Backend<Events>> {
     if (this.#isStopped) throw new UnavailableError('The storage is stopped; call start() before you use it again')
-    this.#opening ??= this.#backend.open(announcer(this, this.#clock)).then(
+    this.#opening ??= this.#backend.open(announcer(this, this.#clock), this.#versions.origin).then(
       () => this.#backend,
       (error: unknown) => {
         // The next use tries again: the reason may have gone.

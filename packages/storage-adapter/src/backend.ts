@@ -83,8 +83,9 @@ export interface Backend<Events extends StorageEvents = StorageEvents> {
    * Opens files or connections. Called before anything else, and again after `close`.
    *
    * @param announce - tells news as an event of the storage
+   * @param origin - what the versions that this storage makes begin with, up to the first dot
    */
-  open(announce: Announce<Events>): Promise<void>
+  open(announce: Announce<Events>, origin: string): Promise<void>
   /** Finishes what is under way and lets go. */
   close(): Promise<void>
   /** One result per key, in the same order. */

@@ -8,11 +8,12 @@ import { Gate } from './gate.js'
 import { KeyQueue } from './key-queue.js'
 import type { LocalStore } from './local-store.js'
 import { copyPrimary } from './mirror.js'
-import { toOperation } from './mutations.js'
-import { mayBeApplied, Primary } from './primary.js'
+import { ONCE_COLLECTION, refuseReserved } from './mutations.js'
+import { MirroredWrites } from './mirrored-writes.js'
+import { Primary } from './primary.js'
 import { readRecord, replayStep } from './replay.js'
 import type { Kept, Scope, Storage, StorageHealth } from './storage.js'
-import { isReserved, WriterMark, type OtherStore } from './writer-mark.js'
+import { WriterMark, type OtherStore } from './writer-mark.js'
 
 /** So few batches are replayed while writes wait, before the primary serves again. */
 const DRAIN = 100
@@ -42,6 +43,7 @@ export class FailoverBackend implements Backend<FailoverEvents> {
   readonly #local: LocalStore
   readonly #primary: Primary
   readonly #mark: WriterMark
+  readonly #writes: MirroredWrites
   /** Shared by writes; exclusive for whatever must see no write under way. */
   readonly #gate = new Gate()
   readonly #locks = new KeyQueue()
@@ -58,6 +60,7 @@ export class FailoverBackend implements Backend<FailoverEvents> {
   #leaving: Promise<void> | undefined
   #mustCopy = false
   #isFenced = false
+  #origin = ''
   #isOpen = false
   #cancelTick: (() => void) | undefined
   #ticking: Promise<void> | undefined
@@ -67,6 +70,12 @@ export class FailoverBackend implements Backend<FailoverEvents> {
     this.#local = local
     this.#primary = new Primary(options, (why) => void this.#leave(why))
     this.#mark = new WriterMark(this.#primary, local)
+    this.#writes = new MirroredWrites({
+      local,
+      mark: this.#mark,
+      now: () => this.#now(),
+      onStale: (mutations, reason) => this.#goStale(mutations, reason),
+    })
     this.#since = options.clock.now()
     this.#mirror = { status: 'stale', reason: 'Nothing has been copied yet.', since: this.#since }
   }
@@ -84,8 +93,9 @@ export class FailoverBackend implements Backend<FailoverEvents> {
     }
   }
 
-  async open(announce: Announce<FailoverEvents>): Promise<void> {
+  async open(announce: Announce<FailoverEvents>, origin: string): Promise<void> {
     this.#announce = announce
+    this.#origin = origin
     await this.#local.open(announce, this.#now())
     this.#isFenced = false
     this.#diverged = undefined
@@ -93,6 +103,7 @@ export class FailoverBackend implements Backend<FailoverEvents> {
     this.#steadyProbes = 0
     this.#mustCopy = true
     try {
+      await this.#local.addOrigin(origin, this.#now())
       await this.#begin()
     } catch (error) {
       await this.#closeBoth()
@@ -153,9 +164,7 @@ export class FailoverBackend implements Backend<FailoverEvents> {
   }
 
   async commit(mutations: readonly Mutation[], now: number): Promise<Kept> {
-    if (mutations.some(({ collection }) => isReserved(collection))) {
-      throw new TypeError('The collection "$failover" belongs to FailoverStorage; choose another name')
-    }
+    for (const { collection } of mutations) if (collection !== ONCE_COLLECTION) refuseReserved(collection)
     for (let attempt = 1; ; attempt++) {
       const kept = await this.#commitOnce(mutations, now)
       if (!(kept instanceof Refused)) return kept
@@ -250,35 +259,15 @@ export class FailoverBackend implements Backend<FailoverEvents> {
       return 'journal'
     }
     try {
-      await this.#mark.commit(mutations.map(toOperation))
+      await this.#writes.commit(mutations)
+      return 'primary'
     } catch (error) {
       if (error instanceof UnavailableError && error.applied === 'no') return new Refused(error.message)
       if (error instanceof FencedError) this.#tellFenced(error)
-      if (mayBeApplied(error)) await this.#doubt(mutations)
+      // There may be a doubt to settle.
+      this.#schedule()
       throw error
     }
-    await this.#copy(mutations)
-    return 'primary'
-  }
-
-  /** The write is acknowledged whether the copy succeeds or not: the primary has it. */
-  async #copy(mutations: readonly Mutation[]): Promise<void> {
-    try {
-      await this.#local.copy(mutations, this.#now())
-    } catch (error) {
-      await this.#goStale(mutations, `The local copy cannot be written: ${messageOf(error)}`)
-    }
-  }
-
-  async #doubt(mutations: readonly Mutation[]): Promise<void> {
-    try {
-      await this.#local.doubt(mutations, this.#now())
-      if (mutations.some(({ type }) => type === 'clear'))
-        await this.#goStale(mutations, 'A clear may have been applied.')
-    } catch (error) {
-      await this.#goStale(mutations, `The local copy cannot be written: ${messageOf(error)}`)
-    }
-    this.#schedule()
   }
 
   /** What the copy may lack is not served from it. */
@@ -379,7 +368,10 @@ export class FailoverBackend implements Backend<FailoverEvents> {
     const parts = { primary: this.#primary, local: this.#local, gate: this.#gate, isOnPrimary, now: () => this.#now() }
     try {
       await copyPrimary(parts)
-      if (!this.#mustCopy) this.#standMirror('fresh', 'The local copy follows the primary.', 'INFO')
+      // A write that the copy missed meanwhile asks for another round.
+      if (this.#mustCopy) return
+      await this.#local.keepOrigin(this.#origin, this.#now())
+      this.#standMirror('fresh', 'The local copy follows the primary.', 'INFO')
     } catch (error) {
       this.#mustCopy = true
       this.#standMirror('stale', `The local copy could not be completed: ${messageOf(error)}`, 'WARNING')
@@ -393,7 +385,7 @@ export class FailoverBackend implements Backend<FailoverEvents> {
     const { doubts } = this.#local
     if (doubts.length === 0) return
     const found = await Promise.all(doubts.map((doubt) => readRecord(this.#primary, doubt)))
-    await this.#local.clearDoubts(doubts, found, this.#now())
+    await this.#local.settleDoubts(doubts, found, this.#now())
   }
 
   #stand(on: 'primary' | 'fallback', reason: string): void {

@@ -143,6 +143,40 @@ describe('FailoverStorage, killed', () => {
     }
   })
 
+  it.each(['before', 'after'] as const)(
+    'takes what a killed process left on the primary for its own, when it was killed %s any call',
+    async (when) => {
+      let outages = 0
+      for (let call = 1; ; call++) {
+        const story = new FailoverStory()
+        const log = new AckLog()
+        story.killAtCall = call
+        story.killWhen = when
+        void story.storage.start().catch(() => undefined)
+        await story.clock.advance(0)
+        await log.write(story, 'a', 'a1')
+        await log.write(story, 'b', 'b1')
+        await log.write(story, 'a', 'a2')
+        await log.write(story, 'b', undefined)
+        await log.write(story, 'c', 'c1')
+        if (!story.isKilled) return expect(outages).toBeGreaterThan(3)
+        story.faulty.down()
+        story.restart()
+        // Killed before its first copy was complete, it cannot serve in the outage.
+        const isServing = await story.notes.has('a').catch(() => undefined)
+        if (isServing === undefined) continue
+        outages++
+        await log.write(story, 'a', 'a3')
+        await log.write(story, 'b', 'b3')
+        await log.write(story, 'c', undefined)
+        await story.recover()
+        const at = `killed ${when} call ${call}`
+        expect(story.storage.state.conflicts, at).toBe(0)
+        await expectNothingLost(story, log, at)
+      }
+    },
+  )
+
   it.each(['before', 'after'] as const)('loses nothing when any call fails %s it arrives', async (when) => {
     const { calls } = await measure()
     for (let call = 1; call <= calls + 5; call++) {

@@ -57,8 +57,8 @@ export interface RecordChange {
   readonly base: string | null
   /** When what it replaced would have expired, in epoch milliseconds. */
   readonly baseExpiresAt?: number | undefined
-  /** Versions, or `null` for absence, that writes of unknown outcome may have left on the primary. */
-  readonly doubtful?: readonly (string | null)[] | undefined
+  /** Whether an earlier write of unknown outcome may have removed the record from the primary. */
+  readonly isDoubtful: boolean
 }
 
 /** A record that a journaled batch writes. */

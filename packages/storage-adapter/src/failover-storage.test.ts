@@ -45,7 +45,11 @@ describe('FailoverStorage', () => {
     it('passes on conflicts and wrong use, and stays', async () => {
       await expect(story.notes.set('old', 1, { ifAbsent: true })).rejects.toMatchObject({ code: 'STORAGE_CONFLICT' })
       await expect(story.notes.set('a', undefined)).rejects.toThrow(TypeError)
-      await expect(story.storage.collection('$failover').set('a', 1)).rejects.toThrow(TypeError)
+      for (const collection of ['$failover', '$journal', '$once']) {
+        expect(() => story.storage.collection(collection)).toThrow(TypeError)
+      }
+      const intoJournal = story.storage.batch([{ type: 'clear', collection: '$journal' }])
+      await expect(intoJournal).rejects.toThrow(TypeError)
       expect(story.storage.state.on).toBe('primary')
     })
 

@@ -6,6 +6,8 @@ import { FileBackend } from './file-backend.js'
 import { nodeFiles, type FileOps } from './file-ops.js'
 import { fileDefaults } from './file-storage.js'
 import { LocalStore } from './local-store.js'
+import { refuseReserved } from './mutations.js'
+import type { Collection } from './storage.js'
 
 /**
  * Keeps serving while the primary is down, and loses no acknowledged write.
@@ -44,6 +46,17 @@ export class FailoverStorage extends BackendStorage<FailoverEvents> {
     const failover = new FailoverBackend(checked, local)
     super(failover, { clock })
     this.#failover = failover
+  }
+
+  /**
+   * A named set of records.
+   *
+   * @param name - as for every storage, but not beginning with `$`
+   * @throws TypeError when it does
+   */
+  override collection<T = unknown>(name: string): Collection<T> {
+    refuseReserved(name)
+    return super.collection<T>(name)
   }
 
   /** Where it stands, and why. */

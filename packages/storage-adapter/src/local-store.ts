@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Backend, DeleteMutation, KeyedRecord, Mutation, PutMutation, Range, StoredRecord } from './backend.js'
 import { UnavailableError } from './errors.js'
 import type { Announce, StorageEvents } from './events.js'
+import { originOf } from './versions.js'
 import type { Conflict, JournalChange, JournalEntry } from './failover-state.js'
 
 /*
@@ -23,11 +24,10 @@ const ALL = Number.MAX_SAFE_INTEGER
 /** A change of one record. */
 export type RecordMutation = PutMutation | DeleteMutation
 
-/** What a write of unknown outcome may have left on the primary: a version, or `null` for nothing. */
-interface Doubt {
+/** A record of which the primary may have something else than the copy. */
+export interface Doubt {
   readonly collection: string
   readonly key: string
-  readonly versions: readonly (string | null)[]
 }
 
 interface Identity {
@@ -46,14 +46,16 @@ export class LocalStore {
   #journalLength = 0
   #conflicts = 0
   readonly #doubts = new Map<string, Doubt>()
+  #origins: readonly string[] = []
 
   constructor(backend: Backend) {
     this.#backend = backend
   }
 
   async open(announce: Announce<StorageEvents>, now: number): Promise<void> {
-    await this.#backend.open(announce)
-    const [identity, coverage, sequence] = await this.#backend.read(META, ['identity', 'coverage', 'sequence'], now)
+    await this.#backend.open(announce, NO_VERSION)
+    const keys = ['identity', 'coverage', 'sequence', 'origins']
+    const [identity, coverage, sequence, origins] = await this.#backend.read(META, keys, now)
     this.#identity = parse<Identity>(identity) ?? { id: randomUUID(), storeId: undefined }
     if (identity === undefined) await this.#writeMeta('identity', this.#identity, now)
     const covered = parse<'all' | string[]>(coverage) ?? []
@@ -61,6 +63,7 @@ export class LocalStore {
     this.#sequence = parse<number>(sequence) ?? 0
     this.#journalLength = await this.#backend.count(JOURNAL, '', now)
     this.#conflicts = await this.#backend.count(CONFLICTS, '', now)
+    this.#origins = parse<string[]>(origins) ?? []
     this.#doubts.clear()
     for (const { key, json } of await this.#backend.page(DOUBTS, { limit: ALL }, now)) {
       this.#doubts.set(key, JSON.parse(json) as Doubt)
@@ -121,6 +124,12 @@ export class LocalStore {
     await this.#writeMeta('coverage', this.covered, now)
   }
 
+  /** Takes back what `uncover` did. */
+  async restoreCoverage(covered: 'all' | readonly string[], now: number): Promise<void> {
+    this.#covered = covered === 'all' ? 'all' : new Set(covered)
+    await this.#writeMeta('coverage', this.covered, now)
+  }
+
   /** From now on these collections cannot be read here. */
   async uncover(collections: readonly string[], now: number): Promise<void> {
     const known = this.#covered === 'all' ? await this.collections(now) : this.#covered
@@ -161,8 +170,7 @@ export class LocalStore {
 
   /** Follows the primary, which has judged the conditions already. */
   async copy(mutations: readonly Mutation[], now: number): Promise<void> {
-    const changes = mutations.filter(isChange).map(unconditional)
-    if (changes.length > 0) await this.#backend.commit(changes, now)
+    await this.settleDoubts([], mutations, now)
   }
 
   /**
@@ -219,39 +227,68 @@ export class LocalStore {
     return true
   }
 
-  /** Remembers what writes of unknown outcome may have left on the primary. */
-  async doubt(mutations: readonly Mutation[], now: number): Promise<void> {
-    const rows: Mutation[] = []
-    for (const mutation of mutations) {
-      if (mutation.type === 'clear' || mutation.type === 'check') continue
-      const { collection, key, type } = mutation
-      const id = JSON.stringify([collection, key])
-      const version = type === 'put' ? mutation.version : null
-      const doubt = { collection, key, versions: [...(this.#doubts.get(id)?.versions ?? []), version] }
-      this.#doubts.set(id, doubt)
-      rows.push(put(DOUBTS, id, doubt))
-    }
-    if (rows.length > 0) await this.#backend.commit(rows, now)
+  /**
+   * Remembers that the outcome of these changes is not known.
+   *
+   * @returns the records that were not in doubt before
+   */
+  async doubt(changes: readonly RecordMutation[], now: number): Promise<Doubt[]> {
+    const doubts = changes.map(({ collection, key }): Doubt => ({ collection, key }))
+    const added = doubts.filter((doubt) => !this.#doubts.has(idOf(doubt)))
+    for (const doubt of added) this.#doubts.set(idOf(doubt), doubt)
+    if (added.length > 0)
+      await this.#backend.commit(
+        added.map((doubt) => put(DOUBTS, idOf(doubt), doubt)),
+        now,
+      )
+    return added
   }
 
-  /** The records in doubt have been read from the primary: here is what it has. */
-  async clearDoubts(doubts: readonly Doubt[], found: readonly Mutation[], now: number): Promise<void> {
-    const ids = doubts.map(({ collection, key }) => JSON.stringify([collection, key]))
-    await this.#backend.commit([...found, ...ids.map((id) => remove(DOUBTS, id))], now)
+  /** What the primary has is known again: the copy takes it, and the doubts end, in one commit. */
+  async settleDoubts(doubts: readonly Doubt[], found: readonly Mutation[], now: number): Promise<void> {
+    const ids = doubts.map(idOf)
+    const changes = found.filter(isChange).map(unconditional)
+    const removals = ids.map((id) => remove(DOUBTS, id))
+    if (changes.length + removals.length > 0) await this.#backend.commit([...changes, ...removals], now)
     for (const id of ids) this.#doubts.delete(id)
+  }
+
+  /**
+   * From now on versions of this origin are known as ours.
+   *
+   * A process that is killed may leave a write on the primary that the copy lacks. It has a version of that process, so
+   * a later write of the record can tell it from the write of somebody else.
+   */
+  async addOrigin(origin: string, now: number): Promise<void> {
+    if (!this.#origins.includes(origin)) await this.#writeOrigins([...this.#origins, origin], now)
+  }
+
+  /** The copy has all that earlier processes wrote, so their versions need not be known any more. */
+  async keepOrigin(origin: string, now: number): Promise<void> {
+    if (this.#origins.length > 1) await this.#writeOrigins([origin], now)
+  }
+
+  /** Whether this process made the version, or an earlier one whose writes the copy may lack. */
+  isOwnVersion(version: string): boolean {
+    return this.#origins.includes(originOf(version))
+  }
+
+  async #writeOrigins(origins: readonly string[], now: number): Promise<void> {
+    await this.#writeMeta('origins', origins, now)
+    this.#origins = origins
   }
 
   async #journalChange(change: RecordMutation, now: number): Promise<JournalChange> {
     const { collection, key, version } = change
     const [before] = await this.#backend.read(collection, [key], now)
-    const doubtful = this.#doubts.get(JSON.stringify([collection, key]))?.versions
+    const isDoubtful = this.#doubts.has(idOf(change))
     const common = {
       collection,
       key,
       version,
       base: before?.version ?? null,
       baseExpiresAt: before?.expiresAt,
-      doubtful,
+      isDoubtful,
     }
     if (change.type === 'delete') return { type: 'delete', ...common }
     return { type: 'set', ...common, value: JSON.parse(change.json) as unknown, expiresAt: change.expiresAt }
@@ -288,6 +325,10 @@ function remove(collection: string, key: string): RecordMutation {
 /** Padded, so that the order of keys is the order of numbers. */
 function journalKey(sequence: number): string {
   return String(sequence).padStart(SEQUENCE_DIGITS, '0')
+}
+
+function idOf({ collection, key }: Doubt): string {
+  return JSON.stringify([collection, key])
 }
 
 function isChange(mutation: Mutation): boolean {

@@ -11,6 +11,16 @@ const ONCE_TTL_MS = 7 * 24 * 60 * 60 * 1_000
 export const ONCE_COLLECTION = '$once'
 
 /**
+ * Refuses the names that the fail-over uses itself, on the primary and in its local copy.
+ *
+ * @throws TypeError when the name begins with `$`
+ */
+export function refuseReserved(collection: unknown): void {
+  if (typeof collection !== 'string' || !collection.startsWith('$')) return
+  throw new TypeError(`${JSON.stringify(collection)} begins with $, which FailoverStorage keeps for itself; rename it`)
+}
+
+/**
  * Checks an operation and turns it into what a backend understands.
  *
  * @throws TypeError or RangeError when it is no sound operation

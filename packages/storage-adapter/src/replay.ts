@@ -66,7 +66,7 @@ async function replayOne(parts: ReplayParts, entry: JournalEntry, now: number): 
       if (!(error instanceof ConflictError)) throw error
     }
     const found = await readVersions(parts.primary, entry.changes)
-    if (!entry.changes.every((change, i) => isOurs(change, found[i] ?? null, now))) break
+    if (!entry.changes.every((change, i) => isOurs(parts.local, change, found[i] ?? null, now))) break
     expected = found
   }
   return keepConflict(parts, entry, now)
@@ -128,9 +128,10 @@ function takeDisjoint(entries: readonly JournalEntry[]): JournalEntry[] {
 }
 
 /** Whether what the primary has is what the write was made upon, as far as this writer can know. */
-function isOurs({ base, baseExpiresAt, doubtful }: JournalChange, found: string | null, now: number): boolean {
-  if (found === base || doubtful?.includes(found) === true) return true
-  return found === null && baseExpiresAt !== undefined && baseExpiresAt <= now
+function isOurs(local: LocalStore, change: JournalChange, found: string | null, now: number): boolean {
+  if (found === change.base) return true
+  if (found !== null) return local.isOwnVersion(found)
+  return change.isDoubtful || (change.baseExpiresAt !== undefined && change.baseExpiresAt <= now)
 }
 
 function hasArrived(change: JournalChange, found: string | null, now: number): boolean {

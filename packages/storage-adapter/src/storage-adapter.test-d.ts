@@ -7,11 +7,10 @@ interface Note {
   done: boolean
 }
 
-// Every storage is a `Storage`, and they nest.
+// Every storage is a `Storage`, and so is what wraps one.
 const memory: Storage = new MemoryStorage()
 const faulty: Storage = new FaultyStorage(memory).storage
-const inner: Storage = new FailoverStorage({ primary: faulty, path: 'a', writers: 'one' })
-export const storage: Storage = new FailoverStorage({ primary: inner, path: 'b', writers: 'one' })
+export const storage: Storage = new FailoverStorage({ primary: faulty, path: 'a', writers: 'one' })
 export const others: Storage[] = [new FileStorage({ path: 'c' }), new SqliteStorage({ path: 'd' })]
 
 // A Map and a collection are no storage.

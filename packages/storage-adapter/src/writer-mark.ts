@@ -137,11 +137,6 @@ export class WriterMark {
   }
 }
 
-/** Whether a collection is ours on the primary. */
-export function isReserved(collection: string): boolean {
-  return collection === COLLECTION
-}
-
 /** A conflict with the mark means that somebody else has it. */
 function asFenced(error: unknown): unknown {
   if (!(error instanceof ConflictError) || error.collection !== COLLECTION) return error

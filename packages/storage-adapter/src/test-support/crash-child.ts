@@ -15,7 +15,17 @@ const [kind = '', path = '', startAt = '1'] = process.argv.slice(2)
 /** An outage begins and ends so often that a kill meets every part of one. */
 const OUTAGE_MS = 25
 
-const say = (line: string): void => void writeSync(1, `${line}\n`)
+/** At once, not when the event loop comes to it; a pipe that is full is tried until the reader has caught up. */
+function say(line: string): void {
+  let bytes = Buffer.from(`${line}\n`)
+  while (bytes.length > 0) {
+    try {
+      bytes = bytes.subarray(writeSync(1, bytes))
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error
+    }
+  }
+}
 
 async function open(): Promise<Storage> {
   if (kind === 'file') return new FileStorage({ path, compactBytes: 20_000 })
