@@ -15,6 +15,9 @@ const [kind = '', path = '', startAt = '1'] = process.argv.slice(2)
 /** An outage begins and ends so often that a kill meets every part of one. */
 const OUTAGE_MS = 25
 
+// Timers of a storage keep no process alive, and this one has nothing else: a bot has its connection.
+setInterval(() => undefined, 1_000)
+
 /** At once, not when the event loop comes to it; a pipe that is full is tried until the reader has caught up. */
 function say(line: string): void {
   let bytes = Buffer.from(`${line}\n`)
