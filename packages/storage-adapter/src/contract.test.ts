@@ -9,6 +9,7 @@ import { MemoryStorage } from './memory-storage.js'
 import type { Clock } from './ports.js'
 import { SqliteStorage } from './sqlite.js'
 import type { Storage } from './storage.js'
+import { describeSqlite } from './test-support/sqlite-describe.js'
 
 let directory: string
 let count = 0
@@ -44,7 +45,7 @@ storageContract(
     create: (clock) => new SqliteStorage({ path: join(directory, `${++count}.db`), clock }),
     reopen: (clock) => new SqliteStorage({ path: join(directory, `${count}.db`), clock }),
   },
-  { describe, it },
+  { describe: describeSqlite, it },
 )
 
 storageContract(
@@ -53,7 +54,7 @@ storageContract(
     create: (clock) => failover(new SqliteStorage({ path: join(directory, `${++count}.db`), clock }), clock),
     reopen: (clock) => failover(new SqliteStorage({ path: join(directory, `${count}.db`), clock }), clock),
   },
-  { describe, it },
+  { describe: describeSqlite, it },
 )
 
 storageContract(

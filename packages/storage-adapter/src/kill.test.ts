@@ -7,6 +7,7 @@ import { FileStorage } from './file-storage.js'
 import { SqliteStorage } from './sqlite.js'
 import type { Storage } from './storage.js'
 import { outputOf, startChild } from './test-support/child.js'
+import { describeSqlite } from './test-support/sqlite-describe.js'
 
 /** How often each storage is killed; `EVENKEEL_KILLS=1000` for a long night. */
 const KILLS = Number(process.env['EVENKEEL_KILLS'] ?? 15)
@@ -79,31 +80,35 @@ describe(`kill -9 (seed ${SEED})`, () => {
     return storage
   }
 
-  it.each<[string, (path: string) => Promise<Storage>]>([
-    ['file', async (path) => new FileStorage({ path })],
-    ['sqlite', async (path) => new SqliteStorage({ path: `${path}.db` })],
-    ['failover', openFailover],
-  ])(
-    `loses no acknowledged write: %s, ${KILLS} times`,
-    async (kind, open) => {
-      const path = join(directory, kind)
-      const acked = new Map<number, number>()
-      let begun = 0
-      for (let i = 0; i < KILLS; i++) {
-        const told = await writeAndKill(kind, path, begun + 1)
-        begun = told.begun
-        for (const n of told.acked) acked.set(n % 10, Math.max(acked.get(n % 10) ?? 0, n))
-        const storage = await open(path)
-        await expectAcknowledged(storage, acked, begun)
-        await storage.stop()
-      }
-      expect(acked.size).toBeGreaterThan(0)
-    },
-    KILLS * 10_000,
-  )
+  function losesNothing(kind: string, open: (path: string) => Promise<Storage>): void {
+    it(
+      `loses no acknowledged write: ${kind}, ${KILLS} times`,
+      async () => {
+        const path = join(directory, kind)
+        const acked = new Map<number, number>()
+        let begun = 0
+        for (let i = 0; i < KILLS; i++) {
+          const told = await writeAndKill(kind, path, begun + 1)
+          begun = told.begun
+          for (const n of told.acked) acked.set(n % 10, Math.max(acked.get(n % 10) ?? 0, n))
+          const storage = await open(path)
+          await expectAcknowledged(storage, acked, begun)
+          await storage.stop()
+        }
+        expect(acked.size).toBeGreaterThan(0)
+      },
+      KILLS * 10_000,
+    )
+  }
+
+  losesNothing('file', async (path) => new FileStorage({ path }))
+  describeSqlite('over SQLite', () => {
+    losesNothing('sqlite', async (path) => new SqliteStorage({ path: `${path}.db` }))
+    losesNothing('failover', openFailover)
+  })
 })
 
-describe('two processes on one SQLite database', () => {
+describeSqlite('two processes on one SQLite database', () => {
   it('lose no update of 200 each', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'evenkeel-two-'))
     const path = join(directory, 'shared.db')

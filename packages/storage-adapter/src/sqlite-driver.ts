@@ -106,7 +106,10 @@ function resolve(require: NodeJS.Require): string {
 
 function load(require: NodeJS.Require): new (path: string) => SqliteDatabase {
   try {
-    return require('better-sqlite3') as new (path: string) => SqliteDatabase
+    const Database = require('better-sqlite3') as new (path: string) => SqliteDatabase
+    // Its native part is loaded with the first database only, and may be missing.
+    new Database(':memory:').close()
+    return Database
   } catch (cause) {
     throw new DriverError(`better-sqlite3 is installed but cannot be loaded; run: npm rebuild better-sqlite3`, {
       cause,

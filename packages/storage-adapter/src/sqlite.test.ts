@@ -11,6 +11,7 @@ import { checkBetterSqlite, failureOf, findDriver, type SqliteDatabase } from '.
 import { SqliteBackend } from './sqlite-backend.js'
 import { SqliteStorage } from './sqlite.js'
 import { systemClock } from './system-clock.js'
+import { describeSqlite } from './test-support/sqlite-describe.js'
 
 const GONE = { code: 'STORAGE_UNAVAILABLE' }
 interface Faults {
@@ -52,7 +53,7 @@ vi.mock('./sqlite-driver.js', async (original) => {
   }
 })
 
-describe('SqliteStorage', () => {
+describeSqlite('SqliteStorage', () => {
   let directory: string
   let path: string
   let storage: BackendStorage
