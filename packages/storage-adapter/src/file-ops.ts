@@ -74,8 +74,15 @@ export const nodeFiles: FileOps = {
     }
   },
   identify(path) {
-    const stats = statSync(path, { throwIfNoEntry: false })
-    return stats && { dev: stats.dev, ino: stats.ino, size: stats.size }
+    try {
+      const { dev, ino, size } = statSync(path)
+      return { dev, ino, size }
+    } catch (error) {
+      // ENOTDIR: a file lies where its directory was, so it is not there either.
+      const { code } = error as NodeJS.ErrnoException
+      if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
+      throw error
+    }
   },
 }
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { FakeClock } from '@evenkeel/testing'
 import { spawnSync } from 'node:child_process'
-import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rename, rm, writeFile, rename } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -325,6 +325,26 @@ describe('FileStorage on the real disk', () => {
     directory = join(await mkdtemp(join(tmpdir(), 'evenkeel-file-')), 'store')
   })
   afterEach(() => rm(join(directory, '..'), { recursive: true }))
+
+  it('is unavailable while junk lies where its directory was, and goes on when that is back', async () => {
+    const path = join(directory, 'notes')
+    const storage = new FileStorage({ path })
+    const notes = storage.collection<string>('notes')
+    await notes.set('a', 'tea')
+    await rename(path, `${path}-away`)
+    await writeFile(path, 'junk')
+    await expect(notes.set('b', 'milk')).rejects.toMatchObject({ code: 'STORAGE_UNAVAILABLE', applied: 'no' })
+    await rm(path)
+    await rename(`${path}-away`, path)
+    await notes.set('c', 'sugar')
+    expect(await notes.getMany(['a', 'b', 'c'])).toEqual(
+      new Map([
+        ['a', 'tea'],
+        ['c', 'sugar'],
+      ]),
+    )
+    await storage.stop()
+  })
 
   /** A lock as another process would have left it. */
   async function leaveLock(owner: object): Promise<void> {
