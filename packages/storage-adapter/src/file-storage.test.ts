@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { FakeClock } from '@evenkeel/testing'
 import { spawnSync } from 'node:child_process'
-import { mkdtemp, readFile, rename, rm, writeFile, rename } from 'node:fs/promises'
+import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
