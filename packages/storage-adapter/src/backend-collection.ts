@@ -1,7 +1,9 @@
-import type { Backend, StoredRecord } from './backend.js'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { Backend, ChangeLog, KeyedRecord, StoredRecord } from './backend.js'
 import { ConflictError } from './errors.js'
 import type { KeyQueue } from './key-queue.js'
 import { checkKey } from './keys.js'
+import type { Meter } from './meter.js'
 import { toExpiry } from './mutations.js'
 import type { Clock } from './ports.js'
 import type {
@@ -12,13 +14,17 @@ import type {
   Entry,
   ExpiryOptions,
   KeyedEntry,
+  Notice,
+  OperationKind,
   Receipt,
   ScanOptions,
   Scope,
   SetOptions,
   UpdateOptions,
   UpdateReceipt,
+  WatchOptions,
 } from './storage.js'
+import { Watch } from './watch.js'
 
 /** How many records a scan reads at a time. */
 const PAGE_SIZE = 256
@@ -26,14 +32,22 @@ const PAGE_SIZE = 256
 /** Each failed attempt means that another writer succeeded; so many in a row mean that something else is wrong. */
 const MAX_UPDATE_ATTEMPTS = 1_000
 
+type Readers = Pick<Backend, 'read' | 'page' | 'count'>
+
 /** What a collection needs from its storage. */
 export interface CollectionHost {
   readonly clock: Clock
   readonly scope: Scope
   /** Keeps updates of one key in line. */
   readonly updates: KeyQueue
+  readonly meter: Meter
+  readonly log: ChangeLog
+  /** Aborted when the storage is stopped. */
+  life(): AbortSignal
+  /** The backend, if it is open. */
+  ready(): Readers | undefined
   /** The backend, open. */
-  open(): Promise<Pick<Backend, 'read' | 'page' | 'count'>>
+  open(): Promise<Readers>
   batch(operations: readonly BatchOperation[]): Promise<BatchReceipt>
 }
 
@@ -80,8 +94,7 @@ export class BackendCollection<T> implements Collection<T> {
 
   async count({ prefix = '' }: { readonly prefix?: string | undefined } = {}): Promise<number> {
     if (prefix !== '') checkKey(prefix, 'prefix')
-    const backend = await this.#host.open()
-    return backend.count(this.name, prefix, this.#host.clock.now())
+    return this.#measure('count', (backend) => backend.count(this.name, prefix, this.#host.clock.now()))
   }
 
   async *scan(options: ScanOptions = {}): AsyncGenerator<KeyedEntry<T>, void, undefined> {
@@ -90,12 +103,13 @@ export class BackendCollection<T> implements Collection<T> {
     let range = options
     while (left > 0) {
       const limit = Math.min(left, PAGE_SIZE)
-      const backend = await this.#host.open()
-      const page = await backend.page(this.name, { ...range, limit }, this.#host.clock.now())
+      const page: KeyedRecord[] = await this.#page({ ...range, limit })
       for (const { key, ...record } of page) yield { key, ...this.#entry(record) }
       const last = page.at(-1)
       if (last === undefined || page.length < limit) return
       left -= page.length
+      // A backend that answers at once would keep everything else waiting until the last page.
+      await nextTurn()
       range = options.reverse === true ? { ...options, before: last.key } : { ...options, after: last.key }
     }
   }
@@ -141,6 +155,12 @@ export class BackendCollection<T> implements Collection<T> {
     }
   }
 
+  watch(options?: WatchOptions): AsyncIterable<Notice<T>> {
+    const { clock, log } = this.#host
+    const open = async (): Promise<{ backend: Readers; log: ChangeLog }> => ({ backend: await this.#host.open(), log })
+    return new Watch<T>({ clock, life: () => this.#host.life(), open }, this.name, options)
+  }
+
   async #update(
     key: string,
     change: (value: T) => T | Promise<T>,
@@ -166,9 +186,26 @@ export class BackendCollection<T> implements Collection<T> {
     return { version: versions[0] ?? '', kept }
   }
 
-  async #read(keys: readonly string[]): Promise<(StoredRecord | undefined)[]> {
-    const backend = await this.#host.open()
-    return backend.read(this.name, keys, this.#host.clock.now())
+  #read(keys: readonly string[]): Promise<(StoredRecord | undefined)[]> {
+    return this.#measure('read', (backend) => backend.read(this.name, keys, this.#host.clock.now()))
+  }
+
+  #page(range: ScanOptions & { readonly limit: number }): Promise<KeyedRecord[]> {
+    return this.#measure('scan', (backend) => backend.page(this.name, range, this.#host.clock.now()))
+  }
+
+  async #measure<R>(kind: OperationKind, run: (backend: Readers) => Promise<R>): Promise<R> {
+    const { clock, meter } = this.#host
+    const backend = this.#host.ready() ?? (await this.#host.open())
+    const startedMs = clock.monotonic()
+    let isError = true
+    try {
+      const result = await run(backend)
+      isError = false
+      return result
+    } finally {
+      meter.record(kind, startedMs, clock.monotonic(), isError)
+    }
   }
 
   #entry({ json, version, expiresAt }: StoredRecord): Entry<T> {

@@ -1,23 +1,34 @@
 import { EventEmitter } from 'eventemitter3'
 import { BackendCollection } from './backend-collection.js'
-import type { Backend } from './backend.js'
+import type { Backend, ChangeLog } from './backend.js'
 import { ConflictError, UnavailableError } from './errors.js'
 import { announcer, type StorageEvents } from './events.js'
 import { KeyQueue } from './key-queue.js'
+import { lookForDamage } from './look-for-damage.js'
+import { Meter } from './meter.js'
 import { ONCE_COLLECTION, onceMutation, toMutation } from './mutations.js'
 import type { Clock } from './ports.js'
+import { RecentChanges } from './recent-changes.js'
 import type {
   BatchOperation,
   BatchOptions,
   BatchReceipt,
+  ChangePage,
+  ChangesOptions,
+  CheckReport,
   Collection,
   HealthOptions,
+  OperationKind,
   Scope,
   Storage,
   StorageHealth,
+  StorageMetrics,
 } from './storage.js'
 import { systemClock } from './system-clock.js'
 import { VersionSource } from './versions.js'
+
+/** How many changes are read at once, unless told otherwise. */
+const CHANGES_LIMIT = 500
 
 /** What every storage may be given. */
 export interface BackendStorageOptions {
@@ -39,6 +50,13 @@ export class BackendStorage<Events extends StorageEvents = StorageEvents>
   readonly #clock: Clock
   readonly #updates = new KeyQueue()
   readonly #versions = new VersionSource()
+  readonly #meter = new Meter()
+  /** Kept here for a backend that has none: then all writes come through here. */
+  readonly #recent: RecentChanges | undefined
+  readonly #log: ChangeLog
+  #life = new AbortController()
+  /** The backend while it is open: what is asked most must not wait to learn that. */
+  #ready: Backend<Events> | undefined
   #opening: Promise<Backend<Events>> | undefined
   #stopping: Promise<void> | undefined
   #isStopped = false
@@ -52,6 +70,8 @@ export class BackendStorage<Events extends StorageEvents = StorageEvents>
     this.scope = backend.scope
     this.#backend = backend
     this.#clock = clock
+    this.#recent = backend.log === undefined ? new RecentChanges() : undefined
+    this.#log = this.#metered(backend.log ?? (this.#recent as RecentChanges))
   }
 
   collection<T = unknown>(name: string): Collection<T> {
@@ -59,7 +79,11 @@ export class BackendStorage<Events extends StorageEvents = StorageEvents>
       clock: this.#clock,
       scope: this.scope,
       updates: this.#updates,
+      meter: this.#meter,
+      life: () => this.#life.signal,
+      ready: () => this.#ready,
       open: () => this.opened(),
+      log: this.#log,
       batch: (operations) => this.batch(operations),
     })
   }
@@ -75,15 +99,45 @@ export class BackendStorage<Events extends StorageEvents = StorageEvents>
     const mutations = operations.map((operation) => toMutation(operation, () => this.#versions.next(), now))
     const versions = mutations.map((mutation) => ('version' in mutation ? mutation.version : (mutation.expected ?? '')))
     if (once !== undefined) mutations.unshift(onceMutation(once, this.#versions.next(), now))
-    const backend = await this.opened()
+    const backend = this.#ready ?? (await this.opened())
     if (mutations.length === 0) return { applied: true, kept: 'primary', versions }
+    const startedMs = this.#clock.monotonic()
+    let isError = false
     try {
-      return { applied: true, kept: await backend.commit(mutations, now), versions }
+      const kept = await backend.commit(mutations, now)
+      this.#recent?.add(mutations)
+      return { applied: true, kept, versions }
     } catch (error) {
       const isRepeated = error instanceof ConflictError && error.collection === ONCE_COLLECTION && error.key === once
-      if (!isRepeated) throw error
-      return { applied: false, kept: 'primary', versions: [] }
+      if (isRepeated) return { applied: false, kept: 'primary', versions: [] }
+      isError = true
+      if (mayBeApplied(error)) this.#recent?.add(mutations)
+      throw error
+    } finally {
+      this.#meter.record('write', startedMs, this.#clock.monotonic(), isError)
     }
+  }
+
+  async changes({ since, limit = CHANGES_LIMIT }: ChangesOptions = {}): Promise<ChangePage> {
+    if (since !== undefined && typeof since !== 'string') throw new TypeError('since must be a cursor')
+    if (!(Number.isInteger(limit) && limit >= 1)) {
+      throw new RangeError(`limit must be a whole number of at least 1, not ${limit}`)
+    }
+    await this.opened()
+    return this.#log.changes(since, limit)
+  }
+
+  async check({ signal }: HealthOptions = {}): Promise<CheckReport> {
+    signal?.throwIfAborted()
+    const backend = await this.opened()
+    const startedMs = this.#clock.monotonic()
+    const now = this.#clock.now()
+    const problems = await (backend.check?.(signal) ?? lookForDamage(backend, now, signal))
+    return { ok: problems.length === 0, problems, tookMs: this.#clock.monotonic() - startedMs }
+  }
+
+  metrics(): StorageMetrics {
+    return { operations: this.#meter.read(this.#clock.monotonic()), gauges: this.#backend.gauges?.() ?? {} }
   }
 
   async health({ signal }: HealthOptions = {}): Promise<StorageHealth> {
@@ -100,6 +154,8 @@ export class BackendStorage<Events extends StorageEvents = StorageEvents>
 
   stop(): Promise<void> {
     this.#isStopped = true
+    this.#ready = undefined
+    this.#life.abort()
     this.#stopping ??= this.#close().finally(() => (this.#stopping = undefined))
     return this.#stopping
   }
@@ -112,8 +168,12 @@ export class BackendStorage<Events extends StorageEvents = StorageEvents>
   /** The backend, open. */
   protected async opened(): Promise<Backend<Events>> {
     if (this.#isStopped) throw new UnavailableError('The storage is stopped; call start() before you use it again')
+    if (this.#life.signal.aborted) this.#life = new AbortController()
     this.#opening ??= this.#backend.open(announcer(this, this.#clock), this.#versions.origin).then(
-      () => this.#backend,
+      () => {
+        if (!this.#isStopped) this.#ready = this.#backend
+        return this.#backend
+      },
       (error: unknown) => {
         // The next use tries again: the reason may have gone.
         this.#opening = undefined
@@ -130,4 +190,28 @@ export class BackendStorage<Events extends StorageEvents = StorageEvents>
     await opening.catch(() => undefined)
     await this.#backend.close()
   }
+
+  #metered(log: ChangeLog): ChangeLog {
+    return {
+      changes: (cursor, limit) => this.#measure('changes', () => log.changes(cursor, limit)),
+      onHint: (wake) => log.onHint(wake),
+    }
+  }
+
+  async #measure<T>(kind: OperationKind, run: () => Promise<T>): Promise<T> {
+    const startedMs = this.#clock.monotonic()
+    let isError = true
+    try {
+      const value = await run()
+      isError = false
+      return value
+    } finally {
+      this.#meter.record(kind, startedMs, this.#clock.monotonic(), isError)
+    }
+  }
+}
+
+/** Whoever does not say that it was not applied did not rule it out. */
+function mayBeApplied(error: unknown): boolean {
+  return (error as { applied?: unknown } | undefined)?.applied !== 'no'
 }

@@ -1,5 +1,5 @@
 import type { Announce, StorageEvents } from './events.js'
-import type { Kept, ScanOptions, Scope, StorageHealth } from './storage.js'
+import type { ChangePage, Kept, ScanOptions, Scope, StorageHealth } from './storage.js'
 
 /** A record as a backend keeps it: the value is JSON text already. */
 export interface StoredRecord {
@@ -70,6 +70,26 @@ export interface CheckMutation {
 export type Mutation = PutMutation | DeleteMutation | ClearMutation | CheckMutation
 
 /**
+ * The log of changes of a backend that several processes share. Changes are written with the data, in its transaction,
+ * and read in an order in which none appears late before one that was read already.
+ */
+export interface ChangeLog {
+  /**
+   * The changes after the cursor.
+   *
+   * @param cursor - where to begin; `undefined` for now, which gives no changes and a cursor
+   * @param limit - at most this many changes
+   */
+  changes(cursor: string | undefined, limit: number): Promise<ChangePage>
+  /**
+   * Calls back when there may be new changes. It is a hint, which may come too often, and may be lost.
+   *
+   * @returns ends it
+   */
+  onHint(wake: () => void): () => void
+}
+
+/**
  * The little that a backend has to do. Hand one to a {@link BackendStorage} to get the whole `Storage`: validation,
  * expiry, updates, receipts and `once` are done there, the same for every backend.
  *
@@ -104,6 +124,19 @@ export interface Backend<Events extends StorageEvents = StorageEvents> {
   commit(mutations: readonly Mutation[], now: number): Promise<Kept>
   /** Rejects when reads or writes would fail. */
   health(signal: AbortSignal | undefined): Promise<StorageHealth>
+  /**
+   * The log of changes. A backend that only this process writes to leaves it out: then the storage keeps one itself, in
+   * memory.
+   */
+  readonly log?: ChangeLog | undefined
+  /**
+   * Looks for damage; without it every record is read.
+   *
+   * @returns what is wrong, each as a sentence
+   */
+  check?(signal: AbortSignal | undefined): Promise<readonly string[]>
+  /** Numbers worth watching, such as `pool.waiting` or `journal.bytes`, by name. */
+  gauges?(): Readonly<Record<string, number>>
 }
 
 /** A part of a collection, in order. */

@@ -34,6 +34,7 @@ export {
 export { BackendStorage, type BackendStorageOptions } from './backend-storage.js'
 export type {
   Backend,
+  ChangeLog,
   CheckMutation,
   ClearMutation,
   DeleteMutation,

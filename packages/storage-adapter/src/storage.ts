@@ -161,6 +161,126 @@ export interface HealthOptions {
   readonly signal?: AbortSignal | undefined
 }
 
+/** What to watch. */
+export interface WatchOptions {
+  /** Only keys that begin with this. */
+  readonly prefix?: string | undefined
+  /** The `cursor` of the last change that was dealt with. Without it the watch begins with a `reset`. */
+  readonly since?: string | undefined
+  /** Ends the watch when it aborts. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** A record was written: this is what it is now. */
+export interface SetNotice<T> extends KeyedEntry<T> {
+  /** What happened. */
+  readonly type: 'set'
+  /** Where a later watch goes on. */
+  readonly cursor: string
+}
+
+/** A record was removed. */
+export interface DeleteNotice {
+  /** What happened. */
+  readonly type: 'delete'
+  /** The key of the record. */
+  readonly key: string
+  /** The version of the delete. */
+  readonly version: string
+  /** Where a later watch goes on. */
+  readonly cursor: string
+}
+
+/**
+ * Read everything that you need anew: the watch begins, the collection was cleared, or the log of changes does not reach
+ * back to the cursor. What changes from now on follows.
+ */
+export interface ResetNotice {
+  /** What happened. */
+  readonly type: 'reset'
+  /** Why. */
+  readonly why: 'start' | 'clear' | 'gap'
+  /** Where a later watch goes on. */
+  readonly cursor: string
+}
+
+/** What a watch yields. */
+export type Notice<T> = SetNotice<T> | DeleteNotice | ResetNotice
+
+/** A change as the log of a storage tells it: which record, not what is in it. */
+export interface LoggedChange {
+  /** What happened. */
+  readonly type: 'put' | 'delete' | 'clear'
+  /** The name of the collection. */
+  readonly collection: string
+  /** The key of the record; empty for a `clear`. */
+  readonly key: string
+  /** The version of the write, the delete or the clear. */
+  readonly version: string
+}
+
+/** A part of the log of changes. */
+export interface ChangePage {
+  /** Oldest first; empty when there is nothing new, and when the log does not reach back to the cursor. */
+  readonly changes: readonly LoggedChange[]
+  /** Where the next part begins. Opaque. */
+  readonly cursor: string
+  /**
+   * The log does not reach back to the cursor that was given, or that cursor is of another history: what happened in
+   * between is not known, and `cursor` is that of now.
+   */
+  readonly isReset: boolean
+}
+
+/** Which part of the log of changes to read. */
+export interface ChangesOptions {
+  /** Where to begin; without it nothing is read, and the cursor of now is given. */
+  readonly since?: string | undefined
+  /**
+   * At most this many changes.
+   *
+   * @defaultValue 500
+   */
+  readonly limit?: number | undefined
+}
+
+/** What a look for damage found. */
+export interface CheckReport {
+  /** Whether nothing is wrong. */
+  readonly ok: boolean
+  /** What is wrong, each as a sentence. */
+  readonly problems: readonly string[]
+  /** How long it took, in milliseconds. */
+  readonly tookMs: number
+}
+
+/** How one kind of operation has fared. Latencies are of the last one to two minutes. */
+export interface OperationMetrics {
+  /** How many have ended since the storage was made. */
+  readonly count: number
+  /** How many of them were rejected; a failed condition counts. */
+  readonly errors: number
+  /** Half were faster, in milliseconds; 0 when there were none. */
+  readonly p50Ms: number
+  /** 95 of 100 were faster, in milliseconds. */
+  readonly p95Ms: number
+  /** 99 of 100 were faster, in milliseconds. */
+  readonly p99Ms: number
+  /** The slowest, in milliseconds. */
+  readonly maxMs: number
+}
+
+/** The kinds of operation that are measured. */
+export type OperationKind = 'read' | 'scan' | 'count' | 'write' | 'changes'
+
+/** What a storage has counted. */
+export interface StorageMetrics {
+  /** By kind of operation. */
+  readonly operations: Readonly<Record<OperationKind, OperationMetrics>>
+  /** Numbers of the backend by name, such as `pool.waiting` or `journal.bytes`. */
+  readonly gauges: Readonly<Record<string, number>>
+}
+
 /**
  * Something that keeps records. Every backend and every wrapper is one, so they nest.
  *
@@ -185,6 +305,20 @@ export interface Storage extends AsyncDisposable {
   batch(operations: readonly BatchOperation[], options?: BatchOptions): Promise<BatchReceipt>
   /** Asks whether reads and writes would work now. Rejects when they would not. */
   health(options?: HealthOptions): Promise<StorageHealth>
+  /**
+   * Reads the log of changes, of all collections and all writers: for mirrors. {@link Collection.watch} is the easy way.
+   *
+   * @throws RangeError when `limit` is no whole number of at least 1
+   */
+  changes(options?: ChangesOptions): Promise<ChangePage>
+  /**
+   * Looks for damage, which may take as long as reading everything.
+   *
+   * @returns what is wrong. It rejects only when that cannot be found out.
+   */
+  check(options?: HealthOptions): Promise<CheckReport>
+  /** What has been counted since it was made. */
+  metrics(): StorageMetrics
   /** Opens now, rather than at first use, and rejects when that fails. May be called twice. */
   start(): Promise<void>
   /** Finishes what is under way and lets go of files and connections. May be called twice. */
@@ -259,4 +393,17 @@ export interface Collection<T> {
    * @returns the receipt, or `undefined` when somebody else was first
    */
   compareAndSet(key: string, expected: string | undefined, value: T): Promise<Receipt | undefined>
+  /**
+   * Follows what happens to the records, whoever writes them: also other processes, as far as `scope` reaches.
+   *
+   * It begins with a `reset`: read what you need, and everything that changes from then on follows. A notice tells what
+   * the record is now, so of several quick writes only the last may be seen. While the backend is out of reach nothing
+   * comes, and the watch goes on by itself when it is back; `change` events tell of both.
+   *
+   * *Gotchas*: expiry is no change; a `set` tells `expiresAt`. Ends without an error when its signal aborts and when the
+   * storage is stopped.
+   *
+   * @throws {@link UnavailableError} when the backend cannot be reached at the beginning
+   */
+  watch(options?: WatchOptions): AsyncIterable<Notice<T>>
 }

@@ -24,10 +24,10 @@ type When = 'before' | 'after'
 type Fault = { readonly when: When; readonly error: Error } | { readonly when: When; readonly hang: true }
 
 /** The calls of a storage that go to its backend. */
-const STORAGE_CALLS = new Set(['batch', 'health', 'collections', 'start'])
+const STORAGE_CALLS = new Set(['batch', 'health', 'collections', 'changes', 'check', 'start'])
 /** The calls of a collection that go to its backend. */
 const COLLECTION_CALLS = new Set([
-  ...['get', 'entry', 'getMany', 'has', 'count', 'scan'],
+  ...['get', 'entry', 'getMany', 'has', 'count', 'scan', 'watch'],
   ...['set', 'setMany', 'delete', 'clear', 'update', 'compareAndSet'],
 ])
 
@@ -142,7 +142,7 @@ export class FaultyStorage<S extends StorageShape> {
         const method = value.bind(target) as (...parameters: unknown[]) => unknown
         if (name === 'collection') return (of: string) => this.#wrap(method(of) as object, COLLECTION_CALLS)
         if (typeof name !== 'string' || !names.has(name)) return method
-        if (name === 'scan')
+        if (name === 'scan' || name === 'watch')
           return (...parameters: unknown[]) => this.#scan(method(...parameters) as AsyncIterable<unknown>)
         return (...parameters: unknown[]) => this.#call(async () => method(...parameters))
       },
@@ -151,10 +151,14 @@ export class FaultyStorage<S extends StorageShape> {
 
   async *#scan(records: AsyncIterable<unknown>): AsyncGenerator<unknown, void, undefined> {
     const iterator = records[Symbol.asyncIterator]()
-    for (;;) {
-      const next = await this.#call(() => iterator.next())
-      if (next.done === true) return
-      yield next.value
+    try {
+      for (;;) {
+        const next = await this.#call(() => iterator.next())
+        if (next.done === true) return
+        yield next.value
+      }
+    } finally {
+      await iterator.return?.()
     }
   }
 
