@@ -14,7 +14,11 @@ const allowedImports: Readonly<Record<string, readonly string[]>> = {
   '@evenkeel/health-monitor/lifecycle': [],
   '@evenkeel/storage-adapter': ['eventemitter3'],
   '@evenkeel/storage-adapter/contract': [],
+  '@evenkeel/storage-adapter/lease': ['eventemitter3'],
+  '@evenkeel/storage-adapter/postgres': ['eventemitter3', 'pg'],
+  '@evenkeel/storage-adapter/redis': ['eventemitter3', 'ioredis'],
   '@evenkeel/storage-adapter/sqlite': ['eventemitter3', 'better-sqlite3'],
+  '@evenkeel/storage-adapter/url': ['eventemitter3', 'better-sqlite3', 'ioredis', 'pg'],
   '@evenkeel/testing': [],
 }
 

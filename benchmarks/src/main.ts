@@ -1,9 +1,9 @@
 import { guard } from './guard.js'
 import { isEnabled } from './flags.js'
 import { routing } from './routing.js'
-import { storage } from './storage.js'
+import { files } from './storage/files.js'
 
-const all = { flags: isEnabled, guard, routing, storage }
+const all = { flags: isEnabled, guard, routing, files }
 
 const asked = process.argv.slice(2).filter((name) => name !== '--')
 const unknown = asked.filter((name) => !Object.hasOwn(all, name))
@@ -15,6 +15,6 @@ if (unknown.length > 0) {
 console.log(
   `Node ${process.version}. CPU time of the process (quartiles in brackets) and wall time, one operation each;`,
 )
-console.log('the ratio is that of CPU times to the first line, the floor.')
+console.log('the ratios are those to the first line, the floor.')
 // One at a time: they would measure each other otherwise.
 for (const [name, run] of Object.entries(all)) if (asked.length === 0 || asked.includes(name)) await run()

@@ -50,15 +50,16 @@ export async function measure(candidates: readonly Candidate[], count: number, r
   })
 }
 
-/** Prints figures with their ratio to the first, which is the floor. */
+/** Prints figures with their ratios to the first, which is the floor: of CPU time, and of wall time. */
 export function print(title: string, figures: readonly Figure[]): void {
   const [floor] = figures
   console.log(`\n${title}`)
   for (const { name, cpuMedian, cpuLow, cpuHigh, wallMedian } of figures) {
-    const ratio = floor === undefined ? '' : `${(cpuMedian / floor.cpuMedian).toFixed(2)} x`
+    const cpuRatio = floor === undefined ? '' : `${(cpuMedian / floor.cpuMedian).toFixed(2)} x`
+    const wallRatio = floor === undefined ? '' : `${(wallMedian / floor.wallMedian).toFixed(2)} x`
     const spread = `(${micro(cpuLow)} .. ${micro(cpuHigh)})`
     console.log(
-      `  ${name.padEnd(44)} cpu ${micro(cpuMedian).padStart(9)} ${spread.padEnd(24)} wall ${micro(wallMedian).padStart(9)}  ${ratio}`,
+      `  ${name.padEnd(44)} cpu ${micro(cpuMedian).padStart(9)} ${spread.padEnd(24)} ${cpuRatio.padStart(9)}  wall ${micro(wallMedian).padStart(9)} ${wallRatio.padStart(9)}`,
     )
   }
 }

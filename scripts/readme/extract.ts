@@ -25,7 +25,7 @@ export function fencesOf(file: string, markdown: string): Fence[] {
   let announced: string | undefined
   for (let index = 0; index < lines.length; index++) {
     const line = lines[index] ?? ''
-    announced = /^<!-- run: (.+) -->$/.exec(line)?.[1] ?? announced
+    announced = /^\s*<!-- run: (.+) -->$/.exec(line)?.[1] ?? announced
     const [, ticks, word = ''] = /^\s*(`{3,})(\w*)/.exec(line) ?? []
     if (ticks === undefined) continue
     const first = index + 1

@@ -7,6 +7,7 @@ import { root } from '../workspace.js'
 import { runBot } from './bot.js'
 import { instrumented, unmetExpectations } from './expectations.js'
 import type { Fence } from './extract.js'
+import { asksForServer, surroundingsOf } from './servers.js'
 
 const timeoutMs = 20_000
 
@@ -36,6 +37,23 @@ function commonJsFaults(where: string, { code }: Fence): string[] {
   }
 }
 
+/** @returns how it went; `undefined` when the server that the marker asks for cannot be had here */
+async function runProgram(
+  marker: string | undefined,
+  program: string,
+  cwd: string,
+): Promise<{ finished: Finished; faults: string[] } | undefined> {
+  if (marker === undefined) return { finished: await runTypeScript([program], { cwd, timeoutMs }), faults: [] }
+  if (!asksForServer(marker)) return runBot(marker, program, { cwd, timeoutMs })
+  const surroundings = await surroundingsOf(marker)
+  if (surroundings === undefined) return undefined
+  try {
+    return { finished: await runTypeScript([program], { cwd, timeoutMs, env: surroundings.env }), faults: [] }
+  } finally {
+    await surroundings.release()
+  }
+}
+
 /** Runs one fence in a folder of its own; it must end well, print what it says, and write only below `data/`. */
 export async function runFence(fence: Fence): Promise<string[]> {
   const where = `${fence.file}:${fence.line}`
@@ -43,10 +61,9 @@ export async function runFence(fence: Fence): Promise<string[]> {
   if (syntaxFaults.length > 0) return syntaxFaults
   const { cwd, program } = await makeFolder(fence)
   try {
-    const { finished, faults } =
-      fence.marker === undefined
-        ? { finished: await runTypeScript([program], { cwd, timeoutMs }), faults: [] }
-        : await runBot(fence.marker, program, { cwd, timeoutMs })
+    const ran = await runProgram(fence.marker, program, cwd)
+    if (ran === undefined) return []
+    const { finished, faults } = ran
     const litter = (await readdir(cwd)).filter(
       (name) => !['node_modules', 'package.json', 'data', program].includes(name),
     )

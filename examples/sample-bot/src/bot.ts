@@ -21,8 +21,10 @@ export interface SampleBotOptions {
   readonly token: string
   /** The REST address of Discord; the stand-in's for a trial. */
   readonly api?: string
-  /** Where the database and the fail-over journal live. */
+  /** Where the fail-over journal lives, and the database unless `storageUrl` names another. */
   readonly dataDirectory: string
+  /** The address of the database, such as `postgres://bot@db.example/bot`. */
+  readonly storageUrl?: string
   /** Where `/translate` asks. */
   readonly translateUrl: string
   /** Commands in flight at which the bot counts as fully loaded. */
@@ -46,7 +48,7 @@ export async function createBot(options: SampleBotOptions) {
   })
 
   // Keep: a database that may fail, and a local copy with a journal that takes over.
-  const database = await openDatabase(dataDirectory)
+  const database = await openDatabase(dataDirectory, options.storageUrl)
   const storage = new FailoverStorage({
     primary: database.storage,
     path: join(dataDirectory, 'failover'),

@@ -3,7 +3,7 @@ import { createBot } from './bot.js'
 import { startTranslationService } from './translation-service.js'
 
 // With a token this is a real bot; without one it talks to a stand-in for Discord on this machine.
-const { DISCORD_TOKEN, DISCORD_API, DATA_DIRECTORY = 'data', TRANSLATE_URL } = process.env
+const { DISCORD_TOKEN, DISCORD_API, DATA_DIRECTORY = 'data', STORAGE_URL, TRANSLATE_URL } = process.env
 const trial = DISCORD_TOKEN === undefined ? await startTrialDiscord() : undefined
 const translation = TRANSLATE_URL === undefined ? await startTranslationService() : undefined
 const api = trial?.api ?? DISCORD_API
@@ -12,12 +12,14 @@ const bot = await createBot({
   token: DISCORD_TOKEN ?? trial?.token ?? '',
   ...(api === undefined ? {} : { api }),
   dataDirectory: DATA_DIRECTORY,
+  ...(STORAGE_URL === undefined ? {} : { storageUrl: STORAGE_URL }),
   translateUrl: TRANSLATE_URL ?? translation?.url ?? '',
 })
 logAll(console, bot.storage, bot.flags, bot.health, bot.modes, bot.blueGreen)
 
+const place = bot.database.path === undefined ? '' : `, in ${bot.database.path}`
 const announcement = {
-  start: () => console.log(`Serving. Reminders are kept in ${bot.database.kind}, in ${bot.database.path}.`),
+  start: () => console.log(`Serving. Reminders are kept in ${bot.database.kind}${place}.`),
 }
 const services = [trial, translation].filter((service) => service !== undefined)
 await runUntilSignal([...services, ...bot.parts, announcement])

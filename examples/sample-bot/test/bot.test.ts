@@ -68,7 +68,7 @@ describe('the sample bot in one process', () => {
   })
 
   it('keeps its promises while the database is away, and brings them home', async () => {
-    const sabotage = await breakDatabase(bot.database.path)
+    const sabotage = await breakDatabase(bot.database.path ?? '')
     const first = await standin.ask({ name: 'remind', options: { in: '1s', text: 'tea {id}' } })
     expect(first.content).toMatch(/^I will remind you/)
     expect(bot.storage.state.on).toBe('fallback')

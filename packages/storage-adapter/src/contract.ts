@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { Clock } from './ports.js'
-import type { Collection, KeyedEntry, Storage } from './storage.js'
+import type { Collection, KeyedEntry, Notice, Storage } from './storage.js'
 import { systemClock } from './system-clock.js'
 
 export type { Clock } from './ports.js'
@@ -20,6 +20,11 @@ export interface ContractSubject {
    * survive that.
    */
   reopen?(clock: Clock): Storage | Promise<Storage>
+  /**
+   * Makes another storage over the records of the one that was made last, while that is open, as another process would.
+   * Leave it out when the records belong to one process alone.
+   */
+  join?(clock: Clock): Storage | Promise<Storage>
 }
 
 /** The functions of the test runner. */
@@ -110,8 +115,11 @@ export function storageContract(subject: ContractSubject, { describe, it }: Cont
     expiry(test)
     scanning(test)
     batches(test)
+    watching(test)
     refusals(test)
+    inspection(test)
     life(test)
+    if (subject.join !== undefined) sharing(test, subject.join.bind(subject))
     if (subject.reopen === undefined) return
     test('keeps values, versions and expiry when it is opened again', async (storage, clock) => {
       const notes = storage.collection('notes')
@@ -194,6 +202,13 @@ function readingAndWriting(test: Declare): void {
     }
   })
 
+  test('keeps a value of 16 MB', async (storage) => {
+    const notes = storage.collection<string>('notes')
+    const value = 'evenkeel'.repeat(2 ** 21)
+    await notes.set('large', value)
+    assert.equal((await notes.get('large')) === value, true)
+  })
+
   test('clears one collection and not its neighbour with a longer name', async (storage) => {
     await storage.collection('users').setMany([
       ['a', 1],
@@ -251,6 +266,15 @@ function conditions(test: Declare): void {
         ['taken', 1],
       ],
     )
+  })
+
+  test('has exactly one winner of many who saw the same version', async (storage) => {
+    const notes = storage.collection<number>('notes')
+    const { version } = await notes.set('a', 0)
+    const attempts = Array.from({ length: 20 }, (_, i) => notes.compareAndSet('a', version, i + 1))
+    const winners = (await Promise.all(attempts)).flatMap((receipt, i) => (receipt === undefined ? [] : [i + 1]))
+    assert.equal(winners.length, 1)
+    assert.equal(await notes.get('a'), winners[0])
   })
 
   test('loses no update of one key', async (storage) => {
@@ -385,6 +409,217 @@ function scanning(test: Declare): void {
     await notes.setMany(Array.from({ length: 300 }, (_, i) => [`k${i}`, i]))
     for await (const { key } of notes.scan()) await notes.delete(key)
     assert.equal(await notes.count(), 0)
+  })
+}
+
+function watching(test: Declare): void {
+  test('tells what happens to the records of a collection, beginning with a reset', async (storage) => {
+    const notes = storage.collection<number>('notes')
+    await notes.set('n:before', 0)
+    await using watch = new Watched(notes.watch({ prefix: 'n:' }))
+    const start = await watch.next()
+    assert.deepEqual([start.type, start.type === 'reset' && start.why], ['reset', 'start'])
+    await storage.collection('other').set('n:a', 1)
+    await notes.set('m:a', 1)
+    const { version } = await notes.set('n:a', 1, { expiresAt: 32_503_680_000_000 })
+    const set = await watch.next()
+    assert.deepEqual(set, {
+      type: 'set',
+      key: 'n:a',
+      value: 1,
+      version,
+      expiresAt: 32_503_680_000_000,
+      cursor: set.cursor,
+    })
+    const removed = await notes.delete('n:a')
+    const deleted = await watch.next()
+    assert.deepEqual(deleted, { type: 'delete', key: 'n:a', version: removed.version, cursor: deleted.cursor })
+    await notes.clear()
+    const cleared = await watch.next()
+    assert.deepEqual(cleared, { type: 'reset', why: 'clear', cursor: cleared.cursor })
+  })
+
+  test('tells every record of a batch, and nothing of one that failed', async (storage) => {
+    const notes = storage.collection<number>('notes')
+    await using watch = new Watched(notes.watch())
+    await watch.next()
+    await rejects(notes.set('failed', 0, { ifVersion: 'none' }), 'STORAGE_CONFLICT')
+    await notes.setMany(Array.from({ length: 700 }, (_, i) => [`k${i}`, i]))
+    const keys = new Set<string>()
+    while (keys.size < 700) {
+      const notice = await watch.next()
+      assert.equal(notice.type, 'set')
+      if (notice.type === 'set') keys.add(notice.key)
+    }
+    assert.equal(keys.has('failed'), false)
+  })
+
+  test('goes on where an earlier watch ended, and tells what the record is by then', async (storage) => {
+    const notes = storage.collection<number>('notes')
+    const first = new Watched(notes.watch())
+    const { cursor } = await first.next()
+    await first[Symbol.asyncDispose]()
+    await notes.set('a', 1)
+    await notes.set('a', 2)
+    await notes.set('b', 3)
+    await notes.delete('c')
+    await using second = new Watched(notes.watch({ since: cursor }))
+    const notices = [await second.next(), await second.next(), await second.next()]
+    assert.deepEqual(
+      notices.map((notice) => (notice.type === 'set' ? [notice.key, notice.value] : notice.type)),
+      [['a', 2], ['b', 3], 'delete'],
+    )
+    await using third = new Watched(notes.watch({ since: notices[2]?.cursor ?? '' }))
+    await notes.set('d', 4)
+    const next = await third.next()
+    assert.equal(next.type === 'set' && next.key, 'd')
+  })
+
+  test('begins anew with a cursor that it does not know', async (storage) => {
+    await using watch = new Watched(storage.collection('notes').watch({ since: 'of another log.1' }))
+    const notice = await watch.next()
+    assert.deepEqual(notice, { type: 'reset', why: 'gap', cursor: notice.cursor })
+  })
+
+  test('ends a watch that is let go, whose signal aborts, or whose storage stops', async (storage) => {
+    const notes = storage.collection('notes')
+    const letGo = new Watched(notes.watch())
+    await letGo.next()
+    const pending = letGo.isDone()
+    await letGo[Symbol.asyncDispose]()
+    assert.equal(await pending, true)
+
+    const controller = new AbortController()
+    const aborted = new Watched(notes.watch({ signal: controller.signal }))
+    await aborted.next()
+    controller.abort()
+    assert.equal(await aborted.isDone(), true)
+    assert.equal(await new Watched(notes.watch({ signal: controller.signal })).isDone(), true)
+
+    const stopped = new Watched(notes.watch())
+    await stopped.next()
+    await storage.stop()
+    assert.equal(await stopped.isDone(), true)
+  })
+
+  test('gives the log of all collections, page by page', async (storage) => {
+    const { cursor, changes } = await storage.changes()
+    assert.deepEqual(changes, [])
+    const { versions } = await storage.batch([
+      { type: 'set', collection: 'a', key: 'k', value: 1 },
+      { type: 'delete', collection: 'b', key: 'l' },
+      { type: 'clear', collection: 'c' },
+    ])
+    const expected = [
+      { type: 'put', collection: 'a', key: 'k', version: versions[0] },
+      { type: 'delete', collection: 'b', key: 'l', version: versions[1] },
+      { type: 'clear', collection: 'c', key: '', version: versions[2] },
+    ]
+    const first = await storage.changes({ since: cursor, limit: 2 })
+    const second = await storage.changes({ since: first.cursor })
+    // Of one commit, the order need not be that of its operations.
+    const sorted = [...first.changes, ...second.changes].sort((a, b) => (a.collection < b.collection ? -1 : 1))
+    assert.deepEqual(sorted, expected)
+    assert.deepEqual((await storage.changes({ since: second.cursor })).changes, [])
+    await assert.rejects(storage.changes({ limit: 0 }), RangeError)
+  })
+}
+
+function sharing(test: Declare, join: (clock: Clock) => Storage | Promise<Storage>): void {
+  const shared = (name: string, body: (mine: Storage, theirs: Storage) => Promise<void>): void =>
+    test(name, async (mine, clock) => {
+      await mine.start()
+      const theirs = await join(clock)
+      try {
+        await body(mine, theirs)
+      } finally {
+        await theirs.stop()
+      }
+    })
+
+  shared('shares records, conditions and versions with another storage', async (mine, theirs) => {
+    const { version } = await mine.collection('notes').set('a', 1)
+    assert.equal((await theirs.collection('notes').entry('a'))?.version, version)
+    await theirs.collection('notes').set('a', 2, { ifVersion: version })
+    await rejects(mine.collection('notes').set('a', 3, { ifVersion: version }), 'STORAGE_CONFLICT')
+    assert.equal(await mine.collection('notes').get('a'), 2)
+  })
+
+  shared('has one winner of a key that two want', async (mine, theirs) => {
+    for (let round = 0; round < 20; round++) {
+      const attempts = [mine, theirs].map((storage) =>
+        storage.collection('seats').compareAndSet(`${round}`, undefined, 1),
+      )
+      const won = (await Promise.all(attempts)).filter((receipt) => receipt !== undefined)
+      assert.equal(won.length, 1)
+    }
+  })
+
+  shared('loses no update of one key that two make', async (mine, theirs) => {
+    const add = (storage: Storage): Promise<unknown>[] =>
+      Array.from({ length: 25 }, () => storage.collection<number>('n').update('k', (n) => n + 1, { initial: 0 }))
+    await Promise.all([...add(mine), ...add(theirs)])
+    assert.equal(await mine.collection('n').get('k'), 50)
+  })
+
+  shared('commits a batch of one name once, whoever asks', async (mine, theirs) => {
+    const operations = [{ type: 'set', collection: 'a', key: 'k', value: 1 }] as const
+    const receipts = await Promise.all([mine, theirs].map((storage) => storage.batch(operations, { once: 'event' })))
+    assert.deepEqual(receipts.map(({ applied }) => applied).sort(), [false, true])
+  })
+
+  shared(
+    'never lets two batches both write what each made depend on the absence of the other',
+    async (mine, theirs) => {
+      for (let round = 0; round < 20; round++) {
+        const claim = (storage: Storage, own: string, other: string): Promise<unknown> =>
+          storage.batch([
+            { type: 'check', collection: `duty ${round}`, key: other, ifAbsent: true },
+            { type: 'set', collection: `duty ${round}`, key: own, value: 1 },
+          ])
+        const outcomes = await Promise.allSettled([claim(mine, 'a', 'b'), claim(theirs, 'b', 'a')])
+        const kept = outcomes.filter(({ status }) => status === 'fulfilled').length
+        assert.equal(await mine.collection(`duty ${round}`).count(), kept)
+        assert.equal(kept <= 1, true)
+      }
+    },
+  )
+
+  shared('tells a watch what another storage does', async (mine, theirs) => {
+    await using watch = new Watched(mine.collection<number>('notes').watch())
+    await watch.next()
+    const { version } = await theirs.collection('notes').set('a', 1)
+    const notice = await watch.next()
+    assert.deepEqual([notice.type, notice.type === 'set' && notice.version], ['set', version])
+    await theirs.collection('notes').delete('a')
+    assert.equal((await watch.next()).type, 'delete')
+  })
+}
+
+function inspection(test: Declare): void {
+  test('finds nothing wrong with what it wrote', async (storage) => {
+    for (const [i, key] of HOSTILE_KEYS.entries()) await storage.collection(key).set(key, VALUES[i % VALUES.length])
+    const { ok, problems, tookMs } = await storage.check()
+    assert.deepEqual(problems, [])
+    assert.equal(ok, true)
+    assert.equal(tookMs >= 0, true)
+    await assert.rejects(storage.check({ signal: AbortSignal.abort() }))
+  })
+
+  test('counts what was asked of it', async (storage) => {
+    const notes = storage.collection('notes')
+    await notes.set('a', 1)
+    await notes.get('a')
+    await notes.getMany(['a', 'b'])
+    await notes.count()
+    await collect(notes)
+    await rejects(notes.set('a', 2, { ifAbsent: true }), 'STORAGE_CONFLICT')
+    const { operations, gauges } = storage.metrics()
+    assert.deepEqual([operations.read.count, operations.count.count, operations.scan.count], [2, 1, 1])
+    assert.deepEqual([operations.write.count, operations.write.errors], [2, 1])
+    const { p50Ms, p95Ms, p99Ms, maxMs } = operations.write
+    assert.equal(p50Ms <= p95Ms && p95Ms <= p99Ms && p99Ms <= maxMs, true)
+    for (const value of Object.values(gauges)) assert.equal(Number.isFinite(value), true)
   })
 }
 
@@ -523,6 +758,44 @@ class MovableClock implements Clock {
 
   skip(ms: number): void {
     this.#skippedMs += ms
+  }
+}
+
+/** How long a test waits for a notice, in milliseconds. */
+const NOTICE_MS = 10_000
+
+/** A watch whose notices are awaited one by one, each with a deadline. */
+class Watched<T> {
+  readonly #notices: AsyncIterator<Notice<T>, unknown, undefined>
+
+  constructor(watch: AsyncIterable<Notice<T>>) {
+    this.#notices = watch[Symbol.asyncIterator]()
+  }
+
+  async next(): Promise<Notice<T>> {
+    const { done, value } = await this.#within('no notice came')
+    assert.notEqual(done, true)
+    return value as Notice<T>
+  }
+
+  async isDone(): Promise<boolean> {
+    return (await this.#within('the watch did not end')).done === true
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#notices.return?.()
+  }
+
+  async #within(failure: string): Promise<IteratorResult<Notice<T>, unknown>> {
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new Error(`${failure} within ${NOTICE_MS} ms`)), NOTICE_MS)
+    })
+    try {
+      return await Promise.race([this.#notices.next(), late])
+    } finally {
+      clearTimeout(timer)
+    }
   }
 }
 

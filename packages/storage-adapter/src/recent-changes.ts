@@ -41,7 +41,7 @@ export class RecentChanges implements ChangeLog {
     const end = this.#first + this.#changes.length
     if (cursor === undefined) return { changes: [], cursor: this.#cursor(end), isReset: false }
     const [id, from] = parse(cursor)
-    if (id !== this.#id || from < this.#first || from > end) {
+    if (id !== this.#id || !Number.isInteger(from) || from < this.#first || from > end) {
       return { changes: [], cursor: this.#cursor(end), isReset: true }
     }
     const changes = this.#changes.slice(from - this.#first, from - this.#first + limit)

@@ -53,7 +53,7 @@ export async function play(bot: SampleBot, standin: StandinProcess, pace: Pace, 
 
   stage.act('2. The database fails: its file is moved away and junk lies in its place')
   const databaseFailedAt = Date.now()
-  const sabotage = await breakDatabase(bot.database.path)
+  const sabotage = await breakDatabase(bot.database.path ?? '')
   await until('the bot falls back', () => bot.storage.state.on === 'fallback')
   await seconds(10)
 
