@@ -7,6 +7,12 @@ interface LockContent extends ProcessIdentity {
   readonly since: number
 }
 
+/** What stood in the way of a lock. */
+interface Found {
+  isSeized: boolean
+  leftBy: { pid: number; since: number } | undefined
+}
+
 /**
  * Keeps a directory for one process.
  *
@@ -17,15 +23,18 @@ interface LockContent extends ProcessIdentity {
 export class DirectoryLock {
   /** It was taken from a process that may be alive, which may still hold the files open. */
   readonly isSeized: boolean
+  /** Who had it and did not let go: a process that was killed, or a machine that lost power. */
+  readonly leftBy: { readonly pid: number; readonly since: number } | undefined
   readonly #files: FileOps
   readonly #path: string
   readonly #identity: FileIdentity
 
-  private constructor(files: FileOps, path: string, identity: FileIdentity, isSeized: boolean) {
+  private constructor(files: FileOps, path: string, identity: FileIdentity, found: Found) {
     this.#files = files
     this.#path = path
     this.#identity = identity
-    this.isSeized = isSeized
+    this.isSeized = found.isSeized
+    this.leftBy = found.leftBy
   }
 
   /**
@@ -39,7 +48,7 @@ export class DirectoryLock {
     await write(files, draft, { ...identifySelf(), since: now })
     const identity = files.identify(draft)
     if (identity === undefined) throw new UnavailableError(`${draft} vanished while it was made; start again`)
-    let isSeized = false
+    const found: Found = { isSeized: false, leftBy: undefined }
     try {
       // Once more after a stale lock was removed; whoever is faster then has won.
       for (let attempt = 1; !(await linkUnlessTaken(files, draft, path)); attempt++) {
@@ -48,14 +57,16 @@ export class DirectoryLock {
         if (owner !== undefined && (isOwned === true || attempt > 2)) {
           throw new LockedError(directory, owner.pid, owner.since)
         }
-        isSeized = isOwned === 'unknown'
+        found.isSeized = isOwned === 'unknown'
+        // A lock that a power cut left unreadable had an owner too.
+        found.leftBy = { pid: owner?.pid ?? 0, since: owner?.since ?? 0 }
         await removeStale(files, path)
       }
     } finally {
       // One that stays is litter, not an error.
       await files.remove(draft).catch(() => undefined)
     }
-    return new DirectoryLock(files, path, identity, isSeized)
+    return new DirectoryLock(files, path, identity, found)
   }
 
   /** Whether the directory is still there and still ours. */
@@ -73,7 +84,7 @@ export class DirectoryLock {
 async function write(files: FileOps, path: string, content: LockContent): Promise<void> {
   const file = await files.open(path, 'wx')
   try {
-    await writeFully(file, Buffer.from(JSON.stringify(content)), 0)
+    writeFully(file, Buffer.from(JSON.stringify(content)), 0)
   } finally {
     await file.close()
   }

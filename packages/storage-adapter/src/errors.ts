@@ -1,3 +1,5 @@
+import type { Scope } from './storage.js'
+
 /** Whether a rejected operation took effect: `no` for certain, or `unknown`. */
 export type Applied = 'no' | 'unknown'
 
@@ -101,11 +103,12 @@ export class BusyError extends StorageError {
    * @param path - the database
    * @param waitedMs - how long the write waited, in milliseconds
    * @param options - the cause
+   * @param remedy - what else to do, as the end of a sentence
    */
-  constructor(path: string, waitedMs: number, options?: ErrorOptions) {
+  constructor(path: string, waitedMs: number, options?: ErrorOptions, remedy = 'raise busyTimeoutMs') {
     super(
       `${path} was locked by another process for ${Math.round(waitedMs)} ms; ` +
-        'look for one that keeps a transaction open, or raise busyTimeoutMs',
+        `look for one that keeps a transaction open, or ${remedy}`,
       'no',
       options,
     )
@@ -129,13 +132,15 @@ export class LockedError extends StorageError {
    * @param path - the directory that is owned
    * @param pid - the process that owns it
    * @param since - since when, in epoch milliseconds
+   * @param remedy - what to do, as the end of a sentence
    */
-  constructor(path: string, pid: number, since: number) {
-    super(
-      `${path} is in use by process ${pid} since ${new Date(since).toISOString()}; ` +
-        'stop that process, give this one a path of its own, or use SqliteStorage, which several may share',
-      'no',
-    )
+  constructor(
+    path: string,
+    pid: number,
+    since: number,
+    remedy = 'stop that process, give this one a path of its own, or use SqliteStorage, which several may share',
+  ) {
+    super(`${path} is in use by process ${pid} since ${new Date(since).toISOString()}; ${remedy}`, 'no')
     this.path = path
     this.pid = pid
     this.since = since
@@ -154,14 +159,18 @@ export class CorruptError extends StorageError {
    * @param path - the damaged file
    * @param why - what is wrong with it, as the end of a sentence
    * @param applied - `unknown` when a write was under way
-   * @param options - the cause
+   * @param options - the cause, and what to do, as the end of a sentence
    */
-  constructor(path: string, why: string, applied: Applied = 'no', options?: ErrorOptions) {
-    super(
-      `${path} ${why}; it was left untouched: restore it from a backup, or move it away to begin anew`,
-      applied,
-      options,
-    )
+  constructor(
+    path: string,
+    why: string,
+    applied: Applied = 'no',
+    {
+      remedy = 'it was left untouched: restore it from a backup, or move it away to begin anew',
+      ...options
+    }: ErrorOptions & { readonly remedy?: string | undefined } = {},
+  ) {
+    super(`${path} ${why}; ${remedy}`, applied, options)
     this.path = path
   }
 }
@@ -191,7 +200,7 @@ export class FormatError extends StorageError {
   }
 }
 
-/** No usable SQLite driver is installed. */
+/** The package that talks to a database is missing, or would crash this Node. */
 export class DriverError extends StorageError {
   override readonly name = 'DriverError'
   readonly code = 'STORAGE_DRIVER'
@@ -220,5 +229,62 @@ export class FencedError extends StorageError {
       'no',
       options,
     )
+  }
+}
+
+/** The store reaches fewer processes than have to agree. */
+export class ScopeError extends StorageError {
+  override readonly name = 'ScopeError'
+  readonly code = 'STORAGE_SCOPE'
+  readonly retryable = false
+  /** How far the store reaches. */
+  readonly found: Scope
+  /** How far it would have to reach. */
+  readonly needed: Scope
+
+  /**
+   * @param what - what needs the agreement, such as `Lease`
+   * @param found - how far the store reaches
+   * @param needed - how far it would have to reach
+   */
+  constructor(what: string, found: Scope, needed: Scope) {
+    super(
+      `${what} needs a store whose scope is ${JSON.stringify(needed)} or wider, and this one has ${JSON.stringify(found)}: ` +
+        'hand it a collection of SqliteStorage (one machine), PostgresStorage or RedisStorage (many machines), and of a ' +
+        'FailoverStorage the primary; ' +
+        `if nothing beyond that has to agree, say scope: ${JSON.stringify(found)}`,
+      'no',
+    )
+    this.found = found
+    this.needed = needed
+  }
+}
+
+/** A lease is held no longer, so what it allowed must stop. */
+export class LeaseLostError extends StorageError {
+  override readonly name = 'LeaseLostError'
+  readonly code = 'STORAGE_LEASE_LOST'
+  readonly retryable = true
+  /** The name of the lease. */
+  readonly lease: string
+  /** The fencing token of the term that is over. */
+  readonly token: number
+
+  /**
+   * @param lease - the name of the lease
+   * @param token - the fencing token of the term that is over
+   * @param why - what ended it, as the end of a sentence
+   * @param applied - `unknown` when work that it allowed was under way
+   * @param options - the cause
+   */
+  constructor(lease: string, token: number, why: string, applied: Applied = 'no', options?: ErrorOptions) {
+    super(
+      `The lease ${JSON.stringify(lease)} (token ${token}) is held no longer: ${why}; ` +
+        'stop what it allowed, and acquire it again before you go on',
+      applied,
+      options,
+    )
+    this.lease = lease
+    this.token = token
   }
 }

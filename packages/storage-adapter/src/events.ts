@@ -32,7 +32,7 @@ export interface QuarantinedNews extends News {
 
 /** The events of a storage. */
 export interface StorageEvents {
-  /** It became available or unavailable. */
+  /** It became available or unavailable, or was opened after a process that did not stop it. */
   change: [news: News]
   /** A write that a crash had cut short, and that nobody was told of as done, was cut off. */
   repaired: [news: News]

@@ -1,26 +1,22 @@
 import type { Backend, KeyedRecord, Mutation, Range, StoredRecord } from './backend.js'
+import { CommitQueue, type WaitingCommit } from './commit-queue.js'
 import { DirectoryLock } from './directory-lock.js'
-import { UnavailableError } from './errors.js'
+import { StorageError, UnavailableError, type Applied } from './errors.js'
 import type { Announce, StorageEvents } from './events.js'
-import { replaceFile, writeFully, type FileOps, type OpenFile } from './file-ops.js'
-import { encodeCommit, encodeHeader, encodeRecord, FORMAT_VERSION } from './journal.js'
-import { loadFiles, JOURNAL, SNAPSHOT } from './load-files.js'
+import { checkFiles, Touched } from './file-check.js'
+import { FileCompaction } from './file-compaction.js'
+import { FileJournal } from './file-journal.js'
+import { FileNews } from './file-news.js'
+import type { FileOps } from './file-ops.js'
+import { quarantine } from './file-quarantine.js'
+import { encodeCommit } from './journal.js'
+import { createFiles, loadFiles, JOURNAL, SNAPSHOT } from './load-files.js'
 import type { Clock } from './ports.js'
 import type { Kept, Scope, StorageHealth } from './storage.js'
 import { Staging, Tables } from './tables.js'
 
 /** One write of the disk takes at most this many commits, so that the first of them need not wait for the last. */
 const MAX_GROUP = 1_000
-
-/** How much of a snapshot is put together in memory before it is written. */
-const CHUNK_RECORDS = 500
-
-interface Commit {
-  readonly mutations: readonly Mutation[]
-  readonly now: number
-  readonly resolve: (kept: Kept) => void
-  readonly reject: (error: unknown) => void
-}
 
 /** What a {@link FileBackend} works with. */
 export interface FileBackendOptions {
@@ -34,60 +30,47 @@ export interface FileBackendOptions {
  * Records in memory, and on disk a journal that is appended to before anything is acknowledged.
  *
  * Commits that arrive while the disk is busy share the next write and its sync (group commit). When the journal has
- * grown enough, a snapshot of everything replaces it (compaction).
+ * grown enough, a snapshot of everything and a new journal replace it, while commits go on (compaction).
  */
 export class FileBackend implements Backend {
   readonly scope: Scope = 'process'
   readonly #options: FileBackendOptions
+  readonly #queue = new CommitQueue(MAX_GROUP, (group) => this.#writeGroup(group))
+  #news: FileNews
   #tables = new Tables()
   #lock: DirectoryLock | undefined
-  #journal: OpenFile | undefined
-  /** The length of the journal up to its last whole commit. */
-  #length = 0
+  #journal: FileJournal | undefined
+  #sequence = 0
+  #snapshotBytes = 0
   /** The length at which the journal is replaced by a snapshot. */
   #compactAt = 0
-  #sequence = 0
+  #compaction: FileCompaction | undefined
+  #compacting: Promise<void> | undefined
+  #compactions = 0
   /** What is in the journal file is not known, so both files must be written anew before the next commit. */
   #isDoubtful = false
-  #queue: Commit[] = []
-  #flushing: Promise<void> | undefined
-  #announce: Announce<StorageEvents> = () => undefined
-  #failure: string | undefined
+  /** The checks that are under way. */
+  readonly #checks = new Set<Touched>()
 
   constructor(options: FileBackendOptions) {
     this.#options = options
+    this.#news = new FileNews(options.path, () => undefined)
   }
 
   async open(announce: Announce<StorageEvents>): Promise<void> {
-    const { path, files, clock } = this.#options
-    this.#announce = announce
-    await files.makeDirectory(path)
-    // An attempt to open that failed may have kept it.
-    if (this.#lock?.confirm() !== true) this.#lock = await DirectoryLock.acquire(files, path, clock.now())
+    this.#news = new FileNews(this.#options.path, announce)
     try {
-      // A rename that the last process did not get to sync must not be undone later.
-      await files.syncDirectory(path)
-      const loaded = await loadFiles(files, path, clock.now())
-      this.#tables = loaded.tables
-      this.#sequence = loaded.sequence
-      this.#length = loaded.length
-      this.#compactAt = this.#options.compactBytes
-      this.#isDoubtful = false
-      if (loaded.mustRewrite || this.#lock.isSeized) {
-        await this.#rewrite()
-      } else {
-        this.#journal = await files.open(`${path}/${JOURNAL}`, 'r+')
-        if (loaded.tornBytes > 0) await this.#cut(this.#journal)
-      }
-      for (const tell of loaded.news) tell(announce)
+      await this.#open(this.#news)
     } catch (error) {
       await this.close().catch(() => undefined)
-      throw error
+      throw error instanceof StorageError ? error : unavailable(this.#options.path, 'opened', error, 'no')
     }
   }
 
   async close(): Promise<void> {
-    await this.#flushing
+    await this.#queue.flushing
+    await this.#compaction?.abandon()
+    await this.#compacting
     await this.#letGo()
     await this.#lock?.release()
     this.#lock = undefined
@@ -112,45 +95,95 @@ export class FileBackend implements Backend {
   async health(): Promise<StorageHealth> {
     this.#confirmLock('no')
     // Nothing but a write tells whether writing works again.
-    if (this.#failure !== undefined) await this.commit([], this.#options.clock.now())
+    if (this.#news.isDown) await this.commit([], this.#options.clock.now())
     return { status: 'up', reason: `${this.#options.path} is open.` }
   }
 
   commit(mutations: readonly Mutation[], now: number): Promise<Kept> {
-    return new Promise((resolve, reject) => {
-      this.#queue.push({ mutations, now, resolve, reject })
-      this.#flushing ??= this.#flush()
-    })
+    return this.#queue.add(mutations, now)
   }
 
-  async #flush(): Promise<void> {
-    // Whoever commits in this same turn of the event loop joins the first group.
-    await Promise.resolve()
-    while (this.#queue.length > 0) {
-      const group = this.#queue.splice(0, MAX_GROUP)
+  async check(signal: AbortSignal | undefined): Promise<readonly string[]> {
+    const { path, files, clock } = this.#options
+    for (;;) {
+      const touched = new Touched()
+      this.#checks.add(touched)
+      // One that ends meanwhile would exchange the files between reading the one and the other.
+      await this.#compacting
+      const generation = this.#compactions
       try {
-        await this.#commitGroup(group)
-        this.#recover()
-      } catch (error) {
-        this.#fail(error)
-        for (const { reject } of group) reject(error)
+        const end = this.#journal?.length
+        const now = (): number => clock.now()
+        const problems = await checkFiles({ files, path, end, tables: this.#tables, touched, now, signal })
+        if (generation === this.#compactions) return problems
+      } finally {
+        this.#checks.delete(touched)
       }
     }
-    // In the same turn as the last look at the queue: a commit that comes now must find nobody flushing.
-    this.#flushing = undefined
   }
 
-  async #commitGroup(group: readonly Commit[]): Promise<void> {
+  gauges(): Readonly<Record<string, number>> {
+    return {
+      'journal.bytes': this.#journal?.length ?? 0,
+      'snapshot.bytes': this.#snapshotBytes,
+      'queue.length': this.#queue.length,
+      records: this.#tables.size,
+      compactions: this.#compactions,
+    }
+  }
+
+  async #open(news: FileNews): Promise<void> {
+    const { path, files, clock } = this.#options
+    await files.makeDirectory(path)
+    // An attempt to open that failed may have kept it.
+    const kept = this.#lock?.confirm() === true ? this.#lock : undefined
+    const lock = kept ?? (await DirectoryLock.acquire(files, path, clock.now()))
+    this.#lock = lock
+    // A rename that the last process did not get to sync must not be undone later.
+    await files.syncDirectory(path)
+    // What a compaction that was cut short left.
+    for (const name of [SNAPSHOT, JOURNAL]) await files.remove(`${path}/${name}.tmp`)
+    const loaded = (await loadFiles(files, path)) ?? (await createFiles(files, path))
+    const aside = await quarantine(files, path, loaded, clock.now())
+    this.#tables = loaded.tables
+    this.#sequence = loaded.sequence
+    this.#snapshotBytes = loaded.snapshotBytes
+    this.#isDoubtful = false
+    if (aside !== undefined || lock.isSeized) {
+      await this.#rewrite()
+    } else {
+      const file = await files.open(`${path}/${JOURNAL}`, 'r+')
+      this.#journal = new FileJournal(file, loaded.length, loaded.journalBytes)
+      if (loaded.tornBytes > 0) await this.#journal.cut()
+    }
+    this.#planCompaction()
+    if (lock.leftBy !== undefined) news.unclean(lock.leftBy)
+    if (loaded.tornBytes > 0) news.torn(loaded.tornBytes)
+    if (aside !== undefined) news.quarantined(aside)
+  }
+
+  async #writeGroup(group: readonly WaitingCommit[]): Promise<void> {
+    try {
+      await this.#commitGroup(group)
+      this.#news.up()
+    } catch (error) {
+      this.#news.down(error)
+      throw error
+    }
+  }
+
+  async #commitGroup(group: readonly WaitingCommit[]): Promise<void> {
     this.#confirmLock('no')
     if (this.#isDoubtful) await this.#orUnavailable('no', () => this.#rewrite())
     const staging = new Staging(this.#tables)
+    const first = this.#sequence + 1
     const lines: Buffer[] = []
     const settle: (() => void)[] = []
-    const accepted: Commit[] = []
+    const accepted: WaitingCommit[] = []
     for (const commit of group) {
       try {
         staging.stage(commit.mutations, commit.now)
-        lines.push(encodeCommit(this.#sequence + lines.length + 1, commit.mutations))
+        lines.push(encodeCommit(first + lines.length, commit.mutations, first))
         accepted.push(commit)
         settle.push(() => commit.resolve('primary'))
       } catch (error) {
@@ -158,83 +191,106 @@ export class FileBackend implements Backend {
         settle.push(() => commit.reject(error))
       }
     }
-    if (lines.length > 0) await this.#append(Buffer.concat(lines))
-    this.#confirmLock('unknown')
-    this.#sequence += lines.length
+    if (lines.length > 0) await this.#append(lines)
     for (const { mutations, now } of accepted) {
       for (const mutation of mutations) this.#tables.apply(mutation)
+      for (const touched of this.#checks) touched.add(mutations)
       this.#tables.sweep(now)
     }
     for (const each of settle) each()
-    if (this.#length > this.#compactAt) await this.#compact()
+    await this.#compactWhenDue()
   }
 
-  async #append(bytes: Buffer): Promise<void> {
+  /** Makes lines durable. From there to where they are applied nothing is awaited: a compaction must see all or none. */
+  async #append(lines: readonly Buffer[]): Promise<void> {
     const journal = this.#journal
     if (journal === undefined) throw new UnavailableError(`${this.#options.path} is closed`)
+    const bytes = lines.length === 1 ? (lines[0] as Buffer) : Buffer.concat(lines)
     try {
-      await writeFully(journal, bytes, this.#length)
+      journal.write(bytes)
     } catch (error) {
       // Nothing of it may come back at the next start, so it is cut off before anybody is told.
-      const isCut = await this.#cut(journal).then(
+      const isCut = await journal.cut().then(
         () => true,
         () => false,
       )
       this.#isDoubtful = !isCut
-      throw unavailable(this.#options.path, error, isCut ? 'no' : 'unknown')
+      throw unavailable(this.#options.path, 'written', error, isCut ? 'no' : 'unknown')
     }
-    try {
-      await journal.datasync()
-    } catch (error) {
-      // After a failed sync the system may have dropped what was not written. Syncing again proves nothing.
-      this.#isDoubtful = true
-      throw unavailable(this.#options.path, error, 'unknown')
-    }
-    this.#length += bytes.length
+    // Until it is known to be as it should: a failed sync may have dropped what was not written, and syncing again proves
+    // nothing; and whoever took over may have read it.
+    this.#isDoubtful = true
+    await this.#orUnavailable('unknown', () => journal.sync())
+    this.#confirmLock('unknown')
+    this.#isDoubtful = false
+    this.#sequence += lines.length
+    this.#compaction?.add(bytes)
   }
 
-  async #cut(journal: OpenFile): Promise<void> {
-    await journal.truncate(this.#length)
-    await journal.datasync()
+  async #compactWhenDue(): Promise<void> {
+    const { files, path } = this.#options
+    if (this.#compacting !== undefined || this.#checks.size > 0) return
+    if (this.#journal === undefined || this.#journal.length <= this.#compactAt) return
+    try {
+      const journal = await FileJournal.create(files, `${path}/${JOURNAL}.tmp`)
+      this.#compaction = new FileCompaction(files, path, journal, this.#sequence)
+      this.#compacting = this.#compact(this.#compaction)
+    } catch {
+      this.#putOffCompaction()
+    }
   }
 
-  async #compact(): Promise<void> {
+  async #compact(compaction: FileCompaction): Promise<void> {
     try {
-      await this.#rewrite()
+      const snapshotBytes = await compaction.writeSnapshot(this.#tables, () => this.#confirmLock('no'))
+      // Once while others go on writing, so that little is left for when they have to wait.
+      await compaction.syncJournal()
+      await this.#queue.runAlone(() => this.#exchange(compaction, snapshotBytes))
     } catch {
       // The commits are safe in the journal that there is; it may grow until the next attempt.
-      this.#compactAt = this.#length * 2
+      await compaction.abandon()
+      this.#putOffCompaction()
     }
+    this.#compaction = undefined
+    this.#compacting = undefined
   }
 
-  /** Writes a snapshot of everything, then an empty journal. A crash in between leaves commits that are in both. */
+  /** Writes everything anew while nothing else is written. */
   async #rewrite(): Promise<void> {
     const { path, files } = this.#options
-    const head = { formatVersion: FORMAT_VERSION, sequence: this.#sequence }
-    const snapshotBytes = await replaceFile(files, path, SNAPSHOT, this.#snapshot())
-    // From here on the open journal may be one that has no name any more.
-    this.#isDoubtful = true
-    const journal = encodeHeader({ format: 'evenkeel-journal', ...head })
-    await replaceFile(files, path, JOURNAL, [journal])
-    await this.#letGo()
-    this.#journal = await files.open(`${path}/${JOURNAL}`, 'r+')
-    this.#length = journal.length
-    // A large store is written anew less often.
-    this.#compactAt = Math.max(this.#options.compactBytes, snapshotBytes)
-    this.#isDoubtful = false
+    await this.#compaction?.abandon()
+    const journal = await FileJournal.create(files, `${path}/${JOURNAL}.tmp`)
+    const compaction = new FileCompaction(files, path, journal, this.#sequence)
+    try {
+      const snapshotBytes = await compaction.writeSnapshot(this.#tables, () => this.#confirmLock('no'))
+      await this.#exchange(compaction, snapshotBytes)
+    } catch (error) {
+      await compaction.abandon()
+      throw error
+    }
   }
 
-  *#snapshot(): Generator<Buffer, void, undefined> {
-    const sequence = this.#sequence
-    const records = this.#tables.size
-    yield encodeHeader({ format: 'evenkeel-snapshot', formatVersion: FORMAT_VERSION, sequence, records })
-    let lines: Buffer[] = []
-    for (const record of this.#tables.all()) {
-      if (lines.push(encodeRecord(sequence, record)) < CHUNK_RECORDS) continue
-      yield Buffer.concat(lines)
-      lines = []
-    }
-    yield Buffer.concat(lines)
+  async #exchange(compaction: FileCompaction, snapshotBytes: number): Promise<void> {
+    await compaction.syncJournal()
+    this.#confirmLock('no')
+    // From here on the open journal may be one that has no name any more.
+    this.#isDoubtful = true
+    const journal = await compaction.replaceJournal()
+    this.#isDoubtful = false
+    await this.#letGo()
+    this.#journal = journal
+    this.#snapshotBytes = snapshotBytes
+    this.#compactions++
+    this.#planCompaction()
+  }
+
+  #planCompaction(): void {
+    // A large store is written anew less often.
+    this.#compactAt = Math.max(this.#options.compactBytes, this.#snapshotBytes)
+  }
+
+  #putOffCompaction(): void {
+    this.#compactAt = Math.max(this.#compactAt, 2 * (this.#journal?.length ?? 0))
   }
 
   async #letGo(): Promise<void> {
@@ -243,7 +299,7 @@ export class FileBackend implements Backend {
     await journal?.close().catch(() => undefined)
   }
 
-  #confirmLock(applied: 'no' | 'unknown'): void {
+  #confirmLock(applied: Applied): void {
     if (this.#lock?.confirm() === true) return
     throw new UnavailableError(
       `${this.#options.path} was moved, deleted, or taken over by another process; stop this one or put it back`,
@@ -251,33 +307,16 @@ export class FileBackend implements Backend {
     )
   }
 
-  async #orUnavailable(applied: 'no' | 'unknown', task: () => Promise<void>): Promise<void> {
+  async #orUnavailable(applied: Applied, task: () => Promise<void>): Promise<void> {
     try {
       await task()
     } catch (error) {
-      throw unavailable(this.#options.path, error, applied)
+      throw unavailable(this.#options.path, 'written', error, applied)
     }
-  }
-
-  #fail(error: unknown): void {
-    const why = error instanceof Error ? error.message : String(error)
-    const from = this.#failure === undefined ? 'up' : 'down'
-    this.#failure = why
-    if (from === 'down') return
-    const message = `The files at ${this.#options.path} cannot be written: ${why}.`
-    this.#announce('change', { what: 'file', from, to: 'down', why, severity: 'CRITICAL', message })
-  }
-
-  #recover(): void {
-    if (this.#failure === undefined) return
-    const why = 'a write succeeded'
-    this.#failure = undefined
-    const message = `The files at ${this.#options.path} can be written again.`
-    this.#announce('change', { what: 'file', from: 'down', to: 'up', why, severity: 'INFO', message })
   }
 }
 
-function unavailable(path: string, cause: unknown, applied: 'no' | 'unknown'): UnavailableError {
+function unavailable(path: string, done: 'opened' | 'written', cause: unknown, applied: Applied): UnavailableError {
   const why = cause instanceof Error ? cause.message : String(cause)
-  return new UnavailableError(`${path} cannot be written (${why}); free space or repair the disk`, applied, { cause })
+  return new UnavailableError(`${path} cannot be ${done} (${why}); free space or repair the disk`, applied, { cause })
 }

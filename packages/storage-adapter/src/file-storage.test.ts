@@ -1,46 +1,21 @@
 import fc from 'fast-check'
-import { FakeClock } from '@evenkeel/testing'
 import { spawnSync } from 'node:child_process'
 import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { BackendStorage } from './backend-storage.js'
-import { FileBackend } from './file-backend.js'
 import { FileStorage } from './file-storage.js'
 import { encodeHeader } from './journal.js'
 import { identifySelf } from './process-identity.js'
 import type { Storage } from './storage.js'
 import type { StorageError } from './errors.js'
 import { CrashFiles, type CrashKind } from './test-support/crash-files.js'
-
-const PATH = '/data'
-const JOURNAL = `${PATH}/journal.jsonl`
-const SNAPSHOT = `${PATH}/snapshot.jsonl`
-
-interface Opened {
-  readonly storage: BackendStorage
-  readonly events: string[]
-}
-
-function openOn(files: CrashFiles, compactBytes = 1_000_000): Opened {
-  const clock = new FakeClock()
-  const storage = new BackendStorage(new FileBackend({ path: PATH, compactBytes, clock, files }), { clock })
-  const events: string[] = []
-  for (const event of ['repaired', 'quarantined', 'change'] as const) storage.on(event, () => events.push(event))
-  return { storage, events }
-}
-
-async function contentOf(storage: Storage): Promise<Map<string, unknown>> {
-  const content = new Map<string, unknown>()
-  for await (const { key, value } of storage.collection('notes').scan()) content.set(key, value)
-  return content
-}
+import { contentOf, JOURNAL, openFileStore, SNAPSHOT } from './test-support/file-store.js'
 
 /** Five commits on a disk: three keys, one overwritten, one deleted. */
 async function smallStore(): Promise<{ files: CrashFiles; states: Map<string, unknown>[] }> {
   const files = new CrashFiles()
-  const { storage } = openOn(files)
+  const { storage } = openFileStore(files)
   const notes = storage.collection('notes')
   const states = [new Map<string, unknown>()]
   const keep = async (write: Promise<unknown>): Promise<void> => {
@@ -67,7 +42,7 @@ describe('FileStorage after damage', () => {
     for (let cut = 0; cut < journal.length; cut++) {
       files.plant(JOURNAL, journal.subarray(0, cut))
       files.reboot('kill')
-      const { storage, events } = openOn(files)
+      const { storage, events } = openFileStore(files)
       const lines = linesBefore(journal, cut)
       if (lines === 0) {
         await expect(storage.start(), `cut at ${cut}`).rejects.toMatchObject({ code: 'STORAGE_CORRUPT' })
@@ -79,7 +54,7 @@ describe('FileStorage after damage', () => {
       expect(events, `cut at ${cut}`).toEqual(isBetweenLines ? [] : ['repaired'])
       await storage.collection('notes').set('new', 1)
       await storage.stop()
-      const again = openOn(files)
+      const again = openFileStore(files)
       expect(await again.storage.collection('notes').get('new')).toBe(1)
       expect(again.events).toEqual([])
       await again.storage.stop()
@@ -94,7 +69,7 @@ describe('FileStorage after damage', () => {
     async (_, path, compactBytes) => {
       const { files, states } = await smallStore()
       if (compactBytes !== undefined) {
-        const { storage } = openOn(files, compactBytes)
+        const { storage } = openFileStore(files, compactBytes)
         await storage.collection('notes').set('c', [1, 2, 3])
         await storage.stop()
       }
@@ -110,7 +85,7 @@ describe('FileStorage after damage', () => {
           files.plant(path, damaged)
           if (other !== undefined) files.plant(otherPath, other)
           files.reboot('kill')
-          const { storage, events } = openOn(files)
+          const { storage, events } = openFileStore(files)
           const at = `bit ${bit} of byte ${offset}`
           try {
             await storage.start()
@@ -131,7 +106,7 @@ describe('FileStorage after damage', () => {
           if (events.includes('quarantined'))
             expect(files.paths.some((each) => each.includes('quarantine-'))).toBe(true)
           await storage.stop()
-          const again = openOn(files)
+          const again = openFileStore(files)
           expect(await contentOf(again.storage), at).toEqual(content)
           expect(again.events, at).toEqual([])
           await again.storage.stop()
@@ -150,29 +125,29 @@ describe('FileStorage after damage', () => {
   ])('refuses a journal that is %s, and leaves it as it is', async (_, bytes) => {
     const { files } = await smallStore()
     files.plant(JOURNAL, bytes)
-    const { storage } = openOn(files)
+    const { storage } = openFileStore(files)
     await expect(storage.start()).rejects.toMatchObject({ code: 'STORAGE_CORRUPT', applied: 'no', path: JOURNAL })
     expect(files.content(JOURNAL)).toEqual(bytes)
   })
 
   it('refuses a journal that is missing beside its snapshot, or that begins behind it', async () => {
     const { files } = await smallStore()
-    const compacting = openOn(files, 1).storage
+    const compacting = openFileStore(files, 1).storage
     await compacting.collection('notes').set('d', 1)
     await compacting.stop()
     const snapshot = files.content(SNAPSHOT) as Buffer
     await files.remove(JOURNAL)
-    await expect(openOn(files).storage.start()).rejects.toThrow('is missing beside its snapshot')
+    await expect(openFileStore(files).storage.start()).rejects.toThrow('is missing beside its snapshot')
     files.plant(JOURNAL, encodeHeader({ format: 'evenkeel-journal', formatVersion: 1, sequence: 99 }))
     files.plant(SNAPSHOT, snapshot)
     files.reboot('kill')
-    await expect(openOn(files).storage.start()).rejects.toThrow('begins after commit 99')
+    await expect(openFileStore(files).storage.start()).rejects.toThrow('begins after commit 99')
   })
 
   it('refuses files of a newer version, naming both', async () => {
     const files = new CrashFiles()
     files.plant(JOURNAL, encodeHeader({ format: 'evenkeel-journal', formatVersion: 2, sequence: 0 }))
-    await expect(openOn(files).storage.start()).rejects.toMatchObject({
+    await expect(openFileStore(files).storage.start()).rejects.toMatchObject({
       code: 'STORAGE_FORMAT',
       found: '2',
       supported: '1',
@@ -191,7 +166,10 @@ describe('FileStorage on a bad disk', () => {
       told.set(key, 'unknown')
       await notes.set(key, { key, text: 'x'.repeat(50) }).then(
         () => told.set(key, 'acknowledged'),
-        (error: unknown) => told.set(key, (error as StorageError).applied ?? 'no'),
+        (error: StorageError) => {
+          expect(error.code).toBe('STORAGE_UNAVAILABLE')
+          told.set(key, error.applied)
+        },
       )
     }
     await write('a')
@@ -203,7 +181,7 @@ describe('FileStorage on a bad disk', () => {
   }
 
   async function expectKept(files: CrashFiles, told: Map<string, Outcome>, at: string): Promise<void> {
-    const { storage, events } = openOn(files)
+    const { storage, events } = openFileStore(files)
     const content = await contentOf(storage)
     for (const [key, outcome] of told) {
       const value = content.get(key)
@@ -217,7 +195,7 @@ describe('FileStorage on a bad disk', () => {
 
   async function countSteps(compactBytes: number): Promise<number> {
     const files = new CrashFiles()
-    await scenario(openOn(files, compactBytes).storage)
+    await scenario(openFileStore(files, compactBytes).storage)
     return files.steps
   }
 
@@ -225,19 +203,50 @@ describe('FileStorage on a bad disk', () => {
     ['without compaction', 1_000_000],
     ['while it compacts', 250],
   ])('%s', (_, compactBytes) => {
-    it('keeps its word whichever step fails', async () => {
+    it.each([
+      ['with EIO', 'EIO', 1],
+      ['and the next three with ENOSPC', 'ENOSPC', 4],
+      ['and all after it with EROFS', 'EROFS', Infinity],
+    ])('keeps its word whichever step fails %s', async (_, code, count) => {
       const steps = await countSteps(compactBytes)
       expect(steps).toBeGreaterThan(15)
       for (let step = 1; step <= steps; step++) {
         const files = new CrashFiles()
         files.failAt = step
-        const { storage } = openOn(files, compactBytes)
+        files.failCount = count
+        files.failCode = code
+        const { storage } = openFileStore(files, compactBytes)
         const told = await scenario(storage)
-        expect([...told.values()].filter((outcome) => outcome === 'acknowledged').length).toBeGreaterThanOrEqual(4)
         const at = `step ${step}, ${files.log[step - 1]}`
+        const acknowledged = [...told.values()].filter((outcome) => outcome === 'acknowledged').length
+        if (count === 1) expect(acknowledged, at).toBeGreaterThanOrEqual(4)
+        files.failAt = Infinity
+        await storage.collection('notes').set('later', { key: 'later', text: 'x'.repeat(50) })
+        told.set('later', 'acknowledged')
+        expect((await storage.check()).problems, at).toEqual([])
         files.reboot('power cut')
         await expectKept(files, told, at)
       }
+    })
+
+    it('keeps its word on a disk that is full after any number of bytes, and goes on when there is room', async () => {
+      let refused = 0
+      for (let capacity = 300; capacity < 3_000; capacity += 13) {
+        const files = new CrashFiles()
+        files.capacity = capacity
+        const { storage } = openFileStore(files, compactBytes)
+        const told = await scenario(storage)
+        refused += [...told.values()].filter((outcome) => outcome === 'no').length
+        const at = `full after ${capacity} bytes`
+        expect([...told.values()], at).not.toContain('unknown')
+        files.capacity = Infinity
+        await storage.collection('notes').set('later', { key: 'later', text: 'x'.repeat(50) })
+        told.set('later', 'acknowledged')
+        expect((await storage.check()).problems, at).toEqual([])
+        files.reboot('power cut')
+        await expectKept(files, told, at)
+      }
+      expect(refused).toBeGreaterThan(100)
     })
 
     it.each<CrashKind>(['kill', 'power cut'])('keeps its word when a %s ends any step', async (kind) => {
@@ -245,7 +254,7 @@ describe('FileStorage on a bad disk', () => {
       for (let step = 1; step <= steps; step++) {
         const files = new CrashFiles()
         files.crashAt = step
-        const told = await scenario(openOn(files, compactBytes).storage)
+        const told = await scenario(openFileStore(files, compactBytes).storage)
         const at = `${kind} at step ${step}, ${files.log[step - 1]}`
         // The dead process cannot be told what happened, so a refusal counts as unknown.
         for (const [key, outcome] of told) if (outcome === 'no') told.set(key, 'unknown')
@@ -255,10 +264,23 @@ describe('FileStorage on a bad disk', () => {
     })
   })
 
+  it('takes back what a failed write left before it says that it failed', async () => {
+    const files = new CrashFiles()
+    const { storage } = openFileStore(files)
+    const notes = storage.collection('notes')
+    await notes.set('a', 1)
+    files.failAt = files.steps + 1
+    // Half of the three lines is more than one.
+    const writes = await Promise.allSettled(['b', 'c', 'd'].map((key) => notes.set(key, 2)))
+    expect(writes).toMatchObject(writes.map(() => ({ reason: { applied: 'no' } })))
+    files.reboot('kill')
+    expect(await contentOf(openFileStore(files).storage)).toEqual(new Map([['a', 1]]))
+  })
+
   it('writes everything when the disk takes a few bytes at a time', async () => {
     const files = new CrashFiles()
     files.maxWrite = 7
-    const told = await scenario(openOn(files, 250).storage)
+    const told = await scenario(openFileStore(files, 250).storage)
     expect(new Set(told.values())).toEqual(new Set(['acknowledged']))
     files.reboot('power cut')
     await expectKept(files, told, 'short writes')
@@ -266,7 +288,7 @@ describe('FileStorage on a bad disk', () => {
 
   it('tells when it cannot write, and when it can again', async () => {
     const files = new CrashFiles()
-    const { storage, events } = openOn(files)
+    const { storage, events } = openFileStore(files)
     await storage.start()
     files.failAt = files.steps + 1
     await expect(storage.collection('notes').set('a', 1)).rejects.toMatchObject({
@@ -280,7 +302,7 @@ describe('FileStorage on a bad disk', () => {
 
   it('syncs once for all who write at the same time', async () => {
     const files = new CrashFiles()
-    const { storage } = openOn(files)
+    const { storage } = openFileStore(files)
     await storage.start()
     files.log.length = 0
     const notes = storage.collection('notes')
@@ -299,7 +321,7 @@ describe('FileStorage on a bad disk', () => {
       fc.asyncProperty(fc.array(operation, { maxLength: 30 }), async (history) => {
         const files = new CrashFiles()
         const model = new Map<string, unknown>()
-        let { storage } = openOn(files, 400)
+        let { storage } = openFileStore(files, 400)
         for (const step of history) {
           const notes = storage.collection('notes')
           if (step.do === 'set') model.set(step.key, (await notes.set(step.key, step.value), step.value))
@@ -308,7 +330,7 @@ describe('FileStorage on a bad disk', () => {
           else {
             if (step.do === 'restart') await storage.stop()
             else files.reboot(step.do)
-            storage = openOn(files, 400).storage
+            storage = openFileStore(files, 400).storage
           }
           expect(await contentOf(storage)).toEqual(model)
         }

@@ -1,5 +1,5 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { CorruptError, FormatError } from './errors.js'
-import type { Announce, StorageEvents } from './events.js'
 import { replaceFile, type FileOps } from './file-ops.js'
 import { encodeHeader, FORMAT_VERSION, readLines, toMutation, type Header, type Line } from './journal.js'
 import { Tables } from './tables.js'
@@ -9,6 +9,9 @@ export const SNAPSHOT = 'snapshot.jsonl'
 /** The commits after the snapshot. */
 export const JOURNAL = 'journal.jsonl'
 
+/** So many lines are read in one turn of the event loop. */
+const LINES = 500
+
 /** What was found on disk. */
 export interface Loaded {
   readonly tables: Tables
@@ -16,91 +19,186 @@ export interface Loaded {
   readonly sequence: number
   /** Of the journal, up to its last whole line. */
   readonly length: number
+  /** Of the journal, with what is behind its last whole line. */
+  readonly journalBytes: number
+  readonly snapshotBytes: number
   /** What a crash left behind the last whole line. */
   readonly tornBytes: number
-  /** The files hold damage, which has been set aside, and must be written anew. */
-  readonly mustRewrite: boolean
-  /** What to tell once the storage is open. */
-  readonly news: readonly ((announce: Announce<StorageEvents>) => void)[]
+  readonly damage: readonly Damage[]
+  /** How many records are known to be missing. */
+  readonly missing: number
 }
 
+/** A line that a crash does not explain. */
 interface Damage {
-  readonly bytes: Buffer[]
-  missing: number
+  readonly path: string
+  /** Where in the file it begins. */
+  readonly at: number
+  readonly bytes: Buffer
+}
+
+type CommitLine = Extract<Line, { kind: 'commit' }>
+
+/** What to read, and when to give up. */
+interface LoadOptions {
+  /** Read the journal up to here only. */
+  readonly end?: number | undefined
+  readonly signal?: AbortSignal | undefined
 }
 
 /**
- * Reads both files.
+ * Reads both files, and changes neither.
  *
- * A commit that a crash cut short is left out: nobody was told that it is done. A damaged line is set aside in a file
- * of its own, and told, and the rest is used. A file whose beginning cannot be read, or that is missing, is refused:
- * an empty storage in its place would hide the loss of everything.
+ * Commits that a crash cut short are left out: nobody was told that they are done. Damaged lines are left out too, and
+ * told, and the rest is used. A file whose beginning cannot be read, or that is missing, is refused: an empty storage in
+ * its place would hide the loss of everything.
+ *
+ * @returns `undefined` when there is neither file
  */
-export async function loadFiles(files: FileOps, directory: string, now: number): Promise<Loaded> {
-  const tables = new Tables()
-  const damage: Damage = { bytes: [], missing: 0 }
-  const journalPath = `${directory}/${JOURNAL}`
+export async function loadFiles(
+  files: FileOps,
+  directory: string,
+  { end, signal }: LoadOptions = {},
+): Promise<Loaded | undefined> {
   const snapshot = await files.read(`${directory}/${SNAPSHOT}`)
-  let journal = await files.read(journalPath)
-  if (journal === undefined) {
-    if (snapshot !== undefined) throw new CorruptError(journalPath, 'is missing beside its snapshot')
-    journal = encodeHeader({ format: 'evenkeel-journal', formatVersion: FORMAT_VERSION, sequence: 0 })
-    await replaceFile(files, directory, JOURNAL, [journal])
+  const journal = await files.read(`${directory}/${JOURNAL}`)
+  if (journal === undefined && snapshot === undefined) return undefined
+  const loader = new Loader(signal)
+  if (journal === undefined) throw new CorruptError(`${directory}/${JOURNAL}`, 'is missing beside its snapshot')
+  if (snapshot !== undefined) await loader.loadSnapshot(`${directory}/${SNAPSHOT}`, snapshot)
+  const used = journal.subarray(0, end)
+  const { length, isTorn } = await loader.loadJournal(`${directory}/${JOURNAL}`, used)
+  const { tables, sequence, damage, missing } = loader
+  return {
+    tables,
+    sequence,
+    length,
+    journalBytes: journal.length,
+    snapshotBytes: snapshot?.length ?? 0,
+    tornBytes: isTorn ? used.length - length : 0,
+    damage,
+    missing,
   }
-  const base = snapshot === undefined ? 0 : loadSnapshot(`${directory}/${SNAPSHOT}`, snapshot, tables, damage)
-  const { sequence, length } = loadJournal(journalPath, journal, base, tables, damage)
-  const isDamaged = damage.bytes.length > 0 || damage.missing > 0
-  const tornBytes = journal.length - length
-  const news: Loaded['news'][number][] = []
-  if (tornBytes > 0) news.push((announce) => tellTorn(announce, journalPath, tornBytes))
-  if (isDamaged) {
-    const name = `quarantine-${new Date(now).toISOString().replaceAll(':', '-')}.jsonl`
-    await replaceFile(files, directory, name, damage.bytes)
-    news.push((announce) => tellDamage(announce, `${directory}/${name}`, Math.max(damage.missing, damage.bytes.length)))
-  }
-  return { tables, sequence, length, tornBytes, mustRewrite: isDamaged, news }
 }
 
-function loadSnapshot(path: string, bytes: Buffer, tables: Tables, damage: Damage): number {
-  const { header, lines } = readHeader(path, bytes, 'evenkeel-snapshot')
-  let records = 0
-  for (const line of lines) {
-    if (line.kind === 'commit') {
-      for (const change of line.changes) tables.apply(toMutation(change))
-      records++
-    } else if (line.kind !== 'header') {
-      damage.bytes.push(bytes.subarray(line.start, line.end))
-    }
-  }
-  damage.missing += Math.max(0, (header.records ?? 0) - records)
-  return header.sequence
+/** Makes the files of an empty storage. */
+export async function createFiles(files: FileOps, directory: string): Promise<Loaded> {
+  const header = encodeHeader({ format: 'evenkeel-journal', formatVersion: FORMAT_VERSION, sequence: 0 })
+  await replaceFile(files, directory, JOURNAL, [header])
+  const { length } = header
+  const nothing = { sequence: 0, snapshotBytes: 0, tornBytes: 0, damage: [], missing: 0 }
+  return { tables: new Tables(), length, journalBytes: length, ...nothing }
 }
 
-function loadJournal(
-  path: string,
-  bytes: Buffer,
-  base: number,
-  tables: Tables,
-  damage: Damage,
-): { sequence: number; length: number } {
-  const { header, lines, end } = readHeader(path, bytes, 'evenkeel-journal')
-  if (header.sequence > base) {
-    throw new CorruptError(path, `begins after commit ${header.sequence}, but its snapshot ends with ${base}`)
+class Loader {
+  readonly tables = new Tables()
+  readonly damage: Damage[] = []
+  missing = 0
+  /** Of the last commit that was read. */
+  sequence = 0
+  readonly #signal: AbortSignal | undefined
+
+  constructor(signal: AbortSignal | undefined) {
+    this.#signal = signal
   }
-  let sequence = header.sequence
-  let length = end
-  for (const line of lines) {
-    if (line.kind === 'commit') {
-      damage.missing += Math.max(0, line.sequence - sequence - 1)
-      sequence = line.sequence
-      // A crash between the two files of a compaction leaves commits that are in the snapshot already.
-      if (sequence > base) for (const change of line.changes) tables.apply(toMutation(change))
-    } else if (line.kind === 'damaged') {
-      damage.bytes.push(bytes.subarray(line.start, line.end))
+
+  async loadSnapshot(path: string, bytes: Buffer): Promise<void> {
+    const { header, lines } = readHeader(path, bytes, 'evenkeel-snapshot')
+    this.sequence = header.sequence
+    let missing = 1
+    let records = 0
+    await this.#forEach(lines, (line) => {
+      if (line.kind === 'commit') {
+        this.#apply(line)
+        records++
+      } else if (line.kind === 'end') {
+        missing = line.records - records
+      } else if (line.kind !== 'header') {
+        this.#addDamage(path, bytes, line)
+      }
+    })
+    // Without its end, at least that is missing.
+    this.missing += Math.max(0, missing)
+  }
+
+  /**
+   * @returns up to where the journal is whole, and whether a crash left something behind that
+   */
+  async loadJournal(path: string, bytes: Buffer): Promise<{ length: number; isTorn: boolean }> {
+    const { header, lines, end } = readHeader(path, bytes, 'evenkeel-journal')
+    const base = this.sequence
+    if (header.sequence > base) {
+      throw new CorruptError(path, `begins after commit ${header.sequence}, but its snapshot ends with ${base}`)
     }
-    if (line.kind !== 'torn') length = line.end
+    this.sequence = header.sequence
+    let length = end
+    let doubt: Doubt | undefined
+    await this.#forEach(lines, (line) => {
+      if (line.kind === 'free') return
+      if (line.kind === 'torn' || line.kind === 'damaged') {
+        doubt ??= { after: this.sequence, faults: [], commits: [] }
+        doubt.faults.push(line)
+        return
+      }
+      if (line.kind === 'commit' && doubt !== undefined && (line.group ?? line.sequence) <= doubt.after + 1) {
+        doubt.commits.push(line)
+        return
+      }
+      if (doubt !== undefined) this.#settle(path, bytes, doubt, base)
+      doubt = undefined
+      if (line.kind === 'commit') this.#replay(line, base)
+      length = line.end
+    })
+    const last: Doubt | undefined = doubt
+    const isTorn = last?.faults.every(({ kind }) => kind === 'torn') === true
+    if (last !== undefined && !isTorn) {
+      this.#settle(path, bytes, last, base)
+      length = bytes.length
+    }
+    this.sequence = Math.max(this.sequence, base)
+    return { length, isTorn }
   }
-  return { sequence: Math.max(sequence, base), length }
+
+  /** What a crash does not explain is damage. */
+  #settle(path: string, bytes: Buffer, { faults, commits }: Doubt, base: number): void {
+    for (const fault of faults) this.#addDamage(path, bytes, fault)
+    for (const commit of commits) this.#replay(commit, base)
+  }
+
+  #replay(line: CommitLine, base: number): void {
+    this.missing += Math.max(0, line.sequence - this.sequence - 1)
+    this.sequence = line.sequence
+    // A crash between the two files of a compaction leaves commits that are in the snapshot already.
+    if (line.sequence > base) this.#apply(line)
+  }
+
+  #apply({ changes }: CommitLine): void {
+    for (const change of changes) this.tables.apply(toMutation(change))
+  }
+
+  #addDamage(path: string, bytes: Buffer, { start, end }: { start: number; end: number }): void {
+    this.damage.push({ path, at: start, bytes: bytes.subarray(start, end) })
+  }
+
+  async #forEach(lines: Iterable<Line>, use: (line: Line) => void): Promise<void> {
+    let count = 0
+    for (const line of lines) {
+      use(line)
+      if (++count % LINES === 0) await nextTurn()
+      this.#signal?.throwIfAborted()
+    }
+  }
+}
+
+/**
+ * Lines that cannot be read, and those after them that were written in the same go. When others follow, the go had been
+ * synced, and it is damage; when none do, it may be what a crash left.
+ */
+interface Doubt {
+  /** The last commit before. */
+  readonly after: number
+  readonly faults: Extract<Line, { start: number }>[]
+  readonly commits: CommitLine[]
 }
 
 function readHeader(
@@ -117,23 +215,4 @@ function readHeader(
     throw new FormatError(path, String(header.formatVersion), String(FORMAT_VERSION))
   }
   return { header, lines, end }
-}
-
-function tellTorn(announce: Announce<StorageEvents>, path: string, bytes: number): void {
-  const why = 'a crash cut the last write short'
-  const message = `${path} ended within a commit that was never acknowledged; its ${bytes} bytes were cut off.`
-  announce('repaired', { what: 'file', from: 'torn', to: 'whole', why, severity: 'INFO', message })
-}
-
-function tellDamage(announce: Announce<StorageEvents>, path: string, records: number): void {
-  announce('quarantined', {
-    what: 'file',
-    from: 'damaged',
-    to: 'whole',
-    why: 'the checksums of some records did not match, or records were missing',
-    severity: 'CRITICAL',
-    message: `${records} damaged or missing records are not in the storage; what is left of them is in ${path}.`,
-    path,
-    records,
-  })
 }

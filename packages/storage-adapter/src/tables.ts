@@ -60,10 +60,23 @@ export class Tables implements Lookup {
     return [...this.#tables.keys()].filter((name) => this.page(name, { limit: 1 }, now).length > 0)
   }
 
-  /** Every record there is, expired or not. */
+  /**
+   * Every record, expired or not, that stays as it is until it is reached. Of those that change meanwhile it yields the
+   * old state, the new one, both in that order, or none.
+   */
   *all(): Generator<KeyedRecord & { collection: string }, void, undefined> {
-    for (const [collection, table] of this.#tables) {
-      for (const [key, record] of table.records) yield { collection, key, ...record }
+    // A Map yields in the order of insertion: what is there now comes before all that is added later.
+    const tables = Array.from(this.#tables, ([collection, { records }]) => ({
+      collection,
+      records,
+      size: records.size,
+    }))
+    for (const { collection, records, size } of tables) {
+      let left = size
+      for (const [key, record] of records) {
+        if (left-- <= 0) break
+        yield { collection, key, ...record }
+      }
     }
   }
 

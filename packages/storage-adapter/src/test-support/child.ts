@@ -1,18 +1,44 @@
 import { spawn, type ChildProcess } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { build } from 'esbuild'
 
 /** Starts one of the TypeScript programs beside this file. */
 export function startChild(program: string, ...parameters: string[]): ChildProcess {
   const file = fileURLToPath(new URL(program, import.meta.url))
+  return start(['--import', 'tsx', '--conditions=@evenkeel/source', file, ...parameters])
+}
+
+/** A program that starts several times faster, for those that are started very often. */
+export interface Bundle extends AsyncDisposable {
+  start(...parameters: string[]): ChildProcess
+}
+
+/** Translates one of the TypeScript programs beside this file. */
+export async function bundleChild(program: string): Promise<Bundle> {
+  // Within the package, so that it finds the drivers that are installed there.
+  const directory = await mkdtemp(fileURLToPath(new URL('../../node_modules/.bundle-', import.meta.url)))
+  const outfile = join(directory, 'child.mjs')
+  await build({
+    entryPoints: [fileURLToPath(new URL(program, import.meta.url))],
+    outfile,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    conditions: ['@evenkeel/source'],
+    external: ['better-sqlite3', 'node:*'],
+    logLevel: 'error',
+  })
+  return {
+    start: (...parameters) => start([outfile, ...parameters]),
+    [Symbol.asyncDispose]: () => rm(directory, { recursive: true }),
+  }
+}
+
+function start(parameters: readonly string[]): ChildProcess {
   // Node 22 calls its own SQLite experimental, on the standard error that tests look at.
-  const node = [
-    '--disable-warning=ExperimentalWarning',
-    '--import',
-    'tsx',
-    '--conditions=@evenkeel/source',
-    file,
-    ...parameters,
-  ]
+  const node = ['--disable-warning=ExperimentalWarning', ...parameters]
   return spawn(process.execPath, node, { stdio: ['ignore', 'pipe', 'pipe'] })
 }
 

@@ -1,19 +1,36 @@
+import { dirname } from 'node:path/posix'
 import type { FileIdentity, FileOps, OpenFile } from '../file-ops.js'
+import {
+  applyNameChange,
+  overwrite,
+  resize,
+  survivingContent,
+  survivingNames,
+  type ContentChange,
+  type NameChange,
+} from './power-cut.js'
+import type { Random } from './random.js'
 
 interface Inode {
   readonly ino: number
   data: Buffer
   /** What is on the disk for certain. */
   synced: Buffer
+  /** What was done since. */
+  changes: ContentChange[]
 }
 
-/** What is left after a crash: all that was written (the process was killed), or only what was synced (power cut). */
+/**
+ * What is left after a crash: all that was written (the process was killed), or what was synced and, by chance, a part
+ * of the rest (power cut).
+ */
 export type CrashKind = 'kill' | 'power cut'
 
 /** A disk in memory on which any step can fail or be the last one. */
 export class CrashFiles implements FileOps {
   #names = new Map<string, Inode>()
   #syncedNames = new Map<string, Inode>()
+  #nameChanges: NameChange<Inode>[] = []
   #nextIno = 1
   #isDead = false
   /** Files that a process opened are of no use to the next one. */
@@ -24,10 +41,20 @@ export class CrashFiles implements FileOps {
   readonly log: string[] = []
   /** At this step an error is thrown; a write then leaves half of its bytes. */
   failAt = Infinity
+  /** How many steps fail from there on. */
+  failCount = 1
+  /** The code of that error. */
+  failCode = 'EIO'
   /** At this step, and at all after it, nothing happens any more. */
   crashAt = Infinity
   /** The most bytes that one write takes. */
   maxWrite = Infinity
+  /** The most bytes that all files together may have. */
+  capacity = Infinity
+  /** What to wait for before a sync is begun; for a look at what goes on meanwhile. */
+  beforeSync: (path: string) => Promise<void> | undefined = () => undefined
+  /** What of the unsynced a power cut leaves is up to this; without it, nothing is left. */
+  chance: Random | undefined
 
   async makeDirectory(): Promise<void> {
     this.#step('makeDirectory')
@@ -44,29 +71,30 @@ export class CrashFiles implements FileOps {
     const existing = this.#names.get(path)
     if (flags === 'wx' && existing !== undefined) throw failure('EEXIST')
     if (flags === 'r+' && existing === undefined) throw failure('ENOENT')
-    const inode = existing ?? { ino: this.#nextIno++, data: Buffer.alloc(0), synced: Buffer.alloc(0) }
-    if (flags !== 'r+') inode.data = Buffer.alloc(0)
-    this.#names.set(path, inode)
+    const inode = existing ?? this.#create(path)
+    if (flags !== 'r+') truncate(inode, 0)
     const life = this.#life
     const step = (what: string, onFailure?: () => void): void => {
       if (life !== this.#life) throw failure('EBADF')
       this.#step(what, onFailure)
     }
     return {
-      write: async (bytes, position) => {
-        const half = Buffer.from(bytes.subarray(0, Math.floor(bytes.length / 2)))
-        step(`write ${path}`, () => put(inode, half, position))
-        const taken = Buffer.from(bytes.subarray(0, this.maxWrite))
-        put(inode, taken, position)
+      write: (bytes, position) => {
+        step(`write ${path}`, () => write(inode, bytes.subarray(0, Math.floor(bytes.length / 2)), position))
+        const room = this.capacity - this.#used() + Math.max(0, inode.data.length - position)
+        const taken = bytes.subarray(0, Math.min(this.maxWrite, Math.max(0, room)))
+        if (taken.length === 0 && bytes.length > 0) throw failure('ENOSPC')
+        write(inode, taken, position)
         return taken.length
       },
       truncate: async (length) => {
         step(`truncate ${path}`)
-        inode.data = Buffer.from(inode.data.subarray(0, length))
+        truncate(inode, length)
       },
       datasync: async () => {
+        await this.beforeSync(path)
         step(`datasync ${path}`)
-        inode.synced = Buffer.from(inode.data)
+        settle(inode)
       },
       close: async () => undefined,
     }
@@ -74,48 +102,48 @@ export class CrashFiles implements FileOps {
 
   async rename(from: string, to: string): Promise<void> {
     this.#step(`rename ${from}`)
-    this.#names.set(to, this.#inode(from))
-    this.#names.delete(from)
+    this.#change(to, { removed: [from], added: { path: to, inode: this.#inode(from) } })
   }
 
   async link(from: string, to: string): Promise<void> {
     this.#step(`link ${to}`)
     if (this.#names.has(to)) throw failure('EEXIST')
-    this.#names.set(to, this.#inode(from))
+    this.#change(to, { removed: [], added: { path: to, inode: this.#inode(from) } })
   }
 
   async remove(path: string): Promise<void> {
     this.#step(`remove ${path}`)
-    this.#names.delete(path)
+    this.#change(path, { removed: [path] })
   }
 
   async syncDirectory(path: string): Promise<void> {
     this.#step(`syncDirectory ${path}`)
-    this.#syncedNames = new Map(this.#names)
+    for (const change of this.#nameChanges) {
+      if (change.directory === path) applyNameChange(this.#syncedNames, change)
+    }
+    this.#nameChanges = this.#nameChanges.filter(({ directory }) => directory !== path)
   }
 
   identify(path: string): FileIdentity | undefined {
     const inode = this.#names.get(path)
-    return inode && { dev: 1, ino: inode.ino, size: inode.data.length }
+    return inode && { dev: 1, ino: inode.ino, size: inode.data.length, changedMs: 0 }
   }
 
   /** The process is gone, and its lock with it; the next one finds what the crash left. */
   reboot(kind: CrashKind): void {
-    if (kind === 'power cut') {
-      this.#names = new Map(this.#syncedNames)
-      for (const inode of this.#names.values()) inode.data = Buffer.from(inode.synced)
-    }
+    if (kind === 'power cut') this.#cutPower()
     for (const path of this.#names.keys()) if (path.endsWith('/lock')) this.#names.delete(path)
     this.#isDead = false
     this.#life++
     this.crashAt = Infinity
     this.failAt = Infinity
+    this.capacity = Infinity
     this.steps = 0
   }
 
   /** Puts bytes where they would not come by themselves: damage. */
   plant(path: string, bytes: Buffer): void {
-    const inode = { ino: this.#nextIno++, data: bytes, synced: bytes }
+    const inode = { ino: this.#nextIno++, data: bytes, synced: bytes, changes: [] }
     this.#names.set(path, inode)
     this.#syncedNames.set(path, inode)
   }
@@ -133,6 +161,36 @@ export class CrashFiles implements FileOps {
     return [...this.#names.keys()]
   }
 
+  #cutPower(): void {
+    const { chance } = this
+    const changes = this.#nameChanges
+    this.#names = chance === undefined ? new Map(this.#syncedNames) : survivingNames(this.#syncedNames, changes, chance)
+    for (const inode of new Set(this.#names.values())) {
+      inode.data = chance === undefined ? inode.synced : survivingContent(inode.synced, inode.changes, chance)
+      settle(inode)
+    }
+    this.#syncedNames = new Map(this.#names)
+    this.#nameChanges = []
+  }
+
+  #create(path: string): Inode {
+    const inode = { ino: this.#nextIno++, data: Buffer.alloc(0), synced: Buffer.alloc(0), changes: [] }
+    this.#change(path, { removed: [], added: { path, inode } })
+    return inode
+  }
+
+  #change(path: string, change: Omit<NameChange<Inode>, 'directory'>): void {
+    const inDirectory = { directory: dirname(path), ...change }
+    applyNameChange(this.#names, inDirectory)
+    this.#nameChanges.push(inDirectory)
+  }
+
+  #used(): number {
+    let used = 0
+    for (const { data } of new Set(this.#names.values())) used += data.length
+    return used
+  }
+
   #inode(path: string): Inode {
     const inode = this.#names.get(path)
     if (inode === undefined) throw failure('ENOENT')
@@ -143,18 +201,29 @@ export class CrashFiles implements FileOps {
     if (this.#isDead) throw failure('EIO')
     this.steps++
     this.log.push(what)
-    if (this.steps !== this.failAt && this.steps < this.crashAt) return
+    const isFailing = this.steps >= this.failAt && this.steps < this.failAt + this.failCount
+    if (!isFailing && this.steps < this.crashAt) return
     onFailure()
     this.#isDead = this.steps >= this.crashAt
-    throw failure('EIO')
+    throw failure(this.#isDead ? 'EIO' : this.failCode)
   }
 }
 
-function put(inode: Inode, bytes: Buffer, position: number): void {
-  const data = Buffer.alloc(Math.max(inode.data.length, position + bytes.length))
-  inode.data.copy(data)
-  bytes.copy(data, position)
-  inode.data = data
+function write(inode: Inode, bytes: Uint8Array, position: number): void {
+  const copy = Buffer.from(bytes)
+  inode.data = overwrite(inode.data, copy, position)
+  inode.changes.push({ type: 'write', position, bytes: copy })
+}
+
+function truncate(inode: Inode, length: number): void {
+  inode.data = resize(inode.data, length)
+  inode.changes.push({ type: 'truncate', length })
+}
+
+/** What is in the file is on the disk for certain. */
+function settle(inode: Inode): void {
+  inode.synced = inode.data
+  inode.changes = []
 }
 
 function failure(code: string): Error {

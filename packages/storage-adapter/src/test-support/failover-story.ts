@@ -6,7 +6,7 @@ import { CrashFiles, type CrashKind } from './crash-files.js'
 
 /** The steps of a story about an outage. Everything is in memory and on one clock, so nothing waits. */
 export class FailoverStory {
-  readonly clock = new FakeClock()
+  readonly clock: FakeClock
   readonly files = new CrashFiles()
   /** The primary itself, which also others may write to. */
   inner: Storage
@@ -15,7 +15,8 @@ export class FailoverStory {
   storage: FailoverStorage
   readonly events: string[] = []
 
-  constructor(inner: Storage | undefined = undefined) {
+  constructor(inner: Storage | undefined = undefined, clock: FakeClock = new FakeClock()) {
+    this.clock = clock
     this.inner = inner ?? new MemoryStorage({ clock: this.clock })
     this.faulty = new FaultyStorage(this.inner, { clock: this.clock })
     this.storage = this.#make()

@@ -1,0 +1,80 @@
+import type { Mutation } from './backend.js'
+import type { Kept } from './storage.js'
+
+/** A commit that waits for the disk. */
+export interface WaitingCommit {
+  readonly mutations: readonly Mutation[]
+  /** The time by which its expiry is judged, in epoch milliseconds. */
+  readonly now: number
+  readonly resolve: (kept: Kept) => void
+  readonly reject: (error: unknown) => void
+}
+
+/**
+ * Group commit: what is committed while one group is being written forms the next one, and shares its sync.
+ *
+ * One group is written at a time, in the order in which its commits came.
+ */
+export class CommitQueue {
+  readonly #maxGroup: number
+  readonly #writeGroup: (group: readonly WaitingCommit[]) => Promise<void>
+  #waiting: WaitingCommit[] = []
+  #tasks: (() => Promise<void>)[] = []
+  #flushing: Promise<void> | undefined
+
+  /**
+   * @param maxGroup - so many commits at most are one group, so that the first of them need not wait for the last
+   * @param writeGroup - settles each commit of the group, or rejects, which rejects every one of them
+   */
+  constructor(maxGroup: number, writeGroup: (group: readonly WaitingCommit[]) => Promise<void>) {
+    this.#maxGroup = maxGroup
+    this.#writeGroup = writeGroup
+  }
+
+  /** How many commits wait for their group to be written. */
+  get length(): number {
+    return this.#waiting.length
+  }
+
+  /** Resolves when nothing is left to be written; `undefined` when nothing is. */
+  get flushing(): Promise<void> | undefined {
+    return this.#flushing
+  }
+
+  /** Takes a commit, and settles when it is durable or refused. */
+  add(mutations: readonly Mutation[], now: number): Promise<Kept> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ mutations, now, resolve, reject })
+      this.#flushing ??= this.#flush()
+    })
+  }
+
+  /** Runs a task between two groups: while it runs, nothing is written. */
+  runAlone<T>(task: () => Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#tasks.push(() => task().then(resolve, reject))
+      this.#flushing ??= this.#flush()
+    })
+  }
+
+  async #flush(): Promise<void> {
+    // Whoever commits in this same turn of the event loop joins the first group.
+    await Promise.resolve()
+    for (;;) {
+      const task = this.#tasks.shift()
+      if (task !== undefined) await task()
+      else if (this.#waiting.length > 0) await this.#write(this.#waiting.splice(0, this.#maxGroup))
+      else break
+    }
+    // In the same turn as the last look at the queue: a commit that comes now must find nobody flushing.
+    this.#flushing = undefined
+  }
+
+  async #write(group: readonly WaitingCommit[]): Promise<void> {
+    try {
+      await this.#writeGroup(group)
+    } catch (error) {
+      for (const { reject } of group) reject(error)
+    }
+  }
+}

@@ -1,0 +1,41 @@
+import { FakeClock } from '@evenkeel/testing'
+import { BackendStorage } from '../backend-storage.js'
+import type { News } from '../events.js'
+import { FileBackend } from '../file-backend.js'
+import type { Storage } from '../storage.js'
+import type { CrashFiles } from './crash-files.js'
+
+/** The directory of a {@link openFileStore}. */
+export const PATH = '/data'
+export const JOURNAL = `${PATH}/journal.jsonl`
+export const SNAPSHOT = `${PATH}/snapshot.jsonl`
+
+/** A file store on a disk in memory. */
+interface OpenedStore {
+  readonly storage: BackendStorage
+  /** The names of the events that it emitted. */
+  readonly events: string[]
+  readonly news: News[]
+}
+
+/** Makes a file store on a disk in memory, which opens at first use. */
+export function openFileStore(files: CrashFiles, compactBytes = 1_000_000): OpenedStore {
+  const clock = new FakeClock()
+  const storage = new BackendStorage(new FileBackend({ path: PATH, compactBytes, clock, files }), { clock })
+  const events: string[] = []
+  const news: News[] = []
+  for (const event of ['repaired', 'quarantined', 'change'] as const) {
+    storage.on(event, (each: News) => {
+      events.push(event)
+      news.push(each)
+    })
+  }
+  return { storage, events, news }
+}
+
+/** Everything that the store holds in one collection. */
+export async function contentOf(storage: Storage): Promise<Map<string, unknown>> {
+  const content = new Map<string, unknown>()
+  for await (const { key, value } of storage.collection('notes').scan()) content.set(key, value)
+  return content
+}
