@@ -15,6 +15,9 @@ import type { CheckableStorage, Clock as HealthClock, HealthMonitor } from '@eve
 import type { DiscordClient } from '@evenkeel/health-monitor/discord'
 import type { LoggablePart, Part } from '@evenkeel/health-monitor/lifecycle'
 import type { Clock as StorageClock, FailoverStorage, FileStorage, MemoryStorage } from '@evenkeel/storage-adapter'
+import type { Clock as LeaseClock, Lease, LeaseStore, RunStore, Schedule } from '@evenkeel/storage-adapter/lease'
+import type { PostgresStorage } from '@evenkeel/storage-adapter/postgres'
+import type { RedisStorage } from '@evenkeel/storage-adapter/redis'
 import type { SqliteStorage } from '@evenkeel/storage-adapter/sqlite'
 import type { FakeClock } from '@evenkeel/testing'
 import type { Client } from 'discord.js'
@@ -27,6 +30,10 @@ declare const client: Client
 declare const memory: MemoryStorage
 declare const file: FileStorage
 declare const sqlite: SqliteStorage
+declare const postgres: PostgresStorage
+declare const redis: RedisStorage
+declare const lease: Lease
+declare const schedule: Schedule
 declare const failover: FailoverStorage
 declare const flags: FeatureFlags
 declare const health: HealthMonitor
@@ -43,14 +50,19 @@ fits<DegradationClock>(clock)
 fits<FlagsClock>(clock)
 fits<HealthClock>(clock)
 fits<StorageClock>(clock)
+fits<LeaseClock>(clock)
 // @ts-expect-error the wall alone is no clock: it goes back
 fits<HealthClock>(Date)
 
 // A collection of any storage keeps state; what has no compare-and-set keeps none.
 fits<StateStore>(memory.collection('state'), file.collection('state'), sqlite.collection('state'))
-fits<StateStore>(failover.collection('state'), memoryState())
+fits<StateStore>(postgres.collection('state'), redis.collection('state'), failover.collection('state'), memoryState())
+fits<LeaseStore>(memory.collection('state'), sqlite.collection('state'), postgres.collection('state'))
+fits<RunStore>(memory.collection('state'), sqlite.collection('state'), redis.collection('state'))
 // @ts-expect-error a Map overwrites what another has just written
 fits<StateStore>(new Map<string, unknown>())
+// @ts-expect-error a Map has no compare-and-set
+fits<LeaseStore>(new Map<string, unknown>())
 // @ts-expect-error a storage hands out collections and is none
 fits<StateStore>(memory)
 
@@ -63,7 +75,7 @@ fits<BlueGreenHealth>(failover)
 fits<DegradationHealth>(modes)
 
 // Each check takes what it is named after.
-fits<CheckableStorage>(memory, file, sqlite, failover)
+fits<CheckableStorage>(memory, file, sqlite, postgres, redis, failover)
 // @ts-expect-error a collection cannot say how its storage is
 fits<CheckableStorage>(memory.collection('state'))
 fits<DiscordClient>(client)
@@ -71,7 +83,7 @@ fits<DiscordClient>(client)
 fits<DiscordClient>(memory)
 
 // Whatever begins and ends is part of one life, and whatever changes is part of one log.
-fits<Part>(memory, file, sqlite, failover, health, modes, blueGreen)
-fits<LoggablePart>(failover, flags, health, modes, blueGreen)
+fits<Part>(memory, file, sqlite, postgres, redis, failover, lease, schedule, health, modes, blueGreen)
+fits<LoggablePart>(failover, postgres, lease, schedule, flags, health, modes, blueGreen)
 // @ts-expect-error a clock has nothing to say
 fits<LoggablePart>(clock)

@@ -1,9 +1,13 @@
 import { guard } from './guard.js'
 import { isEnabled } from './flags.js'
 import { routing } from './routing.js'
+import { failover } from './storage/failover.js'
 import { files } from './storage/files.js'
+import { postgres } from './storage/postgres.js'
+import { redis } from './storage/redis.js'
+import { sqlite } from './storage/sqlite.js'
 
-const all = { flags: isEnabled, guard, routing, files }
+const all = { flags: isEnabled, guard, routing, files, sqlite, postgres, redis, failover }
 
 const asked = process.argv.slice(2).filter((name) => name !== '--')
 const unknown = asked.filter((name) => !Object.hasOwn(all, name))

@@ -8,7 +8,7 @@ interface Server {
   release(): Promise<void>
 }
 
-const kinds: Readonly<Record<string, { readonly variable: string; readonly find: () => Promise<Server> }>> = {
+const kinds: Readonly<Record<string, { readonly variable: string; readonly find: () => Promise<Server | undefined> }>> = {
   postgres: { variable: 'DATABASE_URL', find: findPostgres },
   redis: { variable: 'REDIS_URL', find: findRedis },
 }
@@ -33,8 +33,9 @@ export async function surroundingsOf(marker: string): Promise<Surroundings | und
   const kind = kinds[marker]
   if (kind === undefined) throw new SyntaxError(`"run: ${marker}" names no server`)
   try {
-    const { url, release } = await kind.find()
-    return { env: { [kind.variable]: url }, release }
+    const server = await kind.find()
+    if (server === undefined) throw new Error(`set ${kind.variable}, or install the server`)
+    return { env: { [kind.variable]: server.url }, release: () => server.release() }
   } catch (error) {
     if (process.env['CI'] !== undefined) throw error
     console.warn(`EXAMPLES OF ${marker.toUpperCase()} ARE SKIPPED: ${String(error)}`)

@@ -17,7 +17,7 @@ export interface StorageFromUrlOptions extends BackendStorageOptions {
 /** The options that an address may carry behind its question mark, by what they are. */
 const NUMBERS = ['busyTimeoutMs', 'compactBytes', 'connectTimeoutMs', 'keepChanges', 'poolSize', 'timeoutMs']
 const TEXTS = ['driver', 'prefix', 'schema']
-const SWITCHES = ['worker']
+const SWITCHES = ['prepare', 'worker']
 const OURS = [...NUMBERS, ...TEXTS, ...SWITCHES]
 
 /** An address, taken apart. */

@@ -1,0 +1,95 @@
+import pg from 'pg'
+import { PostgresStorage } from '@evenkeel/storage-adapter/postgres'
+import type { PutMutation } from '../../../packages/storage-adapter/src/backend.js'
+import { PostgresStatements } from '../../../packages/storage-adapter/src/postgres/postgres-statements.js'
+import { findPostgres } from '../../../packages/storage-adapter/src/test-support/postgres-server.js'
+import { measure, print } from '../measure.js'
+import { keyAt, makeKeys, nextNote, oneByOne, together, type Note } from './documents.js'
+
+const SCHEMA = 'evenkeel_bench'
+
+/** Reads and writes over PostgreSQL, beside the raw client that sends the same statements. */
+export async function postgres(): Promise<void> {
+  const server = await findPostgres()
+  const raw = new pg.Pool({ connectionString: server.url, max: 10 })
+  const storage = new PostgresStorage({ url: server.url, schema: SCHEMA, poolSize: 10 })
+  try {
+    const keys = makeKeys(1_000)
+    const notes = storage.collection<Note>('notes')
+    await notes.setMany(keys.map((key) => [key, nextNote()]))
+
+    const statements = new PostgresStatements(SCHEMA)
+    let version = 0
+    const put = (key: string): PutMutation => ({
+      type: 'put',
+      collection: 'notes',
+      key,
+      json: JSON.stringify(nextNote()),
+      version: `raw.${(++version).toString(36)}`,
+      expiresAt: undefined,
+      expected: undefined,
+    })
+    const read = async (key: string): Promise<unknown> => {
+      const { rows } = await raw.query<{ value: string }>(statements.find('notes', key, Date.now()))
+      return JSON.parse(rows[0]?.value ?? '') as unknown
+    }
+
+    print(
+      'PostgreSQL: an awaited get',
+      await measure(
+        [
+          { name: 'floor: pg, the same statement', run: (count) => oneByOne(count, (i) => read(keyAt(keys, i))) },
+          { name: 'evenkeel', run: (count) => oneByOne(count, (i) => notes.get(keyAt(keys, i))) },
+        ],
+        1_000,
+      ),
+    )
+    print(
+      'PostgreSQL: an awaited set',
+      await measure(
+        [
+          {
+            name: 'floor: pg, the same statement',
+            run: (count) => oneByOne(count, (i) => raw.query(statements.put(put(keyAt(keys, i)), Date.now()))),
+          },
+          { name: 'evenkeel', run: (count) => oneByOne(count, (i) => notes.set(keyAt(keys, i), nextNote())) },
+        ],
+        500,
+      ),
+    )
+    print(
+      'PostgreSQL: a set with 100 callers, per write',
+      await measure(
+        [
+          {
+            name: 'floor: pg, the same statement',
+            run: (count) => together(count, 100, (i) => raw.query(statements.put(put(keyAt(keys, i)), Date.now()))),
+          },
+          { name: 'evenkeel', run: (count) => together(count, 100, (i) => notes.set(keyAt(keys, i), nextNote())) },
+        ],
+        2_000,
+      ),
+    )
+    print(
+      'PostgreSQL: a batch of 1,000, per batch',
+      await measure(
+        [
+          {
+            name: 'floor: pg, the same statement',
+            run: (count) => oneByOne(count, () => raw.query(statements.putMany(keys.map(put)))),
+          },
+          {
+            name: 'evenkeel',
+            run: (count) => oneByOne(count, () => notes.setMany(keys.map((key) => [key, nextNote()]))),
+          },
+        ],
+        10,
+      ),
+    )
+  } finally {
+    await storage.stop()
+    await raw.query(`DROP SCHEMA IF EXISTS ${SCHEMA} CASCADE`)
+    await raw.end()
+    await server.release()
+  }
+}
