@@ -1,7 +1,8 @@
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { defineConfig } from 'tsup'
 
-// One build for all packages. A package's entries are the source files that its `exports` name.
+// One build for all packages. A package's entries are the source files that its `exports` name, and the programs of its
+// worker threads, which are started by their file.
 interface Manifest {
   exports: Record<string, string | Record<string, unknown>>
 }
@@ -13,6 +14,10 @@ for (const target of Object.values(manifest.exports)) {
   const source = target['@evenkeel/source']
   if (typeof source !== 'string') throw new TypeError('Every export needs an "@evenkeel/source" condition')
   entry[source.replace(/^\.\/src\//, '').replace(/\.ts$/, '')] = source
+}
+
+for (const file of readdirSync('src').filter((name) => name.endsWith('-worker.ts'))) {
+  entry[file.replace(/\.ts$/, '')] = `src/${file}`
 }
 
 export default defineConfig({

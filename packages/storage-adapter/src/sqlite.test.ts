@@ -1,5 +1,17 @@
 import { FakeClock } from '@evenkeel/testing'
-import { copyFile, mkdtemp, readFile, rename, rm, truncate, unlink, writeFile } from 'node:fs/promises'
+import {
+  copyFile,
+  mkdir,
+  mkdtemp,
+  readFile,
+  rename,
+  rm,
+  symlink,
+  truncate,
+  unlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
@@ -7,6 +19,7 @@ import { BackendStorage } from './backend-storage.js'
 import { FailoverStorage } from './failover-storage.js'
 import { nodeFiles, type FileOps } from './file-ops.js'
 import type * as drivers from './sqlite-driver.js'
+import type { Clock } from './ports.js'
 import { checkBetterSqlite, failureOf, findDriver, type SqliteDatabase } from './sqlite-driver.js'
 import { SqliteBackend } from './sqlite-backend.js'
 import { SqliteStorage } from './sqlite.js'
@@ -32,17 +45,17 @@ vi.mock('./sqlite-driver.js', async (original) => {
   }
   function withFaults(database: SqliteDatabase): SqliteDatabase {
     return {
-      exec: (sql) => {
-        if (sql !== faults.failOn) return database.exec(sql)
-        faults.failOn = undefined
-        throw Object.assign(new Error('disk I/O error'), { code: 'SQLITE_IOERR' })
-      },
+      exec: (sql) => database.exec(sql),
       prepare: (sql) => {
         const statement = database.prepare(sql)
         return {
           get: (...values) => statement.get(...values),
           all: (...values) => statement.all(...values),
           run: (...values) => {
+            if (sql === faults.failOn) {
+              faults.failOn = undefined
+              throw Object.assign(new Error('disk I/O error'), { code: 'SQLITE_IOERR' })
+            }
             if (faults.failValue === undefined || !values.includes(faults.failValue)) return statement.run(...values)
             throw Object.assign(new Error('string or blob too big'), { code: 'SQLITE_TOOBIG' })
           },
@@ -57,11 +70,16 @@ describeSqlite('SqliteStorage', () => {
   let directory: string
   let path: string
   let storage: BackendStorage
+  let skippedMs = 0
+  const clock: Clock = { ...systemClock, monotonic: () => systemClock.monotonic() + skippedMs }
 
   beforeEach(async () => {
     directory = await mkdtemp(join(tmpdir(), 'evenkeel-sqlite-'))
     path = join(directory, 'bot.db')
-    storage = new SqliteStorage({ path })
+    storage = new SqliteStorage({ path, clock })
+    await storage.collection('notes').set('a', 1)
+    // As in a directory in which nothing has changed for long: then it is looked at instead of the files.
+    await utimes(directory, 1, 1)
     await storage.collection('notes').set('a', 1)
   })
   afterEach(async () => {
@@ -70,6 +88,11 @@ describeSqlite('SqliteStorage', () => {
   })
 
   const notes = () => storage.collection('notes')
+
+  /** Reads look at the path every 100 ms only. */
+  function lookAgain(): void {
+    skippedMs += 100
+  }
 
   async function readAnew(key: string): Promise<unknown> {
     const other = new SqliteStorage({ path })
@@ -85,9 +108,23 @@ describeSqlite('SqliteStorage', () => {
       ['emptied', () => truncate(path)],
     ])('rejects reads and writes while it is %s', async (_, lose) => {
       await lose(join(directory, 'moved.db'))
+      lookAgain()
       await expect(notes().set('b', 2)).rejects.toMatchObject({ applied: 'no' })
       await expect(notes().get('a')).rejects.toMatchObject({ applied: 'no' })
       await expect(storage.health()).rejects.toMatchObject({ applied: 'no' })
+    })
+
+    it('notices that too when its path is a link into another directory', async () => {
+      await storage.stop()
+      const elsewhere = join(directory, 'elsewhere')
+      await mkdir(elsewhere)
+      await rename(path, join(elsewhere, 'bot.db'))
+      await symlink(join(elsewhere, 'bot.db'), path)
+      await utimes(directory, 1, 1)
+      await storage.start()
+      await notes().set('b', 2)
+      await rename(join(elsewhere, 'bot.db'), join(elsewhere, 'moved.db'))
+      await expect(notes().set('c', 3)).rejects.toMatchObject({ ...GONE, applied: 'no' })
     })
 
     it('goes on when it is back, with all that was acknowledged', async () => {
@@ -102,6 +139,7 @@ describeSqlite('SqliteStorage', () => {
     it('leaves the file whole that was moved away without its log', async () => {
       const moved = join(directory, 'moved.db')
       await rename(path, moved)
+      lookAgain()
       await expect(notes().get('a')).rejects.toMatchObject(GONE)
       const other = new SqliteStorage({ path: moved })
       expect(await other.collection('notes').get('a')).toBe(1)
@@ -120,6 +158,7 @@ describeSqlite('SqliteStorage', () => {
       await other.collection('notes').set('other', 1)
       await other.stop()
       await rename(join(directory, 'other.db'), path)
+      lookAgain()
       await expect(notes().get('a')).rejects.toMatchObject(GONE)
       expect(await notes().get('other')).toBe(1)
       expect(await notes().get('a')).toBeUndefined()
@@ -133,11 +172,13 @@ describeSqlite('SqliteStorage', () => {
       storage = new BackendStorage(backend)
       await storage.start()
       const write = notes().set('b', 2)
-      // The first look at the file is made before the transaction; the next one after it.
+      // The first look at the directory is made before the transaction; the next one after it.
       let looks = 0
       files.identify = (at) => {
-        isGone = at === path && ++looks > 1
-        return isGone ? undefined : nodeFiles.identify(at)
+        if (at === directory) isGone ||= ++looks > 1
+        const found = nodeFiles.identify(at)
+        if (!isGone || found === undefined) return found
+        return at === directory ? { ...found, changedMs: 0 } : undefined
       }
       await expect(write).rejects.toMatchObject({ ...GONE, applied: 'unknown' })
     })
@@ -146,6 +187,7 @@ describeSqlite('SqliteStorage', () => {
       const events: string[] = []
       storage.on('change', ({ from, to }) => events.push(`${from} ${to}`))
       await rename(path, `${path}.moved`)
+      lookAgain()
       await expect(notes().get('a')).rejects.toMatchObject(GONE)
       await expect(notes().set('a', 2)).rejects.toMatchObject(GONE)
       await rename(`${path}.moved`, path)
@@ -219,6 +261,31 @@ describeSqlite('SqliteStorage', () => {
     })
   })
 
+  it('lets others have their turn while one write after another is awaited', async () => {
+    let turns = 0
+    let isOver = false
+    const turn = (): void => {
+      turns++
+      if (!isOver) setImmediate(turn)
+    }
+    setImmediate(turn)
+    for (let i = 0; i < 500; i++) {
+      skippedMs += 1
+      await notes().set(`k${i}`, i)
+    }
+    isOver = true
+    expect(turns).toBeGreaterThanOrEqual(45)
+  })
+
+  it('says how long its log is and how much waits', async () => {
+    const writes = Promise.all([notes().set('b', 2), notes().set('c', 3)])
+    expect(storage.metrics().gauges['queue.length']).toBe(2)
+    await writes
+    const { gauges } = storage.metrics()
+    expect(gauges).toEqual({ 'wal.bytes': expect.any(Number) as unknown, 'queue.length': 0, 'busy.waits': 0 })
+    expect(gauges['wal.bytes']).toBeGreaterThan(4_096)
+  })
+
   describe('when a statement fails', () => {
     it('rejects all whose commit failed as unknown, opens anew and goes on', async () => {
       faults.failOn = 'COMMIT'
@@ -245,11 +312,32 @@ describeSqlite('SqliteStorage', () => {
       expect([...(await notes().getMany(['b', 'half', 'other half', 'c'])).keys()]).toEqual(['b', 'c'])
     })
 
+    it('rejects a value that is too big, alone or in a batch, and stays up', async () => {
+      const events: string[] = []
+      storage.on('change', ({ to }) => events.push(to))
+      faults.failValue = JSON.stringify('too big')
+      await expect(notes().set('b', 'too big')).rejects.toMatchObject({ applied: 'no' })
+      const batch = notes().setMany([
+        ['c', 1],
+        ['d', 'too big'],
+      ])
+      await expect(batch).rejects.toMatchObject({ applied: 'no' })
+      expect([...(await notes().getMany(['b', 'c', 'd'])).keys()]).toEqual([])
+      expect(events).toEqual([])
+    })
+
     it.each(['BEGIN IMMEDIATE', 'SAVEPOINT caller'])(
       'rejects as not applied when it is before the commit: %s',
       async (sql) => {
         faults.failOn = sql
-        await expect(notes().set('b', 2)).rejects.toMatchObject({ ...GONE, applied: 'no' })
+        // Only a batch that shares the transaction has a savepoint.
+        const other = expect(notes().set('c', 2)).rejects.toMatchObject({ ...GONE, applied: 'no' })
+        const write = notes().setMany([
+          ['b', 2],
+          ['d', 2],
+        ])
+        await expect(write).rejects.toMatchObject({ ...GONE, applied: 'no' })
+        await other
         expect(await readAnew('b')).toBeUndefined()
         await notes().set('b', 3)
         expect(await readAnew('b')).toBe(3)

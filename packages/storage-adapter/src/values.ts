@@ -7,13 +7,14 @@ const MAX_DEPTH = 500
  * @throws TypeError that names the place inside the value
  */
 export function encodeValue(value: unknown): string {
-  check(value, [], new Set())
+  check(value, [], [])
   return JSON.stringify(value)
 }
 
 type Path = (string | number)[]
+type Fields = Readonly<Record<string, unknown>>
 
-function check(value: unknown, path: Path, ancestors: Set<object>): void {
+function check(value: unknown, path: Path, ancestors: object[]): void {
   switch (typeof value) {
     case 'string':
     case 'boolean':
@@ -33,12 +34,12 @@ function check(value: unknown, path: Path, ancestors: Set<object>): void {
   }
 }
 
-function checkObject(value: object, path: Path, ancestors: Set<object>): void {
-  if (ancestors.has(value)) throw refusal(path, 'contains itself')
+function checkObject(value: object, path: Path, ancestors: object[]): void {
+  if (ancestors.includes(value)) throw refusal(path, 'contains itself')
   if (path.length >= MAX_DEPTH) throw refusal(path.slice(0, 5), `is nested deeper than ${MAX_DEPTH} levels`)
   if (value instanceof Date) throw refusal(path, 'is a Date, which comes back as text; use getTime()')
   if ('toJSON' in value) throw refusal(path, 'has a toJSON method, so another value would come back')
-  ancestors.add(value)
+  ancestors.push(value)
   if (Array.isArray(value)) {
     for (let i = 0; i < value.length; i++) checkInside(value[i], i, path, ancestors)
   } else {
@@ -47,13 +48,13 @@ function checkObject(value: object, path: Path, ancestors: Set<object>): void {
       throw refusal(path, `is a ${name}, which comes back as a plain object; store its fields`)
     }
     if (Object.getOwnPropertySymbols(value).length > 0) throw refusal(path, 'has a symbol as a key, which JSON drops')
-    for (const [name, field] of Object.entries(value)) checkInside(field, name, path, ancestors)
+    for (const name of Object.keys(value)) checkInside((value as Fields)[name], name, path, ancestors)
   }
-  ancestors.delete(value)
+  ancestors.pop()
 }
 
 /** One path grows and shrinks with the walk; it is read only when something is refused. */
-function checkInside(value: unknown, step: string | number, path: Path, ancestors: Set<object>): void {
+function checkInside(value: unknown, step: string | number, path: Path, ancestors: object[]): void {
   path.push(step)
   check(value, path, ancestors)
   path.pop()

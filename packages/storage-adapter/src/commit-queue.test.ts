@@ -1,0 +1,91 @@
+import { describe, expect, it } from 'vitest'
+import type { Mutation } from './backend.js'
+import { CommitQueue, type WaitingCommit } from './commit-queue.js'
+
+function write(key: string): readonly Mutation[] {
+  return [{ type: 'delete', collection: 'notes', key, version: '1', expected: undefined }]
+}
+
+function keysOf(group: readonly WaitingCommit[]): string {
+  return group.flatMap(({ mutations }) => mutations.map((each) => ('key' in each ? each.key : ''))).join('')
+}
+
+/** A queue whose groups are written when the test says so. */
+function heldQueue(maxGroup: number) {
+  const groups: string[] = []
+  const letGo: (() => void)[] = []
+  const queue = new CommitQueue(maxGroup, async (group) => {
+    groups.push(keysOf(group))
+    await new Promise<void>((resolve) => letGo.push(resolve))
+    for (const { resolve } of group) resolve('primary')
+  })
+  return { queue, groups, letGo: () => letGo.shift()?.() }
+}
+
+const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
+describe('CommitQueue', () => {
+  it('writes together what came in one turn, and what came while that was written', async () => {
+    const { queue, groups, letGo } = heldQueue(10)
+    const first = [queue.add(write('a'), 0), queue.add(write('b'), 0)]
+    await nextTurn()
+    const second = [queue.add(write('c'), 0), queue.add(write('d'), 0)]
+    expect(groups).toEqual(['ab'])
+    expect(queue.length).toBe(2)
+    letGo()
+    await Promise.all(first)
+    await nextTurn()
+    expect(groups).toEqual(['ab', 'cd'])
+    letGo()
+    await Promise.all(second)
+    await queue.flushing
+    expect(queue.flushing).toBeUndefined()
+  })
+
+  it('writes no more than so many at once', async () => {
+    const { queue, groups, letGo } = heldQueue(2)
+    const all = ['a', 'b', 'c'].map((key) => queue.add(write(key), 0))
+    await nextTurn()
+    expect(groups).toEqual(['ab'])
+    letGo()
+    await nextTurn()
+    letGo()
+    await Promise.all(all)
+    expect(groups).toEqual(['ab', 'c'])
+  })
+
+  it('rejects a whole group whose write fails, and writes the next one', async () => {
+    let failures = 1
+    const queue = new CommitQueue(1, async ([commit]) => {
+      if (failures-- > 0) throw new Error('full')
+      commit?.resolve('primary')
+    })
+    const results = await Promise.allSettled([queue.add(write('a'), 0), queue.add(write('b'), 0)])
+    expect(results.map(({ status }) => status)).toEqual(['rejected', 'fulfilled'])
+  })
+
+  it('writes nothing while a task runs alone, and then what has come meanwhile', async () => {
+    const { queue, groups, letGo } = heldQueue(10)
+    let end = (): void => undefined
+    const task = queue.runAlone(() => new Promise<void>((resolve) => (end = resolve)))
+    await nextTurn()
+    const commit = queue.add(write('a'), 0)
+    await nextTurn()
+    expect(groups).toEqual([])
+    end()
+    await task
+    await nextTurn()
+    expect(groups).toEqual(['a'])
+    letGo()
+    await commit
+  })
+
+  it('goes on after a task that failed, and says so to whom it concerns', async () => {
+    const { queue, letGo } = heldQueue(10)
+    await expect(queue.runAlone(() => Promise.reject(new Error('no')))).rejects.toThrow('no')
+    const commit = queue.add(write('a'), 0)
+    await nextTurn()
+    letGo()
+    expect(await commit).toBe('primary')
+  })
+})

@@ -1,0 +1,32 @@
+import { FakeClock } from '@evenkeel/testing'
+import { describe, expect, it } from 'vitest'
+import { SqliteHints } from './sqlite-hints.js'
+
+describe('hints of changes', () => {
+  it('come soon after a commit of another process, and the number is read only while somebody watches', async () => {
+    const clock = new FakeClock()
+    let version = 1
+    let reads = 0
+    const hints = new SqliteHints(clock, () => {
+      reads++
+      return version
+    })
+    await clock.advance(1_000)
+    expect(reads).toBe(0)
+    let hinted = 0
+    const end = hints.add(() => hinted++)
+    await clock.advance(60)
+    expect(hinted).toBe(0)
+    version = 2
+    await clock.advance(30)
+    expect(hinted).toBe(1)
+    hints.wakeAll()
+    expect(hinted).toBe(2)
+    end()
+    const before = reads
+    version = 3
+    await clock.advance(1_000)
+    expect(reads).toBe(before)
+    expect(hinted).toBe(2)
+  })
+})
