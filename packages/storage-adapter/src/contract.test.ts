@@ -41,18 +41,17 @@ storageContract(
 
 storageContract(
   {
-    name: 'SqliteStorage',
-    create: (clock) => new SqliteStorage({ path: join(directory, `${++count}.db`), clock }),
-    reopen: (clock) => new SqliteStorage({ path: join(directory, `${count}.db`), clock }),
+    name: 'FailoverStorage over SQLite',
+    create: (clock) => failover(new SqliteStorage({ path: join(directory, `${++count}.db`), clock }), clock),
+    reopen: (clock) => failover(new SqliteStorage({ path: join(directory, `${count}.db`), clock }), clock),
   },
   { describe: describeSqlite, it },
 )
 
 storageContract(
   {
-    name: 'FailoverStorage over SQLite',
-    create: (clock) => failover(new SqliteStorage({ path: join(directory, `${++count}.db`), clock }), clock),
-    reopen: (clock) => failover(new SqliteStorage({ path: join(directory, `${count}.db`), clock }), clock),
+    name: 'FailoverStorage over SQLite, one writer of many',
+    create: (clock) => failover(new SqliteStorage({ path: join(directory, `${++count}.db`), clock }), clock, 'many'),
   },
   { describe: describeSqlite, it },
 )
@@ -65,6 +64,6 @@ storageContract(
   { describe, it },
 )
 
-function failover(primary: Storage, clock: Clock): FailoverStorage {
-  return new FailoverStorage({ primary, path: join(directory, `failover-${count}`), writers: 'one', clock })
+function failover(primary: Storage, clock: Clock, writers: 'one' | 'many' = 'one'): FailoverStorage {
+  return new FailoverStorage({ primary, path: join(directory, `failover-${count}`), writers, clock })
 }

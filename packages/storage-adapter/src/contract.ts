@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { Clock } from './ports.js'
 import type { Collection, KeyedEntry, Notice, Storage } from './storage.js'
-import { systemClock } from './system-clock.js'
+import { holdProcess, systemClock } from './system-clock.js'
 
 export type { Clock } from './ports.js'
 
@@ -769,7 +769,7 @@ class Watched<T> {
   readonly #notices: AsyncIterator<Notice<T>, unknown, undefined>
 
   constructor(watch: AsyncIterable<Notice<T>>) {
-    this.#notices = watch[Symbol.asyncIterator]()
+    this.#notices = watch[Symbol.asyncIterator]() as AsyncIterator<Notice<T>, unknown, undefined>
   }
 
   async next(): Promise<Notice<T>> {
@@ -787,14 +787,17 @@ class Watched<T> {
   }
 
   async #within(failure: string): Promise<IteratorResult<Notice<T>, unknown>> {
-    let timer: NodeJS.Timeout | undefined
+    let cancel = (): void => undefined
     const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Error(`${failure} within ${NOTICE_MS} ms`)), NOTICE_MS)
+      cancel = systemClock.after(NOTICE_MS, () => reject(new Error(`${failure} within ${NOTICE_MS} ms`)))
     })
+    // A watch alone keeps no process alive, and a test runner may have nothing else to do.
+    const letGo = holdProcess()
     try {
       return await Promise.race([this.#notices.next(), late])
     } finally {
-      clearTimeout(timer)
+      cancel()
+      letGo()
     }
   }
 }

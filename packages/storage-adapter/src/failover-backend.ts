@@ -1,28 +1,35 @@
 import type { Backend, KeyedRecord, Mutation, Range, StoredRecord } from './backend.js'
 import { FencedError, StorageTimeoutError, UnavailableError } from './errors.js'
 import type { Announce, Severity } from './events.js'
+import { FailoverMirror } from './failover-mirror.js'
+import { fencedNews, replayedNews, switchNews } from './failover-news.js'
 import type { CheckedOptions } from './failover-options.js'
-import type { Conflict, Divergence, FailoverEvents, FailoverState, MirrorState } from './failover-state.js'
-import { conflictNews, divergedNews, fencedNews, mirrorNews, replayedNews, switchNews } from './failover-news.js'
+import { Recovery } from './failover-recovery.js'
+import type { Conflict, FailoverEvents, FailoverState } from './failover-state.js'
 import { Gate } from './gate.js'
+import { lacksWrites } from './history-check.js'
 import { KeyQueue } from './key-queue.js'
 import type { LocalStore } from './local-store.js'
-import { copyPrimary } from './mirror.js'
-import { ONCE_COLLECTION, refuseReserved } from './mutations.js'
 import { MirroredWrites } from './mirrored-writes.js'
-import { Primary } from './primary.js'
-import { readRecord, replayStep } from './replay.js'
+import { ONCE_COLLECTION, refuseReserved } from './mutations.js'
+import { mayBeApplied, Primary } from './primary.js'
+import { readEntries, scanPage } from './primary-records.js'
+import { RecentChanges } from './recent-changes.js'
+import { settleDoubts } from './settle-doubts.js'
 import type { Kept, Scope, Storage, StorageHealth } from './storage.js'
-import { WriterMark, type OtherStore } from './writer-mark.js'
-
-/** So few batches are replayed while writes wait, before the primary serves again. */
-const DRAIN = 100
-
-/** A recovery that cannot keep up with the writes takes its pause after so many steps. */
-const MAX_STEPS_BEFORE_DRAIN = 10_000
+import { holdProcess } from './system-clock.js'
+import { Ticker } from './ticker.js'
+import { Turns } from './turns.js'
+import { WriterMark } from './writer-mark.js'
 
 /** How often one write may meet a primary that has just gone. */
 const MAX_REFUSALS = 10
+
+/** While there are writes, the primary is told so often that we are there, in milliseconds. */
+const BEAT_MS = 10_000
+
+/** How long the primary may take to open when there is no copy to serve from, in milliseconds. */
+const START_MS = 10_000
 
 /** The primary refused a write, and it took no effect. */
 class Refused {
@@ -34,16 +41,21 @@ class Refused {
  *
  * On the primary: a write is acknowledged when the primary and the local copy have it. On the fallback: when the local
  * copy and the journal have it, in one commit. It leaves the primary when that is down, and returns when it is steady,
- * is the same store, and has the whole journal.
+ * is the same store with all that it had acknowledged, and has the whole journal.
  */
 export class FailoverBackend implements Backend<FailoverEvents> {
   // An outage leaves the agreement with other machines to this process.
   readonly scope: Scope = 'process'
+  /** What this process did, and what it saw others do. It goes on across switches. */
+  readonly log: RecentChanges = new RecentChanges()
   readonly #options: CheckedOptions
   readonly #local: LocalStore
   readonly #primary: Primary
   readonly #mark: WriterMark
   readonly #writes: MirroredWrites
+  readonly #mirror: FailoverMirror
+  readonly #recovery: Recovery
+  readonly #ticker: Ticker
   /** Shared by writes; exclusive for whatever must see no write under way. */
   readonly #gate = new Gate()
   readonly #locks = new KeyQueue()
@@ -51,33 +63,45 @@ export class FailoverBackend implements Backend<FailoverEvents> {
   #on: 'primary' | 'fallback' = 'primary'
   #reason = 'The storage has not been opened yet.'
   #since: number
-  #mirror: Omit<MirrorState, 'covered'>
-  #diverged: Divergence | undefined
-  #replayed = 0
-  #steadyProbes = 0
-  /** On the monotonic clock. */
-  #leftAt = -Infinity
+  #failovers = 0
   #leaving: Promise<void> | undefined
-  #mustCopy = false
+  /** When the primary is to be told next that we are there, on the monotonic clock; `undefined` when nothing happened. */
+  #beatAt: number | undefined
   #isFenced = false
   #origin = ''
   #isOpen = false
-  #cancelTick: (() => void) | undefined
-  #ticking: Promise<void> | undefined
 
   constructor(options: CheckedOptions, local: LocalStore) {
+    const { clock, writers } = options
+    const now = (): number => clock.now()
+    const gate = this.#gate
+    const locks = this.#locks
+    const onChanged = (changes: readonly Mutation[]): void => this.log.add(changes)
+    const announce: Announce<FailoverEvents> = (event, news) => this.#announce(event, news)
+    const primary = new Primary(options, (why) => void this.#leave(why))
+    const mark = new WriterMark({
+      ...{ primary, local, writers, now },
+      lacksWrites: (sequence) => lacksWrites({ primary, local, writers, sequence, now: now() }),
+    })
+    const isWanted = (): boolean => this.#isOpen && this.#on === 'primary' && this.#leaving === undefined
     this.#options = options
     this.#local = local
-    this.#primary = new Primary(options, (why) => void this.#leave(why))
-    this.#mark = new WriterMark(this.#primary, local)
+    this.#primary = primary
+    this.#mark = mark
+    this.#mirror = new FailoverMirror({
+      ...{ primary, local, gate, locks, isWanted, now, onChanged, announce },
+      follows: writers === 'many',
+      turns: new Turns(clock),
+    })
     this.#writes = new MirroredWrites({
-      local,
-      mark: this.#mark,
-      now: () => this.#now(),
+      ...{ local, mark, now },
+      onFollow: (mutations) => this.#mirror.note(mutations),
       onStale: (mutations, reason) => this.#goStale(mutations, reason),
     })
-    this.#since = options.clock.now()
-    this.#mirror = { status: 'stale', reason: 'Nothing has been copied yet.', since: this.#since }
+    const isOpen = (): boolean => this.#isOpen
+    this.#recovery = new Recovery({ options, primary, local, mark, gate, locks, isOpen, announce, onChanged })
+    this.#ticker = new Ticker(clock, () => this.#tick())
+    this.#since = clock.now()
   }
 
   get state(): FailoverState {
@@ -85,39 +109,56 @@ export class FailoverBackend implements Backend<FailoverEvents> {
       on: this.#on,
       reason: this.#reason,
       since: this.#since,
-      mirror: { ...this.#mirror, covered: this.#local.covered },
+      failovers: this.#failovers,
+      mirror: this.#mirror.state,
       journalLength: this.#local.journalLength,
-      replayed: this.#replayed,
+      replayed: this.#recovery.replayed,
       conflicts: this.#local.conflictCount,
-      diverged: this.#diverged,
+      diverged: this.#recovery.diverged,
+    }
+  }
+
+  gauges(): Record<string, number> {
+    const { lagMs } = this.#mirror.state
+    return {
+      'failover.failovers': this.#failovers,
+      'failover.replayed': this.#recovery.replayed,
+      'failover.conflicts': this.#local.conflictCount,
+      'failover.doubts': this.#local.doubts.size,
+      'journal.length': this.#local.journalLength,
+      ...(lagMs !== undefined && { 'mirror.lagMs': lagMs }),
     }
   }
 
   async open(announce: Announce<FailoverEvents>, origin: string): Promise<void> {
-    this.#announce = announce
-    this.#origin = origin
-    await this.#local.open(announce, this.#now())
-    this.#isFenced = false
-    this.#diverged = undefined
-    this.#leftAt = -Infinity
-    this.#steadyProbes = 0
-    this.#mustCopy = true
+    const letGo = holdProcess()
     try {
-      await this.#local.addOrigin(origin, this.#now())
-      await this.#begin()
-    } catch (error) {
-      await this.#closeBoth()
-      throw error
+      this.#announce = announce
+      this.#origin = origin
+      await this.#local.open(announce, this.#now())
+      this.#isFenced = false
+      this.#failovers = 0
+      this.#beatAt = undefined
+      this.#recovery.begin()
+      this.#mirror.begin()
+      try {
+        await this.#local.addOrigin(origin, this.#now())
+        await this.#begin()
+      } catch (error) {
+        await this.#closeBoth()
+        throw error
+      }
+      this.#isOpen = true
+      this.#ticker.start()
+      this.#ticker.within(0)
+    } finally {
+      letGo()
     }
-    this.#isOpen = true
-    this.#schedule(0)
   }
 
   async close(): Promise<void> {
     this.#isOpen = false
-    this.#cancelTick?.()
-    this.#cancelTick = undefined
-    await this.#ticking
+    await this.#ticker.stop()
     await this.#gate.exclusive(async () => undefined)
     await this.#closeBoth()
   }
@@ -132,21 +173,12 @@ export class FailoverBackend implements Backend<FailoverEvents> {
   }
 
   async read(collection: string, keys: readonly string[], now: number): Promise<(StoredRecord | undefined)[]> {
-    const read = async (storage: Storage): Promise<(StoredRecord | undefined)[]> => {
-      const entries = await Promise.all(keys.map((key) => storage.collection(collection).entry(key)))
-      return entries.map((entry) => entry && { ...entry, json: JSON.stringify(entry.value) })
-    }
+    const read = (storage: Storage): Promise<(StoredRecord | undefined)[]> => readEntries(storage, collection, keys)
     return this.#serve(collection, read, () => this.#local.read(collection, keys, now))
   }
 
   async page(collection: string, range: Range, now: number): Promise<KeyedRecord[]> {
-    const read = async (storage: Storage): Promise<KeyedRecord[]> => {
-      const page: KeyedRecord[] = []
-      for await (const entry of storage.collection(collection).scan(range)) {
-        page.push({ ...entry, json: JSON.stringify(entry.value) })
-      }
-      return page
-    }
+    const read = (storage: Storage): Promise<KeyedRecord[]> => scanPage(storage, collection, range)
     return this.#serve(collection, read, () => this.#local.page(collection, range, now))
   }
 
@@ -179,7 +211,8 @@ export class FailoverBackend implements Backend<FailoverEvents> {
       try {
         const health = await this.#primary.call('read', (storage) => storage.health({ signal }))
         if (this.#isFenced) return { status: 'degraded', reason: 'Another writer has claimed the primary.' }
-        return this.#mirror.status === 'stale' ? { status: 'degraded', reason: this.#mirror.reason } : health
+        const { status, reason } = this.#mirror.state
+        return status === 'stale' ? { status: 'degraded', reason } : health
       } catch (error) {
         if (!(error instanceof UnavailableError)) throw error
         await this.#leave(error.message)
@@ -197,6 +230,19 @@ export class FailoverBackend implements Backend<FailoverEvents> {
     return this.#local.dismissConflict(sequence, this.#now())
   }
 
+  /** @returns whether there was a decision to make */
+  async acceptPrimary(): Promise<boolean> {
+    const { diverged } = this.#recovery
+    if (diverged === undefined) return false
+    await this.#local.forgetPrimary(diverged.found, this.#now())
+    // It is opened anew at the next probe: an empty database needs its tables.
+    await this.#primary.stop().catch(() => undefined)
+    this.#recovery.accept()
+    this.#mirror.invalidate()
+    this.#ticker.within(0)
+    return true
+  }
+
   /** A journal that is not empty says that the last process ended on the fallback. */
   async #begin(): Promise<void> {
     const unreplayed = this.#local.journalLength
@@ -205,22 +251,24 @@ export class FailoverBackend implements Backend<FailoverEvents> {
       this.#tell('fallback', 'starting', 'WARNING')
       return
     }
+    const { value } = this.#local.coverage
+    const hasCopy = value === 'all' || value.length > 0
     try {
-      await this.#primary.probe()
-      const other = await this.#mark.claim(this.#now())
+      // To open may take longer than to answer. With nothing to serve from instead, it is worth the wait.
+      await this.#primary.probe(hasCopy ? undefined : Math.max(START_MS, this.#options.timeoutMs))
+      const other = await this.#mark.claim()
       if (other !== undefined) {
-        this.#stand('fallback', 'The primary is another store than the one that was left.')
-        this.#diverge(other)
+        this.#stand('fallback', 'The primary is not the one that was left.')
+        this.#recovery.diverge(other)
         return
       }
       this.#stand('primary', 'The primary answers.')
-      this.#mirror = { status: 'copying', reason: 'The local copy is compared with the primary.', since: this.#now() }
+      this.#mirror.copying()
     } catch (error) {
       const isDown = error instanceof UnavailableError || error instanceof StorageTimeoutError
-      const hasCopy = this.#local.covered === 'all' || this.#local.covered.length > 0
       if (!isDown || !hasCopy) throw error
       this.#stand('fallback', error.message)
-      this.#leftAt = this.#options.clock.monotonic()
+      this.#recovery.left()
       this.#tell('fallback', 'starting', 'CRITICAL')
     }
   }
@@ -253,31 +301,44 @@ export class FailoverBackend implements Backend<FailoverEvents> {
   }
 
   async #commitHere(mutations: readonly Mutation[], now: number): Promise<Kept | Refused> {
-    if (this.#on === 'fallback') {
-      for (const { collection } of mutations) this.#local.requireCovered(collection, this.#reason)
-      await this.#local.journal(mutations, now)
-      return 'journal'
-    }
+    if (this.#on === 'fallback') return this.#journal(mutations, now)
+    // Whoever stood in line while the primary went must not wait for it in turn.
+    if (this.#leaving !== undefined) return new Refused('The primary has just gone.')
     try {
       await this.#writes.commit(mutations)
+      this.log.add(mutations)
+      this.#planBeat()
       return 'primary'
     } catch (error) {
       if (error instanceof UnavailableError && error.applied === 'no') return new Refused(error.message)
+      if (mayBeApplied(error)) this.log.add(mutations)
       if (error instanceof FencedError) this.#tellFenced(error)
       // There may be a doubt to settle.
-      this.#schedule()
+      if (this.#local.doubts.size > 0) this.#ticker.within(this.#options.probeIntervalMs)
       throw error
     }
   }
 
+  async #journal(mutations: readonly Mutation[], now: number): Promise<Kept> {
+    for (const { collection } of mutations) this.#local.requireCovered(collection, this.#reason)
+    if (this.#options.writers === 'many' && mutations.some(isConditional)) {
+      throw new UnavailableError(
+        `The primary is down (${this.#reason}) and others write to it too, so no condition (ifVersion, ifAbsent, ` +
+          'update, once) can be judged here; try again when it is back, or write without a condition',
+      )
+    }
+    await this.#local.journal(mutations, now)
+    this.log.add(mutations)
+    return 'journal'
+  }
+
   /** What the copy may lack is not served from it. */
   async #goStale(mutations: readonly Mutation[], reason: string): Promise<void> {
+    this.#mirror.goStale(reason)
     const collections = mutations.map(({ collection }) => collection)
     // The set in memory changes even when the disk does not take it.
     await this.#local.uncover(collections, this.#now()).catch(() => undefined)
-    this.#mustCopy = true
-    this.#standMirror('stale', reason, 'WARNING')
-    this.#schedule()
+    this.#ticker.within(this.#options.probeIntervalMs)
   }
 
   /**
@@ -289,103 +350,64 @@ export class FailoverBackend implements Backend<FailoverEvents> {
       .exclusive(async () => {
         if (this.#on === 'fallback') return
         this.#stand('fallback', why)
-        this.#leftAt = this.#options.clock.monotonic()
-        this.#steadyProbes = 0
-        this.#schedule()
+        this.#failovers++
+        this.#recovery.left()
+        this.#ticker.within(this.#options.probeIntervalMs)
         this.#tell('fallback', 'primary', 'CRITICAL')
       })
       .finally(() => (this.#leaving = undefined))
     return this.#leaving
   }
 
-  #schedule(delayMs: number = this.#options.probeIntervalMs): void {
-    if (!this.#isOpen || this.#cancelTick !== undefined) return
-    this.#cancelTick = this.#options.clock.after(delayMs, () => {
-      this.#ticking = this.#tick().finally(() => {
-        this.#cancelTick = undefined
-        const hasWork = this.#on === 'fallback' || this.#mustCopy || this.#local.doubts.length > 0
-        if (hasWork) this.#schedule()
-      })
-    })
-  }
-
-  /** Never rejects: what failed is tried again at the next tick. */
-  async #tick(): Promise<void> {
+  /**
+   * Never rejects: what failed is tried again at the next tick.
+   *
+   * @returns in how many milliseconds there is more to do
+   */
+  async #tick(): Promise<number | undefined> {
     try {
       if (this.#on === 'fallback') await this.#tryToReturn()
       if (this.#on === 'primary') await this.#tidy()
     } catch (error) {
-      this.#steadyProbes = 0
+      this.#recovery.unsettle()
       if (error instanceof FencedError) this.#tellFenced(error)
     }
+    const { probeIntervalMs, mirrorIntervalMs, writers } = this.#options
+    const isBehind = this.#mirror.isBehind || this.#local.doubts.size > 0
+    if (this.#on === 'fallback' || isBehind) return probeIntervalMs
+    if (writers === 'many') return mirrorIntervalMs
+    return this.#beatAt === undefined ? undefined : Math.max(1, this.#beatAt - this.#options.clock.monotonic())
   }
 
   async #tryToReturn(): Promise<void> {
-    await this.#primary.probe()
-    this.#steadyProbes++
-    const { clock, steadyProbes, cooldownMs } = this.#options
-    if (this.#steadyProbes < steadyProbes || clock.monotonic() - this.#leftAt < cooldownMs) return
-    const other = await this.#mark.claim(this.#now())
-    if (other !== undefined) {
-      this.#diverge(other)
-      return
-    }
-    this.#diverged = undefined
-    await this.#recover()
-  }
-
-  /** Replays the journal, the end of it while writes wait, and serves from the primary again. */
-  async #recover(): Promise<void> {
-    const conflictsBefore = this.#local.conflictCount
-    this.#replayed = 0
-    for (let step = 0; this.#local.journalLength > DRAIN && step < MAX_STEPS_BEFORE_DRAIN; step++) await this.#replay()
-    await this.#gate.exclusive(async () => {
-      while (this.#local.journalLength > 0) await this.#replay()
-      await this.#settleDoubts()
+    const recovered = await this.#recovery.attempt(() => {
       this.#stand('primary', 'The primary is back and has the whole journal.')
     })
-    this.#mustCopy = true
-    const conflicts = this.#local.conflictCount - conflictsBefore
-    const count = this.#replayed
-    this.#announce('replayed', replayedNews(count, conflicts, this.#reason))
+    if (recovered === undefined) return
+    this.#isFenced = false
+    this.#mirror.returned()
+    this.#announce('replayed', replayedNews(recovered.replayed, recovered.conflicts, this.#reason))
     this.#tell('primary', 'fallback', 'INFO')
   }
 
-  async #replay(): Promise<void> {
-    const parts = { primary: this.#primary, local: this.#local, mark: this.#mark, locks: this.#locks }
-    const { replayed, conflicts } = await replayStep(parts, this.#now())
-    this.#replayed += replayed
-    for (const conflict of conflicts) this.#announce('conflict', conflictNews(conflict))
-  }
-
-  /** On the primary: settles what is in doubt, and completes the copy. */
+  /** On the primary: settles what is in doubt, completes the copy, and says that we are there. */
   async #tidy(): Promise<void> {
-    if (this.#local.doubts.length > 0) await this.#gate.exclusive(() => this.#settleDoubts())
-    if (!this.#mustCopy) return
-    this.#mustCopy = false
-    this.#standMirror('copying', 'The local copy is compared with the primary.', 'INFO')
-    const isOnPrimary = (): boolean => this.#on === 'primary'
-    const parts = { primary: this.#primary, local: this.#local, gate: this.#gate, isOnPrimary, now: () => this.#now() }
-    try {
-      await copyPrimary(parts)
-      // A write that the copy missed meanwhile asks for another round.
-      if (this.#mustCopy) return
-      await this.#local.keepOrigin(this.#origin, this.#now())
-      this.#standMirror('fresh', 'The local copy follows the primary.', 'INFO')
-    } catch (error) {
-      this.#mustCopy = true
-      this.#standMirror('stale', `The local copy could not be completed: ${messageOf(error)}`, 'WARNING')
-      throw error
-    }
+    await this.#local.writeForgotten(this.#now())
+    const isWanted = (): boolean => this.#isOpen && this.#on === 'primary'
+    await settleDoubts({
+      ...{ primary: this.#primary, local: this.#local, mark: this.#mark, gate: this.#gate, locks: this.#locks },
+      ...{ isWanted, now: () => this.#now(), onChanged: (changes) => this.log.add(changes) },
+    })
+    if (await this.#mirror.update()) await this.#local.keepOrigin(this.#origin, this.#now())
+    if (this.#beatAt === undefined || this.#options.clock.monotonic() < this.#beatAt) return
+    this.#beatAt = undefined
+    await this.#mark.beat()
   }
 
-  /** After the fence no write that was given up can arrive any more, so what is there now is what stays. */
-  async #settleDoubts(): Promise<void> {
-    await this.#mark.fence()
-    const { doubts } = this.#local
-    if (doubts.length === 0) return
-    const found = await Promise.all(doubts.map((doubt) => readRecord(this.#primary, doubt)))
-    await this.#local.settleDoubts(doubts, found, this.#now())
+  #planBeat(): void {
+    if (this.#beatAt !== undefined) return
+    this.#beatAt = this.#options.clock.monotonic() + BEAT_MS
+    this.#ticker.within(BEAT_MS)
   }
 
   #stand(on: 'primary' | 'fallback', reason: string): void {
@@ -394,21 +416,8 @@ export class FailoverBackend implements Backend<FailoverEvents> {
     this.#since = this.#now()
   }
 
-  #standMirror(status: MirrorState['status'], reason: string, severity: Severity): void {
-    const from = this.#mirror.status
-    if (from === status) return
-    this.#mirror = { status, reason, since: this.#now() }
-    this.#announce('change', mirrorNews(from, status, reason, severity))
-  }
-
   #tell(to: 'primary' | 'fallback', from: string, severity: Severity): void {
     this.#announce('change', switchNews(from, to, this.#reason, severity))
-  }
-
-  #diverge({ expected, found }: OtherStore): void {
-    if (this.#diverged?.found === found && this.#diverged !== undefined) return
-    this.#diverged = { expected, found, since: this.#now() }
-    this.#announce('diverged', divergedNews(expected, found))
   }
 
   #tellFenced(error: FencedError): void {
@@ -422,6 +431,6 @@ export class FailoverBackend implements Backend<FailoverEvents> {
   }
 }
 
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+function isConditional(mutation: Mutation): boolean {
+  return mutation.type !== 'clear' && mutation.expected !== undefined
 }

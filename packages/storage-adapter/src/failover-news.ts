@@ -1,5 +1,5 @@
 import type { News, Severity } from './events.js'
-import type { Conflict, ConflictNews, MirrorState, ReplayedNews } from './failover-state.js'
+import type { Conflict, ConflictNews, Divergence, MirrorState, ReplayedNews } from './failover-state.js'
 
 /** What the failover tells, in words. The time is added where it is told. */
 type Untimed<T extends News> = Omit<T, 'at'>
@@ -25,18 +25,23 @@ export function replayedNews(replayed: number, conflicts: number, why: string): 
 
 export function conflictNews(conflict: Conflict): Untimed<ConflictNews> {
   const keys = conflict.changes.map(({ collection, key }) => JSON.stringify([collection, key])).join(', ')
-  const why = 'somebody else changed the primary during the outage'
+  const { why } = conflict
   const message = `A batch that was acknowledged in the outage was not replayed, because ${why}: ${keys}. See conflicts().`
   return { what: 'storage', from: 'journal', to: 'conflict', why, severity: 'CRITICAL', message, conflict }
 }
 
-export function divergedNews(expected: string, found: string | undefined): Untimed<News> {
+export function divergedNews({ kind, expected, found }: Omit<Divergence, 'since'>): Untimed<News> {
+  const from = expected ?? 'none'
   const to = found ?? 'none'
-  const why = `the primary has the id ${to}, but ${expected} was left`
+  const why =
+    kind === 'other store'
+      ? `the primary has the id ${to}, but ${from} was left`
+      : 'the primary lacks writes that it had acknowledged'
+  const what = kind === 'other store' ? 'is another store' : 'has lost a part of its history'
   const message =
-    `The primary that answers is another store: ${why}. Nothing is replayed to it, and the fallback goes on serving; ` +
-    'bring the right database back, or stop the bot and move the local directory away to start with this one.'
-  return { what: 'storage', from: expected, to, why, severity: 'CRITICAL', message }
+    `The primary that answers ${what}: ${why}. Nothing is replayed to it, and the fallback goes on serving; bring the ` +
+    'right database back, or take this one as it is with acceptPrimary().'
+  return { what: 'storage', from, to, why, severity: 'CRITICAL', message }
 }
 
 export function fencedNews(why: string): Untimed<News> {

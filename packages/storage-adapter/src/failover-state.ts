@@ -13,10 +13,20 @@ export interface MirrorState {
   readonly since: number
   /** The collections that can be read in an outage: all of them, or those named. */
   readonly covered: 'all' | readonly string[]
+  /**
+   * How long ago, in milliseconds, the copy was known to have everything, also what others write. While nobody else
+   * writes, 0 as long as the copy is `fresh`; `undefined` when it has never been known.
+   */
+  readonly lagMs: number | undefined
 }
 
 /** Why the primary that came back is not the one that went. */
 export interface Divergence {
+  /**
+   * `other store`: it has another id, or none. `less history`: it is the right store, but lacks writes that it had
+   * acknowledged, as an older backup does, or a replica that was behind.
+   */
+  readonly kind: 'other store' | 'less history'
   /** The id that the primary had; `undefined` when it had none. */
   readonly expected: string | undefined
   /** The id that it has now; `undefined` when it has none. */
@@ -35,6 +45,8 @@ export interface FailoverState {
   readonly since: number
   /** How complete the local copy is. */
   readonly mirror: MirrorState
+  /** How many times the fallback has taken over since the storage was opened. */
+  readonly failovers: number
   /** How many batches wait to be replayed. */
   readonly journalLength: number
   /** How many batches the current or the last recovery has replayed. */
@@ -57,6 +69,8 @@ export interface RecordChange {
   readonly base: string | null
   /** When what it replaced would have expired, in epoch milliseconds. */
   readonly baseExpiresAt?: number | undefined
+  /** The value that the write replaced; kept only for a collection with a `merge`. */
+  readonly baseValue?: unknown
   /** Whether an earlier write of unknown outcome may have removed the record from the primary. */
   readonly isDoubtful: boolean
 }
@@ -92,6 +106,8 @@ export interface JournalEntry {
 
 /** A batch that was not replayed, because somebody else changed the primary meanwhile. */
 export interface Conflict extends JournalEntry {
+  /** Why it was not replayed. */
+  readonly why: string
   /** What the primary has for each change; `null` for nothing. Its value stands. */
   readonly found: readonly (string | null)[]
 }

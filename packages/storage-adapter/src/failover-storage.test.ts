@@ -488,7 +488,7 @@ describe('FailoverStorage', () => {
 
   it.each<[string, Partial<FailoverStorageOptions>]>([
     ['no primary', { primary: undefined as never }],
-    ['several writers', { writers: 'many' as never }],
+    ['a word that is none for writers', { writers: 'several' as never }],
     ['no path', { path: '' }],
     ['a deadline of nothing', { timeoutMs: 0 }],
     ['an unknown option', { timeout: 5 } as never],

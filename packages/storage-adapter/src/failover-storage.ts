@@ -6,7 +6,7 @@ import { FileBackend } from './file-backend.js'
 import { nodeFiles, type FileOps } from './file-ops.js'
 import { fileDefaults } from './file-storage.js'
 import { LocalStore } from './local-store.js'
-import { refuseReserved } from './mutations.js'
+import { ONCE_COLLECTION, refuseReserved } from './mutations.js'
 import type { Collection } from './storage.js'
 
 /**
@@ -40,9 +40,12 @@ export class FailoverStorage extends BackendStorage<FailoverEvents> {
   constructor(options: FailoverStorageOptions, files: FileOps)
   constructor(options: FailoverStorageOptions, files: FileOps = nodeFiles) {
     const checked = checkFailoverOptions(options)
-    const { path, clock } = checked
+    const { path, clock, merge } = checked
     const { compactBytes } = fileDefaults
-    const local = new LocalStore(new FileBackend({ path, compactBytes, clock, files }))
+    // The names of `once` batches are always copied: without them none could be judged.
+    const mirror = checked.mirror === 'all' ? 'all' : [...checked.mirror, ONCE_COLLECTION]
+    const backend = new FileBackend({ path, compactBytes, clock, files })
+    const local = new LocalStore(backend, { mirror, keepsBase: (collection) => merge.has(collection) })
     const failover = new FailoverBackend(checked, local)
     super(failover, { clock })
     this.#failover = failover
@@ -79,5 +82,18 @@ export class FailoverStorage extends BackendStorage<FailoverEvents> {
   async dismissConflict(sequence: number): Promise<boolean> {
     await this.opened()
     return this.#failover.dismissConflict(sequence)
+  }
+  /**
+   * A person's decision, when `state.diverged` is set: the primary that answers is taken as it is.
+   *
+   * What was journaled in the outage is replayed to it where the base versions still match; all else is kept in
+   * {@link FailoverStorage.conflicts}. Then the local copy is made equal to it: what only the copy had is gone. To keep
+   * that, stop the bot and save the local directory first.
+   *
+   * @returns whether there was such a decision to make
+   */
+  async acceptPrimary(): Promise<boolean> {
+    await this.opened()
+    return this.#failover.acceptPrimary()
   }
 }

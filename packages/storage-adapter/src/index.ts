@@ -3,6 +3,7 @@ export { MemoryStorage, type MemoryStorageOptions } from './memory-storage.js'
 export { FileStorage, fileDefaults, type FileStorageOptions } from './file-storage.js'
 export { FailoverStorage } from './failover-storage.js'
 export { failoverDefaults, type FailoverStorageOptions } from './failover-options.js'
+export type { Merge } from './merge.js'
 export type {
   Conflict,
   ConflictNews,

@@ -1,73 +1,77 @@
 import { randomUUID } from 'node:crypto'
-import type { Backend, DeleteMutation, KeyedRecord, Mutation, PutMutation, Range, StoredRecord } from './backend.js'
+import type { Backend, KeyedRecord, Mutation, Range, StoredRecord } from './backend.js'
+import { Coverage } from './coverage.js'
 import { UnavailableError } from './errors.js'
 import type { Announce, StorageEvents } from './events.js'
+import type { Conflict } from './failover-state.js'
+import { extendTrail, type TrailChange, type TrailEntry } from './history.js'
+import { toJournaledChange, toRecordChanges } from './journal-change.js'
+import { doubtRecord, doubtRemoval, DOUBTS, LocalDoubts, type Doubt } from './local-doubts.js'
+import {
+  isJournal,
+  journalRecord,
+  LocalJournal,
+  NO_VERSION,
+  record,
+  type JournaledBatch,
+  type JournaledChange,
+} from './local-journal.js'
+import { META, metaRecords, readMeta, type Identity, type Meta } from './local-meta.js'
+import { isRecordMutation, removal, unconditional, type RecordMutation } from './record-mutation.js'
+import type { LoggedChange } from './storage.js'
 import { originOf } from './versions.js'
-import type { Conflict, JournalChange, JournalEntry } from './failover-state.js'
 
 /*
  * The local copy, the journal, and what must be remembered about the primary are collections of one file backend, so
  * that "change the copy and append to the journal" is one atomic commit.
  */
-const META = '$failover'
-const JOURNAL = '$journal'
 const CONFLICTS = '$conflicts'
-const DOUBTS = '$doubts'
-const OWN: readonly string[] = [META, JOURNAL, CONFLICTS, DOUBTS]
+const OWN: readonly string[] = [META, CONFLICTS, DOUBTS]
 
-/** Records of our own collections are never compared by version. */
-const NO_VERSION = '-'
-const SEQUENCE_DIGITS = 16
-/** A run of copied records that is committed at once. */
 const ALL = Number.MAX_SAFE_INTEGER
 
-/** A change of one record. */
-export type RecordMutation = PutMutation | DeleteMutation
-
-/** A record of which the primary may have something else than the copy. */
-export interface Doubt {
-  readonly collection: string
-  readonly key: string
-}
-
-interface Identity {
-  /** Which local copy this is. */
-  readonly id: string
-  /** Which primary it is a copy of. */
-  readonly storeId: string | undefined
+/** What is kept, and of what. */
+export interface LocalStoreOptions {
+  /** The collections that are copied. */
+  readonly mirror: 'all' | readonly string[]
+  /** The collections whose journal keeps the value that a write replaced. */
+  readonly keepsBase: (collection: string) => boolean
 }
 
 /** What is kept beside the primary. */
 export class LocalStore {
   readonly #backend: Backend
+  readonly #options: LocalStoreOptions
+  readonly #journal: LocalJournal
+  readonly #doubts = new LocalDoubts()
+  #coverage = new Coverage('all', [])
   #identity: Identity = { id: '', storeId: undefined }
-  #covered: 'all' | Set<string> = new Set()
-  #sequence = 0
-  #journalLength = 0
   #conflicts = 0
-  readonly #doubts = new Map<string, Doubt>()
   #origins: readonly string[] = []
+  #trail: readonly TrailEntry[] = []
+  #history = 0
+  #cursor: string | undefined
 
-  constructor(backend: Backend) {
+  constructor(backend: Backend, options: LocalStoreOptions = { mirror: 'all', keepsBase: () => false }) {
     this.#backend = backend
+    this.#options = options
+    this.#journal = new LocalJournal(backend)
   }
 
   async open(announce: Announce<StorageEvents>, now: number): Promise<void> {
     await this.#backend.open(announce, NO_VERSION)
-    const keys = ['identity', 'coverage', 'sequence', 'origins']
-    const [identity, coverage, sequence, origins] = await this.#backend.read(META, keys, now)
-    this.#identity = parse<Identity>(identity) ?? { id: randomUUID(), storeId: undefined }
-    if (identity === undefined) await this.#writeMeta('identity', this.#identity, now)
-    const covered = parse<'all' | string[]>(coverage) ?? []
-    this.#covered = covered === 'all' ? 'all' : new Set(covered)
-    this.#sequence = parse<number>(sequence) ?? 0
-    this.#journalLength = await this.#backend.count(JOURNAL, '', now)
+    const meta = await readMeta(this.#backend, now)
+    this.#identity = meta.identity ?? { id: randomUUID(), storeId: undefined }
+    if (meta.identity === undefined) await this.#write({ identity: this.#identity }, now)
+    this.#coverage = new Coverage(this.#options.mirror, meta.coverage ?? [])
+    this.#origins = meta.origins ?? []
+    this.#trail = meta.trail ?? []
+    this.#history = meta.history ?? 0
+    this.#cursor = meta.cursor
+    await this.#journal.open(meta.first ?? 1, meta.sequence ?? 0, now)
     this.#conflicts = await this.#backend.count(CONFLICTS, '', now)
-    this.#origins = parse<string[]>(origins) ?? []
-    this.#doubts.clear()
-    for (const { key, json } of await this.#backend.page(DOUBTS, { limit: ALL }, now)) {
-      this.#doubts.set(key, JSON.parse(json) as Doubt)
-    }
+    await this.#doubts.open(this.#backend, now)
+    if (this.#options.mirror !== 'all') await this.#dropUnmirrored(now)
   }
 
   close(): Promise<void> {
@@ -83,58 +87,99 @@ export class LocalStore {
   }
 
   get journalLength(): number {
-    return this.#journalLength
+    return this.#journal.length
   }
 
   get conflictCount(): number {
     return this.#conflicts
   }
 
-  get covered(): 'all' | readonly string[] {
-    return this.#covered === 'all' ? 'all' : [...this.#covered]
+  get doubts(): LocalDoubts {
+    return this.#doubts
   }
 
-  get doubts(): readonly Doubt[] {
-    return [...this.#doubts.values()]
+  get coverage(): Pick<Coverage, 'mirrors' | 'covers' | 'isComplete' | 'isEverything' | 'value'> {
+    return this.#coverage
   }
 
-  /** Whether the collection can be read here; our own always can. */
-  covers(collection: string): boolean {
-    return this.#covered === 'all' || this.#covered.has(collection)
+  /** The last writes that the primary acknowledged. */
+  get trail(): readonly TrailEntry[] {
+    return this.#trail
+  }
+
+  get history(): number {
+    return this.#history
+  }
+
+  get cursor(): string | undefined {
+    return this.#cursor
   }
 
   async setStoreId(storeId: string, now: number): Promise<void> {
     if (this.storeId === storeId) return
     const identity = { ...this.#identity, storeId }
-    await this.#writeMeta('identity', identity, now)
+    await this.#write({ identity }, now)
     this.#identity = identity
+  }
+
+  /** The primary has noted so often that we are there. */
+  async setHistory(history: number, now: number): Promise<void> {
+    await this.#write({ history }, now)
+    this.#history = history
+  }
+
+  /**
+   * The log of the primary's changes has been followed up to here. What was seen in it need not be in the trail: a log
+   * that goes on from the cursor has it.
+   */
+  async setCursor(cursor: string, seen: readonly LoggedChange[], now: number): Promise<void> {
+    if (cursor === this.#cursor) return
+    const versions = new Set(seen.map(({ version }) => version))
+    this.#trail = this.#trail.filter(({ version }) => !versions.has(version))
+    await this.#write({ cursor, trail: this.#trail }, now)
+    this.#cursor = cursor
+  }
+
+  /** Takes another store, or another history, for the primary: nothing that was known about the last one holds. */
+  async forgetPrimary(storeId: string | undefined, now: number): Promise<void> {
+    const identity = { ...this.#identity, storeId }
+    await this.#backend.commit(
+      [...metaRecords({ identity, history: 0, trail: [], origins: [] }), removal(META, 'cursor')],
+      now,
+    )
+    this.#identity = identity
+    this.#history = 0
+    this.#trail = []
+    this.#origins = []
+    this.#cursor = undefined
   }
 
   /** From now on the collection can be read here. */
   async cover(collection: string, now: number): Promise<void> {
-    if (this.covers(collection) || this.#covered === 'all') return
-    this.#covered.add(collection)
-    await this.#writeMeta('coverage', this.covered, now)
+    if (this.#coverage.covers(collection)) return
+    this.#coverage.add(collection)
+    await this.#writeCoverage(now)
   }
 
-  /** From now on every collection can be read here, also those that do not exist yet. */
+  /** From now on everything that is copied can be read here. */
   async coverAll(now: number): Promise<void> {
-    if (this.#covered === 'all') return
-    this.#covered = 'all'
-    await this.#writeMeta('coverage', this.covered, now)
-  }
-
-  /** Takes back what `uncover` did. */
-  async restoreCoverage(covered: 'all' | readonly string[], now: number): Promise<void> {
-    this.#covered = covered === 'all' ? 'all' : new Set(covered)
-    await this.#writeMeta('coverage', this.covered, now)
+    if (this.#coverage.isComplete) return
+    this.#coverage.addAll()
+    await this.#writeCoverage(now)
   }
 
   /** From now on these collections cannot be read here. */
   async uncover(collections: readonly string[], now: number): Promise<void> {
-    const known = this.#covered === 'all' ? await this.collections(now) : this.#covered
-    this.#covered = new Set([...known].filter((name) => !collections.includes(name)))
-    await this.#writeMeta('coverage', this.covered, now)
+    const known = await this.collections(now)
+    // In memory at once, also when the disk does not take it.
+    this.#coverage.remove(collections, known)
+    await this.#writeCoverage(now)
+  }
+
+  /** Takes back what `uncover` did. */
+  async restoreCoverage(value: 'all' | readonly string[], now: number): Promise<void> {
+    this.#coverage.restore(value)
+    await this.#writeCoverage(now)
   }
 
   /**
@@ -142,9 +187,14 @@ export class LocalStore {
    * @throws UnavailableError when the local copy does not know it
    */
   requireCovered(collection: string | undefined, why: string): void {
-    if (collection === undefined ? this.#covered === 'all' : this.covers(collection)) return
+    if (collection === undefined ? this.#coverage.isEverything : this.#coverage.covers(collection)) return
     const what = collection === undefined ? 'The list of collections' : JSON.stringify(collection)
-    throw new UnavailableError(`${what} has not been copied yet and the primary is down (${why}); try again later`)
+    const isMirrored = collection === undefined ? this.#options.mirror === 'all' : this.#coverage.mirrors(collection)
+    throw new UnavailableError(
+      isMirrored
+        ? `${what} has not been copied yet and the primary is down (${why}); try again later`
+        : `${what} is not copied, as the option mirror says, and the primary is down (${why}); try again later`,
+    )
   }
 
   read(collection: string, keys: readonly string[], now: number): Promise<(StoredRecord | undefined)[]> {
@@ -161,16 +211,36 @@ export class LocalStore {
 
   /** Without our own. */
   async collections(now: number): Promise<string[]> {
-    return (await this.#backend.collections(now)).filter((name) => !OWN.includes(name))
+    return (await this.#backend.collections(now)).filter((name) => !OWN.includes(name) && !isJournal(name))
   }
 
   async health(): Promise<void> {
     await this.#backend.health(undefined)
   }
 
-  /** Follows the primary, which has judged the conditions already. */
-  async copy(mutations: readonly Mutation[], now: number): Promise<void> {
-    await this.settleDoubts([], mutations, now)
+  /** Takes what the primary has, whoever wrote it, and ends the doubts about it, in one commit. */
+  async adopt(found: readonly RecordMutation[], doubts: readonly Doubt[], now: number): Promise<void> {
+    const settled = this.#doubts.current(doubts)
+    const changes = found.filter(({ collection }) => this.#coverage.mirrors(collection)).map(unconditional)
+    const own = [...settled.map(doubtRemoval), ...this.#extendTrail(changes, undefined)]
+    if (changes.length + own.length > 0) await this.#backend.commit([...changes, ...own], now)
+    this.#doubts.remove(settled)
+  }
+
+  /**
+   * Follows a batch of ours that the primary has acknowledged; none when it was refused.
+   *
+   * @param doubts - those that were noted before the batch, and are settled by its outcome
+   */
+  async follow(mutations: readonly Mutation[], doubts: readonly Doubt[], now: number): Promise<void> {
+    const changes = mutations
+      .filter(({ type, collection }) => type !== 'check' && this.#coverage.mirrors(collection))
+      .map(unconditional)
+    const step = await this.#trailEntry(changes, now)
+    // From here to the commit nothing is awaited, so that no step of another batch is lost.
+    const own = [...doubts.map(doubtRemoval), ...this.#extendTrail(changes, step)]
+    if (changes.length + own.length > 0) await this.#commit([...changes, ...own], now)
+    this.#doubts.remove(doubts)
   }
 
   /**
@@ -178,38 +248,63 @@ export class LocalStore {
    * Nobody else may write to these keys meanwhile.
    */
   async journal(mutations: readonly Mutation[], now: number): Promise<void> {
-    const changes = await this.#recordChanges(mutations, now)
+    const changes = await toRecordChanges(this.#backend, mutations, now)
     if (changes.length === 0) {
       await this.#backend.commit(mutations, now)
       return
     }
-    const sequence = this.#sequence + 1
-    // Taken at once: another batch must not take the same number while this one is written.
-    this.#sequence = sequence
-    const entry: JournalEntry = {
-      sequence,
-      at: now,
-      changes: await Promise.all(changes.map((change) => this.#journalChange(change, now))),
-    }
-    const own = [put(JOURNAL, journalKey(sequence), entry), put(META, 'sequence', sequence)]
-    await this.#backend.commit([...mutations, ...own], now)
-    this.#journalLength++
+    const journaled = await Promise.all(changes.map((change) => this.#toJournaled(change, now)))
+    // From here to the commit nothing is awaited, so numbers are written down in the order in which they are taken.
+    const sequence = this.#journal.take()
+    const entry: JournaledBatch = { sequence, at: now, changes: journaled }
+    await this.#commit([...mutations, journalRecord(entry), ...metaRecords({ sequence })], now)
+    this.#journal.added(sequence)
   }
 
   /** The oldest batches of the journal. */
-  async entries(limit: number, now: number): Promise<JournalEntry[]> {
-    const records = await this.#backend.page(JOURNAL, { limit }, now)
-    return records.map(({ json }) => JSON.parse(json) as JournalEntry)
+  entries(limit: number, now: number): Promise<JournaledBatch[]> {
+    return this.#journal.entries(limit, now)
   }
 
-  /** The journal forgets these batches; those that became conflicts are kept apart, in the same commit. */
-  async settle(entries: readonly JournalEntry[], conflicts: readonly Conflict[], now: number): Promise<void> {
-    if (entries.length === 0) return
-    const removals = entries.map(({ sequence }) => remove(JOURNAL, journalKey(sequence)))
-    const kept = conflicts.map((conflict) => put(CONFLICTS, journalKey(conflict.sequence), conflict))
-    await this.#backend.commit([...removals, ...kept], now)
-    this.#journalLength -= entries.length
-    this.#conflicts += conflicts.length
+  /** Those up to this one. */
+  entriesUpTo(sequence: number, now: number): Promise<JournaledBatch[]> {
+    return this.#journal.entries(ALL, now, sequence)
+  }
+
+  /**
+   * The journal forgets its oldest batches, all of them up to the last one given: the primary has them. It says so
+   * itself, so the disk may be told later.
+   */
+  forget(entries: readonly JournaledBatch[]): void {
+    const last = entries.at(-1)
+    if (last === undefined) return
+    this.#journal.removed(last.sequence)
+    const changes = entries.flatMap((entry) => entry.changes)
+    this.#trail = extendTrail(this.#trail, changes, lastWritten(last))
+  }
+
+  /** Tells the disk what was forgotten. */
+  async writeForgotten(now: number): Promise<void> {
+    if (this.#journal.isUnwritten) await this.#commit([], now)
+  }
+
+  /**
+   * The journal forgets its oldest batch, in one commit with what that means.
+   *
+   * @param conflict - the batch, when it was not replayed, and is kept apart
+   * @param found - what the primary has instead, for the copy
+   */
+  async settle(
+    { sequence, changes }: JournaledBatch,
+    conflict: Conflict | undefined,
+    found: readonly RecordMutation[],
+    now: number,
+  ): Promise<void> {
+    const kept = conflict === undefined ? [] : [record(CONFLICTS, conflictKey(sequence), conflict)]
+    this.#trail = extendTrail(this.#trail, changes, undefined)
+    await this.#commit([...found, ...kept], now, sequence)
+    this.#journal.removed(sequence)
+    if (conflict !== undefined) this.#conflicts++
   }
 
   async conflicts(now: number): Promise<Conflict[]> {
@@ -219,10 +314,10 @@ export class LocalStore {
 
   /** @returns whether there was such a conflict */
   async dismissConflict(sequence: number, now: number): Promise<boolean> {
-    const key = journalKey(sequence)
-    const [record] = await this.#backend.read(CONFLICTS, [key], now)
-    if (record === undefined) return false
-    await this.#backend.commit([remove(CONFLICTS, key)], now)
+    const key = conflictKey(sequence)
+    const [conflict] = await this.#backend.read(CONFLICTS, [key], now)
+    if (conflict === undefined) return false
+    await this.#backend.commit([removal(CONFLICTS, key)], now)
     this.#conflicts--
     return true
   }
@@ -233,24 +328,10 @@ export class LocalStore {
    * @returns the records that were not in doubt before
    */
   async doubt(changes: readonly RecordMutation[], now: number): Promise<Doubt[]> {
-    const doubts = changes.map(({ collection, key }): Doubt => ({ collection, key }))
-    const added = doubts.filter((doubt) => !this.#doubts.has(idOf(doubt)))
-    for (const doubt of added) this.#doubts.set(idOf(doubt), doubt)
-    if (added.length > 0)
-      await this.#backend.commit(
-        added.map((doubt) => put(DOUBTS, idOf(doubt), doubt)),
-        now,
-      )
+    const mirrored = changes.filter(({ collection }) => this.#coverage.mirrors(collection))
+    const added = this.#doubts.add(mirrored.map(({ collection, key }): Doubt => ({ collection, key })))
+    if (added.length > 0) await this.#backend.commit(added.map(doubtRecord), now)
     return added
-  }
-
-  /** What the primary has is known again: the copy takes it, and the doubts end, in one commit. */
-  async settleDoubts(doubts: readonly Doubt[], found: readonly Mutation[], now: number): Promise<void> {
-    const ids = doubts.map(idOf)
-    const changes = found.filter(isChange).map(unconditional)
-    const removals = ids.map((id) => remove(DOUBTS, id))
-    if (changes.length + removals.length > 0) await this.#backend.commit([...changes, ...removals], now)
-    for (const id of ids) this.#doubts.delete(id)
   }
 
   /**
@@ -265,7 +346,7 @@ export class LocalStore {
 
   /** The copy has all that earlier processes wrote, so their versions need not be known any more. */
   async keepOrigin(origin: string, now: number): Promise<void> {
-    if (this.#origins.length > 1) await this.#writeOrigins([origin], now)
+    if (this.#origins.length !== 1 || this.#origins[0] !== origin) await this.#writeOrigins([origin], now)
   }
 
   /** Whether this process made the version, or an earlier one whose writes the copy may lack. */
@@ -274,71 +355,75 @@ export class LocalStore {
   }
 
   async #writeOrigins(origins: readonly string[], now: number): Promise<void> {
-    await this.#writeMeta('origins', origins, now)
+    await this.#write({ origins }, now)
     this.#origins = origins
   }
 
-  async #journalChange(change: RecordMutation, now: number): Promise<JournalChange> {
-    const { collection, key, version } = change
+  async #toJournaled(change: RecordMutation, now: number): Promise<JournaledChange> {
+    const [before] = await this.#backend.read(change.collection, [change.key], now)
+    const isBaseKept = this.#options.keepsBase(change.collection)
+    return toJournaledChange(change, before, { isDoubtful: this.#doubts.has(change), isBaseKept })
+  }
+
+  /** The last record of a batch stands for all of it, since a batch is there whole or not at all. */
+  async #trailEntry(mutations: readonly Mutation[], now: number): Promise<TrailEntry | undefined> {
+    const last = mutations.findLast(isRecordMutation)
+    if (last === undefined) return undefined
+    const { collection, key, type } = last
     const [before] = await this.#backend.read(collection, [key], now)
-    const isDoubtful = this.#doubts.has(idOf(change))
-    const common = {
-      collection,
-      key,
-      version,
-      base: before?.version ?? null,
-      baseExpiresAt: before?.expiresAt,
-      isDoubtful,
-    }
-    if (change.type === 'delete') return { type: 'delete', ...common }
-    return { type: 'set', ...common, value: JSON.parse(change.json) as unknown, expiresAt: change.expiresAt }
+    const isDelete = type === 'delete'
+    if (isDelete && before === undefined) return undefined
+    const expiresAt = isDelete ? undefined : last.expiresAt
+    return { collection, key, version: last.version, isDelete, before: before?.version ?? null, expiresAt }
   }
 
-  /** A `clear` becomes deletes of what is there, so that the replay can tell what it did not mean. */
-  async #recordChanges(mutations: readonly Mutation[], now: number): Promise<RecordMutation[]> {
-    const changes: RecordMutation[] = []
-    for (const mutation of mutations) {
-      if (mutation.type === 'put' || mutation.type === 'delete') changes.push(mutation)
-      if (mutation.type !== 'clear') continue
-      const { collection } = mutation
-      const records = await this.#backend.page(collection, { limit: ALL }, now)
-      const written = changes.filter((change) => change.collection === collection)
-      changes.push(...[...records, ...written].map(({ key }) => remove(collection, key)))
-    }
-    return changes
+  /** @returns what is to be written down, if anything */
+  #extendTrail(changes: readonly TrailChange[], entry: TrailEntry | undefined): Mutation[] {
+    const trail = extendTrail(this.#trail, changes, entry)
+    if (trail === this.#trail) return []
+    this.#trail = trail
+    return metaRecords({ trail })
   }
 
-  async #writeMeta(key: string, value: unknown, now: number): Promise<void> {
-    await this.#backend.commit([put(META, key, value)], now)
+  async #dropUnmirrored(now: number): Promise<void> {
+    const names = (await this.collections(now)).filter((name) => !this.#coverage.mirrors(name))
+    const clears = names.map((collection): Mutation => ({ type: 'clear', collection, version: NO_VERSION }))
+    await this.#backend.commit([...clears, ...metaRecords({ coverage: this.#coverage.value })], now)
   }
-}
 
-function put(collection: string, key: string, value: unknown): Mutation {
-  const json = JSON.stringify(value)
-  return { type: 'put', collection, key, json, version: NO_VERSION, expiresAt: undefined, expected: undefined }
-}
+  async #writeCoverage(now: number): Promise<void> {
+    await this.#write({ coverage: this.#coverage.value }, now)
+  }
 
-function remove(collection: string, key: string): RecordMutation {
-  return { type: 'delete', collection, key, version: NO_VERSION, expected: undefined }
+  /**
+   * Commits, and tells the disk on the occasion what was forgotten: a later commit must not outlive that.
+   *
+   * @param last - a batch that is forgotten with this commit
+   */
+  async #commit(mutations: readonly Mutation[], now: number, last?: number): Promise<void> {
+    const first = this.#journal.first(last)
+    const isNews = last !== undefined || this.#journal.isUnwritten
+    const own = isNews ? [...this.#journal.removals(first), ...metaRecords({ first, trail: this.#trail })] : []
+    await this.#backend.commit([...mutations, ...own], now)
+    this.#journal.written(first)
+  }
+
+  async #write(meta: Partial<Meta>, now: number): Promise<void> {
+    await this.#backend.commit(metaRecords(meta), now)
+  }
 }
 
 /** Padded, so that the order of keys is the order of numbers. */
-function journalKey(sequence: number): string {
-  return String(sequence).padStart(SEQUENCE_DIGITS, '0')
+function conflictKey(sequence: number): string {
+  return String(sequence).padStart(16, '0')
 }
 
-function idOf({ collection, key }: Doubt): string {
-  return JSON.stringify([collection, key])
-}
-
-function isChange(mutation: Mutation): boolean {
-  return mutation.type !== 'check'
-}
-
-function unconditional(mutation: Mutation): Mutation {
-  return mutation.type === 'put' || mutation.type === 'delete' ? { ...mutation, expected: undefined } : mutation
-}
-
-function parse<T>(record: StoredRecord | undefined): T | undefined {
-  return record === undefined ? undefined : (JSON.parse(record.json) as T)
+/** What a batch wrote last. */
+function lastWritten({ changes }: JournaledBatch): TrailEntry | undefined {
+  const change = changes.at(-1)
+  if (change === undefined || (change.type === 'delete' && change.base === null)) return undefined
+  const { collection, key, version, base: before } = change
+  const isDelete = change.type === 'delete'
+  const expiresAt = isDelete ? undefined : change.expiresAt
+  return { collection, key, version, isDelete, before, expiresAt }
 }

@@ -1,6 +1,7 @@
 import type { Mutation } from './backend.js'
-import type { Doubt, LocalStore, RecordMutation } from './local-store.js'
-import { toOperation } from './mutations.js'
+import type { Doubt } from './local-doubts.js'
+import type { LocalStore } from './local-store.js'
+import { isRecordMutation } from './record-mutation.js'
 import { mayBeApplied } from './primary.js'
 import type { WriterMark } from './writer-mark.js'
 
@@ -9,6 +10,8 @@ export interface MirroredWritesParts {
   readonly local: LocalStore
   readonly mark: WriterMark
   readonly now: () => number
+  /** The copy is about to follow these changes. */
+  readonly onFollow: (mutations: readonly Mutation[]) => void
   /** The copy may lack what these changes did. */
   readonly onStale: (mutations: readonly Mutation[], reason: string) => Promise<void>
 }
@@ -35,7 +38,7 @@ export class MirroredWrites {
   async commit(mutations: readonly Mutation[]): Promise<void> {
     const intent = await this.#intend(mutations)
     try {
-      await this.#parts.mark.commit(mutations.map(toOperation))
+      await this.#parts.mark.commit(mutations)
     } catch (error) {
       if (mayBeApplied(error)) await this.#doubt(mutations)
       else await this.#follow(intent, [])
@@ -51,7 +54,7 @@ export class MirroredWrites {
   async #intend(mutations: readonly Mutation[]): Promise<Intent> {
     const { local, now } = this.#parts
     const cleared = mutations.filter(({ type }) => type === 'clear').map(({ collection }) => collection)
-    const covered = cleared.length > 0 ? local.covered : undefined
+    const covered = cleared.length > 0 ? local.coverage.value : undefined
     const doubts = await this.#withCopy(mutations, async () => {
       if (cleared.length > 0) await local.uncover(cleared, now())
       return local.doubt(
@@ -64,9 +67,10 @@ export class MirroredWrites {
 
   /** The outcome is known: the copy takes it, and the intent ends. */
   async #follow({ doubts, covered }: Intent, mutations: readonly Mutation[]): Promise<void> {
-    const { local, now } = this.#parts
+    const { local, now, onFollow } = this.#parts
+    onFollow(mutations)
     await this.#withCopy(mutations, async () => {
-      await local.settleDoubts(doubts, mutations, now())
+      await local.follow(mutations, doubts, now())
       if (covered !== undefined) await local.restoreCoverage(covered, now())
     })
   }
@@ -89,8 +93,4 @@ export class MirroredWrites {
       return undefined
     }
   }
-}
-
-function isRecordMutation(mutation: Mutation): mutation is RecordMutation {
-  return mutation.type === 'put' || mutation.type === 'delete'
 }

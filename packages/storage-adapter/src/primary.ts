@@ -8,6 +8,9 @@ const REFUSED = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH
 /** Codes that say that the primary is out of reach, but perhaps only since it took the write. */
 const BROKEN = new Set(['STORAGE_UNAVAILABLE', 'STORAGE_CORRUPT', 'ECONNRESET', 'ECONNABORTED', 'EPIPE', 'ETIMEDOUT'])
 
+/** Codes by which a database says that it is there, but that the tables are not (PostgreSQL). */
+const EMPTY = new Set(['42P01', '3F000', '42883', '42703'])
+
 interface PrimaryOptions {
   readonly primary: Storage
   readonly timeoutMs: number
@@ -78,7 +81,12 @@ export class Primary {
   }
 
   async stop(): Promise<void> {
-    await this.#within(this.#timeoutMs, () => this.#storage.stop())
+    const letGo = holdProcess()
+    try {
+      await this.#within(this.#timeoutMs, () => this.#storage.stop())
+    } finally {
+      letGo()
+    }
   }
 
   /** A late answer may only mean load. A failed probe means more. */
@@ -127,6 +135,12 @@ function translate(error: unknown, onLoss: Applied): Error {
   if (REFUSED.has(code)) return new UnavailableError(message, 'no', { cause: error })
   if (BROKEN.has(code)) return new UnavailableError(message, appliedOf(error) ?? onLoss, { cause: error })
   return error instanceof Error ? error : new Error(message, { cause: error })
+}
+
+/** Whether the primary answered that all that was kept in it is gone. */
+export function isEmptied(error: unknown): boolean {
+  const { cause } = (error ?? {}) as { cause?: unknown }
+  return EMPTY.has(codeOf(error)) || (cause !== undefined && isEmptied(cause))
 }
 
 /** Whether a rejected write may have taken effect. Whoever does not say so did not rule it out. */

@@ -30,7 +30,7 @@ export function redisCluster(url: string, name: (typeof ioredisPackages)[number]
 }
 
 /** Whether something listens there. */
-export async function isListening(url: string): Promise<boolean> {
+async function isListening(url: string): Promise<boolean> {
   const { hostname, port } = new URL(url)
   return new Promise((resolve) => {
     const socket = connect({ host: hostname, port: Number(port || 6379), timeout: 1_000 })
