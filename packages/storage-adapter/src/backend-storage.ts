@@ -60,6 +60,8 @@ export class BackendStorage<Events extends StorageEvents = StorageEvents>
   #opening: Promise<Backend<Events>> | undefined
   #stopping: Promise<void> | undefined
   #isStopped = false
+  /** How often start() and stop() were called: the last call counts. */
+  #calls = 0
 
   /**
    * @param backend - where the records are kept
@@ -72,6 +74,17 @@ export class BackendStorage<Events extends StorageEvents = StorageEvents>
     this.#clock = clock
     this.#recent = backend.log === undefined ? new RecentChanges() : undefined
     this.#log = this.#metered(backend.log ?? (this.#recent as RecentChanges))
+  }
+
+  /**
+   * The backend of a storage of ours, for a wrapper in a hurry. Not of one whose log of changes is kept here, and would miss
+   * what is written past it; nor of a proxy that stands in front of one.
+   *
+   * @internal
+   */
+  static backendOf(storage: object): Promise<Backend> | undefined {
+    if (!(#backend in storage) || storage.#backend.log === undefined) return undefined
+    return storage.opened() as Promise<Backend>
   }
 
   collection<T = unknown>(name: string): Collection<T> {
@@ -147,12 +160,15 @@ export class BackendStorage<Events extends StorageEvents = StorageEvents>
   }
 
   async start(): Promise<void> {
+    const call = ++this.#calls
     await this.#stopping
-    this.#isStopped = false
+    // Whoever called stop() meanwhile has the last word.
+    if (call === this.#calls) this.#isStopped = false
     await this.opened()
   }
 
   stop(): Promise<void> {
+    this.#calls++
     this.#isStopped = true
     this.#ready = undefined
     this.#life.abort()

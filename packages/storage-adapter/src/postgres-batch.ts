@@ -80,15 +80,18 @@ export function planBatch(mutations: readonly Mutation[]): BatchPlan {
     shared: [...shared]
       .flatMap(([name, record]) => (touched.has(name) ? [] : [record]))
       .sort(byName)
-      .map((record) => ({ ...record, after: countBefore(record, inOrder) })),
+      .map(withCountBefore(inOrder)),
     judged: conditions.map((condition) => ({ ...condition, ownVersion: touched.get(nameOf(condition))?.version })),
   }
 }
 
-/** How many come before the record, of some that are in order. */
-function countBefore(record: Name, ordered: readonly Name[]): number {
-  const beyond = ordered.findIndex((other) => byName(other, record) > 0)
-  return beyond === -1 ? ordered.length : beyond
+/** Says of records in order how many of some others, in order too, come before each. */
+function withCountBefore(others: readonly Name[]): (record: Name) => Shared {
+  let after = 0
+  return (record) => {
+    for (let next = others[after]; next !== undefined && byName(next, record) <= 0; next = others[after]) after++
+    return { ...record, after }
+  }
 }
 
 function toTouched(mutation: PutMutation | DeleteMutation | (Name & { readonly type: 'check' })): Touched {

@@ -54,6 +54,11 @@ export function isBroken(error: unknown): boolean {
   return !isServerError(error) || error.severity === 'FATAL' || error.severity === 'PANIC' || LOST.test(error.code)
 }
 
+/** Whether the connection leads to a standby: another one may lead to the primary. */
+export function isReadOnly(error: unknown): boolean {
+  return isServerError(error) && error.code === CODES.readOnly
+}
+
 /** One of our errors for what pg threw. */
 export function toStorageError(error: unknown, circumstance: PostgresCircumstance): StorageError {
   const { place, step, timeoutMs, waitedMs, hide } = circumstance

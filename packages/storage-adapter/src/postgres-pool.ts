@@ -8,7 +8,7 @@ import {
   type PostgresQuery,
   type PostgresResult,
 } from './postgres-driver.js'
-import { isBroken, toStorageError } from './postgres-errors.js'
+import { isBroken, isReadOnly, toStorageError } from './postgres-errors.js'
 import type { PostgresTarget } from './postgres-target.js'
 import type { Clock } from './ports.js'
 
@@ -60,6 +60,7 @@ export interface PostgresConnection {
 export class PostgresPool {
   readonly #options: PostgresPoolOptions
   #pool: PostgresPoolLike | undefined
+  readonly #running = new Set<Promise<PostgresResult>>()
   readonly #onIdleError = (): void => undefined
 
   constructor(options: PostgresPoolOptions) {
@@ -75,10 +76,13 @@ export class PostgresPool {
 
   async close(): Promise<void> {
     const pool = this.#pool
+    // A pool that is ended never serves who still waits for a connection.
+    while (this.#running.size > 0) await Promise.allSettled(this.#running)
     this.#pool = undefined
     if (pool === undefined) return
+    // Our own keeps the listener: connections that are being ended may still fail.
     if (this.#options.pool === undefined) await pool.end()
-    pool.removeListener('error', this.#onIdleError)
+    else pool.removeListener('error', this.#onIdleError)
   }
 
   /** How many connections there are, how many of them are idle, and how many callers wait for one. */
@@ -93,7 +97,11 @@ export class PostgresPool {
    * @throws StorageError that says whether the statement took effect; its `cause` has the code of PostgreSQL
    */
   run(query: PostgresQuery, effect: PostgresEffect): Promise<PostgresResult> {
-    return this.#run(query, effect, this.#options.clock.monotonic(), effect === 'write')
+    const run = this.#run(query, effect, this.#options.clock.monotonic(), effect === 'write')
+    this.#running.add(run)
+    const end = (): unknown => this.#running.delete(run)
+    run.then(end, end)
+    return run
   }
 
   /** Like `run`, for a read that must not wait until others are done with their connections. */
@@ -118,7 +126,12 @@ export class PostgresPool {
     try {
       if (pool !== undefined) {
         const lent = await pool.connect()
-        return { client: lent, end: () => lent.release(true) }
+        let isLent = true
+        const end = (): void => {
+          if (isLent) lent.release(true)
+          isLent = false
+        }
+        return { client: lent, end }
       }
       const { Client } = this.#driver()
       const client = new Client({ ...target.config, ...KEEP_ALIVE, ...NAME, connectionTimeoutMillis: connectTimeoutMs })
@@ -156,7 +169,7 @@ export class PostgresPool {
       }
       const fail = (error: unknown): void => {
         const broken = isBroken(error)
-        if (!settle(broken)) return
+        if (!settle(broken || isReadOnly(error))) return
         const mayRepeat = broken && client !== undefined && !isLast && this.#pool !== undefined
         if (mayRepeat) return resolve(this.#run(query, effect, startedMs, true))
         const failure = this.#translate(error, client === undefined ? 'connect' : effect, startedMs)

@@ -57,7 +57,9 @@ function createSchema(schema: string, literal: string): string {
   const lock = `pg_advisory_xact_lock(hashtextextended('evenkeel ${literal}', 0))`
   return `
 SELECT ${lock};
-CREATE SCHEMA IF NOT EXISTS ${schema};
+DO $make$ BEGIN
+  IF to_regnamespace('${schema.replaceAll("'", "''")}') IS NULL THEN CREATE SCHEMA ${schema}; END IF;
+END $make$;
 CREATE TABLE IF NOT EXISTS ${schema}.meta (name text PRIMARY KEY, value text NOT NULL);
 CREATE TABLE IF NOT EXISTS ${schema}.records (
   collection bytea NOT NULL,

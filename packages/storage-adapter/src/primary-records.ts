@@ -1,4 +1,5 @@
-import type { Backend, KeyedRecord, Mutation, Range, StoredRecord } from './backend.js'
+import type { KeyedRecord, Mutation, Range, StoredRecord } from './backend.js'
+import { BackendStorage } from './backend-storage.js'
 import type { RecordMutation } from './record-mutation.js'
 import type { Doubt as RecordName } from './local-doubts.js'
 import { NO_VERSION } from './local-journal.js'
@@ -26,7 +27,7 @@ export async function readRecords(
   }
   const found: (StoredRecord | undefined)[] = Array.from({ length: records.length })
   await primary.call('read', async (storage) => {
-    const backend = await backendOf(storage)
+    const backend = await BackendStorage.backendOf(storage)
     for (const [collection, list] of places) {
       const keys = list.map((i) => (records[i] as RecordName).key)
       const stored = await (backend?.read(collection, keys, now) ?? readEntries(storage, collection, keys))
@@ -56,7 +57,7 @@ export function toChange(collection: string, key: string, found: StoredRecord | 
 /** The first records of a range. */
 export function readPage(primary: Primary, collection: string, range: Range, now: number): Promise<KeyedRecord[]> {
   return primary.call('read', async (storage) => {
-    const backend = await backendOf(storage)
+    const backend = await BackendStorage.backendOf(storage)
     if (backend !== undefined) return backend.page(collection, range, now)
     return scanPage(storage, collection, range)
   })
@@ -65,7 +66,7 @@ export function readPage(primary: Primary, collection: string, range: Range, now
 /** Commits changes that were taken in before, with the versions that they have. */
 export async function commitChanges(primary: Primary, mutations: readonly Mutation[], now: number): Promise<void> {
   await primary.call('write', async (storage) => {
-    const backend = await backendOf(storage)
+    const backend = await BackendStorage.backendOf(storage)
     if (backend !== undefined) await backend.commit(mutations, now)
     else await storage.batch(mutations.map(toOperation))
   })
@@ -89,16 +90,4 @@ export async function readEntries(
   const asked = storage.collection(collection)
   const entries = await Promise.all(keys.map((key) => asked.entry(key)))
   return entries.map((entry) => entry && { ...entry, json: JSON.stringify(entry.value) })
-}
-
-/**
- * The backend of a storage that is one of ours and shared between processes, which therefore keeps its log of changes
- * itself. A proxy that stands in front of one makes a new function each time that it is asked for a method; it must not
- * be passed by.
- */
-function backendOf(storage: Storage): Promise<Backend> | undefined {
-  const ours = storage as Storage & { opened?: () => Promise<Backend> }
-  if (storage.scope === 'process' || typeof ours.opened !== 'function') return undefined
-  const { opened } = ours
-  return opened === ours.opened ? ours.opened() : undefined
 }

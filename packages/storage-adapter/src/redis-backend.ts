@@ -235,6 +235,7 @@ export class RedisBackend implements Backend {
   #refusal(error: unknown, connection: RedisConnection): Error {
     const isRefusal = error instanceof UnavailableError && connection.isOpen
     if (isRefusal) this.#link.fail(error, { isOfWrites: true })
+    if (isRefusal && /READONLY/.test(error.message)) this.#link.leave(connection)
     return error as Error
   }
 

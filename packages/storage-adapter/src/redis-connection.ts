@@ -195,7 +195,7 @@ export class RedisConnection {
       issue().then(
         (reply) => this.#succeed(call, reply),
         (error: unknown) => {
-          if (reissue === undefined || !isUnknownScript(error)) this.#fail(call, error)
+          if (reissue === undefined || !isUnknownScript(error) || !this.#pending.has(call)) this.#fail(call, error)
           else void reissue().then(this.#succeed.bind(this, call), this.#fail.bind(this, call))
         },
       )

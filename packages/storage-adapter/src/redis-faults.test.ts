@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { inspect } from 'node:util'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { translateRedisError } from './redis-errors.js'
@@ -457,3 +456,8 @@ describeOwnRedis('RedisStorage on a cluster', () => {
     }
   })
 })
+
+/** The next news. */
+function once(storage: RedisStorage, event: 'change'): Promise<unknown> {
+  return new Promise((resolve) => storage.once(event, resolve))
+}

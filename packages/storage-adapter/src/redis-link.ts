@@ -96,6 +96,12 @@ export class RedisLink {
     this.#announce('change', { what: 'redis', from: 'down', to: 'up', why, severity: 'INFO', message })
   }
 
+  /** Its server is the primary no longer: the next use looks for the one that is. */
+  leave(connection: RedisConnection): void {
+    if (this.#connection === connection) this.#connection = undefined
+    void connection.idle().then(() => connection.close())
+  }
+
   /** A connection to a server that is fit for us. */
   #dial(): Promise<RedisConnection> {
     return RedisConnection.open(this.#options, {

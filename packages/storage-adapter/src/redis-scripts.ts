@@ -203,7 +203,8 @@ return {'count', redis.call('ZLEXCOUNT', KEYS[3], ARGV[3], ARGV[4]), matching, #
  * KEYS: meta, collections, records, index, expiry. ARGV: store, before when, the name of the collection, how many.
  */
 export const SWEEP: RedisScript = script(`${CONFIRM}
-local keys = redis.call('ZRANGE', KEYS[5], '-inf', '(' .. ARGV[2], 'BYSCORE', 'LIMIT', 0, ARGV[4])
+local before = math.min(tonumber(ARGV[2]), redis.call('TIME')[1] * 1000 - 3600000)
+local keys = redis.call('ZRANGE', KEYS[5], '-inf', '(' .. string.format('%.0f', before), 'BYSCORE', 'LIMIT', 0, ARGV[4])
 if #keys > 0 then
   redis.call('HDEL', KEYS[3], unpack(keys))
   redis.call('ZREM', KEYS[4], unpack(keys))
