@@ -1,9 +1,9 @@
 export type * from './storage.js'
 export { MemoryStorage, type MemoryStorageOptions } from './memory-storage.js'
-export { FileStorage, fileDefaults, type FileStorageOptions } from './file-storage.js'
-export { FailoverStorage } from './failover-storage.js'
-export { failoverDefaults, type FailoverStorageOptions } from './failover-options.js'
-export type { Merge } from './merge.js'
+export { FileStorage, fileDefaults, type FileStorageOptions } from './file/file-storage.js'
+export { FailoverStorage } from './failover/failover-storage.js'
+export { failoverDefaults, type FailoverStorageOptions } from './failover/failover-options.js'
+export type { Merge } from './failover/merge.js'
 export type {
   Conflict,
   ConflictNews,
@@ -17,7 +17,7 @@ export type {
   RecordChange,
   ReplayedNews,
   SetChange,
-} from './failover-state.js'
+} from './failover/failover-state.js'
 export type { Announce, News, QuarantinedNews, Severity, StorageEvents } from './events.js'
 export {
   BusyError,

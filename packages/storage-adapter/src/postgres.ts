@@ -1,8 +1,8 @@
 import { BackendStorage, type BackendStorageOptions } from './backend-storage.js'
 import { checkNumber, checkOptions } from './options.js'
-import { PostgresBackend } from './postgres-backend.js'
-import type { PostgresPoolLike } from './postgres-driver.js'
-import { targetOfPool, toTarget } from './postgres-target.js'
+import { PostgresBackend } from './postgres/postgres-backend.js'
+import type { PostgresPoolLike } from './postgres/postgres-driver.js'
+import { targetOfPool, toTarget } from './postgres/postgres-target.js'
 import { systemClock } from './system-clock.js'
 
 export type { BackendStorageOptions } from './backend-storage.js'
@@ -12,7 +12,7 @@ export type {
   PostgresPoolLike,
   PostgresQuery,
   PostgresResult,
-} from './postgres-driver.js'
+} from './postgres/postgres-driver.js'
 
 /** The options of a {@link PostgresStorage}. Give it a `url` or a `pool`. */
 export interface PostgresStorageOptions extends BackendStorageOptions {

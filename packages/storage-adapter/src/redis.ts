@@ -1,6 +1,6 @@
 import { BackendStorage, type BackendStorageOptions } from './backend-storage.js'
 import { checkNumber, checkOptions } from './options.js'
-import { RedisBackend } from './redis-backend.js'
+import { RedisBackend } from './redis/redis-backend.js'
 import {
   clientsOf,
   duplicatesOf,
@@ -8,11 +8,11 @@ import {
   keyPrefixOf,
   type ReadyRedisClient,
   type RedisPassword,
-} from './redis-client.js'
-import { hasHashTag, RedisKeys } from './redis-keys.js'
+} from './redis/redis-client.js'
+import { hasHashTag, RedisKeys } from './redis/redis-keys.js'
 import { systemClock } from './system-clock.js'
 
-export type { ReadyRedisClient, RedisPassword } from './redis-client.js'
+export type { ReadyRedisClient, RedisPassword } from './redis/redis-client.js'
 export type { BackendStorageOptions } from './backend-storage.js'
 
 /** The options of a {@link RedisStorage}. Give `url` or `client`. */

@@ -1,7 +1,7 @@
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads'
 import type { News } from './events.js'
-import { nodeFiles } from './file-ops.js'
-import { SqliteBackend } from './sqlite-backend.js'
+import { nodeFiles } from './file/file-ops.js'
+import { SqliteBackend } from './sqlite/sqlite-backend.js'
 import {
   encodeError,
   type WorkerAnswer,
@@ -9,7 +9,7 @@ import {
   type WorkerMessage,
   type WorkerRequest,
   type WorkerSettings,
-} from './sqlite-worker-messages.js'
+} from './sqlite/sqlite-worker-messages.js'
 import { systemClock } from './system-clock.js'
 
 // The program of the thread that a SqliteStorage with `worker: true` starts.

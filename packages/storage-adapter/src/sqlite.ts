@@ -1,12 +1,12 @@
 import { BackendStorage, type BackendStorageOptions } from './backend-storage.js'
-import { nodeFiles } from './file-ops.js'
+import { nodeFiles } from './file/file-ops.js'
 import { checkNumber, checkOptions, checkPath } from './options.js'
-import { SqliteBackend } from './sqlite-backend.js'
-import type { SqliteDriverName } from './sqlite-driver.js'
-import { SqliteWorkerBackend } from './sqlite-worker-backend.js'
+import { SqliteBackend } from './sqlite/sqlite-backend.js'
+import type { SqliteDriverName } from './sqlite/sqlite-driver.js'
+import { SqliteWorkerBackend } from './sqlite/sqlite-worker-backend.js'
 import { systemClock } from './system-clock.js'
 
-export type { SqliteDriverName } from './sqlite-driver.js'
+export type { SqliteDriverName } from './sqlite/sqlite-driver.js'
 export type { BackendStorageOptions } from './backend-storage.js'
 
 /** The options of a {@link SqliteStorage}. */

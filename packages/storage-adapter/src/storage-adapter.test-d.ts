@@ -21,7 +21,7 @@ new FailoverStorage({ primary: memory.collection('notes'), path: 'a', writers: '
 
 // Only one writer is possible, and it must be said.
 // @ts-expect-error several writers are not supported
-new FailoverStorage({ primary: memory, path: 'a', writers: 'many' })
+new FailoverStorage({ primary: memory, path: 'a', writers: 'several' })
 // @ts-expect-error the number of writers must be declared
 new FailoverStorage({ primary: memory, path: 'a' })
 // @ts-expect-error a misspelt option

@@ -1,5 +1,5 @@
 import type { BackendStorage, BackendStorageOptions } from './backend-storage.js'
-import { FileStorage } from './file-storage.js'
+import { FileStorage } from './file/file-storage.js'
 import { MemoryStorage } from './memory-storage.js'
 import { checkOptions } from './options.js'
 import { PostgresStorage, type PostgresStorageOptions } from './postgres.js'

@@ -1,5 +1,5 @@
 import { dirname } from 'node:path/posix'
-import type { FileIdentity, FileOps, OpenFile } from '../file-ops.js'
+import type { FileIdentity, FileOps, OpenFile } from '../file/file-ops.js'
 import {
   applyNameChange,
   overwrite,

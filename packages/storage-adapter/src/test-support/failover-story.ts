@@ -1,5 +1,5 @@
 import { FakeClock, FaultyStorage } from '@evenkeel/testing'
-import { FailoverStorage } from '../failover-storage.js'
+import { FailoverStorage } from '../failover/failover-storage.js'
 import { MemoryStorage } from '../memory-storage.js'
 import type { Storage } from '../storage.js'
 import { CrashFiles, type CrashKind } from './crash-files.js'

@@ -1,7 +1,7 @@
 import { FakeClock } from '@evenkeel/testing'
 import { BackendStorage } from '../backend-storage.js'
 import type { News } from '../events.js'
-import { FileBackend } from '../file-backend.js'
+import { FileBackend } from '../file/file-backend.js'
 import type { Storage } from '../storage.js'
 import type { CrashFiles } from './crash-files.js'
 

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { describe } from 'vitest'
-import { loadPostgresDriver } from '../postgres-driver.js'
-import { quoteName } from '../postgres-schema.js'
+import { loadPostgresDriver } from '../postgres/postgres-driver.js'
+import { quoteName } from '../postgres/postgres-schema.js'
 import { findPostgres, type PostgresServer } from './postgres-server.js'
 
 /** The server of this machine. In continuous integration there must be one, so there nothing is left out. */

@@ -7,7 +7,7 @@ import { tmpdir, userInfo } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
-import { loadPostgresDriver } from '../postgres-driver.js'
+import { loadPostgresDriver } from '../postgres/postgres-driver.js'
 
 const run = promisify(execFile)
 

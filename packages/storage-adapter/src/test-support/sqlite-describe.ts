@@ -1,5 +1,5 @@
 import { describe } from 'vitest'
-import { findDriver } from '../sqlite-driver.js'
+import { findDriver } from '../sqlite/sqlite-driver.js'
 
 /** Whether this machine has SQLite for this Node. In continuous integration it must have, so there nothing is left out. */
 function hasSqlite(): boolean {

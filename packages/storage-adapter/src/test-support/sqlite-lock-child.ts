@@ -1,4 +1,4 @@
-import { findDriver } from '../sqlite-driver.js'
+import { findDriver } from '../sqlite/sqlite-driver.js'
 
 /** Holds the write lock of a database for some time, as a slow program does, and says when it has it. */
 const [path = '', holdMs = '0'] = process.argv.slice(2)

@@ -1,0 +1,236 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import type { CrashKind } from '../test-support/crash-files.js'
+import { FailoverStory } from '../test-support/failover-story.js'
+
+/** What a caller was told about the writes of one key. */
+interface Told {
+  /** The last value that was acknowledged; `undefined` for a delete, or when nothing was. */
+  acknowledged: unknown
+  /** Values of later writes, of which nobody knows whether they took effect. */
+  possible: unknown[]
+}
+
+class AckLog {
+  readonly told = new Map<string, Told>()
+
+  /** Waits for a write and notes what it said; a write of a killed process says nothing. */
+  async write(story: FailoverStory, key: string, value: unknown): Promise<void> {
+    if (story.isKilled) return
+    const told = this.told.get(key) ?? { acknowledged: undefined, possible: [] }
+    this.told.set(key, told)
+    told.possible.push(value)
+    const write = value === undefined ? story.notes.delete(key) : story.notes.set(key, value)
+    void write.then(
+      () => {
+        if (story.isKilled) return
+        told.acknowledged = value
+        told.possible = []
+      },
+      (error: { applied?: string }) => {
+        if (!story.isKilled && error.applied === 'no') told.possible = told.possible.filter((each) => each !== value)
+      },
+    )
+    await story.clock.advance(0)
+  }
+}
+
+/** An outage from beginning to end. */
+async function outage(story: FailoverStory, log: AckLog): Promise<void> {
+  void story.storage.start().catch(() => undefined)
+  await story.clock.advance(0)
+  await log.write(story, 'a', 'a1')
+  await log.write(story, 'b', 'b1')
+  if (!story.isKilled) story.faulty.down()
+  await log.write(story, 'a', 'a2')
+  await log.write(story, 'b', undefined)
+  await log.write(story, 'c', 'c1')
+  await log.write(story, 'c', 'c2')
+  if (!story.isKilled) story.faulty.up()
+  await story.clock.advance(20_000)
+  await log.write(story, 'd', 'd1')
+  await log.write(story, 'a', 'a3')
+}
+
+async function expectNothingLost(story: FailoverStory, log: AckLog, at: string): Promise<void> {
+  expect(story.storage.state, at).toMatchObject({ on: 'primary', journalLength: 0, diverged: undefined })
+  for (const [key, { acknowledged, possible }] of log.told) {
+    const value = await story.primaryNotes.get(key)
+    expect([acknowledged, ...possible], `${at}: ${key}`).toContainEqual(value)
+    expect(await story.notes.get(key), at).toEqual(value)
+  }
+  // The copy must equal the primary in the end.
+  story.faulty.down()
+  for (const key of log.told.keys()) {
+    expect(await story.notes.get(key), `${at}: copy of ${key}`).toEqual(await story.primaryNotes.get(key))
+  }
+}
+
+async function measure(): Promise<{ steps: number; calls: number }> {
+  const story = new FailoverStory()
+  const log = new AckLog()
+  await outage(story, log)
+  const cost = { steps: story.files.steps, calls: story.calls }
+  await expectNothingLost(story, log, 'without a crash')
+  return cost
+}
+
+async function goOn(story: FailoverStory, kind: CrashKind): Promise<void> {
+  story.restart(kind)
+  story.faulty.up()
+  await story.storage.start()
+  await story.clock.advance(20_000)
+}
+
+describe('FailoverStorage, killed', () => {
+  it.each<CrashKind>(['kill', 'power cut'])('loses nothing when a %s ends any step of the disk', async (kind) => {
+    const { steps } = await measure()
+    expect(steps).toBeGreaterThan(40)
+    for (let step = 1; step <= steps; step++) {
+      const story = new FailoverStory()
+      const log = new AckLog()
+      story.files.crashAt = step
+      await outage(story, log)
+      const at = `${kind} at step ${step}, ${story.files.log[step - 1]}`
+      expect(story.isKilled, at).toBe(true)
+      await goOn(story, kind)
+      expect(story.storage.state.conflicts, at).toBe(0)
+      await expectNothingLost(story, log, at)
+    }
+  })
+
+  it.each<CrashKind>(['kill', 'power cut'])(
+    'goes on in the same outage after a %s at any step of the disk',
+    async (kind) => {
+      for (let step = 1; ; step++) {
+        const story = new FailoverStory()
+        const log = new AckLog()
+        await story.begin()
+        await log.write(story, 'a', 'a1')
+        story.faulty.down()
+        story.files.crashAt = story.files.steps + step
+        await log.write(story, 'a', 'a2')
+        await log.write(story, 'b', 'b1')
+        await log.write(story, 'a', undefined)
+        const at = `${kind} ${step} steps into the outage`
+        if (!story.isKilled) return expect(step).toBeGreaterThan(5)
+        story.restart(kind)
+        await story.storage.start()
+        await log.write(story, 'a', 'a3')
+        await log.write(story, 'b', 'b2')
+        await story.recover()
+        // What was not acknowledged must not stand in the way of what was.
+        expect(story.storage.state.conflicts, at).toBe(0)
+        await expectNothingLost(story, log, at)
+      }
+    },
+  )
+
+  it.each(['before', 'after'] as const)('loses nothing when it is killed %s any call of the primary', async (when) => {
+    const { calls } = await measure()
+    expect(calls).toBeGreaterThan(20)
+    for (let call = 1; call <= calls; call++) {
+      const story = new FailoverStory()
+      const log = new AckLog()
+      story.killAtCall = call
+      story.killWhen = when
+      await outage(story, log)
+      const at = `killed ${when} call ${call}`
+      expect(story.isKilled, at).toBe(true)
+      await goOn(story, 'kill')
+      expect(story.storage.state.conflicts, at).toBe(0)
+      await expectNothingLost(story, log, at)
+    }
+  })
+
+  it.each(['before', 'after'] as const)(
+    'takes what a killed process left on the primary for its own, when it was killed %s any call',
+    async (when) => {
+      let outages = 0
+      for (let call = 1; ; call++) {
+        const story = new FailoverStory()
+        const log = new AckLog()
+        story.killAtCall = call
+        story.killWhen = when
+        void story.storage.start().catch(() => undefined)
+        await story.clock.advance(0)
+        await log.write(story, 'a', 'a1')
+        await log.write(story, 'b', 'b1')
+        await log.write(story, 'a', 'a2')
+        await log.write(story, 'b', undefined)
+        await log.write(story, 'c', 'c1')
+        if (!story.isKilled) return expect(outages).toBeGreaterThan(3)
+        story.faulty.down()
+        story.restart()
+        // Killed before its first copy was complete, it cannot serve in the outage.
+        const isServing = await story.notes.has('a').catch(() => undefined)
+        if (isServing === undefined) continue
+        outages++
+        await log.write(story, 'a', 'a3')
+        await log.write(story, 'b', 'b3')
+        await log.write(story, 'c', undefined)
+        await story.recover()
+        const at = `killed ${when} call ${call}`
+        expect(story.storage.state.conflicts, at).toBe(0)
+        await expectNothingLost(story, log, at)
+      }
+    },
+  )
+
+  it.each(['before', 'after'] as const)('loses nothing when any call fails %s it arrives', async (when) => {
+    const { calls } = await measure()
+    for (let call = 1; call <= calls + 5; call++) {
+      const story = new FailoverStory()
+      const log = new AckLog()
+      story.faulty.failNth(call, Object.assign(new Error('reset'), { code: 'ECONNRESET' }), { when })
+      await outage(story, log)
+      const at = `call ${call} fails ${when} it arrives`
+      await story.storage.start()
+      await story.recover()
+      await story.recover()
+      expect(story.storage.state.conflicts, at).toBe(0)
+      await expectNothingLost(story, log, at)
+    }
+  })
+
+  it('agrees with a plain map over any history of writes, outages, lost answers and kills', async () => {
+    const key = fc.constantFrom('a', 'b', 'c')
+    const event = fc.oneof(
+      { weight: 6, arbitrary: fc.record({ do: fc.constant('set' as const), key }) },
+      { weight: 2, arbitrary: fc.record({ do: fc.constant('delete' as const), key }) },
+      {
+        weight: 4,
+        arbitrary: fc.record({
+          do: fc.constantFrom('down', 'up', 'wait', 'wait long', 'lose an answer', 'kill', 'power cut'),
+        }),
+      },
+    )
+    await fc.assert(
+      fc.asyncProperty(fc.array(event, { maxLength: 40 }), async (history) => {
+        const story = new FailoverStory()
+        const log = new AckLog()
+        await story.begin()
+        let count = 0
+        for (const step of history) {
+          if (step.do === 'set' && 'key' in step) await log.write(story, step.key, ++count)
+          else if (step.do === 'delete' && 'key' in step) await log.write(story, step.key, undefined)
+          else if (step.do === 'down') story.faulty.down()
+          else if (step.do === 'up') story.faulty.up()
+          else if (step.do === 'wait') await story.clock.advance(700)
+          else if (step.do === 'wait long') await story.clock.advance(15_000)
+          else if (step.do === 'lose an answer') {
+            const reset = Object.assign(new Error('reset'), { code: 'ECONNRESET' })
+            story.faulty.failNext(1, reset, { when: 'after' })
+          } else story.restart(step.do)
+        }
+        story.faulty.up()
+        await story.storage.start()
+        await story.recover()
+        await story.recover()
+        expect(story.storage.state.conflicts).toBe(0)
+        await expectNothingLost(story, log, 'after all')
+      }),
+      { numRuns: 200 },
+    )
+  }, 60_000)
+})

@@ -1,0 +1,181 @@
+import type { Mutation } from '../backend.js'
+import { StorageTimeoutError, UnavailableError } from '../errors.js'
+import type { Announce } from '../events.js'
+import { conflictNews, divergedNews } from './failover-news.js'
+import type { CheckedOptions } from './failover-options.js'
+import type { Divergence, FailoverEvents } from './failover-state.js'
+import type { Gate } from './gate.js'
+import type { KeyQueue } from '../key-queue.js'
+import type { LocalStore } from './local-store.js'
+import { isEmptied, type Primary } from './primary.js'
+import { replayStep, type ReplayParts } from './replay.js'
+import { Turns } from './turns.js'
+import { VersionSource } from '../versions.js'
+import type { OtherPrimary, WriterMark } from './writer-mark.js'
+
+/** So few batches are replayed while writes wait, before the primary serves again. */
+const DRAIN = 20
+
+/** A recovery that cannot keep up with the writes takes its pause after so many steps. */
+const MAX_STEPS_BEFORE_DRAIN = 100_000
+
+/** So many changes are replayed in a step, which SQLite does in 5 ms without anybody else having a turn. */
+const MAX_LIMIT = 512
+
+/** A step that takes longer than this part of the deadline is followed by a smaller one. */
+const SLOW = 1 / 4
+
+/** What a recovery works with. */
+export interface RecoveryParts {
+  readonly options: CheckedOptions
+  readonly primary: Primary
+  readonly local: LocalStore
+  readonly mark: WriterMark
+  readonly gate: Gate
+  readonly locks: KeyQueue
+  readonly isOpen: () => boolean
+  readonly announce: Announce<FailoverEvents>
+  readonly onChanged: (changes: readonly Mutation[]) => void
+}
+
+/** What a recovery did. */
+export interface Recovered {
+  readonly replayed: number
+  readonly conflicts: number
+}
+
+/** Leads back from the fallback to the primary, when that is steady, is the one that was left, and has the journal. */
+export class Recovery {
+  readonly #parts: RecoveryParts
+  readonly #replay: ReplayParts
+  #steadyProbes = 0
+  /** On the monotonic clock. */
+  #leftAt = -Infinity
+  #replayed = 0
+  #limit = MAX_LIMIT
+  readonly #turns: Turns
+  #diverged: Divergence | undefined
+
+  constructor(parts: RecoveryParts) {
+    const { primary, local, mark, locks, options, onChanged } = parts
+    const versions = new VersionSource()
+    const turns = new Turns(options.clock)
+    this.#parts = parts
+    this.#turns = turns
+    this.#replay = {
+      ...{ primary, local, mark, locks, onChanged },
+      merges: options.merge,
+      writers: options.writers,
+      mint: () => versions.next(),
+      now: () => options.clock.now(),
+      breathe: () => turns.breathe(),
+    }
+  }
+
+  /** How many batches the current or the last recovery has replayed. */
+  get replayed(): number {
+    return this.#replayed
+  }
+
+  /** Why a person has to decide. */
+  get diverged(): Divergence | undefined {
+    return this.#diverged
+  }
+
+  /** The storage is opened. */
+  begin(): void {
+    this.#steadyProbes = 0
+    this.#leftAt = -Infinity
+    this.#diverged = undefined
+  }
+
+  /** The storage has just left the primary. */
+  left(): void {
+    this.#steadyProbes = 0
+    this.#leftAt = this.#parts.options.clock.monotonic()
+  }
+
+  /** Something went wrong, so the primary is not steady yet. */
+  unsettle(): void {
+    this.#steadyProbes = 0
+  }
+
+  /**
+   * Takes one step on the way back.
+   *
+   * @param become - called when the primary has everything, and nothing is being written
+   * @returns what was done, when the primary serves again
+   */
+  async attempt(become: () => void): Promise<Recovered | undefined> {
+    const { primary, mark, local, options } = this.#parts
+    try {
+      await primary.probe()
+    } catch (error) {
+      // Nothing has to be steady to see that.
+      if (isEmptied(error)) this.diverge({ kind: 'other store', expected: local.storeId ?? '', found: undefined })
+      throw error
+    }
+    this.#steadyProbes++
+    const awayMs = options.clock.monotonic() - this.#leftAt
+    if (this.#steadyProbes < options.steadyProbes || awayMs < options.cooldownMs) return undefined
+    const other = await mark.claim()
+    if (other !== undefined) {
+      this.diverge(other)
+      return undefined
+    }
+    this.#diverged = undefined
+    return this.#recover(become)
+  }
+
+  /** A person has to look at the primary. Told once. */
+  diverge(other: OtherPrimary): void {
+    const { announce, options } = this.#parts
+    const { kind, found } = other
+    if (this.#diverged?.kind === kind && this.#diverged.found === found) return
+    this.#diverged = { ...other, since: options.clock.now() }
+    announce('diverged', divergedNews(other))
+  }
+
+  /** A person has looked, and takes the primary as it is. */
+  accept(): void {
+    this.#diverged = undefined
+  }
+
+  /** Replays the journal, the end of it while writes wait, and serves from the primary again. */
+  async #recover(become: () => void): Promise<Recovered | undefined> {
+    const { local, gate, isOpen, options } = this.#parts
+    const conflictsBefore = local.conflictCount
+    this.#replayed = 0
+    this.#turns.begin()
+    for (let step = 0; local.journalLength > DRAIN && step < MAX_STEPS_BEFORE_DRAIN; step++) {
+      if (!isOpen()) return undefined
+      await this.#step()
+    }
+    // The primary tells what it has in any case, so a disk that fails must not keep us away from it.
+    await local.writeForgotten(options.clock.now()).catch(() => undefined)
+    await gate.exclusive(async () => {
+      while (local.journalLength > 0) await this.#step()
+      become()
+    })
+    return { replayed: this.#replayed, conflicts: local.conflictCount - conflictsBefore }
+  }
+
+  async #step(): Promise<void> {
+    const { options, announce } = this.#parts
+    const { clock, timeoutMs } = options
+    const startedMs = clock.monotonic()
+    try {
+      const { replayed, conflicts } = await replayStep(this.#replay, this.#limit)
+      this.#replayed += replayed
+      for (const conflict of conflicts) announce('conflict', conflictNews(conflict))
+    } catch (error) {
+      // Perhaps it was too much for the deadline.
+      const isLate = error instanceof StorageTimeoutError || error instanceof UnavailableError
+      if (isLate) this.#limit = Math.max(1, Math.floor(this.#limit / 4))
+      throw error
+    }
+    const isSlow = clock.monotonic() - startedMs > timeoutMs * SLOW
+    this.#limit = isSlow ? Math.max(1, Math.floor(this.#limit / 2)) : Math.min(MAX_LIMIT, this.#limit * 2)
+    await this.#turns.breathe()
+  }
+}

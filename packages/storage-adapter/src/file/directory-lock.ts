@@ -1,0 +1,124 @@
+import { randomBytes } from 'node:crypto'
+import { LockedError, UnavailableError } from '../errors.js'
+import { writeFully, type FileIdentity, type FileOps } from './file-ops.js'
+import { identifySelf, isAlive, type ProcessIdentity } from './process-identity.js'
+
+interface LockContent extends ProcessIdentity {
+  readonly since: number
+}
+
+/** What stood in the way of a lock. */
+interface Found {
+  isSeized: boolean
+  leftBy: { pid: number; since: number } | undefined
+}
+
+/**
+ * Keeps a directory for one process.
+ *
+ * Node has no lock that the operating system releases with the process, so this one is a file, and a crash leaves it
+ * behind. It is taken over when its process is gone for certain, and also when it belongs to another container, where
+ * nobody can tell. Whoever loses it that way notices at the next write: {@link DirectoryLock.confirm}.
+ */
+export class DirectoryLock {
+  /** It was taken from a process that may be alive, which may still hold the files open. */
+  readonly isSeized: boolean
+  /** Who had it and did not let go: a process that was killed, or a machine that lost power. */
+  readonly leftBy: { readonly pid: number; readonly since: number } | undefined
+  readonly #files: FileOps
+  readonly #path: string
+  readonly #identity: FileIdentity
+
+  private constructor(files: FileOps, path: string, identity: FileIdentity, found: Found) {
+    this.#files = files
+    this.#path = path
+    this.#identity = identity
+    this.isSeized = found.isSeized
+    this.leftBy = found.leftBy
+  }
+
+  /**
+   * Takes the directory.
+   *
+   * @throws LockedError when another process has it
+   */
+  static async acquire(files: FileOps, directory: string, now: number): Promise<DirectoryLock> {
+    const path = `${directory}/lock`
+    const draft = `${path}.${randomBytes(6).toString('hex')}`
+    await write(files, draft, { ...identifySelf(), since: now })
+    const identity = files.identify(draft)
+    if (identity === undefined) throw new UnavailableError(`${draft} vanished while it was made; start again`)
+    const found: Found = { isSeized: false, leftBy: undefined }
+    try {
+      // Once more after a stale lock was removed; whoever is faster then has won.
+      for (let attempt = 1; !(await linkUnlessTaken(files, draft, path)); attempt++) {
+        const owner = parse(await files.read(path))
+        const isOwned = owner === undefined ? false : isAlive(owner)
+        if (owner !== undefined && (isOwned === true || attempt > 2)) {
+          throw new LockedError(directory, owner.pid, owner.since)
+        }
+        found.isSeized = isOwned === 'unknown'
+        // A lock that a power cut left unreadable had an owner too.
+        found.leftBy = { pid: owner?.pid ?? 0, since: owner?.since ?? 0 }
+        await removeStale(files, path)
+      }
+    } finally {
+      // One that stays is litter, not an error.
+      await files.remove(draft).catch(() => undefined)
+    }
+    return new DirectoryLock(files, path, identity, found)
+  }
+
+  /** Whether the directory is still there and still ours. */
+  confirm(): boolean {
+    const identity = this.#files.identify(this.#path)
+    return identity?.ino === this.#identity.ino && identity.dev === this.#identity.dev
+  }
+
+  /** Lets go, unless somebody else has taken over. */
+  async release(): Promise<void> {
+    if (this.confirm()) await this.#files.remove(this.#path)
+  }
+}
+
+async function write(files: FileOps, path: string, content: LockContent): Promise<void> {
+  const file = await files.open(path, 'wx')
+  try {
+    writeFully(file, Buffer.from(JSON.stringify(content)), 0)
+  } finally {
+    await file.close()
+  }
+}
+
+/** The lock appears with its content, so nobody mistakes one in the making for a stale one. */
+async function linkUnlessTaken(files: FileOps, draft: string, path: string): Promise<boolean> {
+  try {
+    await files.link(draft, path)
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+    throw error
+  }
+}
+
+/** A rename takes a lock away from under all who want to remove it, except one. */
+async function removeStale(files: FileOps, path: string): Promise<void> {
+  const aside = `${path}.${randomBytes(6).toString('hex')}`
+  try {
+    await files.rename(path, aside)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
+    throw error
+  }
+  await files.remove(aside)
+}
+
+/** A lock that a crash of the machine left unreadable is stale. */
+function parse(bytes: Buffer | undefined): LockContent | undefined {
+  try {
+    const content = JSON.parse(bytes?.toString() ?? '') as LockContent
+    return Number.isInteger(content.pid) && Number.isFinite(content.since) ? content : undefined
+  } catch {
+    return undefined
+  }
+}

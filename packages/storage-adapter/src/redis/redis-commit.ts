@@ -1,0 +1,67 @@
+import type { Expected, Mutation } from '../backend.js'
+import type { RedisKeys } from './redis-keys.js'
+import { packRecord, packVersion } from './redis-record.js'
+
+/** More would not fit into one command of Redis. */
+const MAX_MUTATIONS = 200_000
+
+/** What the script that commits is given. */
+export interface CommitCall {
+  readonly keys: string[]
+  readonly parameters: (string | number)[]
+}
+
+/** What does not depend on the mutations. */
+export interface CommitHead {
+  readonly store: string
+  readonly now: number
+  readonly keepChanges: number
+}
+
+/**
+ * Lays out a commit for the script; see COMMIT for the order.
+ *
+ * @throws RangeError when it is too large for Redis
+ */
+export function toCommitCall(
+  mutations: readonly Mutation[],
+  keys: RedisKeys,
+  { store, now, keepChanges }: CommitHead,
+): CommitCall {
+  if (mutations.length > MAX_MUTATIONS) {
+    throw new RangeError(
+      `A batch on Redis takes ${MAX_MUTATIONS} operations at most, not ${mutations.length}; split it`,
+    )
+  }
+  const numbers = new Map<string, number>()
+  const names = [keys.meta, keys.collections, keys.changes]
+  const body: (string | number)[] = []
+  for (const mutation of mutations) {
+    const { collection } = mutation
+    let number = numbers.get(collection)
+    if (number === undefined) {
+      numbers.set(collection, (number = numbers.size))
+      names.push(...keys.of(collection))
+    }
+    body.push(mutation.type, number, ...detailsOf(mutation))
+  }
+  return { keys: names, parameters: [store, now, keepChanges, keys.hints, ...numbers.keys()].concat(body) }
+}
+
+function detailsOf(mutation: Mutation): [key: string, condition: string, body: string] {
+  switch (mutation.type) {
+    case 'put':
+      return [mutation.key, toCondition(mutation.expected), packRecord(mutation)]
+    case 'delete':
+      return [mutation.key, toCondition(mutation.expected), packVersion(mutation.version)]
+    case 'clear':
+      return ['', '', packVersion(mutation.version)]
+    case 'check':
+      return [mutation.key, toCondition(mutation.expected), '']
+  }
+}
+
+function toCondition(expected: Expected): string {
+  if (expected === undefined) return ''
+  return expected === null ? '-' : `=${packVersion(expected)}`
+}

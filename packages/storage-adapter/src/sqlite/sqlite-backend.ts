@@ -1,0 +1,367 @@
+import { randomInt } from 'node:crypto'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { Backend, ChangeLog, KeyedRecord, Mutation, Range, StoredRecord } from '../backend.js'
+import { CommitQueue, type WaitingCommit } from '../commit-queue.js'
+import { BusyError, ConflictError, CorruptError, StorageError, UnavailableError, type Applied } from '../errors.js'
+import type { Announce, StorageEvents } from '../events.js'
+import type { FileOps } from '../file/file-ops.js'
+import type { Clock } from '../ports.js'
+import { SqliteChangeLog } from './sqlite-change-log.js'
+import { SqliteCheck, type Place } from './sqlite-check.js'
+import { failureOf, findDriver, type SqliteDriver, type SqliteDriverName } from './sqlite-driver.js'
+import { examine } from './sqlite-examine.js'
+import { SqliteFile } from './sqlite-file.js'
+import { SqliteHints } from './sqlite-hints.js'
+import { SqliteStatements } from './sqlite-statements.js'
+import { SqliteTransaction } from './sqlite-transaction.js'
+import { SqliteTurn } from './sqlite-turn.js'
+import { SqliteUpkeep } from './sqlite-upkeep.js'
+import type { Kept, Scope, StorageHealth } from '../storage.js'
+import { holdProcess } from '../system-clock.js'
+
+/** Commits that share one transaction; together they block the event loop. */
+const MAX_GROUP = 200
+
+/** The pause before a locked database is tried again, in milliseconds; at random, so that two do not keep colliding. */
+const RETRY_MS = [1, 12] as const
+
+interface Open {
+  readonly file: SqliteFile
+  readonly statements: SqliteStatements
+  readonly transaction: SqliteTransaction
+  readonly log: SqliteChangeLog
+  readonly upkeep: SqliteUpkeep
+  readonly check: SqliteCheck
+  readonly readDataVersion: () => number
+}
+
+/** What a {@link SqliteBackend} works with. */
+export interface SqliteBackendOptions {
+  readonly path: string
+  readonly driver: SqliteDriverName | 'auto'
+  readonly busyTimeoutMs: number
+  readonly clock: Clock
+  readonly files: FileOps
+  /** Whether the database is known to have been there, so that a missing one is a loss. */
+  readonly mustExist?: boolean | undefined
+}
+
+/** Records in a SQLite database, which several processes of a machine may share. */
+export class SqliteBackend implements Backend {
+  readonly scope: Scope = 'machine'
+  readonly log: ChangeLog
+  readonly #options: SqliteBackendOptions
+  readonly #queue = new CommitQueue(MAX_GROUP, (group) => this.#writeGroup(group))
+  readonly #hints: SqliteHints
+  readonly #turn: SqliteTurn
+  #driver: SqliteDriver | undefined
+  #open: Open | undefined
+  #opening: Promise<Open> | undefined
+  /** Whether the database was there before: then a missing file is a loss, not a beginning. */
+  #wasOpen: boolean
+  /** Whether a statement said that the database is damaged, so that it must be looked at before it is used again. */
+  #isSuspect = false
+  #isClosed = true
+  #busyWaits = 0
+  #announce: Announce<StorageEvents> = () => undefined
+  #failure: string | undefined
+
+  constructor(options: SqliteBackendOptions) {
+    this.#options = options
+    this.#wasOpen = options.mustExist ?? false
+    this.#turn = new SqliteTurn(options.clock)
+    this.#hints = new SqliteHints(options.clock, () => this.#readDataVersion())
+    this.log = {
+      changes: (cursor, limit) => this.#read(({ log }) => log.read(cursor, limit)),
+      onHint: (wake) => this.#hints.add(wake),
+    }
+  }
+
+  async open(announce: Announce<StorageEvents>): Promise<void> {
+    this.#announce = announce
+    this.#driver ??= findDriver(this.#options.driver)
+    this.#isClosed = false
+    await this.#patiently(() => undefined)
+  }
+
+  async close(): Promise<void> {
+    await this.#queue.flushing
+    this.#isClosed = true
+    await this.#opening?.catch(() => undefined)
+    const open = this.#open
+    this.#open = undefined
+    await open?.file.close()
+  }
+
+  /** Answers at once, as nearly every read can, and without a detour: this is what is asked most. */
+  async read(collection: string, keys: readonly string[], now: number): Promise<(StoredRecord | undefined)[]> {
+    const open = this.#open
+    if (open === undefined) return this.#read((other) => other.statements.findMany(collection, keys, now))
+    try {
+      open.file.confirmNowAndThen()
+      return open.statements.findMany(collection, keys, now)
+    } catch (error) {
+      if (failureOf(error) !== 'busy') throw await this.#drop(open, error, 'no')
+      return this.#read((other) => other.statements.findMany(collection, keys, now))
+    }
+  }
+
+  page(collection: string, range: Range, now: number): Promise<KeyedRecord[]> {
+    return this.#read(({ statements }) => statements.page(collection, range, now))
+  }
+
+  count(collection: string, prefix: string, now: number): Promise<number> {
+    return this.#read(({ statements }) => statements.count(collection, prefix, now))
+  }
+
+  collections(now: number): Promise<string[]> {
+    return this.#read(({ statements }) => statements.collections(now))
+  }
+
+  commit(mutations: readonly Mutation[], now: number): Promise<Kept> {
+    return this.#queue.add(mutations, now)
+  }
+
+  async health(): Promise<StorageHealth> {
+    await this.#patiently(({ file, statements }) => {
+      file.confirm('no')
+      statements.find('$health', 'k', 0)
+    })
+    // Nothing but a write tells whether writing works again.
+    if (this.#failure !== undefined) await this.#prove()
+    return { status: 'up', reason: `${this.#options.path} is open.` }
+  }
+
+  /** SQLite looks at its pages in one go, which blocks the event loop; the records are then read in slices. */
+  async check(signal: AbortSignal | undefined): Promise<readonly string[]> {
+    const problems = await this.#read(({ file }) => listDamage(file))
+    const found = problems.map((problem) => `SQLite reports: ${problem}.`)
+    // Records of a damaged file may lead in a circle.
+    if (found.length > 0) return found
+    for (let place: Place | undefined = { collection: '', key: '' }; place !== undefined;) {
+      signal?.throwIfAborted()
+      const from: Place = place
+      const page = await this.#read(({ check }) => check.page(from))
+      found.push(...page.problems)
+      place = page.next
+      await nextTurn()
+    }
+    return found
+  }
+
+  gauges(): Readonly<Record<string, number>> {
+    const { path, files } = this.#options
+    return {
+      'wal.bytes': files.identify(`${path}-wal`)?.size ?? 0,
+      'queue.length': this.#queue.length,
+      'busy.waits': this.#busyWaits,
+    }
+  }
+
+  #read<T>(query: (open: Open) => T): Promise<T> {
+    return this.#patiently((open) => {
+      open.file.confirmNowAndThen()
+      return query(open)
+    })
+  }
+
+  async #prove(): Promise<void> {
+    await this.commit([{ type: 'check', collection: '$health', key: 'k', expected: null }], 0)
+  }
+
+  async #writeGroup(group: readonly WaitingCommit[]): Promise<void> {
+    const pause = this.#turn.pause()
+    if (pause !== undefined) await pause
+    const open = await this.#begin()
+    // From here to the COMMIT nothing is awaited: other code must not slip into the transaction.
+    const isAlone = group.length === 1
+    let settle: (() => void)[]
+    let applied: Applied = 'no'
+    try {
+      settle = group.map((commit) => this.#apply(open, commit, isAlone))
+      const changes = group.reduce((sum, { mutations }) => sum + mutations.length, 0)
+      open.upkeep.run(group[0]?.now ?? 0, changes)
+      applied = 'unknown'
+      open.transaction.commit()
+      open.file.confirmQuickly('unknown')
+    } catch (error) {
+      open.transaction.rollBack()
+      if (isAlone && isAboutCommit(error)) throw this.#translate(error, 'no')
+      throw await this.#drop(open, error, applied)
+    }
+    this.#recover()
+    for (const each of settle) each()
+    this.#hints.wakeAll()
+  }
+
+  /** Takes the write lock, nearly always at once. */
+  async #begin(): Promise<Open> {
+    const open = this.#open
+    if (open === undefined) return this.#patiently(begin)
+    try {
+      return begin(open)
+    } catch (error) {
+      if (failureOf(error) === 'busy') return this.#patiently(begin)
+      throw await this.#drop(open, error, 'no')
+    }
+  }
+
+  /** Uses the database; while another process has it, waits without blocking the event loop. */
+  async #patiently<T>(use: (open: Open) => T): Promise<T> {
+    const { clock, busyTimeoutMs, path } = this.#options
+    const startedAt = clock.monotonic()
+    for (;;) {
+      let open = this.#open
+      try {
+        open ??= await this.#use()
+        return use(open)
+      } catch (error) {
+        if (failureOf(error) !== 'busy') throw open === undefined ? error : await this.#drop(open, error, 'no')
+        const waitedMs = clock.monotonic() - startedAt
+        if (waitedMs >= busyTimeoutMs) throw new BusyError(path, waitedMs, { cause: error })
+      }
+      this.#busyWaits++
+      const letGo = holdProcess()
+      await new Promise<void>((resolve) => clock.after(randomInt(...RETRY_MS), resolve))
+      letGo()
+    }
+  }
+
+  /** One caller's part of the transaction; what is wrong with it alone harms no neighbour. */
+  #apply({ statements, transaction }: Open, commit: WaitingCommit, isAlone: boolean): () => void {
+    const { mutations, now, resolve, reject } = commit
+    const run = (): void => {
+      statements.judge(mutations, now)
+      statements.apply(mutations)
+    }
+    try {
+      // A way back costs a copy of every page that is changed. Nobody needs one who is alone in the transaction, nor for one
+      // change, since what is wrong with it is found before anything of it is written.
+      if (isAlone || mutations.length === 1) run()
+      else transaction.part(run)
+      return () => resolve('primary')
+    } catch (error) {
+      if (isAlone || !isAboutCommit(error)) throw error
+      const failure = this.#translate(error, 'no')
+      return () => reject(failure)
+    }
+  }
+
+  /** The database, open; after a failure it is opened anew, at first use. */
+  async #use(): Promise<Open> {
+    if (this.#isClosed) throw new UnavailableError(`${this.#options.path} is closed`)
+    if (this.#open !== undefined) return this.#open
+    this.#opening ??= this.#reopen().finally(() => (this.#opening = undefined))
+    return this.#opening
+  }
+
+  async #reopen(): Promise<Open> {
+    const { path, files, clock } = this.#options
+    const driver = this.#driver ?? findDriver(this.#options.driver)
+    const state = { mayCreate: !this.#wasOpen, isSuspect: this.#isSuspect }
+    try {
+      const file = await SqliteFile.open({ path, files, driver, clock, announce: this.#announce, ...state })
+      this.#open = prepare(file)
+      this.#wasOpen = true
+      this.#isSuspect = false
+      return this.#open
+    } catch (error) {
+      if (failureOf(error) === 'busy') throw error
+      const failure = this.#translate(error, 'no')
+      this.#fail(failure)
+      throw failure
+    }
+  }
+
+  /** Lets go of a database that failed, unless that was done, and says what its failure means. */
+  async #drop(open: Open, error: unknown, applied: Applied): Promise<unknown> {
+    const failure = this.#translate(error, applied)
+    if (this.#open === open) {
+      this.#open = undefined
+      this.#fail(failure)
+      if (error instanceof UnavailableError) await open.file.abandon()
+      else await open.file.close()
+      if (failureOf(error) === 'corrupt') this.#isSuspect = true
+    }
+    if (!this.#isSuspect) return failure
+    // So that damage is set aside now, and not when somebody happens to come by.
+    const found: unknown = await this.#use().catch((reason: unknown) => reason)
+    return found instanceof CorruptError && applied === 'no' ? found : failure
+  }
+
+  #translate(error: unknown, applied: Applied): unknown {
+    if (error instanceof StorageError) return error
+    const { path } = this.#options
+    if (failureOf(error) === 'corrupt') {
+      const remedy = 'it is looked at as a whole now, and the event "quarantined" tells where it was set aside'
+      return new CorruptError(path, 'is damaged', applied, { cause: error, remedy })
+    }
+    const why = error instanceof Error ? error.message : String(error)
+    return new UnavailableError(`${path} cannot be used (${why})`, applied, { cause: error })
+  }
+
+  #readDataVersion(): number | undefined {
+    try {
+      return this.#open?.readDataVersion()
+    } catch {
+      // Whoever reads or writes next is told of it.
+      return undefined
+    }
+  }
+
+  #fail(error: unknown): void {
+    // Others are only using it.
+    if (error instanceof BusyError) return
+    const why = error instanceof Error ? error.message : String(error)
+    const isNews = this.#failure === undefined
+    this.#failure = why
+    if (!isNews) return
+    const message = `The database ${this.#options.path} cannot be used: ${why}.`
+    this.#announce('change', { what: 'sqlite', from: 'up', to: 'down', why, severity: 'CRITICAL', message })
+  }
+
+  #recover(): void {
+    if (this.#failure === undefined) return
+    this.#failure = undefined
+    const message = `The database ${this.#options.path} can be used again.`
+    const why = 'a write succeeded'
+    this.#announce('change', { what: 'sqlite', from: 'down', to: 'up', why, severity: 'INFO', message })
+  }
+}
+
+/** Whether it is the fault of what was to be written, and not of the database. */
+function isAboutCommit(error: unknown): boolean {
+  return error instanceof ConflictError || failureOf(error) === 'value'
+}
+
+function begin(open: Open): Open {
+  open.file.confirmQuickly('no')
+  open.transaction.begin()
+  return open
+}
+
+function prepare(file: SqliteFile): Open {
+  const { database } = file
+  const statements = new SqliteStatements(database)
+  const log = new SqliteChangeLog(database)
+  const dataVersion = database.prepare('PRAGMA data_version')
+  return {
+    file,
+    statements,
+    transaction: new SqliteTransaction(database),
+    log,
+    upkeep: new SqliteUpkeep(statements, log),
+    check: new SqliteCheck(database),
+    readDataVersion: () => (dataVersion.get() as { data_version: number }).data_version,
+  }
+}
+
+/** Damage that is too great to look at is damage all the same. */
+function listDamage({ database }: SqliteFile): readonly string[] {
+  try {
+    return examine(database, 'integrity')
+  } catch (error) {
+    if (failureOf(error) !== 'corrupt') throw error
+    return [error instanceof Error ? error.message : String(error)]
+  }
+}
