@@ -8,10 +8,11 @@ interface Server {
   release(): Promise<void>
 }
 
-const kinds: Readonly<Record<string, { readonly variable: string; readonly find: () => Promise<Server | undefined> }>> = {
-  postgres: { variable: 'DATABASE_URL', find: findPostgres },
-  redis: { variable: 'REDIS_URL', find: findRedis },
-}
+const kinds: Readonly<Record<string, { readonly variable: string; readonly find: () => Promise<Server | undefined> }>> =
+  {
+    postgres: { variable: 'DATABASE_URL', find: findPostgres },
+    redis: { variable: 'REDIS_URL', find: findRedis },
+  }
 
 /** What a program needs from outside, and how to let go of it. */
 export interface Surroundings {

@@ -23,6 +23,8 @@ export function holds(expected: Expected, found: StoredRecord | undefined): bool
 /** All collections in memory: what the memory and the file backend have in common. */
 export class Tables implements Lookup {
   readonly #tables = new Map<string, Table>()
+  /** Those that hold what expires, which alone are swept. */
+  readonly #expiring = new Map<string, Table>()
 
   get(collection: string, key: string): StoredRecord | undefined {
     return this.#tables.get(collection)?.records.get(key)
@@ -88,18 +90,21 @@ export class Tables implements Lookup {
 
   /** Applies one change, whatever its condition. */
   apply(mutation: Mutation): void {
-    const table = this.#table(mutation.collection)
+    const { collection } = mutation
     switch (mutation.type) {
       case 'put': {
         const { json, version, expiresAt } = mutation
+        const table = this.#table(collection)
         table.put(mutation.key, { json, version, expiresAt })
+        if (expiresAt !== undefined) this.#expiring.set(collection, table)
         return
       }
       case 'delete':
-        table.delete(mutation.key)
+        this.#tables.get(collection)?.delete(mutation.key)
+        if (this.#tables.get(collection)?.records.size === 0) this.#drop(collection)
         return
       case 'clear':
-        this.#tables.delete(mutation.collection)
+        this.#drop(collection)
         return
       case 'check':
     }
@@ -107,7 +112,16 @@ export class Tables implements Lookup {
 
   /** Forgets some of the expired records. */
   sweep(now: number): void {
-    for (const table of this.#tables.values()) table.sweep(now)
+    for (const [collection, table] of this.#expiring) {
+      table.sweep(now)
+      if (table.records.size === 0) this.#drop(collection)
+      else if (table.expiring.size === 0) this.#expiring.delete(collection)
+    }
+  }
+
+  #drop(collection: string): void {
+    this.#expiring.delete(collection)
+    this.#tables.delete(collection)
   }
 
   #table(collection: string): Table {

@@ -79,7 +79,9 @@ describe('storageFromUrl', () => {
 
   it('refuses a password for what has none, and an option that it does not know', () => {
     expect(() => storageFromUrl('memory:', { password: 'secret' })).toThrow('memory: has no password')
-    expect(() => storageFromUrl('memory:', { pasword: 'secret' } as never)).toThrow('storageFromUrl has no option pasword')
+    expect(() => storageFromUrl('memory:', { pasword: 'secret' } as never)).toThrow(
+      'storageFromUrl has no option pasword',
+    )
   })
 
   it.each(['postgres://bot:secret@host/db', 'redis://bot:secret@host/0'])('shows nobody the password of %s', (url) => {

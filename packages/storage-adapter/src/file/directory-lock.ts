@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { LockedError, UnavailableError } from '../errors.js'
-import { writeFully, type FileIdentity, type FileOps } from './file-ops.js'
+import { writeFully, type FileIdentity, type FileOps, type OpenFile } from './file-ops.js'
 import { identifySelf, isAlive, type ProcessIdentity } from './process-identity.js'
 
 interface LockContent extends ProcessIdentity {
@@ -9,7 +9,6 @@ interface LockContent extends ProcessIdentity {
 
 /** What stood in the way of a lock. */
 interface Found {
-  isSeized: boolean
   leftBy: { pid: number; since: number } | undefined
 }
 
@@ -21,19 +20,19 @@ interface Found {
  * nobody can tell. Whoever loses it that way notices at the next write: {@link DirectoryLock.confirm}.
  */
 export class DirectoryLock {
-  /** It was taken from a process that may be alive, which may still hold the files open. */
-  readonly isSeized: boolean
   /** Who had it and did not let go: a process that was killed, or a machine that lost power. */
   readonly leftBy: { readonly pid: number; readonly since: number } | undefined
   readonly #files: FileOps
   readonly #path: string
   readonly #identity: FileIdentity
+  /** Kept open, so that the number of its inode is given to no other file while this one is confirmed by it. */
+  readonly #file: OpenFile
 
-  private constructor(files: FileOps, path: string, identity: FileIdentity, found: Found) {
+  private constructor(files: FileOps, path: string, file: OpenFile, identity: FileIdentity, found: Found) {
+    this.#file = file
     this.#files = files
     this.#path = path
     this.#identity = identity
-    this.isSeized = found.isSeized
     this.leftBy = found.leftBy
   }
 
@@ -45,28 +44,31 @@ export class DirectoryLock {
   static async acquire(files: FileOps, directory: string, now: number): Promise<DirectoryLock> {
     const path = `${directory}/lock`
     const draft = `${path}.${randomBytes(6).toString('hex')}`
-    await write(files, draft, { ...identifySelf(), since: now })
+    const file = await write(files, draft, { ...identifySelf(), since: now })
     const identity = files.identify(draft)
     if (identity === undefined) throw new UnavailableError(`${draft} vanished while it was made; start again`)
-    const found: Found = { isSeized: false, leftBy: undefined }
+    const found: Found = { leftBy: undefined }
     try {
       // Once more after a stale lock was removed; whoever is faster then has won.
       for (let attempt = 1; !(await linkUnlessTaken(files, draft, path)); attempt++) {
+        const seen = files.identify(path)
         const owner = parse(await files.read(path))
         const isOwned = owner === undefined ? false : isAlive(owner)
         if (owner !== undefined && (isOwned === true || attempt > 2)) {
           throw new LockedError(directory, owner.pid, owner.since)
         }
-        found.isSeized = isOwned === 'unknown'
         // A lock that a power cut left unreadable had an owner too.
         found.leftBy = { pid: owner?.pid ?? 0, since: owner?.since ?? 0 }
-        await removeStale(files, path)
+        await removeStale(files, path, seen)
       }
+    } catch (error) {
+      await file.close()
+      throw error
     } finally {
       // One that stays is litter, not an error.
       await files.remove(draft).catch(() => undefined)
     }
-    return new DirectoryLock(files, path, identity, found)
+    return new DirectoryLock(files, path, file, identity, found)
   }
 
   /** Whether the directory is still there and still ours. */
@@ -77,17 +79,23 @@ export class DirectoryLock {
 
   /** Lets go, unless somebody else has taken over. */
   async release(): Promise<void> {
-    if (this.confirm()) await this.#files.remove(this.#path)
+    try {
+      if (this.confirm()) await this.#files.remove(this.#path)
+    } finally {
+      await this.#file.close()
+    }
   }
 }
 
-async function write(files: FileOps, path: string, content: LockContent): Promise<void> {
+async function write(files: FileOps, path: string, content: LockContent): Promise<OpenFile> {
   const file = await files.open(path, 'wx')
   try {
     writeFully(file, Buffer.from(JSON.stringify(content)), 0)
-  } finally {
+  } catch (error) {
     await file.close()
+    throw error
   }
+  return file
 }
 
 /** The lock appears with its content, so nobody mistakes one in the making for a stale one. */
@@ -102,7 +110,7 @@ async function linkUnlessTaken(files: FileOps, draft: string, path: string): Pro
 }
 
 /** A rename takes a lock away from under all who want to remove it, except one. */
-async function removeStale(files: FileOps, path: string): Promise<void> {
+async function removeStale(files: FileOps, path: string, stale: FileIdentity | undefined): Promise<void> {
   const aside = `${path}.${randomBytes(6).toString('hex')}`
   try {
     await files.rename(path, aside)
@@ -110,6 +118,9 @@ async function removeStale(files: FileOps, path: string): Promise<void> {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
     throw error
   }
+  // A faster one had removed it, and this is its own: back with it, and look again.
+  const { ino, changedMs } = files.identify(aside) ?? {}
+  if (ino !== stale?.ino || changedMs !== stale?.changedMs) await files.link(aside, path).catch(() => undefined)
   await files.remove(aside)
 }
 

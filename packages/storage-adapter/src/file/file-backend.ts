@@ -71,6 +71,8 @@ export class FileBackend implements Backend {
     await this.#queue.flushing
     await this.#compaction?.abandon()
     await this.#compacting
+    // What a failed sync left must not be taken for durable by whoever opens it next.
+    if (this.#isDoubtful && this.#lock?.confirm() === true) await this.#rewrite().catch(() => undefined)
     await this.#letGo()
     await this.#lock?.release()
     this.#lock = undefined
@@ -134,6 +136,7 @@ export class FileBackend implements Backend {
 
   async #open(news: FileNews): Promise<void> {
     const { path, files, clock } = this.#options
+    const wasDoubtful = this.#isDoubtful
     await files.makeDirectory(path)
     // An attempt to open that failed may have kept it.
     const kept = this.#lock?.confirm() === true ? this.#lock : undefined
@@ -149,7 +152,8 @@ export class FileBackend implements Backend {
     this.#sequence = loaded.sequence
     this.#snapshotBytes = loaded.snapshotBytes
     this.#isDoubtful = false
-    if (aside !== undefined || lock.isSeized) {
+    // Whoever was killed may have left what no sync has confirmed, and may still hold the file open.
+    if (aside !== undefined || lock.leftBy !== undefined || wasDoubtful) {
       await this.#rewrite()
     } else {
       const file = await files.open(`${path}/${JOURNAL}`, 'r+')
@@ -210,10 +214,12 @@ export class FileBackend implements Backend {
       journal.write(bytes)
     } catch (error) {
       // Nothing of it may come back at the next start, so it is cut off before anybody is told.
-      const isCut = await journal.cut().then(
-        () => true,
-        () => false,
-      )
+      const isCut =
+        this.#lock?.confirm() === true &&
+        (await journal.cut().then(
+          () => true,
+          () => false,
+        ))
       this.#isDoubtful = !isCut
       throw unavailable(this.#options.path, 'written', error, isCut ? 'no' : 'unknown')
     }
@@ -296,7 +302,8 @@ export class FileBackend implements Backend {
   async #letGo(): Promise<void> {
     const journal = this.#journal
     this.#journal = undefined
-    await journal?.close().catch(() => undefined)
+    // It may be the journal of another process by now, which must not be shortened.
+    await journal?.close(this.#lock?.confirm() === true).catch(() => undefined)
   }
 
   #confirmLock(applied: Applied): void {

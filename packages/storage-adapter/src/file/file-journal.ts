@@ -64,9 +64,9 @@ export class FileJournal {
   }
 
   /** Lets go. The blanks go too: they are of no use to a person who looks at the file or copies it. */
-  async close(): Promise<void> {
+  async close(isOwn = true): Promise<void> {
     // Where that fails the next process finds them, and uses them.
-    if (this.#filled > this.#written) await this.#file.truncate(this.#written).catch(() => undefined)
+    if (isOwn && this.#filled > this.#written) await this.#file.truncate(this.#written).catch(() => undefined)
     await this.#file.close()
   }
 

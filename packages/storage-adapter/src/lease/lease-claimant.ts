@@ -88,6 +88,9 @@ export class Claimant {
       const term = new HeldTerm({ name, records, clock, lease, leaseVersion, fenceVersion, startedMs })
       if (term.isHeld) return { kind: 'taken', term, run: planned.run }
       // It took too long to believe in. The next try finds its own record, and need not wait.
+      // Nothing was begun, so no attempt may be counted.
+      const run = fence?.value.run
+      await records.writeFence(fenceVersion, { token, holder, owner, ...(run && { run }) }).catch(() => undefined)
       await term.release()
       return { kind: 'held', by: owner, fence: fence?.value }
     }

@@ -82,6 +82,8 @@ export class Lease extends EventEmitter<LeaseEvents> implements AsyncDisposable 
   #claiming: Promise<HeldTerm | undefined> | undefined
   /** How many calls wait for the lease, and the background as one more: a lease that nobody wants is given back. */
   #wanting = 0
+  /** How often it was stopped, which ends the waits that had begun before. */
+  #stops = 0
   #competing: { readonly life: AbortController; readonly ended: Promise<void> } | undefined
   #phase: Phase = 'STOPPED'
 
@@ -129,6 +131,7 @@ export class Lease extends EventEmitter<LeaseEvents> implements AsyncDisposable 
     checkWait(waitMs, signal)
     signal?.throwIfAborted()
     const endsMs = this.#clock.monotonic() + waitMs
+    const stops = this.#stops
     const letGo = holdProcess()
     this.#wanting += 1
     try {
@@ -137,13 +140,17 @@ export class Lease extends EventEmitter<LeaseEvents> implements AsyncDisposable 
         const claim = this.#claim().catch((error: unknown) => ({ error }))
         // One look may take as long as the store does, for that has a deadline of its own.
         const claimed = await within(this.#clock, Math.max(leftMs, this.#leaseMs), claim, signal)
-        signal?.throwIfAborted()
         if (claimed !== undefined && !('error' in claimed)) return claimed
+        // It may have been taken in the same turn in which the signal aborted: then it is handed over.
+        if (signal?.aborted === true && this.#term?.isHeld === true) return this.#term
+        signal?.throwIfAborted()
+        if (stops !== this.#stops) return undefined
         const waitedMs = endsMs - this.#clock.monotonic()
         if (waitedMs <= 0 && claimed !== undefined) throw claimed.error
         if (waitedMs <= 0) return undefined
         await pause(this.#clock, Math.min(this.#claimant.lookMs, waitedMs), signal)
         signal?.throwIfAborted()
+        if (stops !== this.#stops) return undefined
       }
     } finally {
       this.#wanting -= 1
@@ -157,8 +164,11 @@ export class Lease extends EventEmitter<LeaseEvents> implements AsyncDisposable 
    * @throws the error of the store when it cannot be reached now; then nothing was begun
    */
   async start(): Promise<void> {
-    if (this.#competing?.life.signal.aborted === false) return
-    await this.#competing?.ended
+    for (let before = this.#competing; before !== undefined; before = this.#competing) {
+      if (!before.life.signal.aborted) return
+      await before.ended
+      if (this.#competing === before) this.#competing = undefined
+    }
     this.#wanting += 1
     const life = new AbortController()
     let settle: () => void = () => undefined
@@ -168,7 +178,7 @@ export class Lease extends EventEmitter<LeaseEvents> implements AsyncDisposable 
       void this.#compete(life.signal).finally(settle)
     } catch (error) {
       if (!life.signal.aborted) this.#wanting -= 1
-      this.#competing = undefined
+      if (this.#competing?.life === life) this.#competing = undefined
       settle()
       throw error
     }
@@ -180,6 +190,7 @@ export class Lease extends EventEmitter<LeaseEvents> implements AsyncDisposable 
    * A store that does not answer is waited for no longer than `leaseMs`: then the lease runs out by itself.
    */
   async stop(): Promise<void> {
+    this.#stops += 1
     const letGo = holdProcess()
     try {
       const competing = this.#competing
@@ -187,7 +198,7 @@ export class Lease extends EventEmitter<LeaseEvents> implements AsyncDisposable 
         this.#wanting -= 1
         competing.life.abort()
         await within(this.#clock, this.#leaseMs, competing.ended)
-        this.#competing = undefined
+        if (this.#competing === competing) this.#competing = undefined
       }
       if (this.#claiming !== undefined)
         await within(

@@ -18,18 +18,19 @@ export class ScheduledJob {
   readonly #settings: CheckedSchedule
   readonly #tell: Tell<ScheduleEvents>
   readonly #records: LeaseRecords
-  readonly #claimant: Claimant
+  /** A new one for each life: a job that ignored its signal holds the lease for the one before. */
+  #claimant: Claimant
   /** The due time that is known to be dealt with, so that the store need not be asked. */
   #settledAt: number | undefined
   #isReachable = true
 
   constructor(job: CheckedJob, settings: CheckedSchedule, tell: Tell<ScheduleEvents>) {
-    const { store, owner, leaseMs, clock } = settings
+    const { store } = settings
     this.#job = job
     this.#settings = settings
     this.#tell = tell
     this.#records = new LeaseRecords(store, { lease: `job-lease/${job.name}`, fence: `job/${job.name}` })
-    this.#claimant = new Claimant({ name: job.name, records: this.#records, owner, leaseMs, clock })
+    this.#claimant = this.#newClaimant()
   }
 
   /** Rejects when the store cannot be reached. */
@@ -45,14 +46,15 @@ export class ScheduledJob {
    */
   async loop(ending: AbortSignal, abort: AbortSignal): Promise<void> {
     const { clock } = this.#settings
+    this.#claimant = this.#newClaimant()
     while (!ending.aborted) {
-      const waitMs = await this.#step(abort)
+      const waitMs = await this.#step(ending, abort)
       await pause(clock, waitMs, ending)
     }
   }
 
   /** @returns how long to wait before the next step, in milliseconds */
-  async #step(abort: AbortSignal): Promise<number> {
+  async #step(ending: AbortSignal, abort: AbortSignal): Promise<number> {
     const { clock, policy } = this.#settings
     const { times } = this.#job
     const startedAt = clock.now()
@@ -64,7 +66,7 @@ export class ScheduledJob {
     let claim
     try {
       claim = await this.#claimant.claim((before) => {
-        plan = planDue(before?.run, times, policy, clock.now())
+        plan = ending.aborted ? undefined : planDue(before?.run, times, policy, clock.now())
         return plan && { run: plan.record }
       })
       this.#reached()
@@ -73,6 +75,7 @@ export class ScheduledJob {
       return this.#claimant.lookMs
     }
     if (claim.kind === 'held') return this.#claimant.lookMs
+    if (claim.kind === 'unneeded' && ending.aborted) return 0
     if (claim.kind === 'unneeded' || plan === undefined) {
       this.#settledAt = dueAt
       return restMs
@@ -107,6 +110,11 @@ export class ScheduledJob {
     } catch (error) {
       this.#say('RUNNING', 'FAILED', plan, error)
     }
+  }
+
+  #newClaimant(): Claimant {
+    const { owner, leaseMs, clock } = this.#settings
+    return new Claimant({ name: this.#job.name, records: this.#records, owner, leaseMs, clock })
   }
 
   #reached(error?: unknown): void {

@@ -71,7 +71,7 @@ export class Schedule extends EventEmitter<ScheduleEvents> implements AsyncDispo
    * @throws the error of the store when it cannot be reached now; then nothing was begun
    */
   async start(): Promise<void> {
-    if (this.#life !== undefined) {
+    while (this.#life !== undefined) {
       if (!this.#life.ending.signal.aborted) return
       await this.stop()
     }

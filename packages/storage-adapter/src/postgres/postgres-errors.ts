@@ -74,7 +74,8 @@ export function toStorageError(error: unknown, circumstance: PostgresCircumstanc
   const { code } = error
   // What the server refused, it rolled back.
   if (code === CODES.canceled) return new StorageTimeoutError(timeoutMs, 'no')
-  if (isCollision(error) || code === CODES.lockNotAvailable) return new BusyError(place, waitedMs, { cause }, 'try again later')
+  if (isCollision(error) || code === CODES.lockNotAvailable)
+    return new BusyError(place, waitedMs, { cause }, 'try again later')
   if (CORRUPT.has(code)) return new CorruptError(place, 'is damaged', 'no', { cause })
   if (LOST.test(code)) return unavailable('is going down or coming up', onLoss)
   if (code === CODES.readOnly) return unavailable('is read-only, perhaps a standby; connect to the primary', 'no')
