@@ -14,4 +14,5 @@ await build({
   conditions: ['@evenkeel/source'],
   external: foreign.filter((name) => !name.startsWith('@evenkeel/')),
 })
-await import('./dist/main.mjs' as string)
+const program = './dist/main.mjs'
+await import(program)

@@ -7,6 +7,8 @@ import { fromRoot, packages, readJson, root, type Entry } from './workspace.js'
 
 const budgetFile = join(root, 'scripts', 'size-budgets.json')
 const maxPackedBytes = 150_000
+/** What is more than other packages: five backends, the fail-over and leases, each in both module formats. */
+const morePackedBytes: Readonly<Record<string, number>> = { '@evenkeel/storage-adapter': 320_000 }
 
 /** An entry's own code, minified and gzipped: what a bundler would add to a bot, dependencies left out. */
 async function bundledBytes({ source }: Entry): Promise<number> {
@@ -23,7 +25,7 @@ async function bundledBytes({ source }: Entry): Promise<number> {
   return gzipSync(outputFiles[0]?.contents ?? '').length
 }
 
-/** Compares each entry with its budget in size-budgets.json, and each tarball with one limit for all. */
+/** Compares each entry with its budget in size-budgets.json, and each tarball with its limit. */
 export async function checkSizes(): Promise<string[]> {
   const budgets = new Map(Object.entries(readJson(budgetFile) as Record<string, number>))
   const faults: string[] = []
@@ -41,7 +43,8 @@ export async function checkSizes(): Promise<string[]> {
     faults.push(`${fromRoot(budgetFile)}: ${specifier} is no entry of any package`)
   for (const { name, tarball } of await packAll()) {
     const { size } = statSync(tarball)
-    if (size > maxPackedBytes) faults.push(`${name} is ${size} bytes packed; the limit is ${maxPackedBytes}`)
+    const limit = morePackedBytes[name] ?? maxPackedBytes
+    if (size > limit) faults.push(`${name} is ${size} bytes packed; the limit is ${limit}`)
   }
   return faults
 }

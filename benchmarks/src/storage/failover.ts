@@ -18,6 +18,8 @@ const DOCUMENTS = 100_000
 export async function failover(): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), 'evenkeel-bench-'))
   const server = await findPostgres()
+  // As a bot's connection would: nothing of ours keeps a process alive.
+  const alive = setInterval(() => undefined, 60_000)
   try {
     console.log(`\nfail-over: the first set after the server is gone, ${SWITCHES} times, timeoutMs 100`)
     for (const fault of ['refused', 'frozen'] as const) await switches(join(directory, fault), server.url, fault)
@@ -30,6 +32,7 @@ export async function failover(): Promise<void> {
     for (const name of await postgres.collections()) await postgres.collection(name).clear()
     await postgres.stop()
   } finally {
+    clearInterval(alive)
     await server.release()
     await rm(directory, { recursive: true, force: true })
   }

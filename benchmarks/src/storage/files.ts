@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { JSONFilePreset } from 'lowdb/node'
 import { FileStorage, MemoryStorage } from '@evenkeel/storage-adapter'
-import { createStorage } from 'unstorage'
+import { createStorage, type Driver } from 'unstorage'
 import fsDriver from 'unstorage/drivers/fs'
 import { measure, print } from '../measure.js'
 import { keyAt, makeKeys, nextNote, oneByOne, together, type Note } from './documents.js'
@@ -24,7 +24,7 @@ export async function files(): Promise<void> {
     projectName: 'bench',
     accessPropertiesByDotNotation: false,
   })
-  const unstorage = createStorage<Note>({ driver: fsDriver({ base: join(directory, 'unstorage') }) })
+  const unstorage = createStorage<Note>({ driver: fsDriver({ base: join(directory, 'unstorage') }) as Driver })
   const memory = new MemoryStorage()
   const file = new FileStorage({ path: join(directory, 'file') })
   try {

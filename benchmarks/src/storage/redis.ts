@@ -3,7 +3,7 @@ import KeyvRedis from '@keyv/redis'
 import { Redis } from 'ioredis'
 import Keyv from 'keyv'
 import { RedisStorage } from '@evenkeel/storage-adapter/redis'
-import { createStorage } from 'unstorage'
+import { createStorage, type Driver } from 'unstorage'
 import redisDriver from 'unstorage/drivers/redis'
 import { toCommitCall, type CommitCall } from '../../../packages/storage-adapter/src/redis/redis-commit.js'
 import { RedisKeys } from '../../../packages/storage-adapter/src/redis/redis-keys.js'
@@ -25,7 +25,9 @@ export async function redis(): Promise<void> {
   const raw = new Redis(server.url)
   const storage = new RedisStorage({ url: server.url, prefix: PREFIX })
   const keyv = new Keyv<Note>({ store: new KeyvRedis(server.url), namespace: 'evenkeel-bench', throwOnErrors: true })
-  const unstorage = createStorage<Note>({ driver: redisDriver({ url: server.url, base: 'evenkeel-bench-unstorage' }) })
+  const unstorage = createStorage<Note>({
+    driver: redisDriver({ url: server.url, base: 'evenkeel-bench-unstorage' }) as Driver,
+  })
   try {
     const keys = makeKeys(1_000)
     const notes = storage.collection<Note>('notes')

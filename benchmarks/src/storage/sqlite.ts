@@ -83,7 +83,7 @@ export async function sqlite(): Promise<void> {
     )
   } finally {
     raw.close()
-    enmap?.db.close()
+    enmap?.close()
     await storage.stop()
     await rm(directory, { recursive: true, force: true })
   }
@@ -133,7 +133,11 @@ async function openEnmap(dataDir: string, all: readonly (readonly [string, Note]
     const { default: Enmap } = await import('enmap')
     const enmap = new Enmap<string, Note>({ name: 'notes', dataDir })
     for (const [key, note] of all) enmap.set(key, note)
-    return enmap
+    return {
+      get: (key: string): unknown => enmap.get(key),
+      set: (key: string, note: Note): unknown => enmap.set(key, note),
+      close: (): void => void (enmap.db as { close(): void }).close(),
+    }
   } catch (error) {
     console.warn(`\nenmap is left out: ${String(error)}`)
     return undefined
