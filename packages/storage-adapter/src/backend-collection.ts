@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Backend, ChangeLog, KeyedRecord, StoredRecord } from './backend.js'
 import { ConflictError } from './errors.js'
 import type { KeyQueue } from './key-queue.js'
-import { checkKey } from './keys.js'
+import { checkKey, checkName } from './keys.js'
 import type { Meter } from './meter.js'
 import { toExpiry } from './mutations.js'
 import type { Clock } from './ports.js'
@@ -58,7 +58,7 @@ export class BackendCollection<T> implements Collection<T> {
   readonly #host: CollectionHost
 
   constructor(name: string, host: CollectionHost) {
-    checkKey(name, 'name of a collection')
+    checkName(name)
     this.name = name
     this.scope = host.scope
     this.#host = host

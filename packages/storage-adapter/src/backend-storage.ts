@@ -30,6 +30,15 @@ import { VersionSource } from './versions.js'
 /** How many changes are read at once, unless told otherwise. */
 const CHANGES_LIMIT = 500
 
+/** How many changes may be asked for at once: they are held in memory together. */
+const MAX_CHANGES = 10_000
+
+/**
+ * How many operations a batch may have on every backend, so that what a fail-over keeps can be replayed to any primary.
+ * Operations on names that begin with `$` are not counted: a fail-over adds some to what it replays.
+ */
+const MAX_OPERATIONS = 100_000
+
 /** What every storage may be given. */
 export interface BackendStorageOptions {
   /** The time by which records expire; for tests. */
@@ -108,6 +117,7 @@ export class BackendStorage<Events extends StorageEvents = StorageEvents>
   }
 
   async batch(operations: readonly BatchOperation[], { once }: BatchOptions = {}): Promise<BatchReceipt> {
+    checkSize(operations)
     const now = this.#clock.now()
     const mutations = operations.map((operation) => toMutation(operation, () => this.#versions.next(), now))
     const versions = mutations.map((mutation) => ('version' in mutation ? mutation.version : (mutation.expected ?? '')))
@@ -133,8 +143,8 @@ export class BackendStorage<Events extends StorageEvents = StorageEvents>
 
   async changes({ since, limit = CHANGES_LIMIT }: ChangesOptions = {}): Promise<ChangePage> {
     if (since !== undefined && typeof since !== 'string') throw new TypeError('since must be a cursor')
-    if (!(Number.isInteger(limit) && limit >= 1)) {
-      throw new RangeError(`limit must be a whole number of at least 1, not ${limit}`)
+    if (!(Number.isSafeInteger(limit) && limit >= 1 && limit <= MAX_CHANGES)) {
+      throw new RangeError(`limit must be a whole number from 1 to ${MAX_CHANGES}, not ${limit}`)
     }
     await this.opened()
     return this.#log.changes(since, limit)
@@ -155,8 +165,8 @@ export class BackendStorage<Events extends StorageEvents = StorageEvents>
 
   async health({ signal }: HealthOptions = {}): Promise<StorageHealth> {
     signal?.throwIfAborted()
-    const backend = await this.opened()
-    return backend.health(signal)
+    const health = this.opened().then((backend) => backend.health(signal))
+    return signal === undefined ? health : orAborted(health, signal)
   }
 
   async start(): Promise<void> {
@@ -225,6 +235,23 @@ export class BackendStorage<Events extends StorageEvents = StorageEvents>
       this.#meter.record(kind, startedMs, this.#clock.monotonic(), isError)
     }
   }
+}
+
+function checkSize(operations: readonly BatchOperation[]): void {
+  if (operations.length <= MAX_OPERATIONS) return
+  const count = operations.filter(({ collection }) => !collection.startsWith('$')).length
+  if (count > MAX_OPERATIONS) {
+    throw new RangeError(`A batch takes ${MAX_OPERATIONS} operations at most, not ${count}; split it`)
+  }
+}
+
+/** Lets go of the wait when the signal aborts; what was waited for goes on unheard. */
+function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal.reason as Error)
+    signal.addEventListener('abort', abort, { once: true })
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
+  })
 }
 
 /** Whoever does not say that it was not applied did not rule it out. */

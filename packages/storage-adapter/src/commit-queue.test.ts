@@ -54,6 +54,23 @@ describe('CommitQueue', () => {
     expect(groups).toEqual(['ab', 'c'])
   })
 
+  it('writes no more characters at once than so many, but each commit', async () => {
+    const groups: number[] = []
+    const queue = new CommitQueue(
+      100,
+      async (group) => {
+        groups.push(group.length)
+        for (const { resolve } of group) resolve('primary')
+      },
+      10,
+    )
+    const put = (json: string): readonly Mutation[] => [
+      { type: 'put', collection: 'notes', key: 'a', version: '1', json, expiresAt: undefined, expected: undefined },
+    ]
+    await Promise.all(['12345', '12345', '1', '12345678901', '1'].map((json) => queue.add(put(json), 0)))
+    expect(groups).toEqual([2, 1, 1, 1])
+  })
+
   it('rejects a whole group whose write fails, and writes the next one', async () => {
     let failures = 1
     const queue = new CommitQueue(1, async ([commit]) => {

@@ -10,6 +10,9 @@ export interface WaitingCommit {
   readonly reject: (error: unknown) => void
 }
 
+/** A group takes no further commit once its values have so many characters: its lines are put together in memory. */
+const MAX_CHARACTERS = 16_000_000
+
 /**
  * Group commit: what is committed while one group is being written forms the next one, and shares its sync.
  *
@@ -17,6 +20,7 @@ export interface WaitingCommit {
  */
 export class CommitQueue {
   readonly #maxGroup: number
+  readonly #maxCharacters: number
   readonly #writeGroup: (group: readonly WaitingCommit[]) => Promise<void>
   #waiting: WaitingCommit[] = []
   #tasks: (() => Promise<void>)[] = []
@@ -25,9 +29,15 @@ export class CommitQueue {
   /**
    * @param maxGroup - so many commits at most are one group, so that the first of them need not wait for the last
    * @param writeGroup - settles each commit of the group, or rejects, which rejects every one of them
+   * @param maxCharacters - a group that holds so much JSON takes no further commit; one commit alone may hold more
    */
-  constructor(maxGroup: number, writeGroup: (group: readonly WaitingCommit[]) => Promise<void>) {
+  constructor(
+    maxGroup: number,
+    writeGroup: (group: readonly WaitingCommit[]) => Promise<void>,
+    maxCharacters: number = MAX_CHARACTERS,
+  ) {
     this.#maxGroup = maxGroup
+    this.#maxCharacters = maxCharacters
     this.#writeGroup = writeGroup
   }
 
@@ -63,11 +73,22 @@ export class CommitQueue {
     for (;;) {
       const task = this.#tasks.shift()
       if (task !== undefined) await task()
-      else if (this.#waiting.length > 0) await this.#write(this.#waiting.splice(0, this.#maxGroup))
+      else if (this.#waiting.length > 0) await this.#write(this.#takeGroup())
       else break
     }
     // In the same turn as the last look at the queue: a commit that comes now must find nobody flushing.
     this.#flushing = undefined
+  }
+
+  #takeGroup(): WaitingCommit[] {
+    let count = 0
+    let characters = 0
+    while (count < this.#waiting.length && count < this.#maxGroup) {
+      characters += charactersOf(this.#waiting[count]?.mutations ?? [])
+      if (count > 0 && characters > this.#maxCharacters) break
+      count++
+    }
+    return this.#waiting.splice(0, count)
   }
 
   async #write(group: readonly WaitingCommit[]): Promise<void> {
@@ -77,4 +98,10 @@ export class CommitQueue {
       for (const { reject } of group) reject(error)
     }
   }
+}
+
+function charactersOf(mutations: readonly Mutation[]): number {
+  let characters = 0
+  for (const mutation of mutations) if (mutation.type === 'put') characters += mutation.json.length
+  return characters
 }

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Clock } from './ports.js'
 import type { Collection, KeyedEntry, Notice, Storage } from './storage.js'
 import { holdProcess, systemClock } from './system-clock.js'
@@ -35,7 +37,7 @@ export interface ContractRunner {
   readonly it: (name: string, test: () => Promise<void>) => void
 }
 
-/** Keys that one backend or another gets wrong. */
+/** Keys and names that one backend or another gets wrong. */
 const HOSTILE_KEYS = [
   ...[
     '__proto__',
@@ -54,13 +56,17 @@ const HOSTILE_KEYS = [
     '?',
     '\\',
   ],
-  ...['a\0b', '\0', ' ', '\n', '"', "'", ';--', 'é', 'e\u0301', '\uffff', '\u{1f600}', '\u{10ffff}', 'x'.repeat(2_000)],
+  ...['a\0b', '\0', ' ', '\n', '"', "'", ';--', 'é', 'e\u0301', '\uffff', '\u{1f600}', '\u{10ffff}'],
 ]
+
+/** The longest name and the longest key, of random text: what a database can compress proves nothing about its limits. */
+const LONGEST_NAME = randomBytes(375).toString('base64url')
+const LONGEST_KEY = randomBytes(1_500).toString('base64url')
 
 /** Values that must come back as they are. */
 const VALUES = [
-  ...[null, true, false, 0, -1, 1.5, 1e300, Number.MAX_SAFE_INTEGER, '', 'tea', '\0', '\ud800', '\u2028', '😀'],
-  ...[[], {}, [1, [2, [3]]], { a: { b: [null] }, 'c d': 'e' }, JSON.parse('{"__proto__":{"x":1}}') as unknown],
+  ...[null, true, false, 0, -0, -1, 1.5, 1e300, Number.MAX_SAFE_INTEGER, '', 'tea', '\0', '\ud800', '\u2028', '😀'],
+  ...[[], {}, [1, [2, [3]]], { a: { b: [null] }, 'c d': 'e' }, { a: [-0, 0] }, JSON.parse('{"__proto__":{"x":1}}') as unknown],
 ] as unknown[]
 
 const circle: Record<string, unknown> = {}
@@ -121,29 +127,64 @@ export function storageContract(subject: ContractSubject, { describe, it }: Cont
     life(test)
     if (subject.join !== undefined) sharing(test, subject.join.bind(subject))
     if (subject.reopen === undefined) return
-    test('keeps values, versions and expiry when it is opened again', async (storage, clock) => {
-      const notes = storage.collection('notes')
-      await notes.set('a', { text: 'tea' }, { ttlMs: 1_000 })
-      await notes.set('gone', 1)
-      await notes.delete('gone')
-      const before = await notes.entry('a')
-      await storage.stop()
-      const again = await subject.reopen?.(clock)
-      assert(again)
-      try {
-        const collection = again.collection('notes')
-        assert.deepEqual(await collection.entry('a'), before)
-        assert.equal(await collection.get('gone'), undefined)
-        clock.skip(1_000)
-        assert.equal(await collection.get('a'), undefined)
-      } finally {
-        await again.stop()
-      }
-    })
+    const reopen = subject.reopen.bind(subject)
+    reopening(test, reopen)
+    if (subject.join !== undefined) reopeningTheLog(test, reopen)
   })
 }
 
 type Declare = (name: string, body: (storage: Storage, clock: MovableClock) => Promise<void>) => void
+type Make = (clock: Clock) => Storage | Promise<Storage>
+
+function reopening(test: Declare, reopen: Make): void {
+  test('keeps values, versions and expiry when it is opened again', async (storage, clock) => {
+    const notes = storage.collection('notes')
+    await notes.set('a', { text: 'tea', balance: -0 }, { ttlMs: 1_000 })
+    await notes.set('gone', 1)
+    await notes.delete('gone')
+    const before = await notes.entry('a')
+    await storage.stop()
+    const again = await reopen(clock)
+    try {
+      const collection = again.collection('notes')
+      assert.deepEqual(await collection.entry('a'), before)
+      assert.equal(await collection.get('gone'), undefined)
+      clock.skip(1_000)
+      assert.equal(await collection.get('a'), undefined)
+    } finally {
+      await again.stop()
+    }
+  })
+
+  test('commits a named batch once, also when it is opened again', async (storage, clock) => {
+    const operations = [{ type: 'set', collection: 'a', key: 'k', value: 1 }] as const
+    await storage.batch(operations, { once: 'event' })
+    await storage.stop()
+    const again = await reopen(clock)
+    try {
+      assert.equal((await again.batch(operations, { once: 'event' })).applied, false)
+      assert.equal((await again.batch(operations, { once: 'event 2' })).applied, true)
+    } finally {
+      await again.stop()
+    }
+  })
+}
+
+function reopeningTheLog(test: Declare, reopen: Make): void {
+  test('keeps the log of changes when it is opened again', async (storage, clock) => {
+    const { cursor } = await storage.changes()
+    const { version } = await storage.collection('notes').set('a', 1)
+    await storage.stop()
+    const again = await reopen(clock)
+    try {
+      const { changes, isReset } = await again.changes({ since: cursor })
+      assert.equal(isReset, false)
+      assert.deepEqual(changes, [{ type: 'put', collection: 'notes', key: 'a', version }])
+    } finally {
+      await again.stop()
+    }
+  })
+}
 
 function readingAndWriting(test: Declare): void {
   test('reads what was written, and undefined for what was not', async (storage) => {
@@ -192,6 +233,19 @@ function readingAndWriting(test: Declare): void {
     }
     assert.equal(await notes.count(), HOSTILE_KEYS.length)
     assert.deepEqual((await storage.collections()).sort(), [...HOSTILE_KEYS, 'notes'].sort())
+  })
+
+  test('keeps the longest key in a collection with the longest name', async (storage) => {
+    assert.deepEqual([LONGEST_NAME.length, LONGEST_KEY.length], [500, 2_000])
+    const notes = storage.collection(LONGEST_NAME)
+    await notes.set(LONGEST_KEY, 1)
+    // With a condition, which is another way to write on some backends.
+    await storage.batch([
+      { type: 'check', collection: LONGEST_NAME, key: LONGEST_KEY.slice(1), ifAbsent: true },
+      { type: 'set', collection: LONGEST_NAME, key: LONGEST_KEY, value: 2 },
+    ])
+    assert.equal(await notes.get(LONGEST_KEY), 2)
+    assert.deepEqual(await storage.collections(), [LONGEST_NAME])
   })
 
   test('keeps every JSON value as it is', async (storage) => {
@@ -643,6 +697,24 @@ function batches(test: Declare): void {
     assert.equal(await storage.collection('b').get('k'), 2)
   })
 
+  test('shows those who read meanwhile a batch whole or not at all', async (storage) => {
+    const numbers = storage.collection<number>('numbers')
+    const keys = Array.from({ length: 20 }, (_, i) => `k${i}`)
+    await numbers.setMany(keys.map((key) => [key, 0]))
+    for (let round = 1; round <= 10; round++) {
+      let isWriting = true
+      const writing = numbers.setMany(keys.map((key) => [key, round])).finally(() => (isWriting = false))
+      const reading = (async (): Promise<void> => {
+        while (isWriting) {
+          const values = await numbers.getMany(keys)
+          assert.deepEqual([values.size, new Set(values.values()).size], [keys.length, 1])
+          await nextTurn()
+        }
+      })()
+      await Promise.all([writing, reading])
+    }
+  })
+
   test('judges all conditions of a batch before its first change', async (storage) => {
     await storage.batch([
       { type: 'set', collection: 'a', key: 'k', value: 1, ifAbsent: true },
@@ -708,6 +780,42 @@ function refusals(test: Declare): void {
     await assert.rejects(notes.set('é'.repeat(1_001), 1), RangeError)
     await notes.set('é'.repeat(1_000), 1)
     assert.throws(() => storage.collection(''), TypeError)
+    assert.throws(() => storage.collection('é'.repeat(251)), RangeError)
+    const operation = { type: 'clear', collection: 'é'.repeat(251) } as const
+    await assert.rejects(storage.batch([operation]), RangeError)
+  })
+
+  test('refuses a version that not every backend can keep', async (storage) => {
+    const notes = storage.collection('notes')
+    for (const version of ['a\0b', '\ud800', 7, null] as string[]) {
+      await assert.rejects(notes.set('a', 1, { ifVersion: version }), TypeError)
+      await assert.rejects(notes.delete('a', { ifVersion: version }), TypeError)
+      await assert.rejects(notes.compareAndSet('a', version, 1), TypeError)
+      for (const type of ['set', 'delete'] as const) {
+        await assert.rejects(storage.batch([{ type, collection: 'notes', key: 'a', value: 1, version }]), TypeError)
+      }
+    }
+    assert.equal(await notes.has('a'), false)
+  })
+
+  test('refuses a batch that is too large, before anything of it is sent', async (storage) => {
+    const operations = Array.from({ length: 100_001 }, () => ({ type: 'clear', collection: 'notes' }) as const)
+    await storage.collection('notes').set('a', 1)
+    await assert.rejects(storage.batch(operations), (error: Error) => {
+      return error instanceof RangeError && error.message.includes('100000')
+    })
+    assert.equal(await storage.collection('notes').get('a'), 1)
+  })
+
+  test('begins anew with a cursor that makes no sense, rather than rejects', async (storage) => {
+    const { cursor } = await storage.changes()
+    const numbers = cursor.replaceAll(/\d+/g, (number) => `${number}${'9'.repeat(30)}`)
+    for (const since of ['', '\0', '.', '9'.repeat(40), `${cursor}\0`, `${cursor}\ud800`, `x${cursor}`, numbers]) {
+      const page = await storage.changes({ since })
+      assert.deepEqual([page.changes, page.isReset], [[], true])
+    }
+    for (const limit of [0, 1.5, NaN, 1e300, 10_001]) await assert.rejects(storage.changes({ limit }), RangeError)
+    assert.equal((await storage.changes({ since: cursor, limit: 10_000 })).isReset, false)
   })
 
   test('refuses a life or a condition that makes no sense', async (storage) => {

@@ -288,3 +288,21 @@ export class LeaseLostError extends StorageError {
     this.token = token
   }
 }
+
+/**
+ * The backend refused what it was given, such as a value that is too large for it. It is no outage: the same call fails
+ * again. Nothing was written.
+ */
+export class RefusedError extends StorageError {
+  override readonly name = 'RefusedError'
+  readonly code = 'STORAGE_REFUSED'
+  readonly retryable = false
+
+  /**
+   * @param message - who refused what, and why
+   * @param options - the cause
+   */
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, 'no', options)
+  }
+}

@@ -28,6 +28,7 @@ export {
   FormatError,
   LeaseLostError,
   LockedError,
+  RefusedError,
   ScopeError,
   StorageError,
   StorageTimeoutError,

@@ -1,5 +1,8 @@
-/** The longest key, in bytes of UTF-8: what every backend can index. */
+/** The longest key, in bytes of UTF-8. */
 const MAX_KEY_BYTES = 2_000
+
+/** The longest name of a collection, in bytes of UTF-8: with a key it must fit into one row of an index of PostgreSQL. */
+const MAX_NAME_BYTES = 500
 
 const LONE_SURROGATE = /\p{Surrogate}/u
 const LAST_CODE_POINT = 0x10ffff
@@ -11,16 +14,35 @@ const LAST_CODE_POINT = 0x10ffff
  * @throws RangeError when it is too long
  */
 export function checkKey(key: unknown, what = 'key'): asserts key is string {
+  checkText(key, what, MAX_KEY_BYTES)
+}
+
+/**
+ * Refuses what cannot be the name of a collection everywhere.
+ *
+ * @throws TypeError when it is not a well-formed non-empty string
+ * @throws RangeError when it is too long
+ */
+export function checkName(name: unknown, what = 'name of a collection'): asserts name is string {
+  checkText(name, what, MAX_NAME_BYTES)
+}
+
+/** Whether every half of a surrogate pair has its other half: what has not cannot be written as UTF-8. */
+export function isWellFormed(text: string): boolean {
+  return !LONE_SURROGATE.test(text)
+}
+
+function checkText(key: unknown, what: string, maxBytes: number): asserts key is string {
   if (typeof key !== 'string') {
     throw new TypeError(`The ${what} must be a string, not ${typeof key}; for a number or a BigInt pass String(value)`)
   }
   if (key === '') throw new TypeError(`The ${what} must not be empty`)
-  if (LONE_SURROGATE.test(key)) {
+  if (!isWellFormed(key)) {
     throw new TypeError(`The ${what} ${JSON.stringify(key)} holds half a surrogate pair; pass well-formed text`)
   }
   // A character takes at most three bytes per UTF-16 unit, so short keys need no counting.
-  if (key.length * 3 > MAX_KEY_BYTES && Buffer.byteLength(key) > MAX_KEY_BYTES) {
-    throw new RangeError(`The ${what} has ${Buffer.byteLength(key)} bytes, more than ${MAX_KEY_BYTES}; shorten it`)
+  if (key.length * 3 > maxBytes && Buffer.byteLength(key) > maxBytes) {
+    throw new RangeError(`The ${what} has ${Buffer.byteLength(key)} bytes, more than ${maxBytes}; shorten it`)
   }
 }
 

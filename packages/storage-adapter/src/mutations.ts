@@ -1,5 +1,5 @@
 import type { Expected, Mutation } from './backend.js'
-import { checkKey } from './keys.js'
+import { checkKey, checkName, isWellFormed } from './keys.js'
 import { checkNumber } from './options.js'
 import type { BatchOperation, ExpiryOptions } from './storage.js'
 import { encodeValue } from './values.js'
@@ -27,14 +27,14 @@ export function refuseReserved(collection: unknown): void {
  */
 export function toMutation(operation: BatchOperation, mint: () => string, now: number): Mutation {
   const { collection } = operation
-  checkKey(collection, 'name of a collection')
+  checkName(collection)
   switch (operation.type) {
     case 'clear':
       return { type: 'clear', collection, version: mint() }
     case 'delete': {
       checkKey(operation.key)
       const expected = toExpected(operation)
-      return { type: 'delete', collection, key: operation.key, version: operation.version ?? mint(), expected }
+      return { type: 'delete', collection, key: operation.key, version: toVersion(operation.version, mint), expected }
     }
     case 'check': {
       checkKey(operation.key)
@@ -49,7 +49,7 @@ export function toMutation(operation: BatchOperation, mint: () => string, now: n
         collection,
         key: operation.key,
         json: encodeValue(operation.value),
-        version: operation.version ?? mint(),
+        version: toVersion(operation.version, mint),
         expiresAt: toExpiry(operation, now),
         expected: toExpected(operation),
       }
@@ -95,10 +95,23 @@ function toCondition(expected: Expected): { ifVersion?: string; ifAbsent?: boole
 
 function toExpected({ ifVersion, ifAbsent }: { ifVersion?: unknown; ifAbsent?: unknown }): Expected {
   if (ifAbsent !== undefined && typeof ifAbsent !== 'boolean') throw new TypeError('ifAbsent must be a boolean')
-  if (ifVersion !== undefined && typeof ifVersion !== 'string') throw new TypeError('ifVersion must be a string')
+  if (ifVersion !== undefined) checkVersion('ifVersion', ifVersion)
   if (ifAbsent !== true) return ifVersion
   if (ifVersion !== undefined) throw new TypeError('Give ifVersion or ifAbsent, not both')
   return null
+}
+
+function toVersion(version: unknown, mint: () => string): string {
+  if (version === undefined) return mint()
+  checkVersion('version', version)
+  return version
+}
+
+/** A version is kept as text, in which PostgreSQL takes no NUL, and which half a surrogate pair does not survive. */
+function checkVersion(name: string, version: unknown): asserts version is string {
+  if (typeof version !== 'string') throw new TypeError(`${name} must be a string, not ${typeof version}`)
+  if (!version.includes('\0') && isWellFormed(version)) return
+  throw new TypeError(`${name} must be well-formed text without NUL, not ${JSON.stringify(version)}`)
 }
 
 /** When a record ceases to exist. */

@@ -24,7 +24,7 @@ export interface PostgresStorageOptions extends BackendStorageOptions {
    */
   readonly pool?: PostgresPoolLike | undefined
   /**
-   * The schema that holds the tables, which is made when it is not there; at most 63 bytes.
+   * The schema that holds the tables, which is made when it is not there; at most 63 bytes, without `$`.
    *
    * @defaultValue 'evenkeel'
    */
@@ -126,8 +126,9 @@ export class PostgresStorage extends BackendStorage {
       keepChanges = postgresDefaults.keepChanges,
     } = options
     checkSource(options)
-    if (typeof schema !== 'string' || schema === '' || schema.includes('\0')) {
-      throw new TypeError('schema must be a name that is not empty')
+    // A $ would end the quotes around the functions that are made in it.
+    if (typeof schema !== 'string' || schema === '' || /[\0$]/.test(schema)) {
+      throw new TypeError('schema must be a name that is not empty, without $')
     }
     if (Buffer.byteLength(schema) > MAX_SCHEMA_BYTES) {
       throw new RangeError(`schema ${schema} has more than ${MAX_SCHEMA_BYTES} bytes; shorten it`)

@@ -207,7 +207,12 @@ export interface ResetNotice {
 /** What a watch yields. */
 export type Notice<T> = SetNotice<T> | DeleteNotice | ResetNotice
 
-/** A change as the log of a storage tells it: which record, not what is in it. */
+/**
+ * A change as the log of a storage tells it: which record, not what is in it.
+ *
+ * *Gotchas*: one batch may clear a collection and write to it, and the log tells of both in any order. So after a `clear`
+ * read the collection anew, rather than empty your copy.
+ */
 export interface LoggedChange {
   /** What happened. */
   readonly type: 'put' | 'delete' | 'clear'
@@ -237,7 +242,7 @@ export interface ChangesOptions {
   /** Where to begin; without it nothing is read, and the cursor of now is given. */
   readonly since?: string | undefined
   /**
-   * At most this many changes.
+   * At most this many changes, from 1 to 10,000.
    *
    * @defaultValue 500
    */
@@ -292,7 +297,7 @@ export interface Storage extends AsyncDisposable {
   /**
    * A named set of records.
    *
-   * @param name - well-formed text of 1 to 2,000 bytes; names that begin with `$` belong to this package
+   * @param name - well-formed text of 1 to 500 bytes; names that begin with `$` belong to this package
    */
   collection<T = unknown>(name: string): Collection<T>
   /** The names of the collections that hold a record, without those that begin with `$`. */
@@ -300,7 +305,9 @@ export interface Storage extends AsyncDisposable {
   /**
    * Commits all operations or none, across collections.
    *
+   * @param operations - 100,000 at most
    * @throws {@link ConflictError} when a condition does not hold
+   * @throws RangeError when there are too many operations, before anything is sent
    */
   batch(operations: readonly BatchOperation[], options?: BatchOptions): Promise<BatchReceipt>
   /** Asks whether reads and writes would work now. Rejects when they would not. */
@@ -308,7 +315,7 @@ export interface Storage extends AsyncDisposable {
   /**
    * Reads the log of changes, of all collections and all writers: for mirrors. {@link Collection.watch} is the easy way.
    *
-   * @throws RangeError when `limit` is no whole number of at least 1
+   * @throws RangeError when `limit` is no whole number from 1 to 10,000
    */
   changes(options?: ChangesOptions): Promise<ChangePage>
   /**

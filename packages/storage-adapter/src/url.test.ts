@@ -61,6 +61,8 @@ describe('storageFromUrl', () => {
     ['sqlite:bot.db?busyTimeoutMs=soon', 'busyTimeoutMs in the address of a storage must be a number, not "soon"'],
     ['sqlite:bot.db?busyTimeoutMs=', 'must be a number'],
     ['sqlite:bot.db?worker=yes', 'worker in the address of a storage must be true or false'],
+    ['file:data/100%', /holds a % that encodes nothing; write %25/],
+    ['sqlite:100%.db', /holds a % that encodes nothing; write %25/],
     ['memory:?timeoutMs=5', 'MemoryStorage has no option timeoutMs'],
     ['postgres://bot:secret@host/db?poolSize=-1', 'poolSize'],
     ['postgres://bot:secret@ho st/db', /./],

@@ -121,5 +121,10 @@ function read(name: string, text: string): unknown {
 
 /** `sqlite:a`, `sqlite://a` and `sqlite:///a` stand for `a`, `a` and `/a`. */
 function toPath(place: string): string {
-  return decodeURIComponent(place.replace(/^\/\//, ''))
+  try {
+    return decodeURIComponent(place.replace(/^\/\//, ''))
+  } catch {
+    // Without its cause, as whoever mistakes the scheme may have put a password there.
+    throw new TypeError('The path in the address of a storage holds a % that encodes nothing; write %25 for the sign %')
+  }
 }

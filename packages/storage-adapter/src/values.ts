@@ -1,3 +1,5 @@
+import { randomUUID } from 'node:crypto'
+
 /** Deeper values would overflow the stack of one JSON parser or another. */
 const MAX_DEPTH = 500
 
@@ -8,7 +10,21 @@ const MAX_DEPTH = 500
  */
 export function encodeValue(value: unknown): string {
   check(value, [], [])
-  return JSON.stringify(value)
+  return toJson(value)
+}
+
+/** Writes as JSON what came from JSON. `JSON.stringify` alone makes 0 of -0, though JSON can hold both. */
+export function toJson(value: unknown): string {
+  if (!holdsNegativeZero(value)) return JSON.stringify(value)
+  const mark = randomUUID()
+  const marked = JSON.stringify(value, (_key, inner: unknown) => (Object.is(inner, -0) ? mark : inner))
+  return marked.replaceAll(`"${mark}"`, '-0')
+}
+
+function holdsNegativeZero(value: unknown): boolean {
+  if (typeof value === 'number') return Object.is(value, -0)
+  if (typeof value !== 'object' || value === null) return false
+  return (Array.isArray(value) ? value : Object.values(value)).some(holdsNegativeZero)
 }
 
 type Path = (string | number)[]

@@ -1,5 +1,6 @@
 import type { Backend, Mutation } from '../backend.js'
 import type { DeleteChange, SetChange } from './failover-state.js'
+import { toJson } from '../values.js'
 
 /** A record that a batch writes, with its value as the text that it was and will be: a replay need not take it apart. */
 export interface JournaledSet extends Omit<SetChange, 'value'> {
@@ -154,7 +155,7 @@ export function isJournal(collection: string): boolean {
 
 /** Writes a record of one of our own collections. */
 export function record(collection: string, key: string, value: unknown): Mutation {
-  const json = JSON.stringify(value)
+  const json = toJson(value)
   return { type: 'put', collection, key, json, version: NO_VERSION, expiresAt: undefined, expected: undefined }
 }
 

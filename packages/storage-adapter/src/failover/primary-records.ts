@@ -6,6 +6,7 @@ import { NO_VERSION } from './local-journal.js'
 import { toOperation } from '../mutations.js'
 import type { Primary } from './primary.js'
 import type { Storage } from '../storage.js'
+import { toJson } from '../values.js'
 
 /*
  * Many records of the primary at a time, as JSON text. A storage of this package is asked below its collections, where a
@@ -76,7 +77,7 @@ export async function commitChanges(primary: Primary, mutations: readonly Mutati
 export async function scanPage(storage: Storage, collection: string, range: Range): Promise<KeyedRecord[]> {
   const page: KeyedRecord[] = []
   for await (const { key, value, version, expiresAt } of storage.collection(collection).scan(range)) {
-    page.push({ key, json: JSON.stringify(value), version, expiresAt })
+    page.push({ key, json: toJson(value), version, expiresAt })
   }
   return page
 }
@@ -89,5 +90,5 @@ export async function readEntries(
 ): Promise<(StoredRecord | undefined)[]> {
   const asked = storage.collection(collection)
   const entries = await Promise.all(keys.map((key) => asked.entry(key)))
-  return entries.map((entry) => entry && { ...entry, json: JSON.stringify(entry.value) })
+  return entries.map((entry) => entry && { ...entry, json: toJson(entry.value) })
 }

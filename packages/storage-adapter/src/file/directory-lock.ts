@@ -77,10 +77,17 @@ export class DirectoryLock {
     return identity?.ino === this.#identity.ino && identity.dev === this.#identity.dev
   }
 
-  /** Lets go, unless somebody else has taken over. */
-  async release(): Promise<void> {
+  /**
+   * Lets go, unless somebody else has taken over.
+   *
+   * @param isCertain - whether all that the files hold is durable; otherwise a lock of nobody stays, which says so to
+   * whoever comes next
+   */
+  async release(isCertain = true): Promise<void> {
     try {
-      if (this.confirm()) await this.#files.remove(this.#path)
+      if (!this.confirm()) return
+      if (isCertain) await this.#files.remove(this.#path)
+      else await this.#file.truncate(0)
     } finally {
       await this.#file.close()
     }

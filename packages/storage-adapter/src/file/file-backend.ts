@@ -8,7 +8,7 @@ import { FileCompaction } from './file-compaction.js'
 import { FileJournal } from './file-journal.js'
 import { FileNews } from './file-news.js'
 import type { FileOps } from './file-ops.js'
-import { quarantine } from './file-quarantine.js'
+import { keepTorn, quarantine } from './file-quarantine.js'
 import { encodeCommit } from './journal.js'
 import { createFiles, loadFiles, JOURNAL, SNAPSHOT } from './load-files.js'
 import type { Clock } from '../ports.js'
@@ -18,12 +18,20 @@ import { Staging, Tables } from '../tables.js'
 /** One write of the disk takes at most this many commits, so that the first of them need not wait for the last. */
 const MAX_GROUP = 1_000
 
+/**
+ * What both files together may hold, in bytes. Node reads no file beyond 2 GiB; a snapshot may be about twice as long as
+ * the batches that it is made from, and must be readable too.
+ */
+const MAX_BYTES = 2 ** 30
+
 /** What a {@link FileBackend} works with. */
 export interface FileBackendOptions {
   readonly path: string
   readonly compactBytes: number
   readonly clock: Clock
   readonly files: FileOps
+  /** What both files together may hold, in bytes; for tests. */
+  readonly maxBytes?: number | undefined
 }
 
 /**
@@ -71,10 +79,9 @@ export class FileBackend implements Backend {
     await this.#queue.flushing
     await this.#compaction?.abandon()
     await this.#compacting
-    // What a failed sync left must not be taken for durable by whoever opens it next.
-    if (this.#isDoubtful && this.#lock?.confirm() === true) await this.#rewrite().catch(() => undefined)
+    const isCertain = await this.#leaveNoDoubt()
     await this.#letGo()
-    await this.#lock?.release()
+    await this.#lock?.release(isCertain)
     this.#lock = undefined
   }
 
@@ -136,34 +143,49 @@ export class FileBackend implements Backend {
 
   async #open(news: FileNews): Promise<void> {
     const { path, files, clock } = this.#options
-    const wasDoubtful = this.#isDoubtful
     await files.makeDirectory(path)
     // An attempt to open that failed may have kept it.
     const kept = this.#lock?.confirm() === true ? this.#lock : undefined
     const lock = kept ?? (await DirectoryLock.acquire(files, path, clock.now()))
     this.#lock = lock
+    // Whoever was killed may have left what no sync has confirmed, and may still hold the file open.
+    if (lock.leftBy !== undefined) this.#isDoubtful = true
     // A rename that the last process did not get to sync must not be undone later.
     await files.syncDirectory(path)
     // What a compaction that was cut short left.
     for (const name of [SNAPSHOT, JOURNAL]) await files.remove(`${path}/${name}.tmp`)
     const loaded = (await loadFiles(files, path)) ?? (await createFiles(files, path))
     const aside = await quarantine(files, path, loaded, clock.now())
+    const tornCopy = await keepTorn(files, path, loaded, clock.now())
     this.#tables = loaded.tables
     this.#sequence = loaded.sequence
     this.#snapshotBytes = loaded.snapshotBytes
-    this.#isDoubtful = false
-    // Whoever was killed may have left what no sync has confirmed, and may still hold the file open.
-    if (aside !== undefined || lock.leftBy !== undefined || wasDoubtful) {
+    if (aside !== undefined || this.#isDoubtful) {
       await this.#rewrite()
     } else {
       const file = await files.open(`${path}/${JOURNAL}`, 'r+')
       this.#journal = new FileJournal(file, loaded.length, loaded.journalBytes)
-      if (loaded.tornBytes > 0) await this.#journal.cut()
+      if (loaded.torn.length > 0) await this.#journal.cut()
     }
     this.#planCompaction()
     if (lock.leftBy !== undefined) news.unclean(lock.leftBy)
-    if (loaded.tornBytes > 0) news.torn(loaded.tornBytes)
+    if (tornCopy !== undefined) news.torn(loaded.torn.length, tornCopy)
     if (aside !== undefined) news.quarantined(aside)
+  }
+
+  /**
+   * What a failed sync left must not be taken for durable by whoever opens it next.
+   *
+   * @returns whether nothing is in doubt
+   */
+  async #leaveNoDoubt(): Promise<boolean> {
+    if (!this.#isDoubtful) return true
+    // Without a journal it was not opened, and what is in memory is not what is in the files.
+    if (this.#journal === undefined || this.#lock?.confirm() !== true) return false
+    return this.#rewrite().then(
+      () => true,
+      () => false,
+    )
   }
 
   async #writeGroup(group: readonly WaitingCommit[]): Promise<void> {
@@ -186,8 +208,10 @@ export class FileBackend implements Backend {
     const accepted: WaitingCommit[] = []
     for (const commit of group) {
       try {
+        // Before it is staged: what cannot be a line must not be what its neighbours are judged by.
+        const line = toLine(first + lines.length, commit.mutations, first)
         staging.stage(commit.mutations, commit.now)
-        lines.push(encodeCommit(first + lines.length, commit.mutations, first))
+        lines.push(line)
         accepted.push(commit)
         settle.push(() => commit.resolve('primary'))
       } catch (error) {
@@ -195,7 +219,10 @@ export class FileBackend implements Backend {
         settle.push(() => commit.reject(error))
       }
     }
-    if (lines.length > 0) await this.#append(lines)
+    if (lines.length > 0) {
+      this.#refuseTooMuch(lines, accepted)
+      await this.#append(lines)
+    }
     for (const { mutations, now } of accepted) {
       for (const mutation of mutations) this.#tables.apply(mutation)
       for (const touched of this.#checks) touched.add(mutations)
@@ -203,6 +230,20 @@ export class FileBackend implements Backend {
     }
     for (const each of settle) each()
     await this.#compactWhenDue()
+  }
+
+  /** Files that grow beyond what can be read again would be lost with everything in them. */
+  #refuseTooMuch(lines: readonly Buffer[], commits: readonly WaitingCommit[]): void {
+    const { path, maxBytes = MAX_BYTES } = this.#options
+    const bytes = lines.reduce((sum, { length }) => sum + length, this.#snapshotBytes + (this.#journal?.length ?? 0))
+    // What makes the files shorter in the end has some room beyond.
+    const isRemoval = commits.every(({ mutations }) => mutations.every(({ type }) => type !== 'put'))
+    if (bytes <= (isRemoval ? maxBytes + maxBytes / 16 : maxBytes)) return
+    // The next write that fits, above all a removal, compacts.
+    this.#compactAt = 0
+    throw new UnavailableError(
+      `${path} may hold ${maxBytes} bytes and would have ${bytes}; delete records, or use SqliteStorage`,
+    )
   }
 
   /** Makes lines durable. From there to where they are applied nothing is awaited: a compaction must see all or none. */
@@ -239,7 +280,7 @@ export class FileBackend implements Backend {
     if (this.#journal === undefined || this.#journal.length <= this.#compactAt) return
     try {
       const journal = await FileJournal.create(files, `${path}/${JOURNAL}.tmp`)
-      this.#compaction = new FileCompaction(files, path, journal, this.#sequence)
+      this.#compaction = this.#newCompaction(journal)
       this.#compacting = this.#compact(this.#compaction)
     } catch {
       this.#putOffCompaction()
@@ -261,12 +302,18 @@ export class FileBackend implements Backend {
     this.#compacting = undefined
   }
 
+  #newCompaction(journal: FileJournal): FileCompaction {
+    const { path, files, maxBytes = MAX_BYTES } = this.#options
+    // Less the header and the end.
+    return new FileCompaction(files, path, journal, this.#sequence, 2 * maxBytes - 1_000)
+  }
+
   /** Writes everything anew while nothing else is written. */
   async #rewrite(): Promise<void> {
     const { path, files } = this.#options
     await this.#compaction?.abandon()
     const journal = await FileJournal.create(files, `${path}/${JOURNAL}.tmp`)
-    const compaction = new FileCompaction(files, path, journal, this.#sequence)
+    const compaction = this.#newCompaction(journal)
     try {
       const snapshotBytes = await compaction.writeSnapshot(this.#tables, () => this.#confirmLock('no'))
       await this.#exchange(compaction, snapshotBytes)
@@ -292,11 +339,15 @@ export class FileBackend implements Backend {
 
   #planCompaction(): void {
     // A large store is written anew less often.
-    this.#compactAt = Math.max(this.#options.compactBytes, this.#snapshotBytes)
+    const { compactBytes, maxBytes = MAX_BYTES } = this.#options
+    const room = Math.max(0, maxBytes - this.#snapshotBytes)
+    this.#compactAt = Math.min(Math.max(compactBytes, this.#snapshotBytes), room / 2)
   }
 
   #putOffCompaction(): void {
-    this.#compactAt = Math.max(this.#compactAt, 2 * (this.#journal?.length ?? 0))
+    const { maxBytes = MAX_BYTES } = this.#options
+    const length = this.#journal?.length ?? 0
+    this.#compactAt = Math.max(this.#compactAt, Math.min(2 * length, length + maxBytes / 16))
   }
 
   async #letGo(): Promise<void> {
@@ -320,6 +371,14 @@ export class FileBackend implements Backend {
     } catch (error) {
       throw unavailable(this.#options.path, 'written', error, applied)
     }
+  }
+}
+
+function toLine(sequence: number, mutations: readonly Mutation[], group: number): Buffer {
+  try {
+    return encodeCommit(sequence, mutations, group)
+  } catch (cause) {
+    throw new RangeError('A commit of more than 512 MB of JSON cannot be written; split the batch', { cause })
   }
 }
 

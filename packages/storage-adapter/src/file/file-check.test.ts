@@ -25,7 +25,12 @@ describe('a check of files', () => {
     const checks: Promise<{ problems: readonly string[] }>[] = []
     for (let i = 0; i < 50; i++) {
       if (i % 10 === 0) checks.push(storage.check())
-      await Promise.all([notes.set('d', i), notes.delete('a'), notes.set(`n${i}`, i), notes.set(`many ${i * 17}`, -i)])
+      await Promise.all([
+        notes.set('d', i),
+        notes.delete('a'),
+        notes.set(`n${i}`, i),
+        notes.set(`many ${i * 17}`, -1 - i),
+      ])
       await new Promise((resolve) => setImmediate(resolve))
       if (i === 45) await notes.clear()
     }

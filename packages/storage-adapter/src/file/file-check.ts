@@ -57,7 +57,7 @@ export async function checkFiles({ files, path, end, tables, touched, now, signa
   })
   if (onDisk !== undefined) {
     for (const { path: file, at } of onDisk.damage) tell(`${file} has a damaged line at byte ${at}.`)
-    if (onDisk.tornBytes > 0) tell(`The journal in ${path} lacks a part of its last ${onDisk.tornBytes} bytes.`)
+    if (onDisk.torn.length > 0) tell(`The journal in ${path} lacks a part of its last ${onDisk.torn.length} bytes.`)
     if (onDisk.missing > 0) tell(`${onDisk.missing} records are missing in the files at ${path}.`)
     const compare = async (some: Tables, others: Tables, say: string): Promise<void> => {
       let count = 0

@@ -20,6 +20,7 @@ export class FileCompaction {
   readonly #path: string
   readonly #sequence: number
   readonly #journal: FileJournal
+  readonly #maxBytes: number
   /** Set when it was given up, or failed. */
   #failure: Error | undefined
   /** Settles, and never rejects, when the snapshot is in its place or will not be. */
@@ -30,8 +31,10 @@ export class FileCompaction {
    * @param path - the directory
    * @param journal - a new one under the temporary name, which nobody has written to
    * @param sequence - the last commit, which is in the tables, as are all before it; the caller adds those that follow
+   * @param maxBytes - a longer snapshot could not be read again, and is given up
    */
-  constructor(files: FileOps, path: string, journal: FileJournal, sequence: number) {
+  constructor(files: FileOps, path: string, journal: FileJournal, sequence: number, maxBytes: number) {
+    this.#maxBytes = maxBytes
     this.#files = files
     this.#path = path
     this.#journal = journal
@@ -85,12 +88,16 @@ export class FileCompaction {
   *#snapshot(tables: Tables): Generator<Buffer, void, undefined> {
     let records = 0
     let bytes = 0
+    let total = 0
     let lines = [this.#header('evenkeel-snapshot')]
     for (const record of tables.all()) {
       const line = encodeRecord(this.#sequence, record)
       lines.push(line)
       records++
       bytes += line.length
+      total += line.length
+      if (total > this.#maxBytes)
+        throw new Error(`A snapshot of more than ${this.#maxBytes} bytes cannot be read again`)
       if (lines.length < CHUNK.records && bytes < CHUNK.bytes) continue
       yield Buffer.concat(lines)
       this.#throwIfFailed()

@@ -42,9 +42,9 @@ export class FileNews {
     this.#announce('change', { what: 'file', from: 'unclean', to: 'up', why, severity: 'WARNING', message })
   }
 
-  torn(bytes: number): void {
+  torn(bytes: number, copy: string): void {
     const why = 'a crash cut the last write short'
-    const message = `The journal in ${this.#path} ended with commits that were never acknowledged; their ${bytes} bytes were cut off.`
+    const message = `The journal in ${this.#path} ended with a write that a crash had cut short, so nobody was told that it is done; its ${bytes} bytes were cut off, and a copy is in ${copy}.`
     this.#announce('repaired', { what: 'file', from: 'torn', to: 'whole', why, severity: 'INFO', message })
   }
 

@@ -20,7 +20,33 @@ export async function quarantine(
   now: number,
 ): Promise<Quarantined | undefined> {
   if (damage.length === 0 && missing === 0) return undefined
-  const name = `quarantine-${new Date(now).toISOString().replaceAll(':', '-')}.jsonl`
-  await replaceFile(files, directory, name, [Buffer.concat(damage.map(({ bytes }) => bytes))])
-  return { path: `${directory}/${name}`, records: Math.max(missing, damage.length) }
+  const path = await copyAside(files, directory, 'quarantine', Buffer.concat(damage.map(({ bytes }) => bytes)), now)
+  return { path, records: Math.max(missing, damage.length) }
+}
+
+/**
+ * Copies what a crash cut short into a file of its own before it is cut off. It was never acknowledged, unless a flipped
+ * bit looks like a cut: then this is the only copy of it.
+ *
+ * @returns `undefined` when nothing was cut short
+ */
+export async function keepTorn(
+  files: FileOps,
+  directory: string,
+  { torn }: Loaded,
+  now: number,
+): Promise<string | undefined> {
+  return torn.length === 0 ? undefined : copyAside(files, directory, 'torn', torn, now)
+}
+
+async function copyAside(
+  files: FileOps,
+  directory: string,
+  what: 'quarantine' | 'torn',
+  bytes: Buffer,
+  now: number,
+): Promise<string> {
+  const name = `${what}-${new Date(now).toISOString().replaceAll(':', '-')}.jsonl`
+  await replaceFile(files, directory, name, [bytes])
+  return `${directory}/${name}`
 }

@@ -1,5 +1,6 @@
 import { crc32 } from 'node:zlib'
 import type { KeyedRecord, Mutation } from '../backend.js'
+import { toJson } from '../values.js'
 
 /** The newest format of the files that this version reads and writes. */
 export const FORMAT_VERSION = 1
@@ -112,7 +113,7 @@ export function toMutation(change: JournaledChange): Mutation {
   const expected = undefined
   if ('set' in change) {
     const { set: key, in: collection, version, expiresAt, value } = change
-    return { type: 'put', collection, key, json: JSON.stringify(value), version, expiresAt, expected }
+    return { type: 'put', collection, key, json: toJson(value), version, expiresAt, expected }
   }
   if ('delete' in change) {
     return { type: 'delete', collection: change.in, key: change.delete, version: change.version, expected }

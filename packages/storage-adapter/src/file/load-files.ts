@@ -22,8 +22,8 @@ export interface Loaded {
   /** Of the journal, with what is behind its last whole line. */
   readonly journalBytes: number
   readonly snapshotBytes: number
-  /** What a crash left behind the last whole line. */
-  readonly tornBytes: number
+  /** What a crash left behind the last whole line; empty when that is blank. */
+  readonly torn: Buffer
   readonly damage: readonly Damage[]
   /** How many records are known to be missing. */
   readonly missing: number
@@ -36,6 +36,8 @@ interface Damage {
   readonly at: number
   readonly bytes: Buffer
 }
+
+const NOTHING = Buffer.alloc(0)
 
 type CommitLine = Extract<Line, { kind: 'commit' }>
 
@@ -75,7 +77,7 @@ export async function loadFiles(
     length,
     journalBytes: journal.length,
     snapshotBytes: snapshot?.length ?? 0,
-    tornBytes: isTorn ? used.length - length : 0,
+    torn: isTorn ? used.subarray(length) : NOTHING,
     damage,
     missing,
   }
@@ -86,7 +88,7 @@ export async function createFiles(files: FileOps, directory: string): Promise<Lo
   const header = encodeHeader({ format: 'evenkeel-journal', formatVersion: FORMAT_VERSION, sequence: 0 })
   await replaceFile(files, directory, JOURNAL, [header])
   const { length } = header
-  const nothing = { sequence: 0, snapshotBytes: 0, tornBytes: 0, damage: [], missing: 0 }
+  const nothing = { sequence: 0, snapshotBytes: 0, torn: NOTHING, damage: [], missing: 0 }
   return { tables: new Tables(), length, journalBytes: length, ...nothing }
 }
 

@@ -248,6 +248,58 @@ describe('Lease', () => {
     expect(clock.pending).toBe(0)
   })
 
+  it('competes for the last word when it is stopped and started in one turn', async () => {
+    const lease = competitor('a')
+    await lease.start()
+    const stopping = lease.stop()
+    const starting = lease.start()
+    await clock.advance(0)
+    await Promise.all([stopping, starting])
+    await clock.advance(LEASE_MS)
+    expect(lease.isHeld).toBe(true)
+    await lease.stop()
+    await clock.advance(LEASE_MS * 5)
+    expect(lease.isHeld).toBe(false)
+    expect(clock.pending).toBe(0)
+  })
+
+  it('competes once when it is started twice while it is being stopped', async () => {
+    const lease = competitor('a')
+    await lease.start()
+    const stopping = lease.stop()
+    const starting = [lease.start(), lease.start()]
+    await clock.advance(0)
+    await Promise.all([stopping, ...starting])
+    await lease.stop()
+    await clock.advance(LEASE_MS * 5)
+    expect(lease.isHeld).toBe(false)
+    expect(clock.pending).toBe(0)
+  })
+
+  it('is waited for no longer once it was stopped', async () => {
+    const [a, b] = [competitor('a'), competitor('b')]
+    await acquired(a)
+    const waiting = b.acquire({ waitMs: 60_000 })
+    await clock.advance(LEASE_MS / 3)
+    await b.stop()
+    await a.stop()
+    await clock.advance(LEASE_MS)
+    expect(await waiting).toBeUndefined()
+    expect(b.isHeld).toBe(false)
+    expect(clock.pending).toBe(0)
+  })
+
+  it('is handed over when a listener aborts the wait in the moment that it was taken', async () => {
+    const lease = competitor('a')
+    const control = new AbortController()
+    lease.on('acquired', () => control.abort(new Error('enough')))
+    const term = await lease.acquire({ signal: control.signal })
+    // Held and not handed over, it would be renewed for ever, and nobody would know.
+    expect(term?.isHeld).toBe(true)
+    await lease.stop()
+    expect(clock.pending).toBe(0)
+  })
+
   it('is not held behind the back of a caller that no longer waits', async () => {
     const [a, b] = [competitor('a'), competitor('b')]
     faulty.hang()

@@ -145,6 +145,25 @@ describe('runOnce', () => {
     expect(await first).toMatchObject({ message: 'stopped' })
   })
 
+  it('counts no attempt that it did not begin, because beginning took too long', async () => {
+    const store = storage.collection('evenkeel')
+    let isSlow = true
+    const slow: RunOnceOptions<number>['store'] = {
+      name: store.name,
+      scope: store.scope,
+      entry: (key) => store.entry(key),
+      compareAndSet: (key, version, value) => store.compareAndSet(key, version, value),
+      set: async (key, value, options) => {
+        if (isSlow && key === 'run/report') await clock.advance(LEASE_MS * 0.95)
+        isSlow &&= key !== 'run/report'
+        return store.set(key, value, options)
+      },
+    }
+    expect(await call('a', () => 1, { store: slow })).toMatchObject({ status: 'running' })
+    expect(await call('b', ({ attempt }) => attempt)).toEqual({ status: 'ran', value: 1, attempt: 1 })
+    expect(clock.pending).toBe(0)
+  })
+
   it('forgets after the time that it was told to remember, and leaves nothing behind', async () => {
     const retainMs = 10 * LEASE_MS
     await call('a', () => 1, { retainMs })

@@ -268,6 +268,64 @@ describe('Schedule', () => {
       await other.stop()
     })
 
+    it('does not overlap a job that ignores its signal when it is started again', async () => {
+      const job = longJob()
+      const schedule = await started('a', { run: job.run })
+      await clock.advance(HOUR / 2)
+      const stopping = schedule.stop()
+      await clock.advance(5_000 + LEASE_MS)
+      await stopping
+      await schedule.start()
+      await clock.advance(LEASE_MS * 5)
+      expect(job.signals).toHaveLength(1)
+      job.finish()
+      await clock.advance(HOUR)
+      expect(job.signals).toHaveLength(2)
+      job.finish()
+      await schedule.stop()
+    })
+
+    it('has one life when it is started twice meanwhile', async () => {
+      const schedule = await started('a')
+      void schedule.stop()
+      const starting = [schedule.start(), schedule.start()]
+      await clock.advance(0)
+      await Promise.all(starting)
+      const stopping = schedule.stop()
+      await clock.advance(0)
+      await stopping
+      await clock.advance(3 * HOUR)
+      expect(runs).toEqual([])
+      expect(clock.pending).toBe(0)
+    })
+
+    it('begins nothing that it was about to take when it was drained', async () => {
+      const collection = storage.collection('evenkeel')
+      let held: Promise<void> | undefined
+      let letGo = (): void => undefined
+      const store: ScheduleOptions['store'] = {
+        name: collection.name,
+        scope: collection.scope,
+        entry: async (key) => {
+          await held
+          return collection.entry(key)
+        },
+        compareAndSet: (key, version, value) => collection.compareAndSet(key, version, value),
+        set: (key, value, options) => collection.set(key, value, options),
+      }
+      const schedule = await started('a', {}, { store })
+      held = new Promise((resolve) => (letGo = resolve))
+      await clock.advance(HOUR / 2)
+      const draining = schedule.drain()
+      held = undefined
+      letGo()
+      await clock.advance(1_000)
+      await draining
+      expect(runs).toEqual([])
+      await schedule.stop()
+      expect(clock.pending).toBe(0)
+    })
+
     it('begins nothing more, and may be started again', async () => {
       const schedule = await started('a')
       await schedule.drain()

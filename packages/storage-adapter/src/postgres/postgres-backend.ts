@@ -3,6 +3,7 @@ import type { Backend, KeyedRecord, Mutation, Range, StoredRecord } from '../bac
 import { BusyError, ConflictError, UnavailableError, type StorageError } from '../errors.js'
 import type { Announce, StorageEvents } from '../events.js'
 import { lookForDamage } from '../look-for-damage.js'
+import { describeOutage } from '../outage.js'
 import { onlyPuts, planBatch } from './postgres-batch.js'
 import type { PostgresPoolLike, PostgresQuery, PostgresResult } from './postgres-driver.js'
 import { PostgresHints } from './postgres-hints.js'
@@ -142,8 +143,23 @@ export class PostgresBackend implements Backend {
     return this.#kept()
   }
 
-  async health(signal: AbortSignal | undefined): Promise<StorageHealth> {
-    return orAborted(this.#examine(), signal)
+  async health(): Promise<StorageHealth> {
+    const { target, schema } = this.#options
+    const settings = SETTINGS.map((name) => `current_setting('${name}') AS ${name}`).join(', ')
+    const wasDown = this.#isDown
+    // Of a table of ours, so that it fails where they are missing.
+    const text = `SELECT ${settings} FROM ${quoteName(schema)}.meta LIMIT 1`
+    const { rows } = await this.#pool.runAside({ text })
+    const [found] = rows as Record<(typeof SETTINGS)[number], string>[]
+    if (found?.transaction_read_only === 'on') {
+      throw new UnavailableError(`${target.place} is read-only, perhaps a standby; connect to the primary`)
+    }
+    // Nothing but a write tells whether writing works again.
+    if (wasDown) await this.#prove()
+    const loose = (['synchronous_commit', 'fsync'] as const).find((name) => found?.[name] === 'off')
+    if (loose === undefined) return { status: 'up', reason: `${target.place} answers.` }
+    const reason = `${target.place} has ${loose} off: what it acknowledged may be lost when it crashes.`
+    return { status: 'degraded', reason }
   }
 
   gauges(): Readonly<Record<string, number>> {
@@ -223,25 +239,6 @@ export class PostgresBackend implements Backend {
     }
   }
 
-  async #examine(): Promise<StorageHealth> {
-    const { target, schema } = this.#options
-    const settings = SETTINGS.map((name) => `current_setting('${name}') AS ${name}`).join(', ')
-    const wasDown = this.#isDown
-    // Of a table of ours, so that it fails where they are missing.
-    const text = `SELECT ${settings} FROM ${quoteName(schema)}.meta LIMIT 1`
-    const { rows } = await this.#pool.runAside({ text })
-    const [found] = rows as Record<(typeof SETTINGS)[number], string>[]
-    if (found?.transaction_read_only === 'on') {
-      throw new UnavailableError(`${target.place} is read-only, perhaps a standby; connect to the primary`)
-    }
-    // Nothing but a write tells whether writing works again.
-    if (wasDown) await this.#prove()
-    const loose = (['synchronous_commit', 'fsync'] as const).find((name) => found?.[name] === 'off')
-    if (loose === undefined) return { status: 'up', reason: `${target.place} answers.` }
-    const reason = `${target.place} has ${loose} off: what it acknowledged may be lost when it crashes.`
-    return { status: 'degraded', reason }
-  }
-
   async #prove(): Promise<void> {
     const text = `INSERT INTO ${quoteName(this.#options.schema)}.meta (name, value) VALUES ('proof', now()::text)
       ON CONFLICT (name) DO UPDATE SET value = excluded.value`
@@ -260,11 +257,12 @@ export class PostgresBackend implements Backend {
     })
   }
 
-  #fail({ message: why }: StorageError, isRefused: boolean): void {
+  #fail(error: StorageError, isRefused: boolean): void {
     this.#isRefused ||= isRefused
     if (this.#isDown) return
     this.#isDown = true
-    const message = `${this.#options.target.place} cannot be used: ${why}.`
+    const why = error.message
+    const message = describeOutage(this.#options.target.place, error)
     this.#announce('change', { what: 'postgres', from: 'up', to: 'down', why, severity: 'CRITICAL', message })
   }
 
@@ -280,13 +278,4 @@ export class PostgresBackend implements Backend {
 
 function toRecord({ value, version, expires_at }: Row): StoredRecord {
   return { json: value, version, expiresAt: expires_at ?? undefined }
-}
-
-function orAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return work
-  return new Promise((resolve, reject) => {
-    const abort = (): void => reject(signal.reason as Error)
-    signal.addEventListener('abort', abort, { once: true })
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
-  })
 }

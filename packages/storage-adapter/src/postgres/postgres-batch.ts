@@ -53,19 +53,24 @@ export function onlyPuts(mutations: readonly Mutation[]): readonly PutMutation[]
 /** Works out what a batch comes to. */
 export function planBatch(mutations: readonly Mutation[]): BatchPlan {
   const cleared = new Map<string, string>()
-  const touched = new Map<string, Touched>()
+  /** By collection first, so that a clear takes away what was written before it at once. */
+  const written = new Map<string, Map<string, Touched>>()
   const shared = new Map<string, Name>()
   const conditions: (Name & { readonly expected: string | null })[] = []
   for (const mutation of mutations) {
     if (mutation.type === 'clear') {
       cleared.set(mutation.collection, mutation.version)
-      for (const [name, { collection }] of touched) if (collection === mutation.collection) touched.delete(name)
+      written.delete(mutation.collection)
       continue
     }
     const { collection, key, expected } = mutation
     if (expected !== undefined) conditions.push({ collection, key, expected })
-    if (mutation.type !== 'check') touched.set(nameOf(mutation), toTouched(mutation))
+    if (mutation.type === 'check') continue
+    const records = written.get(collection) ?? new Map<string, Touched>()
+    written.set(collection, records.set(key, toTouched(mutation)))
   }
+  const touched = new Map<string, Touched>()
+  for (const records of written.values()) for (const record of records.values()) touched.set(nameOf(record), record)
   for (const { collection, key, expected } of conditions) {
     const name = nameOf({ collection, key })
     if (touched.has(name)) continue

@@ -1,6 +1,7 @@
 import {
   BusyError,
   CorruptError,
+  RefusedError,
   StorageTimeoutError,
   UnavailableError,
   type Applied,
@@ -40,6 +41,8 @@ const CODES = {
 const LOST = /^(57P0|08)/
 /** Tables or functions are not there. */
 const MISSING = new Set(['42P01', '3F000', '42883', '42703'])
+/** What it was given does not fit: data, constraints, limits of the program. */
+const WRONG_INPUT = /^(22|23|54)/
 const CORRUPT = new Set(['XX001', 'XX002'])
 /** How the pool of pg says that all its connections were in use for too long. */
 const POOL_IS_EXHAUSTED = 'timeout exceeded when trying to connect'
@@ -80,7 +83,11 @@ export function toStorageError(error: unknown, circumstance: PostgresCircumstanc
   if (LOST.test(code)) return unavailable('is going down or coming up', onLoss)
   if (code === CODES.readOnly) return unavailable('is read-only, perhaps a standby; connect to the primary', 'no')
   if (MISSING.has(code)) return unavailable('has lost its tables; restore them, or restart to begin anew', 'no')
-  return unavailable(step === 'connect' ? 'refuses the connection' : 'cannot be used', 'no')
+  if (step === 'connect') return unavailable('refuses the connection', 'no')
+  if (WRONG_INPUT.test(code)) {
+    return new RefusedError(`${place} refuses what it was given (${cause.message}); change that`, { cause })
+  }
+  return unavailable('cannot be used', 'no')
 }
 
 function isServerError(error: unknown): error is ServerError {

@@ -99,11 +99,14 @@ export class PostgresHints {
     }
   }
 
+  get #isWanted(): boolean {
+    return this.#isOpen && this.#wakes.size > 0
+  }
+
   /** Listens when there is somebody to wake, and only then. */
   #attend(): void {
-    const isWanted = this.#isOpen && this.#wakes.size > 0
-    if (isWanted && this.#listening === undefined && !this.#isConnecting) void this.#listen()
-    if (isWanted) return
+    if (this.#isWanted && this.#listening === undefined && !this.#isConnecting) void this.#listen()
+    if (this.#isWanted) return
     this.#cancelReconnect()
     this.#listening?.end()
     this.#listening = undefined
@@ -132,15 +135,15 @@ export class PostgresHints {
       this.wake()
     } catch {
       connection?.end()
-      this.#reconnect()
-    } finally {
-      this.#isConnecting = false
-      this.#attend()
     }
+    this.#isConnecting = false
+    // Never at once, or a server that is down would be asked without end.
+    if (this.#listening === undefined) this.#reconnect()
+    else this.#attend()
   }
 
   #reconnect(): void {
     this.#cancelReconnect()
-    this.#cancelReconnect = this.#clock.after(RECONNECT_MS, () => this.#attend())
+    if (this.#isWanted) this.#cancelReconnect = this.#clock.after(RECONNECT_MS, () => this.#attend())
   }
 }

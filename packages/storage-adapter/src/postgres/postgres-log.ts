@@ -153,7 +153,8 @@ function write({ xid, seq, snapshot, version }: Place): string {
 }
 
 function parse(cursor: string): Place | undefined {
-  const [, xid, seq, snapshot, version] = /^(\d{1,18})\.(\d{1,18})\.([\d:,]*)\.(.+)$/s.exec(cursor) ?? []
+  // A NUL is in no version, and the server would refuse it.
+  const [, xid, seq, snapshot, version] = /^(\d{1,18})\.(\d{1,18})\.([\d:,]*)\.([^\0]+)$/.exec(cursor) ?? []
   if (xid === undefined || seq === undefined || snapshot === undefined || version === undefined) return undefined
   return snapshot === '' || isSnapshot(snapshot) ? { xid, seq, snapshot, version } : undefined
 }

@@ -11,6 +11,7 @@ import {
 import { isBroken, isReadOnly, toStorageError } from './postgres-errors.js'
 import type { PostgresTarget } from './postgres-target.js'
 import type { Clock } from '../ports.js'
+import { holdProcess } from '../system-clock.js'
 
 /** Of its deadline, a statement has this share on the server, which then says for certain that it did nothing. */
 const SERVER_SHARE = 0.9
@@ -97,31 +98,20 @@ export class PostgresPool {
    * @throws StorageError that says whether the statement took effect; its `cause` has the code of PostgreSQL
    */
   run(query: PostgresQuery, effect: PostgresEffect): Promise<PostgresResult> {
-    const run = this.#run(query, effect, this.#options.clock.monotonic(), effect === 'write')
-    this.#running.add(run)
-    const end = (): unknown => this.#running.delete(run)
-    run.then(end, end)
-    return run
+    return this.#note(this.#run(query, effect, this.#options.clock.monotonic(), effect === 'write'))
   }
 
   /** Like `run`, for a read that must not wait until others are done with their connections. */
   async runAside(query: PostgresQuery): Promise<PostgresResult> {
-    const { pool, poolSize, clock, timeoutMs } = this.#options
+    const { pool, poolSize } = this.#options
     const { totalCount, idleCount, waitingCount } = this.#use()
     const isFree = idleCount + poolSize - totalCount > waitingCount
-    if (pool !== undefined || isFree) return this.run(query, 'read')
-    const { client, end } = await this.connect()
-    return new Promise<PostgresResult>((resolve, reject) => {
-      const cancel = clock.after(timeoutMs, () => reject(new StorageTimeoutError(timeoutMs, 'no')))
-      const startedMs = clock.monotonic()
-      const fail = (error: unknown): void => reject(this.#translate(error, 'read', startedMs))
-      void client.query(query).then(resolve, fail).finally(cancel)
-    }).finally(end)
+    return pool !== undefined || isFree ? this.run(query, 'read') : this.#note(this.#runAside(query))
   }
 
   /** Opens a connection that is not shared; of a ready-made pool it is lent until it is ended. */
   async connect(): Promise<PostgresConnection> {
-    const { target, pool, connectTimeoutMs, clock } = this.#options
+    const { pool, connectTimeoutMs, clock } = this.#options
     const startedMs = clock.monotonic()
     try {
       if (pool !== undefined) {
@@ -134,13 +124,38 @@ export class PostgresPool {
         return { client: lent, end }
       }
       const { Client } = this.#driver()
-      const client = new Client({ ...target.config, ...KEEP_ALIVE, ...NAME, connectionTimeoutMillis: connectTimeoutMs })
+      const client = new Client({ ...this.#settings(), connectionTimeoutMillis: connectTimeoutMs })
       client.on('error', ignore)
       await client.connect()
       client.unref()
       return { client, end: () => void client.end().catch(ignore) }
     } catch (error) {
       throw this.#translate(error, 'connect', startedMs)
+    }
+  }
+
+  /** Notes it down as under way. */
+  #note(run: Promise<PostgresResult>): Promise<PostgresResult> {
+    this.#running.add(run)
+    const end = (): unknown => this.#running.delete(run)
+    run.then(end, end)
+    return run
+  }
+
+  async #runAside(query: PostgresQuery): Promise<PostgresResult> {
+    const { clock, timeoutMs } = this.#options
+    // A connection of its own keeps no process alive, but somebody waits for this.
+    const letGo = holdProcess()
+    try {
+      const { client, end } = await this.connect()
+      const startedMs = clock.monotonic()
+      return await new Promise<PostgresResult>((resolve, reject) => {
+        const cancel = clock.after(timeoutMs, () => reject(new StorageTimeoutError(timeoutMs, 'no')))
+        const fail = (error: unknown): void => reject(this.#translate(error, 'read', startedMs))
+        void client.query(query).then(resolve, fail).finally(cancel)
+      }).finally(end)
+    } finally {
+      letGo()
     }
   }
 
@@ -177,7 +192,7 @@ export class PostgresPool {
         reject(failure)
       }
       let cancel = clock.after(timeoutMs, giveUp)
-      pool.connect().then((lent) => {
+      lend(pool).then((lent) => {
         if (isOver) return lent.release()
         client = lent
         // Begun anew: had the wait for the connection used it up, the server would not give up before we do.
@@ -199,22 +214,26 @@ export class PostgresPool {
   }
 
   #create(): PostgresPoolLike {
-    const { target, poolSize, timeoutMs, connectTimeoutMs } = this.#options
+    const { poolSize, connectTimeoutMs } = this.#options
     const { Pool, Client } = this.#driver()
     return new Pool({
-      ...target.config,
-      ...KEEP_ALIVE,
-      ...NAME,
+      ...this.#settings(),
       Client,
       max: poolSize,
       connectionTimeoutMillis: connectTimeoutMs,
-      statement_timeout: Math.min(MAX_TIMEOUT_MS, Math.max(1, Math.floor(timeoutMs * SERVER_SHARE))),
       // Making a connection takes longer than most statements, so one stays for whoever comes after a pause.
       min: 1,
       idleTimeoutMillis: IDLE_MS,
       // A connection that nobody uses keeps no process alive.
       allowExitOnIdle: true,
     })
+  }
+
+  /** What all connections of our own have in common. */
+  #settings(): Readonly<Record<string, unknown>> {
+    const { target, timeoutMs } = this.#options
+    const deadlineMs = Math.min(MAX_TIMEOUT_MS, Math.max(1, Math.floor(timeoutMs * SERVER_SHARE)))
+    return { ...target.config, ...KEEP_ALIVE, ...NAME, statement_timeout: deadlineMs }
   }
 
   /** The driver, whose connections ask for the password if a function gives it. */
@@ -237,6 +256,11 @@ export class PostgresPool {
     const waitedMs = clock.monotonic() - startedMs
     return toStorageError(error, { place: target.place, step, timeoutMs, waitedMs, hide: target.hide })
   }
+}
+
+/** A pool throws at once when it cannot even begin: a certificate that the address names may be missing. */
+async function lend(pool: PostgresPoolLike): Promise<PostgresPoolClient> {
+  return pool.connect()
 }
 
 /** An error of a connection in use is also told to the statement that runs on it. */

@@ -168,12 +168,21 @@ BEGIN
     upto := coalesce(shared_after[i], cardinality(keys));
     IF upto > taken THEN
       -- A row that is there already is locked, although the condition of its update is false.
-      INSERT INTO ${schema}.records AS r (collection, key, value, version, expires_at)
-        SELECT * FROM unnest(collections[taken + 1:upto], keys[taken + 1:upto], new_values[taken + 1:upto],
-          versions[taken + 1:upto], expiries[taken + 1:upto])
-        ON CONFLICT (collection, key) DO UPDATE SET version = r.version WHERE false;
-      GET DIAGNOSTICS added = ROW_COUNT;
-      fresh := fresh + added;
+      IF cardinality(shared_keys) = 0 THEN
+        INSERT INTO ${schema}.records AS r (collection, key, value, version, expires_at)
+          SELECT * FROM unnest(collections, keys, new_values, versions, expiries)
+          ON CONFLICT (collection, key) DO UPDATE SET version = r.version WHERE false;
+        GET DIAGNOSTICS fresh = ROW_COUNT;
+      ELSE
+        -- One by one: every slice of an array costs as much as the whole array.
+        FOR n IN taken + 1 .. upto LOOP
+          INSERT INTO ${schema}.records AS r (collection, key, value, version, expires_at)
+            VALUES (collections[n], keys[n], new_values[n], versions[n], expiries[n])
+            ON CONFLICT (collection, key) DO UPDATE SET version = r.version WHERE false;
+          GET DIAGNOSTICS added = ROW_COUNT;
+          fresh := fresh + added;
+        END LOOP;
+      END IF;
       taken := upto;
     END IF;
     PERFORM FROM ${schema}.records r WHERE r.collection = shared_collections[i] AND r.key = shared_keys[i] FOR SHARE;

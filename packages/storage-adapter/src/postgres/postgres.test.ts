@@ -137,6 +137,45 @@ describePostgres('PostgresStorage', () => {
     await pool.end()
   })
 
+  it('serves who waits for a connection when it is stopped, rather than let them wait for ever', async () => {
+    const other = join({ poolSize: 1 })
+    await other.start()
+    const writes = Array.from({ length: 6 }, (_, i) => other.collection('notes').set(`${i}`, i))
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(other.metrics().gauges['pool.waiting']).toBe(5)
+    const stopping = other.stop()
+    expect((await Promise.allSettled(writes)).map(({ status }) => status)).toEqual(writes.map(() => 'fulfilled'))
+    await stopping
+    expect(await notes().count()).toBe(6)
+  })
+
+  it(
+    'commits a large batch of which each other operation is a check within its deadline',
+    { timeout: 30_000 },
+    async () => {
+      const keys = Array.from({ length: 20_000 }, (_, i) => String(i).padStart(6, '0'))
+      const { versions } = await storage.collection('notes').setMany(keys.map((key) => [key, 1]))
+      const operations = keys.flatMap((key, i): BatchOperation[] => [
+        { type: 'check', collection: 'notes', key, ifVersion: versions[i] },
+        { type: 'set', collection: 'notes', key: `${key}:next`, value: 2 },
+      ])
+      await storage.batch(operations)
+      expect(await notes().count()).toBe(40_000)
+      await notes().set(keys[9] as string, 3)
+      await expect(storage.batch(operations)).rejects.toMatchObject({ code: 'STORAGE_CONFLICT', key: keys[9] })
+    },
+  )
+
+  it('takes what the server refuses for wrong input, and not for an outage', async () => {
+    const events: unknown[] = []
+    storage.on('change', (news) => events.push(news))
+    await ask(`ALTER TABLE $schema.records ADD CONSTRAINT short CHECK (length(value) < 100)`)
+    const refused = { code: 'STORAGE_REFUSED', applied: 'no', retryable: false, cause: { code: '23514' } }
+    await expect(notes().set('a', 'x'.repeat(100))).rejects.toMatchObject(refused)
+    await notes().set('a', 'x')
+    expect(events).toEqual([])
+  })
+
   it('loses no update of one key that two processes make', async () => {
     const children = [1, 2].map(() => startChild('postgres-child.ts', postgresUrl, schema, '200'))
     for (const { code, stderr } of await Promise.all(children.map(outputOf))) expect([code, stderr]).toEqual([0, ''])
@@ -421,6 +460,10 @@ describe('what PostgreSQL says', () => {
     ['28P01', 'connect', 'STORAGE_UNAVAILABLE', 'no', 'a wrong password'],
     ['25006', 'write', 'STORAGE_UNAVAILABLE', 'no', 'read-only'],
     ['42P01', 'read', 'STORAGE_UNAVAILABLE', 'no', 'no such table'],
+    ['22021', 'write', 'STORAGE_REFUSED', 'no', 'a NUL'],
+    ['23514', 'write', 'STORAGE_REFUSED', 'no', 'a constraint'],
+    ['54000', 'write', 'STORAGE_REFUSED', 'no', 'a row that is too large for the index'],
+    ['22023', 'connect', 'STORAGE_UNAVAILABLE', 'no', 'a parameter of the address that makes no sense'],
     ['57014', 'write', 'STORAGE_TIMEOUT', 'no', 'canceled by the deadline of the server'],
     ['40P01', 'write', 'STORAGE_BUSY', 'no', 'a deadlock'],
     ['55P03', 'write', 'STORAGE_BUSY', 'no', 'a lock that is not to be had'],
@@ -464,12 +507,23 @@ describe('PostgresStorage, before it is opened', () => {
     }
   })
 
+  it('says which file is missing that the address names', async () => {
+    const url = 'postgres://bot:secret@127.0.0.1:1/db?sslmode=verify-full&sslrootcert=/missing/root.pem'
+    const storage = new PostgresStorage({ url })
+    const failure = await storage.start().catch((error: unknown) => error)
+    expect(failure).toMatchObject({ code: 'STORAGE_UNAVAILABLE', applied: 'no' })
+    expect((failure as Error).message).toContain('/missing/root.pem')
+    expect(inspect(failure, { depth: 9 })).not.toContain('secret')
+    await storage.stop()
+  })
+
   it.each<[PostgresStorageOptions, RegExp]>([
     [{}, /needs a url or a pool; is the environment variable/],
     [{ url: 'mysql://root:secret@host/db' }, /url must be like/],
     [{ url: 'postgres://bot:se#cret@host/db' }, /percent-encode/],
     [{ url: 'postgres://h/d', schema: '' }, /schema must be/],
     [{ url: 'postgres://h/d', schema: 'é'.repeat(32) }, /63 bytes/],
+    [{ url: 'postgres://h/d', schema: 'a$$b' }, /without \$/],
     [{ url: 'postgres://h/d', poolSize: 1.5 }, /poolSize must be a whole number/],
     [{ url: 'postgres://h/d', timeoutMs: 0 }, /timeoutMs must be/],
     [{ url: 'postgres://h/d', password: 7 as never }, /password must be/],

@@ -173,14 +173,14 @@ export class RedisBackend implements Backend {
     return 'primary'
   }
 
-  async health(signal: AbortSignal | undefined): Promise<StorageHealth> {
+  async health(): Promise<StorageHealth> {
     const { keys, source, clock } = this.#options
     const connection = this.#link.ready ?? (await this.#link.connect())
     const proof = connection.run('no', PROVE, [keys.meta], [this.#store, clock.now()]).then(
       (answer) => this.#answerOf(answer),
       (error: unknown) => Promise.reject(this.#refusal(error, connection)),
     )
-    const [facts] = await orAborted(Promise.all([connection.readFacts(), proof]), signal)
+    const [facts] = await Promise.all([connection.readFacts(), proof])
     checkFacts(source.label, facts)
     this.#link.succeed(true)
     const isKnown = facts.evictionPolicy !== undefined
@@ -316,17 +316,4 @@ function toConflict(mutation: Mutation | undefined, found: string | undefined): 
   const { collection, key, expected } = mutation as Extract<Mutation, { expected: unknown }>
   const version = found === undefined ? undefined : unpackVersion(found)
   return new ConflictError(collection, key, expected ?? undefined, version)
-}
-
-async function orAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return work
-  let abort = (): void => undefined
-  const aborted = new Promise<never>((_, reject) => (abort = () => reject(signal.reason as Error)))
-  signal.addEventListener('abort', abort)
-  if (signal.aborted) abort()
-  try {
-    return await Promise.race([work, aborted])
-  } finally {
-    signal.removeEventListener('abort', abort)
-  }
 }

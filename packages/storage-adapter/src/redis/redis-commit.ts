@@ -2,9 +2,6 @@ import type { Expected, Mutation } from '../backend.js'
 import type { RedisKeys } from './redis-keys.js'
 import { packRecord, packVersion } from './redis-record.js'
 
-/** More would not fit into one command of Redis. */
-const MAX_MUTATIONS = 200_000
-
 /** What the script that commits is given. */
 export interface CommitCall {
   readonly keys: string[]
@@ -18,21 +15,12 @@ export interface CommitHead {
   readonly keepChanges: number
 }
 
-/**
- * Lays out a commit for the script; see COMMIT for the order.
- *
- * @throws RangeError when it is too large for Redis
- */
+/** Lays out a commit for the script; see COMMIT for the order. */
 export function toCommitCall(
   mutations: readonly Mutation[],
   keys: RedisKeys,
   { store, now, keepChanges }: CommitHead,
 ): CommitCall {
-  if (mutations.length > MAX_MUTATIONS) {
-    throw new RangeError(
-      `A batch on Redis takes ${MAX_MUTATIONS} operations at most, not ${mutations.length}; split it`,
-    )
-  }
   const numbers = new Map<string, number>()
   const names = [keys.meta, keys.collections, keys.changes]
   const body: (string | number)[] = []

@@ -1,4 +1,4 @@
-import { StorageError, UnavailableError, type Applied } from '../errors.js'
+import { CorruptError, StorageError, UnavailableError, type Applied } from '../errors.js'
 
 /**
  * Replies by which Redis refuses a command, or the first write of a script, before anything was done, and what helps.
@@ -18,8 +18,17 @@ const REFUSALS: Readonly<Record<string, string>> = {
   CROSSSLOT: 'it is a cluster and the prefix has no hash tag; put a part of the prefix in braces',
 }
 
+/** What a script finds before its first change. Redis 6 puts it at the end of a longer message. */
+const WRONG_TYPE = /(^|: -?)WRONGTYPE /
+
 /** What ioredis says when it did not even try to send. */
 const NOT_SENT = /Stream isn't writeable|Cluster isn't ready/
+
+/** What ioredis says of itself, and what it means for whoever uses a storage. */
+const PLAIN: readonly (readonly [said: RegExp, meant: string])[] = [
+  [/^(Connection is closed|Stream isn't writeable)/, 'the connection was lost'],
+  [/^(Cluster isn't ready|Cluster is ended|None of startup nodes|Failed to refresh slots)/, 'no server of it answers'],
+]
 
 /** What is known of a command that failed. */
 export interface FailedCommand {
@@ -40,9 +49,17 @@ export function translateRedisError(error: unknown, { label, secret, onLoss, rea
   const remedy = REFUSALS[refusalIn(cause.message)]
   if (remedy !== undefined)
     return new UnavailableError(`${label} refuses: ${remedy} (${cause.message})`, 'no', { cause })
+  if (isReply(error) && WRONG_TYPE.test(cause.message)) {
+    const remedy = 'another program may use the same prefix: move its keys away, or give this one a prefix of its own'
+    return new CorruptError(label, 'holds something of another kind under a key of this storage', 'no', {
+      cause,
+      remedy,
+    })
+  }
   if (isReply(error)) return new UnavailableError(`${label} rejected a command: ${cause.message}`, onLoss, { cause })
   const applied = NOT_SENT.test(messageOf(error)) ? 'no' : onLoss
-  return new UnavailableError(`${label} is out of reach: ${cause.message}`, applied, { cause })
+  const [, why = cause.message] = PLAIN.find(([said]) => said.test(cause.message)) ?? []
+  return new UnavailableError(`${label} is out of reach: ${why}`, applied, { cause })
 }
 
 /** Redis does not know a script by its name yet, or any longer. */

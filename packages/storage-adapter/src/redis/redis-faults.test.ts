@@ -290,6 +290,27 @@ describeOwnRedis('RedisStorage on a server that fails', () => {
     })
   })
 
+  it('leaves the connection to a server that became a replica, and looks for the primary at the next use', async () => {
+    await notes().set('a', 1)
+    await server.admin('REPLICAOF', '127.0.0.1', '1')
+    await expect(notes().set('b', 2)).rejects.toMatchObject(NOT_APPLIED)
+    await server.admin('REPLICAOF', 'NO', 'ONE')
+    await notes().set('b', 3)
+    expect(await notes().get('b')).toBe(3)
+    expect(storage.metrics().gauges['redis.connects']).toBe(2)
+  })
+
+  it('names the server once, and none of its driver, in what is told of it', async () => {
+    await notes().set('a', 1)
+    const told: string[] = []
+    storage.on('change', ({ message }) => told.push(message))
+    const lost = once(storage, 'change')
+    await server.kill()
+    await lost
+    for (const message of told) expect(message.match(/Redis at/g)).toHaveLength(1)
+    await expect(notes().set('a', 1)).rejects.toThrow(/^(?!.*(closed|writeable))Redis at .* is out of reach: /)
+  })
+
   it('says that an acknowledged write is on the disk where it is', async () => {
     expect((await storage.health()).reason).toMatch(/on its disk \(appendfsync always\)/)
   })
@@ -374,6 +395,20 @@ describeOwnRedis('RedisStorage and passwords', () => {
     expect(Number(await connections())).toBe(before + 1)
     expect(Number(await connections())).toBe(before + 2)
     await storage.stop()
+  })
+
+  it.each([
+    ['Connection is closed.', 'no', 'Redis is out of reach: the connection was lost'],
+    [
+      "Stream isn't writeable and enableOfflineQueue options is false",
+      'no',
+      'Redis is out of reach: the connection was lost',
+    ],
+    ['Failed to refresh slots cache.', 'unknown', 'Redis is out of reach: no server of it answers'],
+    ['connect ECONNREFUSED 127.0.0.1:1', 'unknown', 'Redis is out of reach: connect ECONNREFUSED 127.0.0.1:1'],
+  ] as const)('says plainly what its driver calls: %s', (said, applied, told) => {
+    const failed = { label: 'Redis', secret: undefined, onLoss: applied, reason: undefined }
+    expect(translateRedisError(new Error(said), failed)).toMatchObject({ message: told, applied })
   })
 
   it('takes it out of what a server says', () => {

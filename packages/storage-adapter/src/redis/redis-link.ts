@@ -1,5 +1,6 @@
 import { UnavailableError } from '../errors.js'
 import type { Announce, StorageEvents } from '../events.js'
+import { describeOutage } from '../outage.js'
 import { RedisConnection, type ConnectionOptions } from './redis-connection.js'
 import { checkFacts } from './redis-server-facts.js'
 
@@ -83,7 +84,7 @@ export class RedisLink {
     this.#failure = { isOfWrites }
     if (!isNews) return
     const why = error instanceof Error ? error.message : String(error)
-    const message = `${this.#options.source.label} cannot be used: ${why}.`
+    const message = describeOutage(this.#options.source.label, error)
     this.#announce('change', { what: 'redis', from: 'up', to: 'down', why, severity: 'CRITICAL', message })
   }
 

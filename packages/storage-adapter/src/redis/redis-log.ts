@@ -34,7 +34,7 @@ export class RedisLog implements ChangeLog {
     const { keys } = this.#host
     if (cursor === undefined) return { changes: [], cursor: await this.#end(), isReset: false }
     const { store, id } = parse(cursor)
-    if (!/^\d+-\d+$/.test(id)) return this.#reset()
+    if (!isEntry(id)) return this.#reset()
     const { answer, store: own } = await this.#host.ask((connection) =>
       connection.send('no', 'XRANGE', [keys.changes, id, '+', 'COUNT', limit + 1]),
     )
@@ -72,6 +72,11 @@ function toChange([, fields]: StreamEntry): LoggedChange {
     key: values.get('k') ?? '',
     version: unpackVersion(values.get('v') ?? ''),
   }
+}
+
+/** Whether Redis will take it for the name of an entry: two numbers of 64 bits. */
+function isEntry(id: string): boolean {
+  return /^\d{1,20}-\d{1,20}$/.test(id) && id.split('-').every((part) => BigInt(part) < 2n ** 64n)
 }
 
 function parse(cursor: string): { store: string; id: string } {

@@ -56,17 +56,21 @@ return {'done'}
  * mutation: what to do, the number of the collection, the key, the condition ('' for none, '-' for absent, '=' and the
  * version), and the record of a put or the version of a delete or clear.
  *
- * A script that fails half-way is not undone, so all that can fail comes before the first change. The hint is sent by
- * pcall for that reason: who may not publish may still write.
+ * A script that fails half-way is not undone, so all that can fail comes before the first change: each key is asked for
+ * something that only its own type can do. The hint is sent by pcall for that reason: who may not publish may still write.
  */
 export const COMMIT: RedisScript = script(`${CONFIRM}
 local now = tonumber(ARGV[2])
 local first = 5 + (#KEYS - 3) / 3
-local isThere = {}
+local isThere, expiring = {}, {}
+redis.call('ZCARD', KEYS[2])
+redis.call('XLEN', KEYS[3])
 for at = 4, #KEYS, 3 do
   local owner = redis.call('HGET', KEYS[at], '')
   if owner and owner ~= ARGV[1] then return {'store', owner} end
   isThere[at] = owner and true
+  redis.call('ZCARD', KEYS[at + 1])
+  expiring[at] = redis.call('ZCARD', KEYS[at + 2]) > 0
 end
 for i = first, #ARGV, 5 do
   local condition = ARGV[i + 3]
@@ -86,16 +90,13 @@ for i = first, #ARGV, 5 do
   end
 end
 
-local known, expiring, shrunk = {}, {}, {}
+local known, shrunk = {}, {}
 for i = first, #ARGV, 5 do
   local what, number, key, body = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 4]
   local at = 4 + 3 * number
   local records, index, expiry, name = KEYS[at], KEYS[at + 1], KEYS[at + 2], ARGV[5 + number]
   local version = body
-  if not known[at] and what ~= 'check' then
-    known[at] = name
-    expiring[at] = redis.call('EXISTS', expiry) == 1
-  end
+  if what ~= 'check' then known[at] = name end
   if what == 'put' then
     local expires
     version, expires = string.match(body, '^([^\\n]*)\\n([^\\n]*)\\n')

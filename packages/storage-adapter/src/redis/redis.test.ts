@@ -7,6 +7,7 @@ import { packRecord, unpackRecord } from './redis-record.js'
 import { durabilityOf, readFacts } from './redis-server-facts.js'
 import { RedisStorage, type RedisStorageOptions } from '../redis.js'
 import type { Notice } from '../storage.js'
+import { systemClock } from '../system-clock.js'
 import { outputOf, startChild } from '../test-support/child.js'
 import { describeRedis, freshPrefix, redisUrl } from '../test-support/redis-describe.js'
 import { ioredisPackages, redisClient } from '../test-support/redis-server.js'
@@ -116,6 +117,8 @@ describeRedis('RedisStorage', () => {
     const sameEntry = `${foreign.slice(0, foreign.indexOf('.'))}${own.slice(own.indexOf('.'))}`
     expect((await storage.changes({ since: own })).isReset).toBe(false)
     expect((await storage.changes({ since: sameEntry })).isReset).toBe(true)
+    const beyond = `${own.slice(0, own.lastIndexOf('.'))}.${2n ** 64n}-0`
+    expect((await storage.changes({ since: beyond })).isReset).toBe(true)
     const notes = storage.collection('notes')
     const { cursor: before } = await storage.changes()
     await notes.set('a', 1)
@@ -156,6 +159,38 @@ describeRedis('RedisStorage', () => {
       'inf',
     ])
   })
+
+  it('removes nothing that lives by the clock of the server, though a process is hours ahead', async () => {
+    const now = Date.now()
+    const notes = storage.collection('notes')
+    await notes.set('lives', 1, { expiresAt: now + 3_600_000 })
+    await notes.set('expired', 1, { expiresAt: now - 7_200_000 })
+    const ahead = new RedisStorage({
+      url: redisUrl,
+      prefix,
+      clock: { ...systemClock, now: () => Date.now() + 3 * 3_600_000 },
+    })
+    await ahead.collection('other').set('a', 1)
+    await expect.poll(() => command('HEXISTS', `${prefix}/records/notes`, 'expired')).toBe(0)
+    await ahead.stop()
+    expect(await notes.get('lives')).toBe(1)
+  })
+
+  it.each(['records/b', 'index/b', 'expiry/b', 'collections', 'changes'])(
+    'finds before its first change that %s is something else',
+    async (name) => {
+      await storage.start()
+      await command('DEL', `${prefix}/${name}`)
+      await command('SET', `${prefix}/${name}`, 'x')
+      const write = storage.batch([
+        { type: 'set', collection: 'a', key: 'k', value: 1 },
+        { type: 'set', collection: 'b', key: 'k', value: 1, ttlMs: 60_000 },
+      ])
+      await expect(write).rejects.toMatchObject({ code: 'STORAGE_CORRUPT', applied: 'no' })
+      expect(await command('EXISTS', ...new RedisKeys(prefix).of('a'))).toBe(0)
+      expect(await storage.collection('a').get('k')).toBeUndefined()
+    },
+  )
 
   it('does not remove a record that no longer expires', async () => {
     const clock = new FakeClock()

@@ -1,6 +1,7 @@
 import { dirname } from 'node:path/posix'
 import type { FileIdentity, FileOps, OpenFile } from '../file/file-ops.js'
 import {
+  applyContentChanges,
   applyNameChange,
   overwrite,
   resize,
@@ -13,11 +14,17 @@ import type { Random } from './random.js'
 
 interface Inode {
   readonly ino: number
+  /** What processes see. */
   data: Buffer
   /** What is on the disk for certain. */
   synced: Buffer
   /** What was done since. */
   changes: ContentChange[]
+  /** A sync failed, and the system took what it could not write for written: no later sync writes that. */
+  isForgetful: boolean
+  /** How many have it open. */
+  open: number
+  changedMs: number
 }
 
 /**
@@ -31,7 +38,9 @@ export class CrashFiles implements FileOps {
   #names = new Map<string, Inode>()
   #syncedNames = new Map<string, Inode>()
   #nameChanges: NameChange<Inode>[] = []
-  #nextIno = 1
+  #now = 0
+  /** Those that were opened since the last crash. */
+  readonly #opened = new Set<Inode>()
   #isDead = false
   /** Files that a process opened are of no use to the next one. */
   #life = 0
@@ -73,6 +82,9 @@ export class CrashFiles implements FileOps {
     if (flags === 'r+' && existing === undefined) throw failure('ENOENT')
     const inode = existing ?? this.#create(path)
     if (flags !== 'r+') truncate(inode, 0)
+    inode.open++
+    this.#opened.add(inode)
+    let isOpen = true
     const life = this.#life
     const step = (what: string, onFailure?: () => void): void => {
       if (life !== this.#life) throw failure('EBADF')
@@ -80,6 +92,7 @@ export class CrashFiles implements FileOps {
     }
     return {
       write: (bytes, position) => {
+        inode.changedMs = ++this.#now
         step(`write ${path}`, () => write(inode, bytes.subarray(0, Math.floor(bytes.length / 2)), position))
         const room = this.capacity - this.#used() + Math.max(0, inode.data.length - position)
         const taken = bytes.subarray(0, Math.min(this.maxWrite, Math.max(0, room)))
@@ -93,10 +106,13 @@ export class CrashFiles implements FileOps {
       },
       datasync: async () => {
         await this.beforeSync(path)
-        step(`datasync ${path}`)
+        step(`datasync ${path}`, () => this.#failSync(inode))
         settle(inode)
       },
-      close: async () => undefined,
+      close: async () => {
+        if (isOpen && life === this.#life) inode.open--
+        isOpen = false
+      },
     }
   }
 
@@ -126,24 +142,27 @@ export class CrashFiles implements FileOps {
 
   identify(path: string): FileIdentity | undefined {
     const inode = this.#names.get(path)
-    return inode && { dev: 1, ino: inode.ino, size: inode.data.length, changedMs: 0 }
+    return inode && { dev: 1, ino: inode.ino, size: inode.data.length, changedMs: inode.changedMs }
   }
 
-  /** The process is gone, and its lock with it; the next one finds what the crash left. */
+  /** The process is gone, and the next one finds what the crash left, such as the lock of a process that is gone. */
   reboot(kind: CrashKind): void {
     if (kind === 'power cut') this.#cutPower()
-    for (const path of this.#names.keys()) if (path.endsWith('/lock')) this.#names.delete(path)
+    for (const [path, inode] of this.#names) if (path.endsWith('/lock')) makeStale(inode)
+    for (const inode of this.#opened) inode.open = 0
+    this.#opened.clear()
     this.#isDead = false
     this.#life++
     this.crashAt = Infinity
     this.failAt = Infinity
     this.capacity = Infinity
+    this.beforeSync = () => undefined
     this.steps = 0
   }
 
   /** Puts bytes where they would not come by themselves: damage. */
   plant(path: string, bytes: Buffer): void {
-    const inode = { ino: this.#nextIno++, data: bytes, synced: bytes, changes: [] }
+    const inode = this.#newInode(bytes)
     this.#names.set(path, inode)
     this.#syncedNames.set(path, inode)
   }
@@ -167,6 +186,7 @@ export class CrashFiles implements FileOps {
     this.#names = chance === undefined ? new Map(this.#syncedNames) : survivingNames(this.#syncedNames, changes, chance)
     for (const inode of new Set(this.#names.values())) {
       inode.data = chance === undefined ? inode.synced : survivingContent(inode.synced, inode.changes, chance)
+      inode.isForgetful = false
       settle(inode)
     }
     this.#syncedNames = new Map(this.#names)
@@ -174,9 +194,28 @@ export class CrashFiles implements FileOps {
   }
 
   #create(path: string): Inode {
-    const inode = { ino: this.#nextIno++, data: Buffer.alloc(0), synced: Buffer.alloc(0), changes: [] }
+    const inode = this.#newInode(Buffer.alloc(0))
     this.#change(path, { removed: [], added: { path, inode } })
     return inode
+  }
+
+  /** The lowest number that is free, as file systems do: the number of a removed file comes back soon. */
+  #newInode(data: Buffer): Inode {
+    const used = new Set<number>()
+    for (const { ino } of this.#names.values()) used.add(ino)
+    for (const { ino, open } of this.#opened) if (open > 0) used.add(ino)
+    let ino = 1
+    while (used.has(ino)) ino++
+    return { ino, data, synced: data, changes: [], isForgetful: false, open: 0, changedMs: ++this.#now }
+  }
+
+  #failSync(inode: Inode): void {
+    // A process that died in a sync leaves what it wrote as unsynced as it was.
+    if (this.steps >= this.crashAt) return
+    const { chance } = this
+    if (chance !== undefined) inode.synced = survivingContent(inode.synced, inode.changes, chance)
+    inode.changes = []
+    inode.isForgetful = true
   }
 
   #change(path: string, change: Omit<NameChange<Inode>, 'directory'>): void {
@@ -220,10 +259,20 @@ function truncate(inode: Inode, length: number): void {
   inode.changes.push({ type: 'truncate', length })
 }
 
-/** What is in the file is on the disk for certain. */
+/** What was done to the file since the last sync is on the disk for certain. */
 function settle(inode: Inode): void {
-  inode.synced = inode.data
+  inode.synced = inode.isForgetful ? applyContentChanges(inode.synced, inode.changes) : inode.data
   inode.changes = []
+}
+
+/** The lock of a process that is gone. A test has one process only, which lives on. */
+function makeStale(inode: Inode): void {
+  try {
+    const owner = JSON.parse(inode.data.toString()) as object
+    inode.data = Buffer.from(JSON.stringify({ ...owner, bootId: 'of an earlier start' }))
+  } catch {
+    // Cut short by the crash: it names nobody, which is another way to be stale.
+  }
 }
 
 function failure(code: string): Error {

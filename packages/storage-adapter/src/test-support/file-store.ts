@@ -13,7 +13,7 @@ export const SNAPSHOT = `${PATH}/snapshot.jsonl`
 /** A file store on a disk in memory. */
 interface OpenedStore {
   readonly storage: BackendStorage
-  /** The names of the events that it emitted. */
+  /** The names of the events that it emitted, without the news that it had not been closed. */
   readonly events: string[]
   readonly news: News[]
 }
@@ -26,8 +26,9 @@ export function openFileStore(files: CrashFiles, compactBytes = 1_000_000): Open
   const news: News[] = []
   for (const event of ['repaired', 'quarantined', 'change'] as const) {
     storage.on(event, (each: News) => {
-      events.push(event)
       news.push(each)
+      // Every crash brings that.
+      if (each.from !== 'unclean') events.push(event)
     })
   }
   return { storage, events, news }

@@ -34,7 +34,7 @@ async function cutOneStorage(seed: number, lives: number, report: CrashReport): 
     story.files.crashAt = 1 + below(random, MAX_STEPS)
     await live(story, told, random)
     const at = `storage ${seed}, life ${life}, step ${story.files.steps}: ${story.files.log.at(-1)}`
-    story.restart('power cut')
+    story.restart(random() < 0.5 ? 'kill' : 'power cut')
     report.crashes++
     try {
       await look(story, told, at, report, random)

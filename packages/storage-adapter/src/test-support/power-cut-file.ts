@@ -1,5 +1,5 @@
 import type { Storage } from '../storage.js'
-import { CrashFiles } from './crash-files.js'
+import { CrashFiles, type CrashKind } from './crash-files.js'
 import { openFileStore } from './file-store.js'
 import { emptyReport, type CrashReport } from './power-cut-report.js'
 import { below, oneOf, randomFrom, type Random } from './random.js'
@@ -34,15 +34,18 @@ async function cutOneStore(seed: number, lives: number, report: CrashReport): Pr
   const compactBytes = oneOf(random, [300, 3_000, 1_000_000])
   for (let life = 1; life <= lives; life++) {
     files.crashAt = 1 + below(random, MAX_STEPS)
+    // A step that fails before, such as a sync, leaves what a later crash must not bring back or take away.
+    if (random() < 0.3) files.failAt = 1 + below(random, files.crashAt)
     await writeUntilDead(openFileStore(files, compactBytes).storage, files, told, random)
     const at = `store ${seed}, life ${life}, step ${files.steps}: ${files.log.at(-1)}`
-    files.reboot('power cut')
+    // What a kill leaves is in the cache of the system only, where a later power cut finds it.
+    files.reboot(crashFrom(random))
     report.crashes++
     try {
-      const events = await look(files, compactBytes, told, at, report)
+      const events = await look(files, compactBytes, told, at, report, random)
       if (events.includes('quarantined')) report.unreadable.push(`${at}: took it for damage`)
       // What was put right must be right from then on.
-      const later = await look(files, compactBytes, told, `${at}, opened again`, report)
+      const later = await look(files, compactBytes, told, `${at}, opened again`, report, random)
       if (later.length > 0) report.unreadable.push(`${at}: was not whole after it had been repaired`)
     } catch (error) {
       report.unreadable.push(`${at}: ${String(error)}`)
@@ -52,20 +55,22 @@ async function cutOneStore(seed: number, lives: number, report: CrashReport): Pr
   report.checked += told.checked
 }
 
-/** Opens the store, compares it with what was said, and kills it. */
+/** Opens the store, compares it with what was said, and lets it crash. */
 async function look(
   files: CrashFiles,
   compactBytes: number,
   told: ToldWrites,
   at: string,
   report: CrashReport,
+  random: Random,
 ): Promise<string[]> {
   const { storage, events } = openFileStore(files, compactBytes)
   await storage.start()
   report.lost.push(...(await told.verify(storage)).map((each) => `${at}: ${each}`))
   const { problems } = await storage.check()
   report.unreadable.push(...problems.map((problem) => `${at}: ${problem}`))
-  files.reboot('kill')
+  // What it showed must be there from then on, whatever happens.
+  files.reboot(crashFrom(random))
   return events
 }
 
@@ -82,6 +87,10 @@ async function writeUntilDead(storage: Storage, files: CrashFiles, told: ToldWri
     if (random() < 0.5) await storage.start().catch(() => undefined)
   }
   await storage.stop().catch(() => undefined)
+}
+
+function crashFrom(random: Random): CrashKind {
+  return random() < 0.5 ? 'kill' : 'power cut'
 }
 
 function valueFrom(random: Random): unknown {

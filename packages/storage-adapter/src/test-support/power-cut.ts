@@ -40,6 +40,16 @@ export function survivingContent(synced: Buffer, changes: readonly ContentChange
   return content
 }
 
+/** The content after all of the changes. */
+export function applyContentChanges(content: Buffer, changes: readonly ContentChange[]): Buffer {
+  let changed = content
+  for (const change of changes) {
+    changed =
+      change.type === 'truncate' ? resize(changed, change.length) : overwrite(changed, change.bytes, change.position)
+  }
+  return changed
+}
+
 /** What a power cut leaves of the names: of the changes since the last sync of their directory, each for itself. */
 export function survivingNames<Inode>(
   synced: ReadonlyMap<string, Inode>,

@@ -42,7 +42,10 @@ export class ToldWrites {
     )
     try {
       await storage.batch(operations)
-    } catch {
+    } catch (error) {
+      if (isDead() || (error as { applied?: unknown }).applied !== 'no') return
+      // It must stay away from then on.
+      for (const { told, write } of begun) told.possible = told.possible.filter((each) => each !== write)
       return
     }
     if (isDead()) return
