@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
@@ -15,8 +15,8 @@ export async function sqlite(): Promise<void> {
   const keys = makeKeys(DOCUMENTS)
   const all = keys.map((key) => [key, nextNote()] as const)
   const storage = new SqliteStorage({ path: join(directory, 'ours.db') })
-  const raw = await openRaw(join(directory, 'raw.db'), all)
-  const enmap = await openEnmap(directory, all)
+  const raw = await openRaw(join(directory, 'raw', 'raw.db'), all)
+  const enmap = await openEnmap(join(directory, 'enmap'), all)
   try {
     const notes = storage.collection<Note>('notes')
     await notes.setMany(all)
@@ -103,7 +103,9 @@ async function openRaw(path: string, all: readonly (readonly [string, Note])[]) 
   database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL')
   const find = database.prepare('SELECT value, version, expires_at FROM records WHERE collection = ? AND key = ?')
   const put = database.prepare(
-    'INSERT OR REPLACE INTO records (collection, key, value, version, expires_at, checksum) VALUES (?, ?, ?, ?, ?, ?)',
+    'INSERT INTO records (collection, key, value, version, expires_at, checksum) VALUES (?, ?, ?, ?, ?, ?) ' +
+      'ON CONFLICT (collection, key) DO UPDATE SET value = excluded.value, version = excluded.version, ' +
+      'expires_at = excluded.expires_at, checksum = excluded.checksum',
   )
   const log = database.prepare('INSERT INTO changes (type, collection, key, version) VALUES (?, ?, ?, ?)')
   let version = 0
@@ -131,6 +133,8 @@ async function openRaw(path: string, all: readonly (readonly [string, Note])[]) 
 async function openEnmap(dataDir: string, all: readonly (readonly [string, Note])[]) {
   try {
     const { default: Enmap } = await import('enmap')
+    // Not beside our own database, whose directory would change with each of its writes.
+    await mkdir(dataDir)
     const enmap = new Enmap<string, Note>({ name: 'notes', dataDir })
     for (const [key, note] of all) enmap.set(key, note)
     return {

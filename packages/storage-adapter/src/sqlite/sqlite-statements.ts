@@ -15,6 +15,11 @@ const ROWS = 20
 const IS_LIVE = '(expires_at IS NULL OR expires_at > ?)'
 const FIELDS = 'value, version, expires_at'
 
+/** In its place: OR REPLACE would remove the old row from its page first, and move its neighbours twice. */
+const OVERWRITE =
+  'ON CONFLICT (collection, key) DO UPDATE SET value = excluded.value, version = excluded.version, ' +
+  'expires_at = excluded.expires_at, checksum = excluded.checksum'
+
 interface Row {
   readonly value: string
   readonly version: string
@@ -42,11 +47,11 @@ export class SqliteStatements {
 
   constructor(database: SqliteDatabase) {
     this.#database = database
-    const put = 'INSERT OR REPLACE INTO records (collection, key, value, version, expires_at, checksum) VALUES'
+    const put = 'INSERT INTO records (collection, key, value, version, expires_at, checksum) VALUES'
     const log = 'INSERT INTO changes (type, collection, key, version) VALUES'
     this.#find = preferArrays(database.prepare(`SELECT ${FIELDS} FROM records WHERE collection = ? AND key = ?`))
-    this.#put = database.prepare(`${put} (?, ?, ?, ?, ?, ?)`)
-    this.#putMany = database.prepare(`${put} ${rows('(?, ?, ?, ?, ?, ?)')}`)
+    this.#put = database.prepare(`${put} (?, ?, ?, ?, ?, ?) ${OVERWRITE}`)
+    this.#putMany = database.prepare(`${put} ${rows('(?, ?, ?, ?, ?, ?)')} ${OVERWRITE}`)
     this.#delete = database.prepare('DELETE FROM records WHERE collection = ? AND key = ?')
     this.#clear = database.prepare('DELETE FROM records WHERE collection = ?')
     this.#log = database.prepare(`${log} (?, ?, ?, ?)`)
