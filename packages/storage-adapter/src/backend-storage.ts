@@ -6,7 +6,7 @@ import { announcer, type StorageEvents } from './events.js'
 import { KeyQueue } from './key-queue.js'
 import { lookForDamage } from './look-for-damage.js'
 import { Meter } from './meter.js'
-import { ONCE_COLLECTION, onceMutation, toMutation } from './mutations.js'
+import { FAILOVER_COLLECTION, ONCE_COLLECTION, onceMutation, toMutation } from './mutations.js'
 import type { Clock } from './ports.js'
 import { RecentChanges } from './recent-changes.js'
 import type {
@@ -33,10 +33,7 @@ const CHANGES_LIMIT = 500
 /** How many changes may be asked for at once: they are held in memory together. */
 const MAX_CHANGES = 10_000
 
-/**
- * How many operations a batch may have on every backend, so that what a fail-over keeps can be replayed to any primary.
- * Operations on names that begin with `$` are not counted: a fail-over adds some to what it replays.
- */
+/** How many operations a batch may have on every backend. */
 const MAX_OPERATIONS = 100_000
 
 /** What every storage may be given. */
@@ -239,10 +236,9 @@ export class BackendStorage<Events extends StorageEvents = StorageEvents>
 
 function checkSize(operations: readonly BatchOperation[]): void {
   if (operations.length <= MAX_OPERATIONS) return
-  const count = operations.filter(({ collection }) => !collection.startsWith('$')).length
-  if (count > MAX_OPERATIONS) {
-    throw new RangeError(`A batch takes ${MAX_OPERATIONS} operations at most, not ${count}; split it`)
-  }
+  // What a fail-over replays was one call once, such as the clear of a large collection.
+  if (operations.some(({ collection }) => collection === FAILOVER_COLLECTION)) return
+  throw new RangeError(`A batch takes ${MAX_OPERATIONS} operations at most, not ${operations.length}; split it`)
 }
 
 /** Lets go of the wait when the signal aborts; what was waited for goes on unheard. */

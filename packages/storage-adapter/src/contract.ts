@@ -66,7 +66,14 @@ const LONGEST_KEY = randomBytes(1_500).toString('base64url')
 /** Values that must come back as they are. */
 const VALUES = [
   ...[null, true, false, 0, -0, -1, 1.5, 1e300, Number.MAX_SAFE_INTEGER, '', 'tea', '\0', '\ud800', '\u2028', '😀'],
-  ...[[], {}, [1, [2, [3]]], { a: { b: [null] }, 'c d': 'e' }, { a: [-0, 0] }, JSON.parse('{"__proto__":{"x":1}}') as unknown],
+  ...[
+    [],
+    {},
+    [1, [2, [3]]],
+    { a: { b: [null] }, 'c d': 'e' },
+    { a: [-0, 0] },
+    JSON.parse('{"__proto__":{"x":1}}') as unknown,
+  ],
 ] as unknown[]
 
 const circle: Record<string, unknown> = {}

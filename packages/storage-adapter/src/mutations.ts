@@ -10,6 +10,9 @@ const ONCE_TTL_MS = 7 * 24 * 60 * 60 * 1_000
 /** Where the names of `once` batches are kept. */
 export const ONCE_COLLECTION = '$once'
 
+/** Where a fail-over keeps, on its primary, who writes there and how far the replay has come. */
+export const FAILOVER_COLLECTION = '$failover'
+
 /**
  * Refuses the names that the fail-over uses itself, on the primary and in its local copy.
  *

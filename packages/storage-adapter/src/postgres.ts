@@ -165,5 +165,5 @@ function checkSource({ url, pool, ...others }: PostgresStorageOptions): void {
 
 function checkWhole(name: string, value: unknown): void {
   checkNumber(name, value, 1)
-  if (!Number.isInteger(value)) throw new RangeError(`${name} must be a whole number, not ${String(value)}`)
+  if (!Number.isSafeInteger(value)) throw new RangeError(`${name} must be a whole number, not ${String(value)}`)
 }

@@ -106,7 +106,8 @@ export class RedisStorage extends BackendStorage {
     checkNumber('timeoutMs', timeoutMs, 1)
     checkNumber('connectTimeoutMs', connectTimeoutMs, 1)
     checkNumber('keepChanges', keepChanges, 1)
-    if (!Number.isInteger(keepChanges)) throw new RangeError(`keepChanges must be a whole number, not ${keepChanges}`)
+    if (!Number.isSafeInteger(keepChanges))
+      throw new RangeError(`keepChanges must be a whole number, not ${keepChanges}`)
     if ((url === undefined) === (client === undefined)) throw new TypeError('RedisStorage needs a url or a client')
     if (password !== undefined && typeof password !== 'string' && typeof password !== 'function') {
       throw new TypeError('password must be a string or a function')

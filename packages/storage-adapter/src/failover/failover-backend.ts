@@ -137,6 +137,7 @@ export class FailoverBackend implements Backend<FailoverEvents> {
       this.#origin = origin
       await this.#local.open(announce, this.#now())
       this.#isFenced = false
+      this.#mark.begin()
       this.#failovers = 0
       this.#beatAt = undefined
       this.#recovery.begin()
@@ -262,6 +263,10 @@ export class FailoverBackend implements Backend<FailoverEvents> {
         this.#recovery.diverge(other)
         return
       }
+      // What another writer did the copy does not have, and nobody knows what it is.
+      if (this.#options.writers === 'one' && this.#mark.wasForeign) {
+        await this.#local.uncover(await this.#local.collections(this.#now()), this.#now())
+      }
       this.#stand('primary', 'The primary answers.')
       this.#mirror.copying()
     } catch (error) {
@@ -301,7 +306,11 @@ export class FailoverBackend implements Backend<FailoverEvents> {
   }
 
   async #commitHere(mutations: readonly Mutation[], now: number): Promise<Kept | Refused> {
-    if (this.#on === 'fallback') return this.#journal(mutations, now)
+    if (this.#on === 'fallback') {
+      // What it took in could never be replayed.
+      if (this.#isFenced) throw new FencedError()
+      return this.#journal(mutations, now)
+    }
     // Whoever stood in line while the primary went must not wait for it in turn.
     if (this.#leaving !== undefined) return new Refused('The primary has just gone.')
     try {

@@ -23,8 +23,14 @@ export function replayedNews(replayed: number, conflicts: number, why: string): 
   return { what: 'storage', from: 'fallback', to: 'primary', why, severity, message, replayed, conflicts }
 }
 
+/** So many records are named in a message; a person reads it in a chat. */
+const MAX_NAMED = 5
+
 export function conflictNews(conflict: Conflict): Untimed<ConflictNews> {
-  const keys = conflict.changes.map(({ collection, key }) => JSON.stringify([collection, key])).join(', ')
+  const { changes } = conflict
+  const named = changes.slice(0, MAX_NAMED).map(({ collection, key }) => JSON.stringify([collection, key]))
+  const more = changes.length > MAX_NAMED ? [`${changes.length - MAX_NAMED} more`] : []
+  const keys = [...named, ...more].join(', ')
   const { why } = conflict
   const message = `A batch that was acknowledged in the outage was not replayed, because ${why}: ${keys}. See conflicts().`
   return { what: 'storage', from: 'journal', to: 'conflict', why, severity: 'CRITICAL', message, conflict }

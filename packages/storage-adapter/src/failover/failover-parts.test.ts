@@ -11,7 +11,7 @@ import { Ticker } from './ticker.js'
 
 function entry(sequence: number, key: string, version: string, base: string | null): JournaledBatch {
   const change = { type: 'set', collection: 'c', key, version, base, isDoubtful: false, json: '1' } as const
-  return { sequence, at: 0, changes: [change] }
+  return { sequence, id: String(sequence), at: 0, changes: [change] }
 }
 
 describe('a chunk of the journal', () => {

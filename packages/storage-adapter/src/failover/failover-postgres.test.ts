@@ -248,8 +248,10 @@ describePostgres('FailoverStorage over a PostgreSQL that', () => {
   it('is slow with one query, or busy, is not left', async () => {
     const storage = await open()
     const slow = Array.from({ length: 3 }, () => sleepOnServer(1.2))
-    const worst = await Promise.all(Array.from({ length: 200 }, (_, i) => storage.collection('notes').set(`k${i}`, i)))
-    expect(worst.every(({ kept }) => kept === 'primary')).toBe(true)
+    const writes = Array.from({ length: 200 }, (_, i) => storage.collection('notes').set(`k${i}`, i))
+    const kept = writes.map((write) => write.then((receipt) => receipt.kept, codeOf))
+    // A machine that has much else to do may let one wait for longer than its deadline.
+    expect((await Promise.all(kept)).filter((how) => how !== 'primary' && how !== 'STORAGE_TIMEOUT')).toEqual([])
     await Promise.all(slow)
     expect(storage.state).toMatchObject({ on: 'primary', failovers: 0 })
   })
@@ -276,6 +278,10 @@ describePostgres('FailoverStorage over a PostgreSQL that', () => {
     await Promise.all([reach(a, isBack), reach(b, isBack)])
     expect(await direct.collection('notes').count()).toBe(4)
   })
+
+  function codeOf(error: unknown): unknown {
+    return (error as { code?: unknown }).code
+  }
 
   /** A query that takes long, on a connection of its own, while the server is well. */
   async function sleepOnServer(seconds: number): Promise<void> {

@@ -147,16 +147,21 @@ export class Recovery {
     const conflictsBefore = local.conflictCount
     this.#replayed = 0
     this.#turns.begin()
-    for (let step = 0; local.journalLength > DRAIN && step < MAX_STEPS_BEFORE_DRAIN; step++) {
+    for (let isBack = false; !isBack;) {
+      for (let step = 0; local.journalLength > DRAIN && step < MAX_STEPS_BEFORE_DRAIN; step++) {
+        if (!isOpen()) return undefined
+        await this.#step()
+      }
       if (!isOpen()) return undefined
-      await this.#step()
+      // The primary tells what it has in any case, so a disk that fails must not keep us away from it.
+      await local.writeForgotten(options.clock.now()).catch(() => undefined)
+      await gate.exclusive(async () => {
+        // One step is nearly always all. What is left behind a conflict is not worth that writes wait for it.
+        if (local.journalLength > 0) await this.#step()
+        isBack = local.journalLength === 0
+        if (isBack) become()
+      })
     }
-    // The primary tells what it has in any case, so a disk that fails must not keep us away from it.
-    await local.writeForgotten(options.clock.now()).catch(() => undefined)
-    await gate.exclusive(async () => {
-      while (local.journalLength > 0) await this.#step()
-      become()
-    })
     return { replayed: this.#replayed, conflicts: local.conflictCount - conflictsBefore }
   }
 

@@ -14,6 +14,7 @@ export async function toRecordChanges(
   backend: Pick<Backend, 'page'>,
   mutations: readonly Mutation[],
   now: number,
+  doubts: readonly { readonly collection: string; readonly key: string }[] = [],
 ): Promise<RecordMutation[]> {
   const last = new Map<string, RecordMutation>()
   const add = (change: RecordMutation): void => void last.set(idOf(change), change)
@@ -22,6 +23,8 @@ export async function toRecordChanges(
     if (mutation.type !== 'clear') continue
     const { collection } = mutation
     for (const change of last.values()) if (change.collection === collection) add(removal(collection, change.key))
+    // What may have arrived is not in the copy, and is cleared all the same.
+    for (const doubt of doubts) if (doubt.collection === collection) add(removal(collection, doubt.key))
     for (const { key } of await backend.page(collection, { limit: ALL }, now)) add(removal(collection, key))
   }
   return [...last.values()]

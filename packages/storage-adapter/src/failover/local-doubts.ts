@@ -10,6 +10,8 @@ const ALL = Number.MAX_SAFE_INTEGER
 export interface Doubt {
   readonly collection: string
   readonly key: string
+  /** Whether it may have left the record absent. */
+  readonly mayRemove?: boolean | undefined
 }
 
 /** The records in doubt. Which object stands for a record tells an old doubt from a new one about the same record. */
@@ -35,10 +37,17 @@ export class LocalDoubts {
     return this.#doubts.has(idOf(doubt))
   }
 
+  mayRemove(doubt: Doubt): boolean {
+    return this.#doubts.get(idOf(doubt))?.mayRemove === true
+  }
+
   /** @returns those about records that were not in doubt before */
   add(doubts: readonly Doubt[]): Doubt[] {
     const added = doubts.filter((doubt) => !this.has(doubt))
-    for (const doubt of doubts) this.#doubts.set(idOf(doubt), doubt)
+    for (const doubt of doubts) {
+      const mayRemove = doubt.mayRemove === true || this.mayRemove(doubt)
+      this.#doubts.set(idOf(doubt), Object.assign(doubt, { mayRemove }))
+    }
     return added
   }
 
@@ -53,8 +62,8 @@ export class LocalDoubts {
 }
 
 /** Notes a doubt on disk. */
-export function doubtRecord({ collection, key }: Doubt): Mutation {
-  return record(DOUBTS, idOf({ collection, key }), { collection, key })
+export function doubtRecord({ collection, key, mayRemove }: Doubt): Mutation {
+  return record(DOUBTS, idOf({ collection, key }), { collection, key, mayRemove })
 }
 
 /** Crosses it out. */

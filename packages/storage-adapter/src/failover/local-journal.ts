@@ -13,6 +13,8 @@ export type JournaledChange = JournaledSet | DeleteChange
 /** A batch, as the journal keeps it. */
 export interface JournaledBatch {
   readonly sequence: number
+  /** Tells it from another batch that a restored or damaged directory gave the same number. */
+  readonly id: string
   readonly at: number
   readonly changes: readonly JournaledChange[]
 }
@@ -77,6 +79,13 @@ export class LocalJournal {
 
   added(sequence: number): void {
     this.#waiting.add(sequence)
+  }
+
+  /** The batch of this number, while it waits. */
+  async at(sequence: number, now: number): Promise<JournaledBatch | undefined> {
+    if (!this.#waiting.has(sequence)) return undefined
+    const [json] = await this.#read([sequence], now)
+    return json === undefined ? undefined : (JSON.parse(json) as JournaledBatch)
   }
 
   /** The oldest batches: so many of them at most, and none behind the last one. */

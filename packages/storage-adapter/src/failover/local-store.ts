@@ -18,7 +18,6 @@ import {
 } from './local-journal.js'
 import { META, metaRecords, readMeta, type Identity, type Meta } from './local-meta.js'
 import { isRecordMutation, removal, unconditional, type RecordMutation } from './record-mutation.js'
-import type { LoggedChange } from '../storage.js'
 import { originOf } from '../versions.js'
 
 /*
@@ -132,10 +131,8 @@ export class LocalStore {
    * The log of the primary's changes has been followed up to here. What was seen in it need not be in the trail: a log
    * that goes on from the cursor has it.
    */
-  async setCursor(cursor: string, seen: readonly LoggedChange[], now: number): Promise<void> {
+  async setCursor(cursor: string, now: number): Promise<void> {
     if (cursor === this.#cursor) return
-    const versions = new Set(seen.map(({ version }) => version))
-    this.#trail = this.#trail.filter(({ version }) => !versions.has(version))
     await this.#write({ cursor, trail: this.#trail }, now)
     this.#cursor = cursor
   }
@@ -248,7 +245,7 @@ export class LocalStore {
    * Nobody else may write to these keys meanwhile.
    */
   async journal(mutations: readonly Mutation[], now: number): Promise<void> {
-    const changes = await toRecordChanges(this.#backend, mutations, now)
+    const changes = await toRecordChanges(this.#backend, mutations, now, this.#doubts.all)
     if (changes.length === 0) {
       await this.#backend.commit(mutations, now)
       return
@@ -256,9 +253,14 @@ export class LocalStore {
     const journaled = await Promise.all(changes.map((change) => this.#toJournaled(change, now)))
     // From here to the commit nothing is awaited, so numbers are written down in the order in which they are taken.
     const sequence = this.#journal.take()
-    const entry: JournaledBatch = { sequence, at: now, changes: journaled }
+    const entry: JournaledBatch = { sequence, id: randomUUID(), at: now, changes: journaled }
     await this.#commit([...mutations, journalRecord(entry), ...metaRecords({ sequence })], now)
     this.#journal.added(sequence)
+  }
+
+  /** Whether this very batch waits. */
+  async isWaiting(sequence: number, id: string, now: number): Promise<boolean> {
+    return (await this.#journal.at(sequence, now))?.id === id
   }
 
   /** The oldest batches of the journal. */
@@ -329,7 +331,13 @@ export class LocalStore {
    */
   async doubt(changes: readonly RecordMutation[], now: number): Promise<Doubt[]> {
     const mirrored = changes.filter(({ collection }) => this.#coverage.mirrors(collection))
-    const added = this.#doubts.add(mirrored.map(({ collection, key }): Doubt => ({ collection, key })))
+    const added = this.#doubts.add(
+      mirrored.map((change): Doubt => ({
+        collection: change.collection,
+        key: change.key,
+        mayRemove: change.type === 'delete' || change.expiresAt !== undefined,
+      })),
+    )
     if (added.length > 0) await this.#backend.commit(added.map(doubtRecord), now)
     return added
   }
@@ -362,7 +370,7 @@ export class LocalStore {
   async #toJournaled(change: RecordMutation, now: number): Promise<JournaledChange> {
     const [before] = await this.#backend.read(change.collection, [change.key], now)
     const isBaseKept = this.#options.keepsBase(change.collection)
-    return toJournaledChange(change, before, { isDoubtful: this.#doubts.has(change), isBaseKept })
+    return toJournaledChange(change, before, { isDoubtful: this.#doubts.mayRemove(change), isBaseKept })
   }
 
   /** The last record of a batch stands for all of it, since a batch is there whole or not at all. */

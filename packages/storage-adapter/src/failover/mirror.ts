@@ -93,6 +93,7 @@ export class Mirror {
     turns.begin()
     if (!this.#mustCompare && follows) await this.#follow()
     if (this.#mustCompare) await this.#compare()
+    this.#written = undefined
     // A write that the copy missed meanwhile asks for another round.
     if (!this.#mustCompare && local.coverage.isComplete) this.#followedAt = startedAt
   }
@@ -111,7 +112,7 @@ export class Mirror {
         this.#insist()
         if (this.#mustCompare) return
         await local.coverAll(now())
-        if (cursor !== undefined) await local.setCursor(cursor, [], now())
+        if (cursor !== undefined) await local.setCursor(cursor, now())
       })
     } catch (error) {
       this.#mustCompare = true
@@ -157,7 +158,7 @@ export class Mirror {
       const page = await primary.call('read', (storage) => storage.changes({ since, limit: PAGE }))
       if (page.isReset) return this.invalidate()
       await this.#takeIn(page.changes)
-      await local.setCursor(page.cursor, page.changes, now())
+      await local.setCursor(page.cursor, now())
       if (page.changes.length < PAGE) return
       await turns.breathe()
     }

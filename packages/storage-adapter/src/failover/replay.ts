@@ -60,7 +60,8 @@ export async function replayStep(parts: ReplayParts, limit: number): Promise<Rep
   const { local, mark, now } = parts
   const entries = await local.entries(limit, now())
   await parts.breathe()
-  const known = entries.filter(({ sequence }) => sequence <= mark.sequence)
+  const isKnown = await local.isWaiting(mark.sequence, mark.last, now())
+  const known = isKnown ? entries.filter(({ sequence }) => sequence <= mark.sequence) : []
   if (known.length > 0) {
     // A crash, or a lost answer, came between the primary's commit and ours.
     local.forget(known)
@@ -73,16 +74,20 @@ export async function replayStep(parts: ReplayParts, limit: number): Promise<Rep
 
 async function replayChunk(parts: ReplayParts, chunk: readonly JournaledBatch[]): Promise<ReplayStep> {
   try {
-    await parts.mark.replay(foldChunk(chunk), (chunk.at(-1) as JournaledBatch).sequence)
+    const end = chunk.at(-1) as JournaledBatch
+    await parts.mark.replay(foldChunk(chunk), end.sequence, end.id)
     await parts.breathe()
     return await settle(parts, chunk)
   } catch (error) {
+    if (isRefusal(error)) return replayOne(parts, chunk[0] as JournaledBatch)
     if (!(error instanceof ConflictError)) throw error
     const odd = chunk.findIndex(({ changes }) =>
       changes.some(({ collection, key }) => collection === error.collection && key === error.key),
     )
     // Conditions are judged in order, so all before the odd one hold, unless somebody is writing right now.
     const before = odd > 0 ? await replayChunk(parts, chunk.slice(0, odd)) : NOTHING
+    // Somebody was writing right now: what is left before the odd one comes first, in the next step.
+    if (before.replayed + before.conflicts.length < odd) return before
     const one = await replayOne(parts, chunk[Math.max(odd, 0)] as JournaledBatch)
     return { replayed: before.replayed + one.replayed, conflicts: [...before.conflicts, ...one.conflicts] }
   }
@@ -103,10 +108,11 @@ async function replayOne(parts: ReplayParts, entry: JournaledBatch): Promise<Rep
     }
     if (plan === undefined) break
     try {
-      await parts.mark.replay(plan.mutations, entry.sequence)
+      await parts.mark.replay(plan.mutations, entry.sequence, entry.id)
       await adoptOver(parts, entry, plan.merged, undefined)
       return { replayed: 1, conflicts: [] }
     } catch (error) {
+      if (isRefusal(error)) return keepConflict(parts, entry, `the primary refuses it: ${(error as Error).message}`)
       if (!(error instanceof ConflictError)) throw error
     }
   }
@@ -207,4 +213,10 @@ function hasArrived(change: JournaledChange, found: string | null, writers: 'one
   if (change.type === 'set' && found === null && change.expiresAt !== undefined && change.expiresAt <= now) return true
   // Another writer may have come since. What it cannot have done is to bring back what was there before.
   return writers === 'many' && found !== change.base
+}
+
+/** The same call fails again: no outage, and nothing to wait for. */
+function isRefusal(error: unknown): boolean {
+  const { code } = (error ?? {}) as { code?: unknown }
+  return code === 'STORAGE_REFUSED' || error instanceof TypeError || error instanceof RangeError
 }

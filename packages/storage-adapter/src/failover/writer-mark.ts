@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Expected, Mutation, PutMutation } from '../backend.js'
+import { FAILOVER_COLLECTION } from '../mutations.js'
 import { ConflictError, FencedError, UnavailableError } from '../errors.js'
 import type { LocalStore } from './local-store.js'
 import type { Primary } from './primary.js'
@@ -7,7 +8,7 @@ import { commitChanges, readRecords } from './primary-records.js'
 import { toOperation } from '../mutations.js'
 import { VersionSource } from '../versions.js'
 
-const COLLECTION = '$failover'
+const COLLECTION = FAILOVER_COLLECTION
 const STORE = 'store'
 /** The mark of the only writer. */
 const WRITER = 'writer'
@@ -23,6 +24,8 @@ interface WriterRecord {
   readonly format: 1
   readonly writer: string
   readonly sequence: number
+  /** The id of that batch. */
+  readonly last: string
 }
 
 /** Says how often this writer has noted that it is there. */
@@ -67,6 +70,10 @@ export class WriterMark {
   readonly #versions = new VersionSource()
   #version: string | undefined
   #sequence = 0
+  #last = ''
+  #isForeign = false
+  /** Whether another writer took the mark from us in this life. */
+  #isFenced = false
   #history: Found<HistoryRecord> | undefined
 
   constructor(parts: WriterMarkParts) {
@@ -78,6 +85,21 @@ export class WriterMark {
     return this.#sequence
   }
 
+  /** The id of the last batch that the primary has from our journal. */
+  get last(): string {
+    return this.#last
+  }
+
+  /** Whether another writer had the mark when it was claimed. */
+  get wasForeign(): boolean {
+    return this.#isForeign
+  }
+
+  /** A new life: whoever starts it anew means it to be the writer. */
+  begin(): void {
+    this.#isFenced = false
+  }
+
   /**
    * Finds out whether this is the store that was left, and becomes its writer: from now on, no earlier write of ours
    * can arrive any more.
@@ -87,6 +109,8 @@ export class WriterMark {
   async claim(): Promise<OtherPrimary | undefined> {
     const { local, now, lacksWrites } = this.#parts
     const { store } = await this.#look()
+    // Two that take it from each other at every hiccup would help nobody.
+    if (this.#isFenced && this.#isForeign) throw new FencedError()
     const expected = local.storeId
     if (expected !== undefined && store !== expected) return { kind: 'other store', expected, found: store }
     if (this.#isSetBack || (await lacksWrites(this.#sequence)))
@@ -121,8 +145,8 @@ export class WriterMark {
   }
 
   /** Commits replayed batches and, with them, that they were. */
-  async replay(mutations: readonly Mutation[], sequence: number): Promise<void> {
-    const mark = this.#nextMark(sequence)
+  async replay(mutations: readonly Mutation[], sequence: number, last: string): Promise<void> {
+    const mark = this.#nextMark(sequence, last)
     try {
       await commitChanges(this.#parts.primary, [mark, ...mutations], this.#parts.now())
     } catch (error) {
@@ -130,6 +154,7 @@ export class WriterMark {
     }
     this.#version = mark.version
     this.#sequence = sequence
+    this.#last = last
   }
 
   /** @throws UnavailableError when the primary does not have what it acknowledged last */
@@ -155,7 +180,7 @@ export class WriterMark {
   }
 
   async #fenceOnce(): Promise<void> {
-    const mark = this.#nextMark(this.#sequence)
+    const mark = this.#nextMark(this.#sequence, this.#last)
     const history = this.#nextHistory()
     await this.#write([mark, history.record])
     this.#version = mark.version
@@ -172,7 +197,10 @@ export class WriterMark {
     const shared = parse<WriterRecord>(only)
     this.#version = mark?.version
     // A writer that was the only one, and now is one of many, goes on where it was.
-    this.#sequence = [mark, shared].find((found) => this.#isOurs(found))?.value.sequence ?? 0
+    const known = [mark, shared].find((found) => this.#isOurs(found))?.value
+    this.#sequence = known?.sequence ?? 0
+    this.#last = known?.last ?? ''
+    this.#isForeign = mark !== undefined && !this.#isOurs(mark)
     this.#history = parse<HistoryRecord>(history)
     return { store: parse<StoreRecord>(store)?.value.storeId, isOurs: this.#isOurs(mark) }
   }
@@ -186,6 +214,7 @@ export class WriterMark {
     this.#version = before
     // To leave it now means to find out, before it serves again, what it is.
     if (isOther) throw new UnavailableError('The primary was replaced or set back', 'no', { cause: error })
+    this.#isFenced = true
     throw error
   }
 
@@ -216,8 +245,8 @@ export class WriterMark {
     return `history:${this.#parts.local.id}`
   }
 
-  #nextMark(sequence: number): PutMutation {
-    const value: WriterRecord = { format: 1, writer: this.#parts.local.id, sequence }
+  #nextMark(sequence: number, last: string): PutMutation {
+    const value: WriterRecord = { format: 1, writer: this.#parts.local.id, sequence, last }
     return this.#put(this.#ownKey, value, this.#version ?? null)
   }
 

@@ -60,7 +60,10 @@ export class LeaseRecords {
   readonly #store: LeaseStore | RunStore
   readonly #ttlMs: number | undefined
 
-  /** @param ttlMs - how long the records live, in milliseconds; without it for ever, and a {@link LeaseStore} will do */
+  /**
+   * @param ttlMs - how long the records live when the run is over, in milliseconds; without it for ever, and a
+   * {@link LeaseStore} will do. While it goes on they do not expire: no wall clock may end a lease.
+   */
   constructor(store: LeaseStore, keys: LeaseKeys, ttlMs?: undefined)
   constructor(store: RunStore, keys: LeaseKeys, ttlMs: number)
   constructor(store: LeaseStore | RunStore, keys: LeaseKeys, ttlMs: number | undefined) {
@@ -84,12 +87,12 @@ export class LeaseRecords {
 
   /** @returns the version, or `undefined` when somebody else was first */
   writeLease(expected: string | undefined, record: LeaseRecord): Promise<string | undefined> {
-    return this.#write(this.keys.lease, expected, record)
+    return this.#write(this.keys.lease, expected, record, record.holder === null ? this.#ttlMs : undefined)
   }
 
   /** @returns the version, or `undefined` when somebody else was first */
   writeFence(expected: string | undefined, record: FenceRecord): Promise<string | undefined> {
-    return this.#write(this.keys.fence, expected, record)
+    return this.#write(this.keys.fence, expected, record, record.run?.state === 'running' ? undefined : this.#ttlMs)
   }
 
   async #read<T>(key: string, isSound: (value: object) => value is T & object): Promise<Versioned<T> | undefined> {
@@ -104,12 +107,17 @@ export class LeaseRecords {
     return { value: value as T, version }
   }
 
-  async #write(key: string, expected: string | undefined, record: object): Promise<string | undefined> {
+  async #write(
+    key: string,
+    expected: string | undefined,
+    record: object,
+    ttlMs: number | undefined,
+  ): Promise<string | undefined> {
     const value = { format: FORMAT, ...record }
     const receipt =
-      this.#ttlMs === undefined
+      ttlMs === undefined
         ? await this.#store.compareAndSet(key, expected, value)
-        : await setFor(this.#store as RunStore, key, expected, value, this.#ttlMs)
+        : await setFor(this.#store as RunStore, key, expected, value, ttlMs)
     if (receipt?.kept === 'journal') {
       const why = `The store of the lease ${JSON.stringify(key)} is failed over; hand it the primary`
       throw new UnavailableError(`${why}, where all can see it`, 'unknown')

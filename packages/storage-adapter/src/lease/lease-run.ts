@@ -8,7 +8,7 @@ import type { CheckOperation } from '../storage.js'
 
 /** What a job is given when it runs. */
 export interface JobRun {
-  /** The fencing token of this run; greater than that of every earlier run of this job. */
+  /** The fencing token of this run; greater than that of every earlier run of this job, while that is remembered. */
   readonly token: number
   /**
    * How often the job has been begun, this time included: 1 unless an earlier run failed, or ended without saying so. A
@@ -67,10 +67,13 @@ export async function runInTerm<T>(settings: RunSettings<T>): Promise<Ended<T>> 
   }
 }
 
-/** Tries for as long as the term lasts: work that is forgotten would be done again. */
+/**
+ * Tries for as long as the term lasts, and once when it is over: work that is forgotten would be done again. That is safe,
+ * since the store takes it only while nobody has begun another run.
+ */
 async function writeDown<T>({ name, term, leaseMs, clock }: RunSettings<T>, record: RunRecord): Promise<void> {
   let cause: unknown
-  while (term.isHeld) {
+  do {
     try {
       if (await term.record(record)) return
       break
@@ -78,7 +81,7 @@ async function writeDown<T>({ name, term, leaseMs, clock }: RunSettings<T>, reco
       cause = error
       await pause(clock, timingOf(leaseMs).retryMs, term.lost)
     }
-  }
+  } while (term.isHeld)
   // Only what was done must be known: without a word, too, the job is run again.
   if (record.state !== 'done') return
   const why = 'the job has run, but that could not be written down in time, so it may run again'

@@ -152,16 +152,44 @@ describe('runOnce', () => {
       name: store.name,
       scope: store.scope,
       entry: (key) => store.entry(key),
-      compareAndSet: (key, version, value) => store.compareAndSet(key, version, value),
-      set: async (key, value, options) => {
+      compareAndSet: async (key, version, value) => {
         if (isSlow && key === 'run/report') await clock.advance(LEASE_MS * 0.95)
         isSlow &&= key !== 'run/report'
-        return store.set(key, value, options)
+        return store.compareAndSet(key, version, value)
       },
+      set: (key, value, options) => store.set(key, value, options),
     }
     expect(await call('a', () => 1, { store: slow })).toMatchObject({ status: 'running' })
     expect(await call('b', ({ attempt }) => attempt)).toEqual({ status: 'ran', value: 1, attempt: 1 })
     expect(clock.pending).toBe(0)
+  })
+
+  it('is done when the event loop was blocked for longer than the lease, and nobody else has begun', async () => {
+    // Time passes, and no timer runs.
+    let blockedMs = 0
+    const blockable: RunOnceOptions<number>['clock'] = {
+      now: () => clock.now(),
+      monotonic: () => clock.monotonic() + blockedMs,
+      after: (ms, run) => clock.after(ms, run),
+    }
+    const blocking = ({ attempt }: JobRun): number => {
+      blockedMs += 2 * LEASE_MS
+      return attempt
+    }
+    expect(await call('a', blocking, { clock: blockable })).toEqual({ status: 'ran', value: 1, attempt: 1 })
+    expect(await call('a', blocking, { clock: blockable })).toMatchObject({ status: 'done' })
+  })
+
+  it('lets no wall clock end the lease of a run that goes on', async () => {
+    const job = longJob()
+    const retainMs = 10 * LEASE_MS
+    const first = call('a', job.run, { retainMs })
+    await clock.advance(0)
+    clock.jump(2 * retainMs)
+    expect(await call('b', () => 'twice', { retainMs })).toMatchObject({ status: 'running' })
+    job.finish('once')
+    await clock.advance(LEASE_MS / 6)
+    expect(await first).toMatchObject({ status: 'ran', value: 'once' })
   })
 
   it('forgets after the time that it was told to remember, and leaves nothing behind', async () => {

@@ -25,8 +25,9 @@ export interface RunOnceOptions<T> extends CompetitorOptions {
    */
   readonly waitMs?: number | undefined
   /**
-   * How long it is remembered that the job was done, or begun, in milliseconds. It must be longer than the job may take
-   * and than anybody may ask again; at least ten times `leaseMs`.
+   * How long it is remembered that the job was done or has failed, in milliseconds. It must be longer than anybody may
+   * ask again; at least ten times `leaseMs`. A run that never ended, because its process died, is remembered until the
+   * job is asked for again.
    *
    * @defaultValue 604_800_000, seven days
    */

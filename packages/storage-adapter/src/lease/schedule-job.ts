@@ -81,6 +81,8 @@ export class ScheduledJob {
       return restMs
     }
     await this.#carryOut(plan, claim.term, abort)
+    // It would be done anew by this process when another one, whose clock is behind, has skipped it meanwhile.
+    if (!abort.aborted) this.#settledAt = plan.record.dueAt
     return 0
   }
 

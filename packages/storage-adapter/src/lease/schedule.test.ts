@@ -66,6 +66,27 @@ describe('Schedule', () => {
     expect(clock.pending).toBe(0)
   })
 
+  it('runs a due time once in two processes whose clocks differ by more than the period', async () => {
+    const due: number[] = []
+    const late: ScheduleOptions['clock'] = {
+      now: () => clock.now() - 3 * HOUR,
+      monotonic: () => clock.monotonic(),
+      after: (ms, run) => clock.after(ms, run),
+    }
+    const job: Partial<Job> = {
+      run: ({ dueAt }) => {
+        due.push(dueAt)
+        // Rather than for ever.
+        if (due.length > 100) throw new Error('again and again')
+      },
+    }
+    const schedules = [await started('a', job), await started('b', job, { clock: late })]
+    await clock.advance(2 * HOUR)
+    expect(due.length).toBeGreaterThan(0)
+    expect(new Set(due).size).toBe(due.length)
+    for (const schedule of schedules) await schedule.stop()
+  })
+
   it('runs once a day at a time in UTC', async () => {
     const schedule = await started('a', { everyMs: undefined, dailyAt: '07:15' })
     await clock.advance(48 * HOUR)

@@ -43,6 +43,8 @@ const LOST = /^(57P0|08)/
 const MISSING = new Set(['42P01', '3F000', '42883', '42703'])
 /** What it was given does not fit: data, constraints, limits of the program. */
 const WRONG_INPUT = /^(22|23|54)/
+/** What lies outside the server, such as its disk. The severity alone will not do: the server says it in its own language. */
+const SYSTEM_ERROR = /^58/
 const CORRUPT = new Set(['XX001', 'XX002'])
 /** How the pool of pg says that all its connections were in use for too long. */
 const POOL_IS_EXHAUSTED = 'timeout exceeded when trying to connect'
@@ -75,6 +77,8 @@ export function toStorageError(error: unknown, circumstance: PostgresCircumstanc
     return unavailable('cannot be reached', 'no')
   }
   const { code } = error
+  // A session that ends, a server that stops, or its disk that fails may be too late to undo a commit.
+  if (step !== 'connect' && isEnding(error)) return unavailable('was lost', onLoss)
   // What the server refused, it rolled back.
   if (code === CODES.canceled) return new StorageTimeoutError(timeoutMs, 'no')
   if (isCollision(error) || code === CODES.lockNotAvailable)
@@ -88,6 +92,10 @@ export function toStorageError(error: unknown, circumstance: PostgresCircumstanc
     return new RefusedError(`${place} refuses what it was given (${cause.message}); change that`, { cause })
   }
   return unavailable('cannot be used', 'no')
+}
+
+function isEnding(error: ServerError): boolean {
+  return error.severity === 'FATAL' || error.severity === 'PANIC' || SYSTEM_ERROR.test(error.code)
 }
 
 function isServerError(error: unknown): error is ServerError {

@@ -124,7 +124,10 @@ export class PostgresPool {
         return { client: lent, end }
       }
       const { Client } = this.#driver()
-      const client = new Client({ ...this.#settings(), connectionTimeoutMillis: connectTimeoutMs })
+      const client = new Client({
+        ...this.#settings(),
+        connectionTimeoutMillis: Math.min(MAX_TIMEOUT_MS, connectTimeoutMs),
+      })
       client.on('error', ignore)
       await client.connect()
       client.unref()
@@ -220,7 +223,7 @@ export class PostgresPool {
       ...this.#settings(),
       Client,
       max: poolSize,
-      connectionTimeoutMillis: connectTimeoutMs,
+      connectionTimeoutMillis: Math.min(MAX_TIMEOUT_MS, connectTimeoutMs),
       // Making a connection takes longer than most statements, so one stays for whoever comes after a pause.
       min: 1,
       idleTimeoutMillis: IDLE_MS,

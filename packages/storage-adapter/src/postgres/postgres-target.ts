@@ -44,7 +44,8 @@ function parse(url: string): URL {
   const withHost = url.replace('@/', '@localhost/')
   const isOurs = /^postgres(ql)?:/i.test(url)
   const address = isOurs && URL.canParse(withHost) ? new URL(withHost) : undefined
-  if (address !== undefined) return address
+  // A password that holds a slash, unencoded, would end up in the path, and so in messages.
+  if (address !== undefined && !address.pathname.includes('@')) return address
   throw new TypeError(
     'url must be like postgres://user:password@host:5432/database; percent-encode special characters in the password',
   )

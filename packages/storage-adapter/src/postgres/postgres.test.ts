@@ -471,6 +471,13 @@ describe('what PostgreSQL says', () => {
     ['57P01', 'write', 'STORAGE_UNAVAILABLE', 'unknown', 'shut down meanwhile'],
     ['57P01', 'read', 'STORAGE_UNAVAILABLE', 'no', 'shut down meanwhile'],
     ['57P03', 'connect', 'STORAGE_UNAVAILABLE', 'no', 'still starting'],
+    [
+      '58030',
+      'write',
+      'STORAGE_UNAVAILABLE',
+      'unknown',
+      'its disk failed while it wrote its log, which may hold the write',
+    ],
   ] as const)('%s in a %s is %s, applied: %s (%s)', (code, step, expected, applied, message) => {
     const severity = code.startsWith('57P') ? 'FATAL' : 'ERROR'
     const failure = fail(Object.assign(new Error(message), { severity, code }), step)
@@ -549,6 +556,10 @@ describe('PostgresStorage, before it is opened', () => {
     ['postgres://bot:secret@/bot?host=/run', 'PostgreSQL at /run:5432/bot'],
   ])('says of %s where it is', (url, place) => {
     expect(toTarget(url, {}).place).toBe(place)
+  })
+
+  it('refuses an address whose password would be taken for a path, without repeating it', () => {
+    expect(() => toTarget('postgres://bot:/words@db.example/bot', {})).toThrow(/^url must be like (?!.*\/words)/)
   })
 
   it('lets tls overrule the address, and hides every form of a password', async () => {

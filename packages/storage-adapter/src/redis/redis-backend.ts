@@ -33,6 +33,8 @@ export class RedisBackend implements Backend {
   readonly #hints: RedisHints
   readonly #link: RedisLink
   readonly #sweeper: RedisSweeper
+  /** Whether writes on a connection will be taken. */
+  readonly #proofs = new WeakMap<RedisConnection, Promise<void>>()
   /** Which store this is; empty until it is opened. */
   #store = ''
 
@@ -144,7 +146,11 @@ export class RedisBackend implements Backend {
         const name = listed[i] ?? ''
         names.push(name)
         // Where nothing has expired yet, there is a record.
-        looks.push(Number(listed[i + 1]) > now ? Promise.resolve(true) : holdsRecord(connection, keys, name, now))
+        looks.push(
+          listed[i + 1] === 'inf' || Number(listed[i + 1]) > now
+            ? Promise.resolve(true)
+            : holdsRecord(connection, keys, name, now),
+        )
       }
       const isShown = await Promise.all(looks)
       return names.filter((_, i) => isShown[i])
@@ -155,6 +161,8 @@ export class RedisBackend implements Backend {
   async commit(mutations: readonly Mutation[], now: number): Promise<Kept> {
     const { keys, keepChanges, source } = this.#options
     const connection = this.#link.ready ?? (await this.#link.connect())
+    // Awaited also when it is long settled: all writes of a connection wait alike, so none overtakes another.
+    await this.#proofOf(connection)
     const call = toCommitCall(mutations, keys, { store: this.#store, now, keepChanges })
     let answer: unknown
     try {
@@ -173,14 +181,30 @@ export class RedisBackend implements Backend {
     return 'primary'
   }
 
+  /** A connection is tried before its first commit. */
+  #proofOf(connection: RedisConnection): Promise<void> {
+    let proof = this.#proofs.get(connection)
+    if (proof === undefined) {
+      proof = this.#prove(connection)
+      proof.catch(() => this.#proofs.delete(connection))
+      this.#proofs.set(connection, proof)
+    }
+    return proof
+  }
+
+  async #prove(connection: RedisConnection): Promise<void> {
+    const { keys, clock } = this.#options
+    try {
+      this.#answerOf(await connection.run('no', PROVE, [keys.meta, keys.trial], [this.#store, clock.now()]))
+    } catch (error) {
+      throw this.#refusal(error, connection)
+    }
+  }
+
   async health(): Promise<StorageHealth> {
-    const { keys, source, clock } = this.#options
+    const { source } = this.#options
     const connection = this.#link.ready ?? (await this.#link.connect())
-    const proof = connection.run('no', PROVE, [keys.meta], [this.#store, clock.now()]).then(
-      (answer) => this.#answerOf(answer),
-      (error: unknown) => Promise.reject(this.#refusal(error, connection)),
-    )
-    const [facts] = await Promise.all([connection.readFacts(), proof])
+    const [facts] = await Promise.all([connection.readFacts(), this.#prove(connection)])
     checkFacts(source.label, facts)
     this.#link.succeed(true)
     const isKnown = facts.evictionPolicy !== undefined

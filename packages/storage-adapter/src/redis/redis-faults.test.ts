@@ -14,7 +14,8 @@ const NOT_APPLIED = { ...GONE, applied: 'no' }
 
 /** Sends a write that the server holds back, and cuts the connection. */
 async function cutOff(cut: RedisStorage, paused: OwnRedis): Promise<unknown> {
-  await cut.start()
+  // The first write of a connection waits for a trial.
+  await cut.collection('notes').set('before', 1)
   await paused.admin('CLIENT', 'PAUSE', '2000', 'WRITE')
   const write = cut.collection('notes').set('cut', 1)
   const outcome = write.catch((error: unknown) => error)
@@ -111,7 +112,8 @@ describeOwnRedis('RedisStorage on a server that fails', () => {
 
   it('says that a write is unknown when the server dies with it, and that a read is not', async () => {
     const patient = open()
-    await patient.start()
+    // The first write of a connection waits for a trial.
+    await patient.collection('notes').set('before', 1)
     server.freeze()
     const write = expect(patient.collection('notes').set('a', 1)).rejects.toMatchObject({ ...GONE, applied: 'unknown' })
     const read = expect(patient.collection('notes').get('a')).rejects.toMatchObject(NOT_APPLIED)
@@ -463,6 +465,22 @@ describeOwnRedis('RedisStorage and passwords', () => {
     for (const hidden of [SECRET, encodeURIComponent(SECRET), 'private words']) {
       expect(text.includes(hidden), hidden).toBe(false)
     }
+  })
+})
+
+describeOwnRedis('RedisStorage whose user may not give every command', () => {
+  it.each(['xadd', 'xtrim', 'hdel', 'zrem', 'unlink'])('writes nothing at all without %s', async (command) => {
+    await using server = await OwnRedis.start()
+    const full = new RedisStorage({ url: server.url })
+    await full.collection('notes').set('before', 1)
+    await server.admin('ACL', 'SETUSER', 'bot', 'on', '>words', '~*', '&*', '+@all', `-${command}`)
+    const bot = new RedisStorage({ url: server.url.replace('redis://', 'redis://bot:words@') })
+    const operations = ['a', 'b'].map((key) => ({ type: 'set', collection: 'notes', key, value: 1 }) as const)
+    await expect(bot.batch(operations)).rejects.toMatchObject({ ...NOT_APPLIED })
+    await expect(bot.health()).rejects.toMatchObject(GONE)
+    expect(await bot.collection('notes').get('before')).toBe(1)
+    expect((await full.collection('notes').getMany(['a', 'b'])).size).toBe(0)
+    await Promise.all([full.stop(), bot.stop()])
   })
 })
 

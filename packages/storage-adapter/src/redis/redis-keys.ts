@@ -15,6 +15,8 @@ export class RedisKeys {
   readonly changes: string
   /** The channel of the hints. */
   readonly hints: string
+  /** Where commands are tried. */
+  readonly trial: string
 
   /** @throws TypeError when it is no sound prefix */
   constructor(prefix: unknown) {
@@ -26,6 +28,7 @@ export class RedisKeys {
     this.collections = `${prefix}${SEPARATOR}collections`
     this.changes = `${prefix}${SEPARATOR}changes`
     this.hints = `${prefix}${SEPARATOR}hints`
+    this.trial = `${prefix}${SEPARATOR}trial`
   }
 
   /** Hash: the records by key, and under the empty key, which no record has, the store that they belong to. */

@@ -39,12 +39,23 @@ return redis.call('HMGET', KEYS[1], 'store', 'format')
 `)
 
 /**
- * Proves that the server takes writes.
+ * Proves that the server takes writes, and that this user may give every command that a commit is made of: it must not
+ * turn out in the middle of one that one of them is forbidden.
  *
- * KEYS: meta. ARGV: store, now.
+ * KEYS: meta, a key for trying. ARGV: store, now.
  */
 export const PROVE: RedisScript = script(`${CONFIRM}
+local trial = KEYS[2]
+-- First, because a full server takes the rest of a script that has begun to write.
 redis.call('HSET', KEYS[1], 'provedAt', ARGV[2])
+redis.call('UNLINK', trial)
+redis.call('HSET', trial, 'a', '1')
+redis.call('HDEL', trial, 'a')
+redis.call('ZADD', trial, 0, 'a')
+redis.call('ZREM', trial, 'a')
+redis.call('XADD', trial, '*', 'a', '1')
+redis.call('XTRIM', trial, 'MAXLEN', '~', 1)
+redis.call('UNLINK', trial)
 return {'done'}
 `)
 
@@ -57,7 +68,7 @@ return {'done'}
  * version), and the record of a put or the version of a delete or clear.
  *
  * A script that fails half-way is not undone, so all that can fail comes before the first change: each key is asked for
- * something that only its own type can do. The hint is sent by pcall for that reason: who may not publish may still write.
+ * something that only its own type can do, and {@link PROVE} has tried the commands. The hint is sent by pcall for that reason: who may not publish may still write.
  */
 export const COMMIT: RedisScript = script(`${CONFIRM}
 local now = tonumber(ARGV[2])
