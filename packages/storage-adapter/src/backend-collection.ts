@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Backend, ChangeLog, KeyedRecord, StoredRecord } from './backend.js'
-import { ConflictError } from './errors.js'
+import { ConflictError, CorruptError } from './errors.js'
 import type { KeyQueue } from './key-queue.js'
 import { checkKey, checkName } from './keys.js'
 import type { Meter } from './meter.js'
@@ -66,12 +66,12 @@ export class BackendCollection<T> implements Collection<T> {
 
   async get(key: string): Promise<T | undefined> {
     const record = await this.#readOne(key)
-    return record === undefined ? undefined : (JSON.parse(record.json) as T)
+    return record === undefined ? undefined : this.#parse(key, record)
   }
 
   async entry(key: string): Promise<Entry<T> | undefined> {
     const record = await this.#readOne(key)
-    return record === undefined ? undefined : this.#entry(record)
+    return record === undefined ? undefined : this.#entry(key, record)
   }
 
   async getMany(keys: Iterable<string>): Promise<Map<string, T>> {
@@ -82,7 +82,7 @@ export class BackendCollection<T> implements Collection<T> {
     const found = new Map<string, T>()
     for (const [i, key] of list.entries()) {
       const record = records[i]
-      if (record !== undefined) found.set(key, JSON.parse(record.json) as T)
+      if (record !== undefined) found.set(key, this.#parse(key, record))
     }
     return found
   }
@@ -103,7 +103,7 @@ export class BackendCollection<T> implements Collection<T> {
     while (left > 0) {
       const limit = Math.min(left, PAGE_SIZE)
       const page: KeyedRecord[] = await this.#page({ ...range, limit })
-      for (const { key, ...record } of page) yield { key, ...this.#entry(record) }
+      for (const { key, ...record } of page) yield { key, ...this.#entry(key, record) }
       const last = page.at(-1)
       if (last === undefined || page.length < limit) return
       left -= page.length
@@ -219,8 +219,17 @@ export class BackendCollection<T> implements Collection<T> {
     }
   }
 
-  #entry({ json, version, expiresAt }: StoredRecord): Entry<T> {
-    return { value: JSON.parse(json) as T, version, expiresAt }
+  #entry(key: string, record: StoredRecord): Entry<T> {
+    return { value: this.#parse(key, record), version: record.version, expiresAt: record.expiresAt }
+  }
+
+  #parse(key: string, { json }: StoredRecord): T {
+    try {
+      return JSON.parse(json) as T
+    } catch (cause) {
+      const place = `${JSON.stringify(key)} in ${JSON.stringify(this.name)}`
+      throw new CorruptError(place, 'is not what was written', 'no', { cause, remedy: 'see check(), and restore it' })
+    }
   }
 }
 

@@ -76,7 +76,9 @@ it('does not count what a fail-over adds to a batch of the largest size', async 
   const largest = Array.from({ length: 100_000 }, (): BatchOperation => ({ type: 'clear', collection: 'notes' }))
   const mark: BatchOperation = { type: 'set', collection: '$failover', key: 'mark', value: 1 }
   await storage.batch([mark, ...largest])
-  expect(backend.commits[0]?.length).toBe(100_001)
-  await expect(storage.batch([mark, ...largest, largest[0] as BatchOperation])).rejects.toThrow(RangeError)
-  expect(backend.commits.length).toBe(1)
+  // What it replays may be more, as one `clear` has become a removal of each record.
+  await storage.batch([mark, ...largest, ...largest])
+  expect(backend.commits.map(({ length }) => length)).toEqual([100_001, 200_001])
+  await expect(storage.batch([...largest, largest[0] as BatchOperation])).rejects.toThrow(RangeError)
+  expect(backend.commits.length).toBe(2)
 })

@@ -190,7 +190,7 @@ export class BackendStorage<Events extends StorageEvents = StorageEvents>
 
   /** The backend, open. */
   protected async opened(): Promise<Backend<Events>> {
-    if (this.#isStopped) throw new UnavailableError('The storage is stopped; call start() before you use it again')
+    if (this.#isStopped) throw stopped()
     if (this.#life.signal.aborted) this.#life = new AbortController()
     this.#opening ??= this.#backend.open(announcer(this, this.#clock), this.#versions.origin).then(
       () => {
@@ -203,7 +203,10 @@ export class BackendStorage<Events extends StorageEvents = StorageEvents>
         throw error
       },
     )
-    return this.#opening
+    const backend = await this.#opening
+    // Nothing may begin on a backend that is being closed meanwhile.
+    if (this.#isStopped) throw stopped()
+    return backend
   }
 
   async #close(): Promise<void> {
@@ -232,6 +235,10 @@ export class BackendStorage<Events extends StorageEvents = StorageEvents>
       this.#meter.record(kind, startedMs, this.#clock.monotonic(), isError)
     }
   }
+}
+
+function stopped(): UnavailableError {
+  return new UnavailableError('The storage is stopped; call start() before you use it again')
 }
 
 function checkSize(operations: readonly BatchOperation[]): void {

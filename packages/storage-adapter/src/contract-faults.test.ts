@@ -124,7 +124,13 @@ async function failuresOf(fault: Fault): Promise<string[]> {
 describe('the storage contract', () => {
   it.each<[Fault, string[]]>([
     ['none', []],
-    ['shows batches by half', ['shows those who read meanwhile a batch whole or not at all']],
+    [
+      'shows batches by half',
+      [
+        'shows those who read meanwhile a batch whole or not at all',
+        'sees a batch of another storage whole or not at all',
+      ],
+    ],
     ['forgets the names of batches', ['commits a named batch once, also when it is opened again']],
     ['loses its log', ['keeps the log of changes when it is opened again']],
   ])('tells what is wrong with a backend: %s', async (fault, expected) => {

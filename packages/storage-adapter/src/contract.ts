@@ -358,6 +358,26 @@ function conditions(test: Declare): void {
 }
 
 function expiry(test: Declare): void {
+  test('finds what is live behind many that expired', async (storage, clock) => {
+    const notes = storage.collection<number>('notes')
+    const keys = Array.from({ length: 310 }, (_, i) => `k${String(i).padStart(3, '0')}`)
+    const options = { expiresAt: clock.now() + 1_000 }
+    await storage.batch(
+      keys.map((key, value) => {
+        const set = { type: 'set', collection: 'notes', key, value } as const
+        return value < 300 ? { ...set, ...options } : set
+      }),
+    )
+    clock.skip(1_000)
+    const live = keys.slice(300)
+    for (const reverse of [false, true]) {
+      const found = (await collect(notes, { reverse, limit: 10 })).map(({ key }) => key)
+      assert.deepEqual(reverse ? found.reverse() : found, live)
+    }
+    assert.equal(await notes.count({ prefix: 'k' }), 10)
+    assert.equal(await notes.count({ prefix: 'k0' }), 0)
+  })
+
   test('treats what expired as absent in every operation', async (storage, clock) => {
     const notes = storage.collection<number>('notes')
     const { version } = await notes.set('a', 1, { ttlMs: 1_000 })
@@ -606,6 +626,8 @@ function sharing(test: Declare, join: (clock: Clock) => Storage | Promise<Storag
     assert.equal(await mine.collection('notes').get('a'), 2)
   })
 
+  shared('sees a batch of another storage whole or not at all', neverTorn)
+
   shared('has one winner of a key that two want', async (mine, theirs) => {
     for (let round = 0; round < 20; round++) {
       const attempts = [mine, theirs].map((storage) =>
@@ -684,6 +706,26 @@ function inspection(test: Declare): void {
   })
 }
 
+/** Writes a batch again and again, and reads it meanwhile. */
+async function neverTorn(writer: Storage, reader: Storage): Promise<void> {
+  const numbers = writer.collection<number>('numbers')
+  const seen = reader.collection<number>('numbers')
+  const keys = Array.from({ length: 20 }, (_, i) => `k${i}`)
+  await numbers.setMany(keys.map((key) => [key, 0]))
+  for (let round = 1; round <= 10; round++) {
+    let isWriting = true
+    const writing = numbers.setMany(keys.map((key) => [key, round])).finally(() => (isWriting = false))
+    const reading = (async (): Promise<void> => {
+      while (isWriting) {
+        const values = await seen.getMany(keys)
+        assert.deepEqual([values.size, new Set(values.values()).size], [keys.length, 1])
+        await nextTurn()
+      }
+    })()
+    await Promise.all([writing, reading])
+  }
+}
+
 function batches(test: Declare): void {
   test('commits a batch across collections whole or not at all', async (storage) => {
     const { version } = await storage.collection('a').set('k', 1)
@@ -704,23 +746,28 @@ function batches(test: Declare): void {
     assert.equal(await storage.collection('b').get('k'), 2)
   })
 
-  test('shows those who read meanwhile a batch whole or not at all', async (storage) => {
-    const numbers = storage.collection<number>('numbers')
-    const keys = Array.from({ length: 20 }, (_, i) => `k${i}`)
-    await numbers.setMany(keys.map((key) => [key, 0]))
-    for (let round = 1; round <= 10; round++) {
-      let isWriting = true
-      const writing = numbers.setMany(keys.map((key) => [key, round])).finally(() => (isWriting = false))
-      const reading = (async (): Promise<void> => {
-        while (isWriting) {
-          const values = await numbers.getMany(keys)
-          assert.deepEqual([values.size, new Set(values.values()).size], [keys.length, 1])
-          await nextTurn()
-        }
-      })()
-      await Promise.all([writing, reading])
-    }
+  test('applies the operations of a batch in their order', async (storage) => {
+    const notes = storage.collection<number>('notes')
+    const place = { collection: 'notes' } as const
+    await notes.set('old', 0)
+    await storage.batch([
+      { type: 'set', ...place, key: 'a', value: 1 },
+      { type: 'clear', ...place },
+      { type: 'set', ...place, key: 'b', value: 2 },
+      { type: 'delete', ...place, key: 'c' },
+      { type: 'set', ...place, key: 'c', value: 3 },
+      { type: 'set', ...place, key: 'd', value: 4 },
+      { type: 'delete', ...place, key: 'd' },
+    ])
+    const left: unknown[] = []
+    for await (const { key, value } of notes.scan()) left.push([key, value])
+    assert.deepEqual(left, [
+      ['b', 2],
+      ['c', 3],
+    ])
   })
+
+  test('shows those who read meanwhile a batch whole or not at all', (storage) => neverTorn(storage, storage))
 
   test('judges all conditions of a batch before its first change', async (storage) => {
     await storage.batch([

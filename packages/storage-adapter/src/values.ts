@@ -57,6 +57,9 @@ function checkObject(value: object, path: Path, ancestors: object[]): void {
   if ('toJSON' in value) throw refusal(path, 'has a toJSON method, so another value would come back')
   ancestors.push(value)
   if (Array.isArray(value)) {
+    if (Object.keys(value).length > value.length || !isPlainArray(value)) {
+      throw refusal(path, 'is an array with fields or methods of its own, which JSON drops; store its elements')
+    }
     for (let i = 0; i < value.length; i++) checkInside(value[i], i, path, ancestors)
   } else {
     if (!isPlain(value)) {
@@ -80,6 +83,12 @@ function checkInside(value: unknown, step: string | number, path: Path, ancestor
 function isPlain(value: object): boolean {
   const prototype = Object.getPrototypeOf(value) as object | null
   return prototype === null || Object.getPrototypeOf(prototype) === null
+}
+
+/** Made by `[]`, also in another realm. */
+function isPlainArray(value: readonly unknown[]): boolean {
+  const prototype = Object.getPrototypeOf(value) as object | null
+  return prototype !== null && Array.isArray(prototype) && !Array.isArray(Object.getPrototypeOf(prototype))
 }
 
 function refusal(path: Path, why: string): TypeError {

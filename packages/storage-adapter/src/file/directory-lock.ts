@@ -100,6 +100,8 @@ async function write(files: FileOps, path: string, content: LockContent): Promis
     writeFully(file, Buffer.from(JSON.stringify(content)), 0)
   } catch (error) {
     await file.close()
+    // On a full disk each attempt would leave another one.
+    await files.remove(path).catch(() => undefined)
     throw error
   }
   return file

@@ -57,6 +57,8 @@ export class FileBackend implements Backend {
   #compactions = 0
   /** What is in the journal file is not known, so both files must be written anew before the next commit. */
   #isDoubtful = false
+  /** A write was refused because the files would become too large, and they have not been compacted since. */
+  #isFull = false
   /** The checks that are under way. */
   readonly #checks = new Set<Touched>()
 
@@ -79,10 +81,14 @@ export class FileBackend implements Backend {
     await this.#queue.flushing
     await this.#compaction?.abandon()
     await this.#compacting
-    const isCertain = await this.#leaveNoDoubt()
-    await this.#letGo()
-    await this.#lock?.release(isCertain)
-    this.#lock = undefined
+    // Alone: a commit that came meanwhile would be synced into files that are being replaced.
+    await this.#queue.runAlone(async () => {
+      const isCertain = await this.#leaveNoDoubt()
+      await this.#letGo()
+      // One that cannot be given up is taken up again by whoever opens this anew.
+      await this.#lock?.release(isCertain)
+      this.#lock = undefined
+    })
   }
 
   async read(collection: string, keys: readonly string[], now: number): Promise<(StoredRecord | undefined)[]> {
@@ -104,7 +110,10 @@ export class FileBackend implements Backend {
   async health(): Promise<StorageHealth> {
     this.#confirmLock('no')
     // Nothing but a write tells whether writing works again.
-    if (this.#news.isDown) await this.commit([], this.#options.clock.now())
+    if (this.#news.isDown || this.#isFull) {
+      if (this.#isFull) this.#compactAt = 0
+      await this.commit([], this.#options.clock.now())
+    }
     return { status: 'up', reason: `${this.#options.path} is open.` }
   }
 
@@ -154,7 +163,8 @@ export class FileBackend implements Backend {
     await files.syncDirectory(path)
     // What a compaction that was cut short left.
     for (const name of [SNAPSHOT, JOURNAL]) await files.remove(`${path}/${name}.tmp`)
-    const loaded = (await loadFiles(files, path)) ?? (await createFiles(files, path))
+    const loaded =
+      (await loadFiles(files, path, { isClean: lock.leftBy === undefined })) ?? (await createFiles(files, path))
     const aside = await quarantine(files, path, loaded, clock.now())
     const tornCopy = await keepTorn(files, path, loaded, clock.now())
     this.#tables = loaded.tables
@@ -204,14 +214,17 @@ export class FileBackend implements Backend {
     const staging = new Staging(this.#tables)
     const first = this.#sequence + 1
     const lines: Buffer[] = []
+    let bytes = this.#snapshotBytes + (this.#journal?.length ?? 0)
     const settle: (() => void)[] = []
     const accepted: WaitingCommit[] = []
     for (const commit of group) {
       try {
         // Before it is staged: what cannot be a line must not be what its neighbours are judged by.
         const line = toLine(first + lines.length, commit.mutations, first)
+        this.#refuseTooMuch(bytes + line.length, commit)
         staging.stage(commit.mutations, commit.now)
         lines.push(line)
+        bytes += line.length
         accepted.push(commit)
         settle.push(() => commit.resolve('primary'))
       } catch (error) {
@@ -219,27 +232,23 @@ export class FileBackend implements Backend {
         settle.push(() => commit.reject(error))
       }
     }
-    if (lines.length > 0) {
-      this.#refuseTooMuch(lines, accepted)
-      await this.#append(lines)
-    }
+    if (lines.length > 0) await this.#append(lines)
     for (const { mutations, now } of accepted) {
       for (const mutation of mutations) this.#tables.apply(mutation)
       for (const touched of this.#checks) touched.add(mutations)
       this.#tables.sweep(now)
     }
     for (const each of settle) each()
-    await this.#compactWhenDue()
+    if (accepted.length > 0) await this.#compactWhenDue()
   }
 
   /** Files that grow beyond what can be read again would be lost with everything in them. */
-  #refuseTooMuch(lines: readonly Buffer[], commits: readonly WaitingCommit[]): void {
+  #refuseTooMuch(bytes: number, { mutations }: WaitingCommit): void {
     const { path, maxBytes = MAX_BYTES } = this.#options
-    const bytes = lines.reduce((sum, { length }) => sum + length, this.#snapshotBytes + (this.#journal?.length ?? 0))
     // What makes the files shorter in the end has some room beyond.
-    const isRemoval = commits.every(({ mutations }) => mutations.every(({ type }) => type !== 'put'))
+    const isRemoval = mutations.every(({ type }) => type !== 'put')
     if (bytes <= (isRemoval ? maxBytes + maxBytes / 16 : maxBytes)) return
-    // The next write that fits, above all a removal, compacts.
+    this.#isFull = true
     this.#compactAt = 0
     throw new UnavailableError(
       `${path} may hold ${maxBytes} bytes and would have ${bytes}; delete records, or use SqliteStorage`,
@@ -334,6 +343,7 @@ export class FileBackend implements Backend {
     this.#journal = journal
     this.#snapshotBytes = snapshotBytes
     this.#compactions++
+    this.#isFull = false
     this.#planCompaction()
   }
 
@@ -358,7 +368,8 @@ export class FileBackend implements Backend {
   }
 
   #confirmLock(applied: Applied): void {
-    if (this.#lock?.confirm() === true) return
+    if (this.#lock === undefined) throw new UnavailableError(`${this.#options.path} is closed`, applied)
+    if (this.#lock.confirm()) return
     throw new UnavailableError(
       `${this.#options.path} was moved, deleted, or taken over by another process; stop this one or put it back`,
       applied,

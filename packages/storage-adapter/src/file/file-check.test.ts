@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { encodeCommit } from './journal.js'
 import { CrashFiles } from '../test-support/crash-files.js'
-import { contentOf, JOURNAL, openFileStore, PATH, SNAPSHOT } from '../test-support/file-store.js'
+import { contentOf, JOURNAL, leaveLocked, openFileStore, PATH, SNAPSHOT } from '../test-support/file-store.js'
 
 /** A store with three records in its snapshot and two in its journal. */
 async function store() {
@@ -132,6 +132,7 @@ describe('files after a crash', () => {
       }
       files.plant(JOURNAL, torn)
       files.reboot('kill')
+      leaveLocked(files)
       const opened = openFileStore(files)
       const keys = [...(await contentOf(opened.storage)).keys()].join('')
       expect('abcde'.startsWith(keys), `${keys} of ${lost.toString(2)}`).toBe(true)

@@ -4,7 +4,7 @@ import { FileBackend } from './file-backend.js'
 import { BackendStorage } from '../backend-storage.js'
 import type { Mutation } from '../backend.js'
 import { CrashFiles } from '../test-support/crash-files.js'
-import { contentOf, JOURNAL, openFileStore, PATH, SNAPSHOT } from '../test-support/file-store.js'
+import { contentOf, JOURNAL, leaveLocked, openFileStore, PATH, SNAPSHOT } from '../test-support/file-store.js'
 
 const MAX_BYTES = 20_000
 
@@ -39,6 +39,23 @@ describe('files that have grown as long as they may', () => {
     await storage.stop()
     expect(sizeOf(files)).toBeLessThanOrEqual(MAX_BYTES)
     expect((await contentOf(openFileStore(files).storage)).size).toBe(kept)
+  })
+
+  it('refuse a write that is too large, and not those that came with it', async () => {
+    const files = new CrashFiles()
+    const storage = new BackendStorage(backendOn(files, MAX_BYTES), { clock: new FakeClock() })
+    const notes = storage.collection('notes')
+    await notes.set('seed', 'x')
+    const writes = await Promise.allSettled([
+      notes.set('small', 'x'),
+      notes.set('huge', 'x'.repeat(2 * MAX_BYTES)),
+      notes.set('seed', 'y', { ifAbsent: true }),
+      notes.delete('seed'),
+    ])
+    expect(
+      writes.map((write) => (write.status === 'rejected' ? (write.reason as { code: string }).code : 'done')),
+    ).toEqual(['done', 'STORAGE_UNAVAILABLE', 'STORAGE_CONFLICT', 'done'])
+    await storage.stop()
   })
 
   it('take removals all the same, and then writes again', async () => {
@@ -130,28 +147,31 @@ describe('a commit that is too long for a line', () => {
 })
 
 describe('what is cut off the end of a journal', () => {
+  const cut = (journal: Buffer): Buffer => journal.subarray(0, -5)
+  const flip = (journal: Buffer): Buffer => {
+    const damaged = Buffer.from(journal)
+    damaged.writeUInt8(damaged.readUInt8(damaged.length - 1) ^ 1, damaged.length - 1)
+    return damaged
+  }
+
   it.each([
-    ['a crash has cut short', (journal: Buffer) => journal.subarray(0, -5)],
-    [
-      'lost its line break to a flipped bit, although it was acknowledged,',
-      (journal: Buffer) => {
-        const damaged = Buffer.from(journal)
-        damaged.writeUInt8(damaged.readUInt8(damaged.length - 1) ^ 1, damaged.length - 1)
-        return damaged
-      },
-    ],
-  ])('is kept aside when it %s', async (_, damage) => {
+    ['a crash has cut it short', 'killed', cut, 'repaired', 'torn'],
+    ['it lost its line break to a flipped bit in a crash', 'killed', flip, 'repaired', 'torn'],
+    ['it was cut although the store had been closed', 'closed', cut, 'quarantined', 'quarantine'],
+    ['it was damaged although the store had been closed', 'closed', flip, 'quarantined', 'quarantine'],
+  ])('is kept aside when %s', async (_, end, damage, event, name) => {
     const files = new CrashFiles()
     const before = openFileStore(files).storage
     await before.collection('notes').set('a', 1)
     await before.collection('notes').set('b', 'the only copy')
     await before.stop()
     files.plant(JOURNAL, damage(files.content(JOURNAL) as Buffer))
+    if (end === 'killed') leaveLocked(files)
     const { storage, events, news } = openFileStore(files)
     expect(await contentOf(storage)).toEqual(new Map([['a', 1]]))
-    expect(events).toEqual(['repaired'])
-    const copy = files.paths.find((path) => path.startsWith(`${PATH}/torn-`)) as string
-    expect(news[0]?.message).toContain(copy)
+    expect(events).toEqual([event])
+    const copy = files.paths.find((path) => path.startsWith(`${PATH}/${name}-`)) as string
+    expect(news.some(({ message }) => message.includes(copy))).toBe(true)
     expect(files.content(copy)?.toString()).toContain('the only copy')
     files.reboot('power cut')
     expect(files.content(copy)?.toString()).toContain('the only copy')

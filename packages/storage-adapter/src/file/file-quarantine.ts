@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { replaceFile, type FileOps } from './file-ops.js'
 import type { Loaded } from './load-files.js'
 
@@ -46,7 +47,8 @@ async function copyAside(
   bytes: Buffer,
   now: number,
 ): Promise<string> {
-  const name = `${what}-${new Date(now).toISOString().replaceAll(':', '-')}.jsonl`
+  // A clock may show one time twice, and this may be the only copy.
+  const name = `${what}-${new Date(now).toISOString().replaceAll(':', '-')}-${randomBytes(4).toString('hex')}.jsonl`
   await replaceFile(files, directory, name, [bytes])
   return `${directory}/${name}`
 }

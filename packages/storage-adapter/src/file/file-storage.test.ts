@@ -10,7 +10,7 @@ import { identifySelf } from './process-identity.js'
 import type { Storage } from '../storage.js'
 import type { StorageError } from '../errors.js'
 import { CrashFiles, type CrashKind } from '../test-support/crash-files.js'
-import { contentOf, JOURNAL, openFileStore, SNAPSHOT } from '../test-support/file-store.js'
+import { contentOf, JOURNAL, leaveLocked, openFileStore, SNAPSHOT } from '../test-support/file-store.js'
 
 /** Five commits on a disk: three keys, one overwritten, one deleted. */
 async function smallStore(): Promise<{ files: CrashFiles; states: Map<string, unknown>[] }> {
@@ -42,6 +42,7 @@ describe('FileStorage after damage', () => {
     for (let cut = 0; cut < journal.length; cut++) {
       files.plant(JOURNAL, journal.subarray(0, cut))
       files.reboot('kill')
+      leaveLocked(files)
       const { storage, events } = openFileStore(files)
       const lines = linesBefore(journal, cut)
       if (lines === 0) {
@@ -284,6 +285,40 @@ describe('FileStorage on a bad disk', () => {
     expect(new Set(told.values())).toEqual(new Set(['acknowledged']))
     files.reboot('power cut')
     await expectKept(files, told, 'short writes')
+  })
+
+  it('never acknowledges a write that stop() overtakes', async () => {
+    for (let round = 0; round < 20; round++) {
+      const files = new CrashFiles()
+      const { storage } = openFileStore(files)
+      const write = storage
+        .collection('notes')
+        .set('a', round)
+        .then(
+          () => true,
+          () => false,
+        )
+      await storage.stop()
+      const isAcknowledged = await write
+      const content = await contentOf(openFileStore(files).storage)
+      if (isAcknowledged) expect(content.get('a')).toBe(round)
+      else expect(content.size).toBe(0)
+    }
+  })
+
+  it('refuses a snapshot that was cut between two lines, rather than open without what is gone', async () => {
+    const { files } = await smallStore()
+    const { storage } = openFileStore(files, 1)
+    await storage.collection('notes').set('c', [1, 2, 3])
+    await storage.stop()
+    const snapshot = Buffer.from(files.content(SNAPSHOT) ?? '')
+    for (let cut = snapshot.indexOf(10) + 1; cut < snapshot.lastIndexOf('{'); cut = snapshot.indexOf(10, cut) + 1) {
+      files.plant(SNAPSHOT, snapshot.subarray(0, cut))
+      files.reboot('kill')
+      await expect(openFileStore(files).storage.start()).rejects.toMatchObject({ code: 'STORAGE_CORRUPT' })
+      expect(files.content(SNAPSHOT)).toHaveLength(cut)
+      leaveLocked(files)
+    }
   })
 
   it('tells when it cannot write, and when it can again', async () => {

@@ -45,6 +45,8 @@ type CommitLine = Extract<Line, { kind: 'commit' }>
 interface LoadOptions {
   /** Read the journal up to here only. */
   readonly end?: number | undefined
+  /** The last process that had the files closed them, so there is nothing that a crash would explain. */
+  readonly isClean?: boolean | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -60,7 +62,7 @@ interface LoadOptions {
 export async function loadFiles(
   files: FileOps,
   directory: string,
-  { end, signal }: LoadOptions = {},
+  { end, isClean = false, signal }: LoadOptions = {},
 ): Promise<Loaded | undefined> {
   const snapshot = await files.read(`${directory}/${SNAPSHOT}`)
   const journal = await files.read(`${directory}/${JOURNAL}`)
@@ -69,7 +71,7 @@ export async function loadFiles(
   if (journal === undefined) throw new CorruptError(`${directory}/${JOURNAL}`, 'is missing beside its snapshot')
   if (snapshot !== undefined) await loader.loadSnapshot(`${directory}/${SNAPSHOT}`, snapshot)
   const used = journal.subarray(0, end)
-  const { length, isTorn } = await loader.loadJournal(`${directory}/${JOURNAL}`, used)
+  const { length, isTorn } = await loader.loadJournal(`${directory}/${JOURNAL}`, used, isClean)
   const { tables, sequence, damage, missing } = loader
   return {
     tables,
@@ -107,9 +109,11 @@ class Loader {
   async loadSnapshot(path: string, bytes: Buffer): Promise<void> {
     const { header, lines } = readHeader(path, bytes, 'evenkeel-snapshot')
     this.sequence = header.sequence
-    let missing = 1
+    let missing: number | undefined
     let records = 0
+    let isEndDamaged = false
     await this.#forEach(lines, (line) => {
+      isEndDamaged = line.kind === 'damaged' || (line.kind === 'torn' && looksLikeEnd(bytes, line))
       if (line.kind === 'commit') {
         this.#apply(line)
         records++
@@ -119,14 +123,15 @@ class Loader {
         this.#addDamage(path, bytes, line)
       }
     })
-    // Without its end, at least that is missing.
-    this.missing += Math.max(0, missing)
+    // It appeared whole, and no crash cuts it. How much is gone cannot be told from what is left.
+    if (missing === undefined && !isEndDamaged) throw new CorruptError(path, 'lacks its end')
+    this.missing += Math.max(0, missing ?? 1)
   }
 
   /**
    * @returns up to where the journal is whole, and whether a crash left something behind that
    */
-  async loadJournal(path: string, bytes: Buffer): Promise<{ length: number; isTorn: boolean }> {
+  async loadJournal(path: string, bytes: Buffer, isClean: boolean): Promise<{ length: number; isTorn: boolean }> {
     const { header, lines, end } = readHeader(path, bytes, 'evenkeel-journal')
     const base = this.sequence
     if (header.sequence > base) {
@@ -152,7 +157,7 @@ class Loader {
       length = line.end
     })
     const last: Doubt | undefined = doubt
-    const isTorn = last?.faults.every(({ kind }) => kind === 'torn') === true
+    const isTorn = !isClean && last?.faults.every(({ kind }) => kind === 'torn') === true
     if (last !== undefined && !isTorn) {
       this.#settle(path, bytes, last, base)
       length = bytes.length
@@ -190,6 +195,11 @@ class Loader {
       this.#signal?.throwIfAborted()
     }
   }
+}
+
+/** Whether it is the last line of a snapshot, which has lost its line break or a part of its number. */
+function looksLikeEnd(bytes: Buffer, { start, end }: { start: number; end: number }): boolean {
+  return /^[^,]*,"records":/.test(bytes.toString('latin1', start, Math.min(end, start + 64)))
 }
 
 /**

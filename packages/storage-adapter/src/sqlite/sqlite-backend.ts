@@ -179,6 +179,8 @@ export class SqliteBackend implements Backend {
     let applied: Applied = 'no'
     try {
       settle = group.map((commit) => this.#apply(open, commit, isAlone))
+      // Only what reaches the disk tells whether the disk takes it again, and a check alone changes nothing.
+      if (this.#failure !== undefined) open.file.touch()
       const changes = group.reduce((sum, { mutations }) => sum + mutations.length, 0)
       open.upkeep.run(group[0]?.now ?? 0, changes)
       applied = 'unknown'
@@ -279,9 +281,10 @@ export class SqliteBackend implements Backend {
     if (this.#open === open) {
       this.#open = undefined
       this.#fail(failure)
+      // First: others may open it anew while this one is being closed.
+      if (failureOf(error) === 'corrupt') this.#isSuspect = true
       if (error instanceof UnavailableError) await open.file.abandon()
       else await open.file.close()
-      if (failureOf(error) === 'corrupt') this.#isSuspect = true
     }
     if (!this.#isSuspect) return failure
     // So that damage is set aside now, and not when somebody happens to come by.

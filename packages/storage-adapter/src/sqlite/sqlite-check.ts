@@ -1,4 +1,4 @@
-import { crc32 } from 'node:zlib'
+import { checksumOf } from './sqlite-checksum.js'
 import type { SqliteDatabase, SqliteStatement } from './sqlite-driver.js'
 import { toText } from './sqlite-text.js'
 
@@ -9,6 +9,8 @@ interface CheckedRow {
   readonly collection_bytes: Uint8Array
   readonly key_bytes: Uint8Array
   readonly value: string
+  readonly version: string
+  readonly expires_at: number | null
   readonly checksum: number
 }
 
@@ -18,14 +20,14 @@ export interface Place {
   readonly key: string
 }
 
-/** Compares records with their checksums: SQLite has none, so it takes a flipped bit inside a value for the value. */
+/** Compares records with their checksums. */
 export class SqliteCheck {
   readonly #page: SqliteStatement
 
   constructor(database: SqliteDatabase) {
     const names = 'CAST(collection AS BLOB) AS collection_bytes, CAST(key AS BLOB) AS key_bytes'
     this.#page = database.prepare(
-      `SELECT ${names}, value, checksum FROM records
+      `SELECT ${names}, value, version, expires_at, checksum FROM records
        WHERE (collection, key) > (?, ?) ORDER BY collection, key LIMIT ${PAGE}`,
     )
   }
@@ -34,8 +36,9 @@ export class SqliteCheck {
   page({ collection, key }: Place): { readonly problems: readonly string[]; readonly next: Place | undefined } {
     const rows = this.#page.all(collection, key) as CheckedRow[]
     const problems = rows.flatMap((row) => {
-      if (crc32(row.value) === row.checksum) return []
       const { collection, key } = placeOf(row)
+      const { value, version, expires_at: expiresAt } = row
+      if (checksumOf(collection, key, value, version, expiresAt ?? undefined) === row.checksum) return []
       return [`${JSON.stringify(key)} in ${JSON.stringify(collection)} is not what was written: its checksum differs.`]
     })
     const last = rows.at(-1)

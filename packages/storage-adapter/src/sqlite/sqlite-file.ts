@@ -10,7 +10,7 @@ import { failureOf, INSTALL, type SqliteDatabase, type SqliteDriver } from './sq
 import { examine } from './sqlite-examine.js'
 import { SqliteOwner } from './sqlite-owner.js'
 import { SqliteQuarantine } from './sqlite-quarantine.js'
-import { bearsOurMark, checkSchema, createSchema } from './sqlite-schema.js'
+import { bearsOurMark, checkSchema, createSchema, touchSchema } from './sqlite-schema.js'
 import { systemClock } from '../system-clock.js'
 
 /** How long SQLite itself waits for a lock, blocking the event loop; beyond that the caller waits without blocking. */
@@ -79,7 +79,10 @@ export class SqliteFile {
   static async open(options: SqliteFileOptions): Promise<SqliteFile> {
     const { path, files, driver, mayCreate } = options
     await new SqliteQuarantine(files, path).refuseIfSetAside()
-    if (mayCreate && files.identify(path) === undefined) await create(path, files, driver)
+    if (mayCreate && files.identify(path) === undefined) {
+      refuseWhatIsLeft(files, path)
+      await create(path, files, driver)
+    }
     const identity = files.identify(path)
     if (identity === undefined) throw new UnavailableError(`${path} was moved or deleted; put it back`)
     // SQLite would take it for a new database, but an interrupted copy looks the same.
@@ -105,8 +108,13 @@ export class SqliteFile {
       database.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`)
       if (isAlone) takeAll(database)
       checkSchema(path, database)
-      database.exec('PRAGMA journal_mode = WAL')
-      database.exec('PRAGMA synchronous = FULL')
+      // Where no memory can be shared SQLite stays with another journal, whose last commit a power cut may undo.
+      const { journal_mode: mode } = database.prepare('PRAGMA journal_mode = WAL').get() as { journal_mode: string }
+      if (mode !== 'wal') {
+        throw new UnavailableError(`${path} is on a file system that takes no write-ahead log; use a local disk`)
+      }
+      // On macOS a plain sync leaves what was written in the cache of the disk.
+      database.exec('PRAGMA synchronous = FULL; PRAGMA fullfsync = 1; PRAGMA checkpoint_fullfsync = 1')
       if (isAlone) await file.#keepToOneself(version)
       file.confirm('no')
       return file
@@ -169,6 +177,11 @@ export class SqliteFile {
       // It is as whole as it can be.
     }
     await this.close()
+  }
+
+  /** Writes a page, and changes nothing by it. */
+  touch(): void {
+    touchSchema(this.database)
   }
 
   async close(): Promise<void> {
@@ -266,6 +279,18 @@ function inspect(driver: SqliteDriver, path: string, isSuspect: boolean): readon
   }
 }
 
+/**
+ * A write-ahead log without its database is what is left of a lost one. SQLite would pour it into the new database.
+ *
+ * @throws CorruptError when there is one
+ */
+function refuseWhatIsLeft(files: FileOps, path: string): void {
+  const logBytes = files.identify(`${path}-wal`)?.size ?? 0
+  // Another process may just have made the database.
+  if (logBytes === 0 || files.identify(path) !== undefined) return
+  throw new CorruptError(path, 'is missing beside its write-ahead log')
+}
+
 /** A new database appears under its path complete, or not at all; who is second uses that of the first. */
 async function create(path: string, files: FileOps, driver: SqliteDriver): Promise<void> {
   const directory = dirname(path)
@@ -274,9 +299,13 @@ async function create(path: string, files: FileOps, driver: SqliteDriver): Promi
   const database = driver.open(draft)
   try {
     createSchema(database)
-  } finally {
+  } catch (error) {
     database.close()
+    // On a full disk each attempt would leave another one.
+    for (const end of ['', '-wal', '-shm']) await files.remove(`${draft}${end}`).catch(() => undefined)
+    throw error
   }
+  database.close()
   try {
     await files.link(draft, path)
   } catch (error) {

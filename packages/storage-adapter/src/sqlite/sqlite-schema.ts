@@ -52,6 +52,11 @@ export function checkSchema(path: string, database: SqliteDatabase): void {
   if (version !== FORMAT_VERSION) throw new FormatError(path, String(version), String(FORMAT_VERSION))
 }
 
+/** Writes what is written there already, which SQLite takes for a change. */
+export function touchSchema(database: SqliteDatabase): void {
+  database.exec(`PRAGMA user_version = ${FORMAT_VERSION}`)
+}
+
 /** Whether the file says that it is ours, however damaged the rest of it may be. */
 export function bearsOurMark(path: string): boolean {
   const bytes = Buffer.alloc(4)

@@ -1,8 +1,8 @@
-import { crc32 } from 'node:zlib'
 import type { KeyedRecord, Mutation, PutMutation, Range, StoredRecord } from '../backend.js'
 import { ConflictError } from '../errors.js'
 import { endOfPrefix } from '../keys.js'
 import type { SqliteDatabase, SqliteStatement, SqliteValue } from './sqlite-driver.js'
+import { checksumOf } from './sqlite-checksum.js'
 import { toText } from './sqlite-text.js'
 import { holds } from '../tables.js'
 
@@ -44,6 +44,8 @@ export class SqliteStatements {
   readonly #log: SqliteStatement
   readonly #logMany: SqliteStatement
   readonly #sweep: SqliteStatement
+  readonly #beginReading: SqliteStatement
+  readonly #endReading: SqliteStatement
 
   constructor(database: SqliteDatabase) {
     this.#database = database
@@ -56,6 +58,8 @@ export class SqliteStatements {
     this.#clear = database.prepare('DELETE FROM records WHERE collection = ?')
     this.#log = database.prepare(`${log} (?, ?, ?, ?)`)
     this.#logMany = database.prepare(`${log} ${rows('(0, ?, ?, ?)')}`)
+    this.#beginReading = database.prepare('BEGIN')
+    this.#endReading = database.prepare('COMMIT')
     const expired = 'SELECT collection, key FROM records WHERE expires_at < ? LIMIT ?'
     this.#sweep = database.prepare(`DELETE FROM records WHERE (collection, key) IN (${expired})`)
   }
@@ -68,7 +72,14 @@ export class SqliteStatements {
   }
 
   findMany(collection: string, keys: readonly string[], now: number): (StoredRecord | undefined)[] {
-    return keys.map((key) => this.find(collection, key, now))
+    if (keys.length === 1) return [this.find(collection, keys[0] as string, now)]
+    // In one transaction, or a batch of another process might be seen by half.
+    this.#beginReading.run()
+    try {
+      return keys.map((key) => this.find(collection, key, now))
+    } finally {
+      this.#endReading.run()
+    }
   }
 
   /** SQLite compares text by its UTF-8 bytes, which is the order of code points. */
@@ -146,7 +157,14 @@ export class SqliteStatements {
   }
 
   #applyPut({ collection, key, json, version, expiresAt }: PutMutation): void {
-    this.#put.run(collection, key, json, version, expiresAt ?? null, crc32(json))
+    this.#put.run(
+      collection,
+      key,
+      json,
+      version,
+      expiresAt ?? null,
+      checksumOf(collection, key, json, version, expiresAt),
+    )
     this.#log.run(0, collection, key, version)
   }
 
@@ -155,7 +173,14 @@ export class SqliteStatements {
     const records: SqliteValue[] = []
     const changes: SqliteValue[] = []
     for (const { collection, key, json, version, expiresAt } of puts) {
-      records.push(collection, key, json, version, expiresAt ?? null, crc32(json))
+      records.push(
+        collection,
+        key,
+        json,
+        version,
+        expiresAt ?? null,
+        checksumOf(collection, key, json, version, expiresAt),
+      )
       changes.push(collection, key, version)
     }
     this.#putMany.run(...records)

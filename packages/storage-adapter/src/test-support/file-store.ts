@@ -34,6 +34,11 @@ export function openFileStore(files: CrashFiles, compactBytes = 1_000_000): Open
   return { storage, events, news }
 }
 
+/** As when the process that had the store did not get to close it. */
+export function leaveLocked(files: CrashFiles): void {
+  files.plant(`${PATH}/lock`, Buffer.alloc(0))
+}
+
 /** Everything that the store holds in one collection. */
 export async function contentOf(storage: Storage): Promise<Map<string, unknown>> {
   const content = new Map<string, unknown>()
