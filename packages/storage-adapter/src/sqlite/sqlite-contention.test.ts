@@ -67,6 +67,25 @@ describeSqlite('SqliteStorage beside other processes', () => {
     await rm(directory, { recursive: true })
   })
 
+  it('reads many records as of one moment, whatever another process writes', async () => {
+    const keys = Array.from({ length: 200 }, (_, i) => `k${i}`)
+    const numbers = storage.collection<number>('numbers')
+    await numbers.setMany(keys.map((key) => [key, 0]))
+    const child = startChild('sqlite-batch-child.ts', path, '300', String(keys.length))
+    const ended = outputOf(child)
+    let isRunning = true
+    void ended.then(() => (isRunning = false))
+    const seen = new Set<number>()
+    while (isRunning) {
+      const values = new Set((await numbers.getMany(keys)).values())
+      expect(values.size).toBe(1)
+      for (const value of values) seen.add(value)
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    expect(await ended).toMatchObject({ code: 0, stderr: '' })
+    expect(seen.size).toBeGreaterThan(10)
+  }, 30_000)
+
   /** Most, and not all: this process may itself be kept waiting for a processor, by whatever else the machine does. */
   function expectShortRefusals(): void {
     const ordered = calls.refusedMs.sort((a, b) => a - b)

@@ -55,6 +55,17 @@ describeSqlite('a SQLite database that was damaged', () => {
     for await (const { key } of notes().scan()) expect(key).toMatch(/^k/)
   }
 
+  it('is not begun anew when it is gone and its log is still there', async () => {
+    // Without a checkpoint, which a clean end would make.
+    const other = join(directory, 'other.db')
+    await copyFile(`${path}-wal`, `${other}-wal`)
+    await expect(new SqliteStorage({ path: other }).start()).rejects.toMatchObject({
+      ...CORRUPT,
+      message: expect.stringContaining('is missing beside its write-ahead log') as string,
+    })
+    expect(await files()).not.toContain('other.db')
+  })
+
   it('is set aside when a read meets the damage, and no empty one takes its place', async () => {
     await storage.stop()
     await copyFile(path, join(directory, 'backup.db'))
@@ -219,6 +230,19 @@ describeSqlite('a SQLite database that was damaged', () => {
       const { ok, problems } = await storage.check()
       expect(ok).toBe(false)
       expect(problems).toEqual(['"k321" in "notes" is not what was written: its checksum differs.'])
+    })
+
+    it('names a record whose name was altered, and rejects a value that is no JSON any more', async () => {
+      await storage.stop()
+      const content = await readFile(path)
+      // The last of its name, so that the order of the records still holds.
+      for (let at = content.indexOf('k499'); at !== -1; at = content.indexOf('k499', at + 1)) content.write('k49x', at)
+      content.write('"', content.indexOf('text 99 ') + 4)
+      await writeFile(path, content)
+      await storage.start()
+      const { problems } = await storage.check()
+      expect(problems).toContain('"k49x" in "notes" is not what was written: its checksum differs.')
+      await expect(notes().get('k99')).rejects.toMatchObject({ code: 'STORAGE_CORRUPT', applied: 'no' })
     })
 
     it('tells what SQLite finds, and leaves the database where it is', async () => {
