@@ -45,7 +45,8 @@ export async function sqlite(): Promise<void> {
             run: (count) => oneByOne(count, (i) => enmap?.set(keyAt(keys, i), nextNote())),
           }),
         ],
-        500,
+        // So many that what was compiled on the way is not most of it.
+        2_000,
       ),
     )
     print(

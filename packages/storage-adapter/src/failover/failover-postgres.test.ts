@@ -6,6 +6,7 @@ import type { FailoverStorageOptions } from './failover-options.js'
 import { FailoverStorage } from './failover-storage.js'
 import type { FailoverState } from './failover-state.js'
 import { PostgresStorage } from '../postgres.js'
+import { FrozenProxy } from '../test-support/frozen-proxy.js'
 import { describePostgres, newSchema, removeSchemas } from '../test-support/postgres-describe.js'
 import { startOwnPostgres, type OwnPostgres } from '../test-support/postgres-server.js'
 import { systemClock } from '../system-clock.js'
@@ -254,6 +255,24 @@ describePostgres('FailoverStorage over a PostgreSQL that', () => {
     expect((await Promise.all(kept)).filter((how) => how !== 'primary' && how !== 'STORAGE_TIMEOUT')).toEqual([])
     await Promise.all(slow)
     expect(storage.state).toMatchObject({ on: 'primary', failovers: 0 })
+  })
+
+  it('has lost its idle connections without a word is not left', async () => {
+    await using proxy = await FrozenProxy.start(Number(new URL(server.url).port))
+    const url = new URL(server.url)
+    url.hostname = '127.0.0.1'
+    url.port = String(proxy.port)
+    const storage = new FailoverStorage({
+      ...{ primary: new PostgresStorage({ url: url.href, schema: newSchema() }), path: join(directory, 'idle') },
+      ...{ writers: 'one', timeoutMs: 1_000 },
+    })
+    const notes = storage.collection('notes')
+    await Promise.all(Array.from({ length: 50 }, (_, i) => notes.set(`k${i}`, i)))
+    proxy.freezeConnections()
+    // Whoever is given one of them waits in vain, but is not told that the server is gone.
+    await notes.get('k1').catch((error: unknown) => expect(codeOf(error)).toBe('STORAGE_TIMEOUT'))
+    expect(storage.state).toMatchObject({ on: 'primary', failovers: 0 })
+    await storage.stop()
   })
 
   it('stops quickly while it is frozen', async () => {

@@ -28,6 +28,9 @@ const IDLE_MS = 60_000
 /** The longest timeout that PostgreSQL takes, in milliseconds. */
 const MAX_TIMEOUT_MS = 2 ** 31 - 1
 
+/** A connection that has not answered for so long may be dead, in milliseconds: a firewall may have dropped it. */
+const SILENT_MS = 50
+
 /** What a {@link PostgresPool} works with. */
 export interface PostgresPoolOptions {
   readonly target: PostgresTarget
@@ -101,12 +104,16 @@ export class PostgresPool {
     return this.#note(this.#run(query, effect, this.#options.clock.monotonic(), effect === 'write'))
   }
 
-  /** Like `run`, for a read that must not wait until others are done with their connections. */
+  /**
+   * Like `run`, for a read that tells whether the server is well: it does not wait until others are done with their
+   * connections, nor believe an old connection that stays silent.
+   */
   async runAside(query: PostgresQuery): Promise<PostgresResult> {
     const { pool, poolSize } = this.#options
     const { totalCount, idleCount, waitingCount } = this.#use()
+    if (pool !== undefined) return this.run(query, 'read')
     const isFree = idleCount + poolSize - totalCount > waitingCount
-    return pool !== undefined || isFree ? this.run(query, 'read') : this.#note(this.#runAside(query))
+    return isFree ? this.#runTwice(query) : this.#note(this.#runAside(query))
   }
 
   /** Opens a connection that is not shared; of a ready-made pool it is lent until it is ended. */
@@ -143,6 +150,15 @@ export class PostgresPool {
     const end = (): unknown => this.#running.delete(run)
     run.then(end, end)
     return run
+  }
+
+  /** On a connection of the pool and, when that is silent, on a new one too: one answer is enough. */
+  #runTwice(query: PostgresQuery): Promise<PostgresResult> {
+    return new Promise((resolve, reject) => {
+      const again = (): void => void this.#note(this.#runAside(query)).then(resolve, ignore)
+      const cancel = this.#options.clock.after(SILENT_MS, again)
+      this.run(query, 'read').then(resolve, reject).finally(cancel)
+    })
   }
 
   async #runAside(query: PostgresQuery): Promise<PostgresResult> {
