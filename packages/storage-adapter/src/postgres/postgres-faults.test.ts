@@ -280,7 +280,9 @@ describePostgres('PostgresStorage, when its server', () => {
     await ask(`ALTER ROLE bot PASSWORD 'first-secret'`)
     let password = 'first-secret'
     const url = server.url.replace('postgres@', 'bot:stale-secret@')
-    const rotating = join({ url, password: async () => password })
+    // It is not about deadlines, and a machine may have much else to do.
+    const patient = { url, timeoutMs: 10_000 }
+    const rotating = join({ ...patient, password: async () => password })
     expect(await rotating.collection('notes').get('a')).toBe(1)
     await ask(`ALTER ROLE bot PASSWORD 'second-secret'`)
     await ask(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'bot'`)
@@ -289,9 +291,9 @@ describePostgres('PostgresStorage, when its server', () => {
     await expect(rotating.collection('notes').get('a')).rejects.toSatisfy((error) => seen.push(error) > 0)
     password = 'second-secret'
     expect(await rotating.collection('notes').get('a')).toBe(1)
-    const wrong = join({ url })
+    const wrong = join(patient)
     await expect(wrong.start()).rejects.toSatisfy((error) => seen.push(error) > 0)
-    const careless = join({ url, password: () => Promise.reject(new Error('no stale-secret here')) })
+    const careless = join({ ...patient, password: () => Promise.reject(new Error('no stale-secret here')) })
     await expect(careless.start()).rejects.toSatisfy((error) => seen.push(error) > 0)
     expect(seen.length).toBe(5)
     const printed = inspect([seen, rotating, wrong, careless], { depth: 12, showHidden: true })
