@@ -128,8 +128,8 @@ export class LocalStore {
   }
 
   /**
-   * The log of the primary's changes has been followed up to here. What was seen in it need not be in the trail: a log
-   * that goes on from the cursor has it.
+   * The log of the primary's changes has been followed up to here. What was seen in it stays in the trail all the same: an
+   * older backup has a log that never told of it.
    */
   async setCursor(cursor: string, now: number): Promise<void> {
     if (cursor === this.#cursor) return
