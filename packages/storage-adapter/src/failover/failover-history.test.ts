@@ -1,21 +1,8 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { extendTrail, isCutShort, type TrailEntry } from './history.js'
 import { MemoryStorage } from '../memory-storage.js'
-import type { BatchOperation, Storage } from '../storage.js'
+import { backUp } from '../test-support/back-up.js'
 import { FailoverStory } from '../test-support/failover-story.js'
-
-/** What a backup of the storage would hold, as a storage of its own. */
-async function backUp(storage: Storage, clock: FailoverStory['clock']): Promise<Storage> {
-  const copy = new MemoryStorage({ clock })
-  for (const collection of ['$failover', '$once', ...(await storage.collections())]) {
-    const operations: BatchOperation[] = []
-    for await (const { key, value, version, expiresAt } of storage.collection(collection).scan()) {
-      operations.push({ type: 'set', collection, key, value, version, expiresAt })
-    }
-    await copy.batch(operations)
-  }
-  return copy
-}
 
 const LESS = { on: 'fallback', diverged: { kind: 'less history' } }
 

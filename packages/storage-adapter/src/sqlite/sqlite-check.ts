@@ -37,8 +37,8 @@ export class SqliteCheck {
     const rows = this.#page.all(collection, key) as CheckedRow[]
     const problems = rows.flatMap((row) => {
       const { collection, key } = placeOf(row)
-      const { value, version, expires_at: expiresAt } = row
-      if (checksumOf(collection, key, value, version, expiresAt ?? undefined) === row.checksum) return []
+      const { value: json, version, expires_at: expiresAt } = row
+      if (checksumOf({ collection, key, json, version, expiresAt: expiresAt ?? undefined }) === row.checksum) return []
       return [`${JSON.stringify(key)} in ${JSON.stringify(collection)} is not what was written: its checksum differs.`]
     })
     const last = rows.at(-1)

@@ -156,32 +156,18 @@ export class SqliteStatements {
     this.#sweep.run(now - SWEEP_AFTER_MS, most)
   }
 
-  #applyPut({ collection, key, json, version, expiresAt }: PutMutation): void {
-    this.#put.run(
-      collection,
-      key,
-      json,
-      version,
-      expiresAt ?? null,
-      checksumOf(collection, key, json, version, expiresAt),
-    )
-    this.#log.run(0, collection, key, version)
+  #applyPut(put: PutMutation): void {
+    this.#put.run(...toRow(put))
+    this.#log.run(0, put.collection, put.key, put.version)
   }
 
   /** As many as {@link ROWS}. */
   #applyRows(puts: readonly PutMutation[]): void {
     const records: SqliteValue[] = []
     const changes: SqliteValue[] = []
-    for (const { collection, key, json, version, expiresAt } of puts) {
-      records.push(
-        collection,
-        key,
-        json,
-        version,
-        expiresAt ?? null,
-        checksumOf(collection, key, json, version, expiresAt),
-      )
-      changes.push(collection, key, version)
+    for (const put of puts) {
+      records.push(...toRow(put))
+      changes.push(put.collection, put.key, put.version)
     }
     this.#putMany.run(...records)
     this.#logMany.run(...changes)
@@ -211,6 +197,11 @@ function rows(one: string): string {
 function preferArrays(statement: SqliteStatement): SqliteStatement {
   statement.setReturnArrays?.(true)
   return statement
+}
+
+/** In the order of the columns. */
+function toRow(put: PutMutation): SqliteValue[] {
+  return [put.collection, put.key, put.json, put.version, put.expiresAt ?? null, checksumOf(put)]
 }
 
 function toRecord(row: Row | ArrayRow): StoredRecord {
