@@ -19,8 +19,9 @@ export interface PostgresStorageOptions extends BackendStorageOptions {
   /** Where the server is: `postgres://user:password@host:5432/database`, with the parameters that pg knows. */
   readonly url?: string | undefined
   /**
-   * A `Pool` of pg that is used as it is, and never ended: its `statement_timeout` and its size are yours. The way to go
-   * behind PgBouncer, which refuses the `statement_timeout` that is sent otherwise.
+   * A `Pool` of pg that is used as it is, and never ended: its `statement_timeout` and its size are yours. Watches hold
+   * none of its connections: they make one of their own, in the same way. The way to go behind PgBouncer, which refuses
+   * the `statement_timeout` that is sent otherwise.
    */
   readonly pool?: PostgresPoolLike | undefined
   /**

@@ -14,14 +14,10 @@ import { PostgresStatements } from './postgres-statements.js'
 import type { PostgresTarget } from './postgres-target.js'
 import type { Clock } from '../ports.js'
 import type { Kept, Scope, StorageHealth } from '../storage.js'
-import { holdProcess } from '../system-clock.js'
 import { holds } from '../tables.js'
 
-/** How often a commit is tried when others are in the way each time. */
+/** How often a condition is judged again when others change the record each time. */
 const MAX_ATTEMPTS = 5
-
-/** The pause before the next attempt, in milliseconds; at random, so that two do not keep colliding. */
-const RETRY_MS = [1, 20] as const
 
 /** How often old changes and expired records are removed, in milliseconds. */
 const TEND_MS = 60_000
@@ -89,10 +85,14 @@ export class PostgresBackend implements Backend {
     this.#pool.open()
     try {
       // Whatever it does may be done twice.
-      await prepareSchema((query) => this.#patiently(query, 'read'), target.place, schema)
+      await prepareSchema((query) => this.#read(query), target.place, schema)
     } catch (error) {
       await this.#pool.close()
-      throw error
+      if (!(error instanceof BusyError)) throw error
+      // There is nothing yet that others could be in the way of.
+      const failure = new UnavailableError(`${target.place} cannot be opened: ${error.message}`, 'no', { cause: error })
+      this.#fail(failure, false)
+      throw failure
     }
     this.#isOpen = true
     this.#hints.open()
@@ -138,7 +138,7 @@ export class PostgresBackend implements Backend {
     const [only] = mutations
     if (mutations.length === 1 && only !== undefined && (await this.#commitOne(only, now))) return this.#kept()
     const puts = onlyPuts(mutations)
-    if (puts !== undefined) await this.#patiently(this.#statements.putMany(puts))
+    if (puts !== undefined) await this.#write(this.#statements.putMany(puts))
     else await this.#commitBatch(mutations, now)
     return this.#kept()
   }
@@ -183,7 +183,7 @@ export class PostgresBackend implements Backend {
     const text = `SELECT ${quoteName(schema)}.tend($1, $2, $3)::int AS n`
     for (let removed = TEND_ROWS; removed >= TEND_ROWS;) {
       const values = [clock.now() - SWEEP_AFTER_MS, keepChanges, TEND_ROWS]
-      const { rows } = await this.#patiently({ text, values })
+      const { rows } = await this.#write({ text, values })
       removed = (rows[0] as { n: number }).n
     }
   }
@@ -196,7 +196,7 @@ export class PostgresBackend implements Backend {
     const statements = this.#statements
     const query = mutation.type === 'put' ? statements.put(mutation, now) : statements.delete(mutation, now)
     for (let attempt = 1; ; attempt++) {
-      const { rowCount } = await this.#patiently(query)
+      const { rowCount } = await this.#write(query)
       if (rowCount !== 0) return true
       const [found] = await this.read(collection, [key], now)
       // When it holds by now, somebody came between, and there is nothing yet to tell the caller.
@@ -208,7 +208,7 @@ export class PostgresBackend implements Backend {
 
   async #commitBatch(mutations: readonly Mutation[], now: number): Promise<void> {
     const plan = planBatch(mutations)
-    const { rows } = await this.#patiently(this.#statements.batch(plan, now))
+    const { rows } = await this.#write(this.#statements.batch(plan, now))
     const [conflict] = rows as { failed: number; met: string | null }[]
     const condition = conflict && plan.judged[conflict.failed - 1]
     if (condition === undefined) return
@@ -225,24 +225,14 @@ export class PostgresBackend implements Backend {
     return this.#pool.run(query, 'read')
   }
 
-  /** Writes; when it collides with others, and so did nothing, again. */
-  async #patiently(query: PostgresQuery, effect: PostgresEffect = 'write'): Promise<PostgresResult> {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return await this.#pool.run(query, effect)
-      } catch (error) {
-        if (!(error instanceof BusyError) || attempt >= MAX_ATTEMPTS) throw error
-      }
-      const letGo = holdProcess()
-      await new Promise<void>((resolve) => this.#options.clock.after(randomInt(...RETRY_MS), resolve))
-      letGo()
-    }
+  #write(query: PostgresQuery): Promise<PostgresResult> {
+    return this.#pool.run(query, 'write')
   }
 
   async #prove(): Promise<void> {
     const text = `INSERT INTO ${quoteName(this.#options.schema)}.meta (name, value) VALUES ('proof', now()::text)
       ON CONFLICT (name) DO UPDATE SET value = excluded.value`
-    await this.#patiently({ text })
+    await this.#write({ text })
   }
 
   #tendLater(): void {

@@ -55,6 +55,10 @@ export interface PostgresPoolLike {
   readonly idleCount: number
   /** How many callers wait for one. */
   readonly waitingCount: number
+  /** How it makes connections: a watch takes one of its own. Without it, watches hear of nothing sooner than by polling. */
+  readonly Client?: (new (options: never) => object) | undefined
+  /** What it makes them from, and how many at most. */
+  readonly options?: { readonly max?: number | undefined } | undefined
 }
 
 /** A connection that is opened and ended by hand. */
@@ -62,15 +66,33 @@ export interface PostgresOwnClient extends PostgresClient {
   /** How it proves who it is: asked for when the server wants it. */
   password: unknown
   connect(): Promise<unknown>
+  connect(callback: (error: unknown) => void): void
+  query(query: PostgresQuery): Promise<PostgresResult>
+  query(query: PostgresQuery, callback: Callback<PostgresResult>): void
   end(): Promise<void>
   unref(): void
+}
+
+/** How pg answers who wants no promise. */
+export type Callback<T> = (error: unknown, answer: T) => void
+
+/** A connection of a pool that is known to be one of pg. */
+export interface PostgresOwnPoolClient extends PostgresPoolClient {
+  query(query: PostgresQuery): Promise<PostgresResult>
+  query(query: PostgresQuery, callback: Callback<PostgresResult>): void
+}
+
+/** A pool that is known to be one of pg. */
+export interface PostgresOwnPool extends PostgresPoolLike {
+  connect(): Promise<PostgresOwnPoolClient>
+  connect(callback: Callback<PostgresOwnPoolClient>): void
 }
 
 type Config = Readonly<Record<string, unknown>>
 
 /** The package pg, as far as it is used. */
 export interface PostgresDriver {
-  readonly Pool: new (config: Config) => PostgresPoolLike
+  readonly Pool: new (config: Config) => PostgresOwnPool
   readonly Client: new (config: Config) => PostgresOwnClient
 }
 

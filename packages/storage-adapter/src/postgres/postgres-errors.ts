@@ -35,6 +35,7 @@ const CODES = {
   lockNotAvailable: '55P03',
   canceled: '57014',
   readOnly: '25006',
+  tooManyConnections: '53300',
 } as const
 
 /** The server is going down or coming up, or the connection to it is lost: what it did last is not known. */
@@ -49,9 +50,16 @@ const CORRUPT = new Set(['XX001', 'XX002'])
 /** How the pool of pg says that all its connections were in use for too long. */
 const POOL_IS_EXHAUSTED = 'timeout exceeded when trying to connect'
 
-/** Whether another attempt may succeed at once: others were in the way, and nothing was applied. */
-function isCollision(error: unknown): boolean {
-  return isServerError(error) && (error.code === CODES.deadlock || error.code === CODES.serializationFailure)
+const COLLISIONS: ReadonlySet<string> = new Set([CODES.deadlock, CODES.serializationFailure, CODES.lockNotAvailable])
+
+/** Whether another attempt may succeed soon: others were in the way, and nothing was applied. */
+export function isCollision(error: unknown): boolean {
+  return isServerError(error) && COLLISIONS.has(error.code)
+}
+
+/** There is no connection left, since others have them all. That is no outage, and so nothing to leave a server for. */
+export function noConnection(place: string, waitedMs: number, cause?: Error): BusyError {
+  return new BusyError(`Every connection to ${place}`, waitedMs, cause && { cause }, 'allow more connections')
 }
 
 /** Whether the connection can be used no more. */
@@ -73,16 +81,16 @@ export function toStorageError(error: unknown, circumstance: PostgresCircumstanc
     new UnavailableError(`${place} ${what} (${cause.message})`, applied, { cause })
   if (!isServerError(error)) {
     if (step !== 'connect') return unavailable('was lost', onLoss)
-    if (cause.message === POOL_IS_EXHAUSTED) return new StorageTimeoutError(Math.round(waitedMs), 'no')
+    if (cause.message === POOL_IS_EXHAUSTED) return noConnection(place, waitedMs, cause)
     return unavailable('cannot be reached', 'no')
   }
   const { code } = error
+  if (code === CODES.tooManyConnections) return noConnection(place, waitedMs, cause)
   // A session that ends, a server that stops, or its disk that fails may be too late to undo a commit.
   if (step !== 'connect' && isEnding(error)) return unavailable('was lost', onLoss)
   // What the server refused, it rolled back.
   if (code === CODES.canceled) return new StorageTimeoutError(timeoutMs, 'no')
-  if (isCollision(error) || code === CODES.lockNotAvailable)
-    return new BusyError(place, waitedMs, { cause }, 'try again later')
+  if (isCollision(error)) return new BusyError(place, waitedMs, { cause }, 'try again later')
   if (CORRUPT.has(code)) return new CorruptError(place, 'is damaged', 'no', { cause })
   if (LOST.test(code)) return unavailable('is going down or coming up', onLoss)
   if (code === CODES.readOnly) return unavailable('is read-only, perhaps a standby; connect to the primary', 'no')

@@ -100,7 +100,7 @@ export class PostgresHints {
   }
 
   get #isWanted(): boolean {
-    return this.#isOpen && this.#wakes.size > 0
+    return this.#isOpen && this.#wakes.size > 0 && this.#pool.canConnect
   }
 
   /** Listens when there is somebody to wake, and only then. */
@@ -119,7 +119,10 @@ export class PostgresHints {
     try {
       connection = await this.#pool.connect()
       const own = connection
+      let isLost = false
       const lose = (): void => {
+        // It may be lost with the answer in the same breath.
+        isLost = true
         if (this.#listening !== own) return
         this.#listening = undefined
         own.end()
@@ -130,7 +133,8 @@ export class PostgresHints {
       own.client.on('notification', () => this.wake())
       const cancel = this.#clock.after(LISTEN_MS, () => own.end())
       await own.client.query({ text: `LISTEN ${quoteName(this.#schema)}` }).finally(cancel)
-      this.#listening = own
+      if (isLost) own.end()
+      else this.#listening = own
       // What happened while nobody listened.
       this.wake()
     } catch {

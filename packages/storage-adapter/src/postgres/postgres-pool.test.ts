@@ -1,7 +1,13 @@
 import { FakeClock } from '@evenkeel/testing'
 import { EventEmitter } from 'node:events'
 import { beforeEach, expect, it, vi } from 'vitest'
-import type { PostgresPoolClient, PostgresPoolLike, PostgresQuery, PostgresResult } from './postgres-driver.js'
+import type {
+  Callback,
+  PostgresPoolClient,
+  PostgresPoolLike,
+  PostgresQuery,
+  PostgresResult,
+} from './postgres-driver.js'
 import { PostgresHints } from './postgres-hints.js'
 import { PostgresPool } from './postgres-pool.js'
 import { toTarget } from './postgres-target.js'
@@ -11,32 +17,71 @@ const NOTHING: PostgresResult = { rows: [], rowCount: 0 }
 /** A connection that answers at once, unless it is frozen. Like that of pg, it may be given back once. */
 class StubClient extends EventEmitter implements PostgresPoolClient {
   releases = 0
+  ends = 0
   isFrozen = false
+  /** Called when it has answered, before anybody can have heard of that. */
+  answered = (): unknown => undefined
   #lose = (_: Error): void => undefined
 
-  async query(_: PostgresQuery): Promise<PostgresResult> {
-    return this.isFrozen ? new Promise((_, reject) => (this.#lose = reject)) : NOTHING
+  async connect(): Promise<void> {}
+  query(_: PostgresQuery): Promise<PostgresResult>
+  query(_: PostgresQuery, callback: Callback<PostgresResult>): void
+  query(_: PostgresQuery, callback?: Callback<PostgresResult>): Promise<PostgresResult> | undefined {
+    const answer = new Promise<PostgresResult>((resolve, reject) => {
+      if (this.isFrozen) this.#lose = reject
+      else resolve(NOTHING)
+    })
+    this.answered()
+    if (callback === undefined) return answer
+    void answer.then((result) => callback(null, result))
+    return undefined
   }
   release(): void {
     if (++this.releases > 1) throw new Error('Release called on client which has already been released to the pool.')
+  }
+  async end(): Promise<void> {
+    this.ends++
     this.#lose(new Error('Connection terminated'))
   }
+  unref(): void {}
 }
 
 class StubPool extends EventEmitter implements PostgresPoolLike {
   readonly totalCount = 0
   readonly idleCount = 0
   readonly waitingCount = 0
-  readonly lent: StubClient[] = []
-  areFrozen = false
+  readonly options = {}
 
-  async connect(): Promise<StubClient> {
+  connect(): Promise<StubClient>
+  connect(callback: Callback<StubClient>): void
+  connect(callback?: Callback<StubClient>): Promise<StubClient> | undefined {
     const client = new StubClient()
-    client.isFrozen = this.areFrozen
-    this.lent.push(client)
-    return client
+    if (callback === undefined) return Promise.resolve(client)
+    callback(undefined, client)
+    return undefined
   }
   async end(): Promise<void> {}
+}
+
+/** One that tells how it makes connections, and which of them were made. */
+class OpenStubPool extends StubPool {
+  readonly made: StubClient[] = []
+  areFrozen = false
+  readonly Client: new () => StubClient
+
+  constructor() {
+    super()
+    const note = (client: StubClient): void => {
+      client.isFrozen = this.areFrozen
+      this.made.push(client)
+    }
+    this.Client = class extends StubClient {
+      constructor() {
+        super()
+        note(this)
+      }
+    }
+  }
 }
 
 const driver = vi.hoisted((): { Pool: unknown; Client: unknown } => ({ Pool: undefined, Client: class {} }))
@@ -85,20 +130,49 @@ it('listens to a ready-made pool only while it is open', async () => {
   expect(ready.listenerCount('error')).toBe(0)
 })
 
-it('gives a connection of a ready-made pool back once when LISTEN is not answered, and listens anew', async () => {
-  const ready = new StubPool()
+it('ends a connection when LISTEN is not answered, and listens anew on another', async () => {
+  const ready = new OpenStubPool()
   ready.areFrozen = true
+  const { hints, wakes, end } = listen(ready)
+  await clock.advance(5_000)
+  expect(ready.made.map(({ ends }) => ends > 0)).toEqual([true])
+  ready.areFrozen = false
+  await clock.advance(500)
+  expect(ready.made.map(({ ends }) => ends > 0)).toEqual([true, false])
+  expect(wakes()).toBe(1)
+  end()
+  expect(ready.made.map(({ ends }) => ends > 0)).toEqual([true, true])
+  await hints.close()
+})
+
+it.each(['error', 'end'])(
+  'listens anew when a connection is lost in the same breath as it answers: %s',
+  async (how) => {
+    const ready = new OpenStubPool()
+    const { hints, end } = listen(ready)
+    const [first] = ready.made
+    if (first !== undefined) first.answered = () => first.emit(how, new Error('lost'))
+    await clock.advance(500)
+    expect(ready.made.map(({ ends }) => ends > 0)).toEqual([true, false])
+    end()
+    await hints.close()
+  },
+)
+
+it('leaves watches to poll when a ready-made pool does not tell how it makes connections', async () => {
+  const ready = new StubPool()
+  const lend = vi.spyOn(ready, 'connect')
+  const { hints, end } = listen(ready)
+  await clock.advance(5_000)
+  expect(lend).not.toHaveBeenCalled()
+  end()
+  await hints.close()
+})
+
+function listen(ready: PostgresPoolLike): { hints: PostgresHints; wakes: () => number; end: () => void } {
   const hints = new PostgresHints(openPool(ready), 'schema', clock)
   hints.open()
   let wakes = 0
   const end = hints.add(() => wakes++)
-  await clock.advance(5_000)
-  expect(ready.lent.map(({ releases }) => releases)).toEqual([1])
-  ready.areFrozen = false
-  await clock.advance(500)
-  expect(ready.lent.map(({ releases }) => releases)).toEqual([1, 0])
-  expect(wakes).toBe(1)
-  end()
-  expect(ready.lent.map(({ releases }) => releases)).toEqual([1, 1])
-  await hints.close()
-})
+  return { hints, wakes: () => wakes, end }
+}

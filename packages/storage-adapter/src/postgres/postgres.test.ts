@@ -128,7 +128,7 @@ describePostgres('PostgresStorage', () => {
         }
       },
     }
-    const other = new PostgresStorage({ pool: clumsy, schema })
+    const other = new PostgresStorage({ pool: clumsy, schema, timeoutMs: 300 })
     await other.collection('notes').set('a', 1)
     deadlocks = Infinity
     await expect(other.collection('notes').set('a', 2)).rejects.toMatchObject({ code: 'STORAGE_BUSY', applied: 'no' })
@@ -456,7 +456,7 @@ describe('what PostgreSQL says', () => {
 
   it.each([
     ['53100', 'write', 'STORAGE_UNAVAILABLE', 'no', 'disk full'],
-    ['53300', 'connect', 'STORAGE_UNAVAILABLE', 'no', 'too many connections'],
+    ['53300', 'connect', 'STORAGE_BUSY', 'no', 'too many connections'],
     ['28P01', 'connect', 'STORAGE_UNAVAILABLE', 'no', 'a wrong password'],
     ['25006', 'write', 'STORAGE_UNAVAILABLE', 'no', 'read-only'],
     ['42P01', 'read', 'STORAGE_UNAVAILABLE', 'no', 'no such table'],
