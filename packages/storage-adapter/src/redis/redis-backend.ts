@@ -11,7 +11,7 @@ import type { RedisKeys } from './redis-keys.js'
 import { RedisLink } from './redis-link.js'
 import { RedisLog } from './redis-log.js'
 import { isLive, unpackRecord, unpackVersion } from './redis-record.js'
-import { BEGIN, COMMIT, COUNT, FORMAT, PAGE, PROVE, SWEEP, type RedisScript } from './redis-scripts.js'
+import { BEGIN, COUNT, FORMAT, PAGE, PROVE, SWEEP, type RedisScript } from './redis-scripts.js'
 import { checkFacts, durabilityOf } from './redis-server-facts.js'
 import { RedisSweeper, SWEEP_STEP } from './redis-sweeper.js'
 import type { Kept, Scope, StorageHealth } from '../storage.js'
@@ -166,7 +166,7 @@ export class RedisBackend implements Backend {
     const call = toCommitCall(mutations, keys, { store: this.#store, now, keepChanges })
     let answer: unknown
     try {
-      answer = await connection.run('unknown', COMMIT, call.keys, call.parameters)
+      answer = await connection.commit(call)
     } catch (error) {
       throw this.#refusal(error, connection)
     }
@@ -195,7 +195,7 @@ export class RedisBackend implements Backend {
   async #prove(connection: RedisConnection): Promise<void> {
     const { keys, clock } = this.#options
     try {
-      this.#answerOf(await connection.run('no', PROVE, [keys.meta, keys.trial], [this.#store, clock.now()]))
+      this.#answerOf(await connection.run(PROVE, [keys.meta, keys.trial], [this.#store, clock.now()]))
     } catch (error) {
       throw this.#refusal(error, connection)
     }
@@ -241,7 +241,7 @@ export class RedisBackend implements Backend {
   /** Runs a script that only reads. */
   async #ask(script: RedisScript, keys: string[], parameters: (string | number)[]): Promise<unknown[]> {
     const connection = this.#link.ready ?? (await this.#link.connect())
-    const answer = this.#answerOf(await connection.run('no', script, keys, [this.#store, ...parameters]))
+    const answer = this.#answerOf(await connection.run(script, keys, [this.#store, ...parameters]))
     this.#link.succeed(false)
     return answer
   }
@@ -300,7 +300,7 @@ export class RedisBackend implements Backend {
     const { keys, source } = this.#options
     const connection = this.#link.ready ?? (await this.#link.connect())
     const parameters = [randomBytes(9).toString('base64url'), FORMAT]
-    const answer = await connection.run('no', BEGIN, [keys.meta, keys.changes], parameters)
+    const answer = await connection.run(BEGIN, [keys.meta, keys.changes], parameters)
     const [store, format] = answer as [string, string | null]
     if (format !== FORMAT) throw new FormatError(`${keys.prefix} on ${source.label}`, String(format), FORMAT)
     return store

@@ -8,6 +8,10 @@ export interface CommitCall {
   readonly parameters: (string | number)[]
 }
 
+/** How many keys, and how many parameters, come before those of the collections. */
+const FIXED_KEYS = 3
+const FIXED_PARAMETERS = 4
+
 /** What does not depend on the mutations. */
 export interface CommitHead {
   readonly store: string
@@ -34,6 +38,24 @@ export function toCommitCall(
     body.push(mutation.type, number, ...detailsOf(mutation))
   }
   return { keys: names, parameters: [store, now, keepChanges, keys.hints, ...numbers.keys()].concat(body) }
+}
+
+/** Whether the order of two commits matters: they write, remove or look at the same record. */
+export function meet(one: CommitCall, other: CommitCall): boolean {
+  const theirs = placesOf(other)
+  return placesOf(one).some(([collection, key]) =>
+    // What clears a collection has no key, and meets everything in it.
+    theirs.some((their) => their[0] === collection && (their[1] === key || their[1] === '' || key === '')),
+  )
+}
+
+function placesOf({ keys, parameters }: CommitCall): (readonly [collection: string, key: string])[] {
+  const places: (readonly [string, string])[] = []
+  const first = FIXED_PARAMETERS + (keys.length - FIXED_KEYS) / 3
+  for (let at = first; at < parameters.length; at += 5) {
+    places.push([keys[FIXED_KEYS + 3 * Number(parameters[at + 1])] ?? '', String(parameters[at + 2])])
+  }
+  return places
 }
 
 function detailsOf(mutation: Mutation): [key: string, condition: string, body: string] {

@@ -2,7 +2,6 @@ import { FakeClock } from '@evenkeel/testing'
 import { describe, expect, it } from 'vitest'
 import type { RedisClient } from './redis-client.js'
 import { RedisConnection } from './redis-connection.js'
-import { COMMIT } from './redis-scripts.js'
 
 /** A client whose server answers when it is told to. */
 class StubClient implements RedisClient {
@@ -32,7 +31,7 @@ describe('RedisConnection', () => {
     const clock = new FakeClock()
     const source = { label: 'Redis', make: async () => ({ client, secret: undefined }) }
     const connection = await RedisConnection.open({ source, clock, timeoutMs: 300, connectTimeoutMs: 300 })
-    const outcome = connection.run('unknown', COMMIT, [], []).catch((error: unknown) => error)
+    const outcome = connection.commit({ keys: [], parameters: [] }).catch((error: unknown) => error)
     return { client, clock, outcome }
   }
 

@@ -1,8 +1,10 @@
-import { StorageTimeoutError, UnavailableError, type Applied } from '../errors.js'
+import { BusyError, StorageTimeoutError, UnavailableError, type Applied } from '../errors.js'
 import type { Clock } from '../ports.js'
 import type { FreshClient, RedisClient, RedisSource } from './redis-client.js'
 import { isForbidden, isUnknownScript, translateRedisError } from './redis-errors.js'
-import type { RedisScript } from './redis-scripts.js'
+import { meet, type CommitCall } from './redis-commit.js'
+import { RedisLane, type Write } from './redis-lane.js'
+import { COMMIT, type RedisScript } from './redis-scripts.js'
 import { readFacts, type ServerFacts } from './redis-server-facts.js'
 import { holdProcess } from '../system-clock.js'
 
@@ -35,6 +37,10 @@ export interface ConnectionListener {
   readonly onOverdue?: ((connection: RedisConnection) => void) | undefined
 }
 
+interface CommitWrite extends Write {
+  readonly commit: CommitCall
+}
+
 type Parameters = readonly (string | number)[]
 
 /** One connection, from its beginning to its end, with a deadline on everything. */
@@ -45,6 +51,7 @@ export class RedisConnection {
   readonly #listener: ConnectionListener
   /** In the order of their deadlines, which is that of their beginning. */
   readonly #pending = new Set<Call>()
+  readonly #lane = new RedisLane()
   #gathered = 0
   #isTimed = false
   #cancelTimer: () => void = () => undefined
@@ -128,13 +135,33 @@ export class RedisConnection {
     return this.#call(onLoss, () => this.#client.call(command, parameters))
   }
 
-  /** Runs a script, by its name if Redis knows it. */
-  run(onLoss: Applied, { lua, sha }: RedisScript, keys: readonly string[], parameters: Parameters): Promise<unknown> {
+  /** Runs a script that may be run twice, by its name if Redis knows it. */
+  run({ lua, sha }: RedisScript, keys: readonly string[], parameters: Parameters): Promise<unknown> {
     return this.#call(
-      onLoss,
+      'no',
       () => this.#client.call('EVALSHA', toArguments(sha, keys, parameters)),
       () => this.#client.call('EVAL', toArguments(lua, keys, parameters)),
     )
+  }
+
+  /** Commits. Of two commits that meet, the one that was given first never takes effect last. */
+  commit(commit: CommitCall): Promise<unknown> {
+    const { clock, timeoutMs, source } = this.#options
+    return new Promise((resolve, reject) => {
+      const call = this.#begin('unknown', resolve, reject)
+      if (call === undefined) return
+      const write: CommitWrite = {
+        commit,
+        send: (withScript) => this.#sendCommit(call, write, withScript),
+        drop: () => {
+          this.#end(call)
+          const waitedMs = timeoutMs - (call.deadlineMs - clock.monotonic())
+          reject(new BusyError(`A record of ${source.label}`, waitedMs, undefined, 'try again'))
+        },
+        meets: (other) => meet(commit, (other as CommitWrite).commit),
+      }
+      this.#lane.add(write)
+    })
   }
 
   /** Asks the server what it is. What it forbids to ask is left out. */
@@ -180,18 +207,54 @@ export class RedisConnection {
     this.#onIdle?.()
   }
 
+  #sendCommit(call: Call, write: CommitWrite, withScript: boolean): void {
+    const { keys, parameters } = write.commit
+    // It may have waited until its deadline, or the end of the connection.
+    if (!this.#pending.has(call) || !this.isOpen) {
+      this.#forget(call)
+      call.reject(this.#lost())
+      return this.#lane.answered(write)
+    }
+    this.#gather()
+    const sent = withScript
+      ? this.#client.call('EVAL', toArguments(COMMIT.lua, keys, parameters))
+      : this.#client.call('EVALSHA', toArguments(COMMIT.sha, keys, parameters))
+    sent.then(
+      (reply) => {
+        this.#lane.answered(write)
+        this.#succeed(call, reply)
+      },
+      (error: unknown) => {
+        if (isUnknownScript(error) && this.#pending.has(call)) return this.#lane.refused(write)
+        this.#lane.answered(write)
+        this.#fail(call, error)
+      },
+    )
+  }
+
+  /** Notes a call as under way, or rejects when nothing can be sent. */
+  #begin(onLoss: Applied, resolve: Call['resolve'], reject: Call['reject']): Call | undefined {
+    const { clock, timeoutMs } = this.#options
+    if (!this.isOpen) {
+      reject(this.#lost())
+      return undefined
+    }
+    const call: Call = { deadlineMs: clock.monotonic() + timeoutMs, onLoss, resolve, reject }
+    if (this.#pending.size === 0) this.#client.stream?.ref()
+    this.#pending.add(call)
+    this.#time(call)
+    return call
+  }
+
+  #lost(): UnavailableError {
+    return new UnavailableError(`${this.#options.source.label} is out of reach: the connection was lost`)
+  }
+
   #call(onLoss: Applied, issue: () => Promise<unknown>, reissue?: () => Promise<unknown>): Promise<unknown> {
-    const { clock, timeoutMs, source } = this.#options
     return new Promise((resolve, reject) => {
-      if (!this.isOpen) {
-        reject(new UnavailableError(`${source.label} is out of reach: the connection was lost`))
-        return
-      }
-      const call: Call = { deadlineMs: clock.monotonic() + timeoutMs, onLoss, resolve, reject }
+      const call = this.#begin(onLoss, resolve, reject)
+      if (call === undefined) return
       this.#gather()
-      if (this.#pending.size === 0) this.#client.stream?.ref()
-      this.#pending.add(call)
-      this.#time(call)
       issue().then(
         (reply) => this.#succeed(call, reply),
         (error: unknown) => {
@@ -218,7 +281,8 @@ export class RedisConnection {
    */
   #gather(): void {
     const { stream } = this.#client
-    if (this.#pending.size === 0 || !stream) return
+    // One alone goes at once.
+    if (this.#pending.size <= 1 || !stream) return
     if (this.#gathered++ === 0) {
       stream.cork()
       process.nextTick(() => this.#sendGathered())
@@ -235,6 +299,10 @@ export class RedisConnection {
 
   #end(call: Call): void {
     this.#replies++
+    this.#forget(call)
+  }
+
+  #forget(call: Call): void {
     if (this.#pending.delete(call) && this.#pending.size === 0) this.#rest()
   }
 

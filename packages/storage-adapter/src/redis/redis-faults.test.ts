@@ -25,6 +25,10 @@ async function cutOff(cut: RedisStorage, paused: OwnRedis): Promise<unknown> {
   return outcome
 }
 
+function refuseAllBut(code: string): (error: unknown) => void {
+  return (error) => expect(error).toMatchObject({ code, applied: 'no' })
+}
+
 describeOwnRedis('RedisStorage on a server that fails', () => {
   let server: OwnRedis
   let storage: RedisStorage
@@ -147,6 +151,26 @@ describeOwnRedis('RedisStorage on a server that fails', () => {
     await server.admin('SCRIPT', 'FLUSH')
     await Promise.all([notes().set('b', 2), notes().set('c', 3), notes().count()])
     expect(await notes().count()).toBe(3)
+  })
+
+  it('forgets the scripts now and then while many writes are on their way, keeps the order of those of one key', async () => {
+    // Two processes: what one of them makes the server know again, the other one finds known in between.
+    const other = open()
+    const processes = [storage, other].map((each) => ({ numbers: each.collection<number>('n'), acknowledged: [-1] }))
+    for (const [key, { numbers }] of processes.entries()) await numbers.set(`${key}`, -1)
+    const outcomes: Promise<unknown>[] = []
+    for (let n = 0; n < 3_000; n++) {
+      for (const [key, { numbers, acknowledged }] of processes.entries()) {
+        outcomes.push(numbers.set(`${key}`, n).then(() => acknowledged.push(n), refuseAllBut('STORAGE_BUSY')))
+      }
+      if (n % 50 === 0) outcomes.push(server.admin('SCRIPT', 'FLUSH'))
+      if (n % 5 === 0) await new Promise(setImmediate)
+    }
+    await Promise.all(outcomes)
+    for (const [key, { numbers, acknowledged }] of processes.entries()) {
+      expect(await numbers.get(`${key}`)).toBe(Math.max(...acknowledged))
+    }
+    await other.stop()
   })
 
   it('misses no change when its subscription is killed', { timeout: 15_000 }, async () => {
