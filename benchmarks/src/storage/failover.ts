@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -6,7 +6,6 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { FailoverStorage, type Storage } from '@evenkeel/storage-adapter'
 import { PostgresStorage } from '@evenkeel/storage-adapter/postgres'
 import { SqliteStorage } from '@evenkeel/storage-adapter/sqlite'
-import { FaultyStorage } from '@evenkeel/testing'
 import { findPostgres } from '../../../packages/storage-adapter/src/test-support/postgres-server.js'
 import { makeKeys, nextNote, type Note } from './documents.js'
 
@@ -24,10 +23,9 @@ export async function failover(): Promise<void> {
     console.log(`\nfail-over: the first set after the server is gone, ${SWITCHES} times, timeoutMs 100`)
     for (const fault of ['refused', 'frozen'] as const) await switches(join(directory, fault), server.url, fault)
     console.log(`\nfail-over: ${DOCUMENTS} documents that were written in an outage, replayed`)
-    const sqlite = new SqliteStorage({ path: join(directory, 'primary.db') })
-    await replay('into SQLite', join(directory, 'to-sqlite'), sqlite)
+    await replayIntoSqlite(directory)
     const postgres = new PostgresStorage({ url: server.url, schema: SCHEMA })
-    await replay('into PostgreSQL', join(directory, 'to-postgres'), postgres)
+    await replayIntoPostgres(directory, server.url)
     await postgres.start()
     for (const name of await postgres.collections()) await postgres.collection(name).clear()
     await postgres.stop()
@@ -64,16 +62,49 @@ async function switches(path: string, url: string, fault: 'refused' | 'frozen'):
   console.log(`  ${fault.padEnd(20)} p50 ${ms(p50)}  p99 ${ms(p99)}  max ${ms(max)}`)
 }
 
-async function replay(name: string, path: string, primary: Storage): Promise<void> {
-  const faulty = new FaultyStorage(primary)
+/** Takes the primary away, and gives it back. */
+interface Outage {
+  begin(): Promise<void>
+  end(): Promise<void>
+}
+
+/** A volume that goes and comes back. */
+async function replayIntoSqlite(directory: string): Promise<void> {
+  const volume = join(directory, 'volume')
+  await mkdir(volume)
+  await replay('into SQLite', join(directory, 'to-sqlite'), new SqliteStorage({ path: join(volume, 'primary.db') }), {
+    async begin() {
+      await rename(volume, `${volume}.away`)
+      await writeFile(volume, '')
+    },
+    async end() {
+      await rm(volume)
+      await rename(`${volume}.away`, volume)
+    },
+  })
+}
+
+/** A server that goes and comes back. What the proxy costs is in the figures. */
+async function replayIntoPostgres(directory: string, url: string): Promise<void> {
+  const proxy = await Proxy.listen(url)
+  const primary = new PostgresStorage({ url: proxy.url, schema: SCHEMA })
+  await replay('into PostgreSQL', join(directory, 'to-postgres'), primary, {
+    begin: () => proxy.refuse(),
+    end: () => proxy.heal(),
+  })
+  await proxy.close()
+}
+
+async function replay(name: string, path: string, primary: Storage, outage: Outage): Promise<void> {
   const storage = new FailoverStorage({
-    primary: faulty.storage,
+    primary,
     ...{ path, writers: 'one', probeIntervalMs: 10, steadyProbes: 1, cooldownMs: 0 },
   })
   const notes = storage.collection<Note>('notes')
   await storage.start()
   await until(() => storage.state.mirror.status === 'fresh')
-  faulty.down()
+  await outage.begin()
+  await notes.set('first', nextNote()).catch(() => undefined)
   const keys = makeKeys(DOCUMENTS)
   for (let at = 0; at < DOCUMENTS; at += 500) {
     await Promise.all(keys.slice(at, at + 500).map((key) => notes.set(key, nextNote())))
@@ -88,7 +119,7 @@ async function replay(name: string, path: string, primary: Storage): Promise<voi
   delay.enable()
   const startedAt = performance.now()
   const cpuBefore = process.cpuUsage()
-  faulty.up()
+  await outage.end()
   const seconds = ((await done) - startedAt) / 1_000
   await back
   delay.disable()

@@ -9,11 +9,12 @@ import type { Conflict, FailoverEvents, FailoverState } from './failover-state.j
 import { Gate } from './gate.js'
 import { lacksWrites } from './history-check.js'
 import { KeyQueue } from '../key-queue.js'
+import { idOf } from './local-doubts.js'
 import type { LocalStore } from './local-store.js'
 import { MirroredWrites } from './mirrored-writes.js'
 import { ONCE_COLLECTION, refuseReserved } from '../mutations.js'
 import { mayBeApplied, Primary } from './primary.js'
-import { readEntries, scanPage } from './primary-records.js'
+import { readMany, scanPage } from './primary-records.js'
 import { RecentChanges } from '../recent-changes.js'
 import { settleDoubts } from './settle-doubts.js'
 import type { Kept, Scope, Storage, StorageHealth } from '../storage.js'
@@ -21,6 +22,9 @@ import { holdProcess } from '../system-clock.js'
 import { Ticker } from './ticker.js'
 import { Turns } from './turns.js'
 import { WriterMark } from './writer-mark.js'
+
+/** After attempts that failed the copy is completed ever more seldom, but at least so often, in milliseconds. */
+const MAX_PAUSE_MS = 60_000
 
 /** How often one write may meet a primary that has just gone. */
 const MAX_REFUSALS = 10
@@ -67,6 +71,8 @@ export class FailoverBackend implements Backend<FailoverEvents> {
   #leaving: Promise<void> | undefined
   /** When the primary is to be told next that we are there, on the monotonic clock; `undefined` when nothing happened. */
   #beatAt: number | undefined
+  /** How often in a row the copy could not be completed. */
+  #failures = 0
   #isFenced = false
   #origin = ''
   #isOpen = false
@@ -139,6 +145,7 @@ export class FailoverBackend implements Backend<FailoverEvents> {
       this.#isFenced = false
       this.#mark.begin()
       this.#failovers = 0
+      this.#failures = 0
       this.#beatAt = undefined
       this.#recovery.begin()
       this.#mirror.begin()
@@ -174,7 +181,7 @@ export class FailoverBackend implements Backend<FailoverEvents> {
   }
 
   async read(collection: string, keys: readonly string[], now: number): Promise<(StoredRecord | undefined)[]> {
-    const read = (storage: Storage): Promise<(StoredRecord | undefined)[]> => readEntries(storage, collection, keys)
+    const read = (storage: Storage): Promise<(StoredRecord | undefined)[]> => readMany(storage, collection, keys, now)
     return this.#serve(collection, read, () => this.#local.read(collection, keys, now))
   }
 
@@ -299,9 +306,7 @@ export class FailoverBackend implements Backend<FailoverEvents> {
     // A `clear` touches every record of its collection, so no other write may be under way.
     if (mutations.some(({ type }) => type === 'clear'))
       return this.#gate.exclusive(() => this.#commitHere(mutations, now))
-    const keys = mutations.map((mutation) =>
-      JSON.stringify([mutation.collection, 'key' in mutation ? mutation.key : '']),
-    )
+    const keys = mutations.map((mutation) => idOf({ key: '', ...mutation }))
     return this.#gate.shared(() => this.#locks.run(keys, () => this.#commitHere(mutations, now)))
   }
 
@@ -323,7 +328,7 @@ export class FailoverBackend implements Backend<FailoverEvents> {
       if (mayBeApplied(error)) this.log.add(mutations)
       if (error instanceof FencedError) this.#tellFenced(error)
       // There may be a doubt to settle.
-      if (this.#local.doubts.size > 0) this.#ticker.within(this.#options.probeIntervalMs)
+      if (this.#local.doubts.size > 0) this.#ticker.within(this.#pauseMs)
       throw error
     }
   }
@@ -347,7 +352,7 @@ export class FailoverBackend implements Backend<FailoverEvents> {
     const collections = mutations.map(({ collection }) => collection)
     // The set in memory changes even when the disk does not take it.
     await this.#local.uncover(collections, this.#now()).catch(() => undefined)
-    this.#ticker.within(this.#options.probeIntervalMs)
+    this.#ticker.within(this.#pauseMs)
   }
 
   /**
@@ -377,15 +382,23 @@ export class FailoverBackend implements Backend<FailoverEvents> {
     try {
       if (this.#on === 'fallback') await this.#tryToReturn()
       if (this.#on === 'primary') await this.#tidy()
+      this.#failures = 0
     } catch (error) {
+      this.#failures = this.#on === 'primary' ? this.#failures + 1 : 0
       this.#recovery.unsettle()
       if (error instanceof FencedError) this.#tellFenced(error)
     }
     const { probeIntervalMs, mirrorIntervalMs, writers } = this.#options
-    const isBehind = this.#mirror.isBehind || this.#local.doubts.size > 0
-    if (this.#on === 'fallback' || isBehind) return probeIntervalMs
+    if (this.#on === 'fallback') return probeIntervalMs
+    if (this.#mirror.isBehind || this.#local.doubts.size > 0) return this.#pauseMs
     if (writers === 'many') return mirrorIntervalMs
     return this.#beatAt === undefined ? undefined : Math.max(1, this.#beatAt - this.#options.clock.monotonic())
+  }
+
+  /** To compare everything again and again would only be a burden while the disk is full. */
+  get #pauseMs(): number {
+    const { probeIntervalMs } = this.#options
+    return Math.max(probeIntervalMs, Math.min(probeIntervalMs * 2 ** this.#failures, MAX_PAUSE_MS))
   }
 
   async #tryToReturn(): Promise<void> {

@@ -230,6 +230,7 @@ describe("FailoverStorage with writers: 'many'", () => {
     await a.notes.get('old')
     for (let i = 0; i < many.length; i += 1_000) await b.notes.setMany(many.slice(i, i + 1_000))
     await a.recover()
+    for (let i = 0; i < 100 && a.storage.state.mirror.status === 'copying'; i++) await clock.advance(1_000)
     expect(a.storage.state).toMatchObject({ on: 'primary', diverged: undefined, mirror: { status: 'fresh' } })
     a.faulty.down()
     expect(await a.notes.get('k2999')).toBe(29_999)

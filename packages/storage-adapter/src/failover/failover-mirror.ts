@@ -14,7 +14,7 @@ export class FailoverMirror {
   constructor(parts: MirrorParts & { readonly announce: Announce<FailoverEvents> }) {
     this.#parts = parts
     this.#announce = parts.announce
-    this.#mirror = new Mirror(parts)
+    this.#mirror = new Mirror(parts, () => this.#stand('copying', COPYING, 'INFO'))
     this.#state = { status: 'stale', reason: 'Nothing has been copied yet.', since: parts.now() }
   }
 
@@ -66,7 +66,6 @@ export class FailoverMirror {
   async update(): Promise<boolean> {
     const { follows } = this.#parts
     if (!this.#mirror.isBehind && !follows) return false
-    if (this.#mirror.isBehind) this.#stand('copying', COPYING, 'INFO')
     try {
       await this.#mirror.update()
     } catch (error) {

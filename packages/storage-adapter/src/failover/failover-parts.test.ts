@@ -4,6 +4,7 @@ import type { Mutation } from '../backend.js'
 import { FileBackend } from '../file/file-backend.js'
 import { LocalDoubts } from './local-doubts.js'
 import type { JournaledBatch } from './local-journal.js'
+import type { RecordMutation } from './record-mutation.js'
 import { LocalStore } from './local-store.js'
 import { foldChunk, takeChunk } from './replay-chunk.js'
 import { CrashFiles } from '../test-support/crash-files.js'
@@ -40,9 +41,9 @@ describe('a chunk of the journal', () => {
 describe('doubts', () => {
   it('are not ended by what was found out before they came up again', () => {
     const doubts = new LocalDoubts()
-    expect(doubts.add([{ collection: 'c', key: 'k' }])).toHaveLength(1)
+    expect(doubts.add([{ collection: 'c', key: 'k' }]).added).toHaveLength(1)
     const taken = doubts.all
-    expect(doubts.add([{ collection: 'c', key: 'k' }])).toHaveLength(0)
+    expect(doubts.add([{ collection: 'c', key: 'k' }]).added).toHaveLength(0)
     doubts.remove(taken)
     expect(doubts.size).toBe(1)
     doubts.remove(doubts.all)
@@ -69,6 +70,17 @@ describe('the local store', () => {
     await local.open(() => undefined, 0)
     return local
   }
+
+  it('remembers beyond a kill that a record in doubt may have been removed as well', async () => {
+    const files = new CrashFiles()
+    const local = await open(files)
+    const remove = { type: 'delete', collection: 'c', key: 'k', version: 'v.2', expected: undefined } as const
+    await local.doubt([put('k') as RecordMutation], 0)
+    await local.doubt([remove], 0)
+    files.reboot('kill')
+    const again = await open(files)
+    expect(again.doubts.mayRemove({ collection: 'c', key: 'k' })).toBe(true)
+  })
 
   it.each<[string, (local: LocalStore) => Promise<void>]>([
     ['journal', (local) => local.journal([put('next')], 0)],

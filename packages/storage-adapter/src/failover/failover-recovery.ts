@@ -25,6 +25,9 @@ const MAX_LIMIT = 512
 /** A step that takes longer than this part of the deadline is followed by a smaller one. */
 const SLOW = 1 / 4
 
+/** One batch that cannot be divided may take up to so long, in milliseconds, of a primary that is alive. */
+const MAX_PATIENCE_MS = 10 * 60_000
+
 /** What a recovery works with. */
 export interface RecoveryParts {
   readonly options: CheckedOptions
@@ -53,6 +56,10 @@ export class Recovery {
   #leftAt = -Infinity
   #replayed = 0
   #limit = MAX_LIMIT
+  /** How long a step may take, where that is more than any other call. */
+  #patienceMs: number | undefined
+  /** Whether the last step took long, so that the next one should not make writes wait. */
+  #isSlow = true
   readonly #turns: Turns
   #diverged: Divergence | undefined
 
@@ -146,9 +153,10 @@ export class Recovery {
     const { local, gate, isOpen, options } = this.#parts
     const conflictsBefore = local.conflictCount
     this.#replayed = 0
+    this.#isSlow = true
     this.#turns.begin()
     for (let isBack = false; !isBack;) {
-      for (let step = 0; local.journalLength > DRAIN && step < MAX_STEPS_BEFORE_DRAIN; step++) {
+      for (let step = 0; local.journalLength > (this.#isSlow ? 0 : DRAIN) && step < MAX_STEPS_BEFORE_DRAIN; step++) {
         if (!isOpen()) return undefined
         await this.#step()
       }
@@ -170,17 +178,23 @@ export class Recovery {
     const { clock, timeoutMs } = options
     const startedMs = clock.monotonic()
     try {
-      const { replayed, conflicts } = await replayStep(this.#replay, this.#limit)
+      const bounds = { limit: this.#limit, timeoutMs: this.#patienceMs }
+      const { replayed, conflicts } = await replayStep(this.#replay, bounds)
       this.#replayed += replayed
       for (const conflict of conflicts) announce('conflict', conflictNews(conflict))
     } catch (error) {
-      // Perhaps it was too much for the deadline.
+      this.#isSlow = true
+      // It was too much for the deadline. It can be less, unless it is one batch: then the deadline has to be more.
+      if (error instanceof StorageTimeoutError) {
+        this.#patienceMs = Math.min(MAX_PATIENCE_MS, 2 * (this.#patienceMs ?? timeoutMs))
+      }
       const isLate = error instanceof StorageTimeoutError || error instanceof UnavailableError
       if (isLate) this.#limit = Math.max(1, Math.floor(this.#limit / 4))
       throw error
     }
-    const isSlow = clock.monotonic() - startedMs > timeoutMs * SLOW
-    this.#limit = isSlow ? Math.max(1, Math.floor(this.#limit / 2)) : Math.min(MAX_LIMIT, this.#limit * 2)
+    this.#isSlow = clock.monotonic() - startedMs > timeoutMs * SLOW
+    if (!this.#isSlow) this.#patienceMs = undefined
+    this.#limit = this.#isSlow ? Math.max(1, Math.floor(this.#limit / 2)) : Math.min(MAX_LIMIT, this.#limit * 2)
     await this.#turns.breathe()
   }
 }

@@ -6,6 +6,7 @@ import { FileBackend } from '../file/file-backend.js'
 import { nodeFiles, type FileOps } from '../file/file-ops.js'
 import { fileDefaults } from '../file/file-storage.js'
 import { LocalStore } from './local-store.js'
+import { Turns } from './turns.js'
 import { ONCE_COLLECTION, refuseReserved } from '../mutations.js'
 import type { Collection } from '../storage.js'
 
@@ -45,7 +46,8 @@ export class FailoverStorage extends BackendStorage<FailoverEvents> {
     // The names of `once` batches are always copied: without them none could be judged.
     const mirror = checked.mirror === 'all' ? 'all' : [...checked.mirror, ONCE_COLLECTION]
     const backend = new FileBackend({ path, compactBytes, clock, files })
-    const local = new LocalStore(backend, { mirror, keepsBase: (collection) => merge.has(collection) })
+    const turns = new Turns(clock)
+    const local = new LocalStore(backend, { mirror, turns, keepsBase: (collection) => merge.has(collection) })
     const failover = new FailoverBackend(checked, local)
     super(failover, { clock })
     this.#failover = failover

@@ -29,7 +29,10 @@ export async function lacksWrites({ primary, local, writers, sequence, now }: Hi
   if (trail.length === 0) return false
   const records = await readRecords(primary, trail, now)
   // What came after the write in the trail: one of unknown outcome, or a replayed one that is not crossed out yet.
-  const replayed = new Set((await local.entriesUpTo(sequence, now)).flatMap(({ changes }) => changes.map(idOf)))
+  const replayed = new Set<string>()
+  for await (const entries of local.entriesUpTo(sequence, now)) {
+    for (const { changes } of entries) for (const change of changes) replayed.add(idOf(change))
+  }
   const isOutdated = trail.map((entry) => doubts.has(entry) || replayed.has(idOf(entry)))
   const found = trail.map((_, i) => (isOutdated[i] === true ? undefined : (records[i]?.version ?? null)))
   if (!isCutShort(trail, found, now)) return false

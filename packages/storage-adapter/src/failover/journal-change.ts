@@ -42,8 +42,8 @@ export function toJournaledChange(
 ): JournaledChange {
   const { collection, key, version } = change
   const base = before?.version ?? null
-  const baseValue = isBaseKept && before !== undefined ? (JSON.parse(before.json) as unknown) : undefined
-  const common = { collection, key, version, isDoubtful, base, baseExpiresAt: before?.expiresAt, baseValue }
+  const baseJson = isBaseKept ? before?.json : undefined
+  const common = { collection, key, version, isDoubtful, base, baseExpiresAt: before?.expiresAt, baseJson }
   if (change.type === 'delete') return { type: 'delete', ...common }
   return { type: 'set', ...common, json: change.json, expiresAt: change.expiresAt }
 }
@@ -51,9 +51,11 @@ export function toJournaledChange(
 /** A batch as people see it. */
 export function toJournalEntry({ changes, ...batch }: JournaledBatch): JournalEntry {
   const shown = changes.map((change) => {
-    if (change.type === 'delete') return change
-    const { json, ...rest } = change
-    return { ...rest, value: JSON.parse(json) as unknown }
+    const { baseJson, ...rest } = change
+    const baseValue = baseJson === undefined ? undefined : (JSON.parse(baseJson) as unknown)
+    if (rest.type === 'delete') return { ...rest, baseValue }
+    const { json, ...set } = rest
+    return { ...set, baseValue, value: JSON.parse(json) as unknown }
   })
   return { ...batch, changes: shown }
 }

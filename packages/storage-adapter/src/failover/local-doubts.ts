@@ -41,14 +41,15 @@ export class LocalDoubts {
     return this.#doubts.get(idOf(doubt))?.mayRemove === true
   }
 
-  /** @returns those about records that were not in doubt before */
-  add(doubts: readonly Doubt[]): Doubt[] {
+  /** @returns those about records that were not in doubt before, and those that say more than was noted before */
+  add(doubts: readonly Doubt[]): { readonly added: Doubt[]; readonly changed: Doubt[] } {
     const added = doubts.filter((doubt) => !this.has(doubt))
+    const changed = doubts.filter((doubt) => !this.has(doubt) || (doubt.mayRemove === true && !this.mayRemove(doubt)))
     for (const doubt of doubts) {
       const mayRemove = doubt.mayRemove === true || this.mayRemove(doubt)
       this.#doubts.set(idOf(doubt), Object.assign(doubt, { mayRemove }))
     }
-    return added
+    return { added, changed }
   }
 
   /** Those that nothing was added to since they were taken. */
@@ -71,7 +72,7 @@ export function doubtRemoval(doubt: Doubt): Mutation {
   return { type: 'delete', collection: DOUBTS, key: idOf(doubt), version: NO_VERSION, expected: undefined }
 }
 
-/** Names a record among those of all collections. */
+/** Names a record among those of all collections: the length tells where the collection's name ends. */
 export function idOf({ collection, key }: Doubt): string {
-  return JSON.stringify([collection, key])
+  return `${collection.length}:${collection}${key}`
 }

@@ -1,14 +1,23 @@
 import type { Backend, Mutation } from '../backend.js'
+import { decodeBatch, encodeBatch } from './batch-text.js'
 import type { DeleteChange, SetChange } from './failover-state.js'
 import { toJson } from '../values.js'
 
-/** A record that a batch writes, with its value as the text that it was and will be: a replay need not take it apart. */
-export interface JournaledSet extends Omit<SetChange, 'value'> {
+/** What the journal keeps of what a change replaces: a value is the text that it was, and need not be taken apart. */
+interface JournaledBase {
+  readonly baseJson?: string | undefined
+}
+
+/** A record that a batch writes, with its value as the text that it was and will be. */
+export interface JournaledSet extends Omit<SetChange, 'value' | 'baseValue'>, JournaledBase {
   readonly json: string
 }
 
+/** A record that a batch removes. */
+export interface JournaledDelete extends Omit<DeleteChange, 'baseValue'>, JournaledBase {}
+
 /** A change of one record, as the journal keeps it. */
-export type JournaledChange = JournaledSet | DeleteChange
+export type JournaledChange = JournaledSet | JournaledDelete
 
 /** A batch, as the journal keeps it. */
 export interface JournaledBatch {
@@ -17,6 +26,17 @@ export interface JournaledBatch {
   readonly id: string
   readonly at: number
   readonly changes: readonly JournaledChange[]
+  /**
+   * Collections that it clears, of which the copy may have lacked something: a record that a process wrote just before
+   * it was killed. What the primary has of those is removed too.
+   */
+  readonly clears?: readonly string[] | undefined
+}
+
+/** A section of the journal: what is behind a batch, up to another one. */
+interface Section {
+  readonly after?: number
+  readonly last?: number
 }
 
 /** What the names of the collections that hold the batches of an outage begin with. */
@@ -85,23 +105,23 @@ export class LocalJournal {
   async at(sequence: number, now: number): Promise<JournaledBatch | undefined> {
     if (!this.#waiting.has(sequence)) return undefined
     const [json] = await this.#read([sequence], now)
-    return json === undefined ? undefined : (JSON.parse(json) as JournaledBatch)
+    return json === undefined ? undefined : decodeBatch(json)
   }
 
-  /** The oldest batches: so many of them at most, and none behind the last one. */
-  async entries(limit: number, now: number, last: number = Infinity): Promise<JournaledBatch[]> {
+  /** The oldest batches: so many of them at most, and of these about as many as {@link MAX_TEXT} holds. */
+  async entries(limit: number, now: number, { after = 0, last = Infinity }: Section = {}): Promise<JournaledBatch[]> {
     const sequences: number[] = []
     for (const sequence of this.#waiting) {
       if (sequences.length >= limit || sequence > last) break
-      sequences.push(sequence)
+      if (sequence > after) sequences.push(sequence)
     }
     const entries: JournaledBatch[] = []
     let length = 0
     for (const json of await this.#read(sequences, now)) {
       if (json === undefined) continue
       length += json.length
-      if (entries.length > 0 && length > MAX_TEXT && last === Infinity) break
-      entries.push(JSON.parse(json) as JournaledBatch)
+      if (entries.length > 0 && length > MAX_TEXT) break
+      entries.push(decodeBatch(json))
     }
     return entries
   }
@@ -154,7 +174,7 @@ export class LocalJournal {
 
 /** The record of a batch. */
 export function journalRecord(entry: JournaledBatch): Mutation {
-  return record(collectionOf(segmentOf(entry.sequence)), String(entry.sequence), entry)
+  return put(collectionOf(segmentOf(entry.sequence)), String(entry.sequence), encodeBatch(entry))
 }
 
 /** Whether the collection holds batches. */
@@ -164,7 +184,10 @@ export function isJournal(collection: string): boolean {
 
 /** Writes a record of one of our own collections. */
 export function record(collection: string, key: string, value: unknown): Mutation {
-  const json = toJson(value)
+  return put(collection, key, toJson(value))
+}
+
+function put(collection: string, key: string, json: string): Mutation {
   return { type: 'put', collection, key, json, version: NO_VERSION, expiresAt: undefined, expected: undefined }
 }
 

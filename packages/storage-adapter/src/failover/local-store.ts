@@ -18,6 +18,7 @@ import {
 } from './local-journal.js'
 import { META, metaRecords, readMeta, type Identity, type Meta } from './local-meta.js'
 import { isRecordMutation, removal, unconditional, type RecordMutation } from './record-mutation.js'
+import type { Turns } from './turns.js'
 import { originOf } from '../versions.js'
 
 /*
@@ -35,7 +36,14 @@ export interface LocalStoreOptions {
   readonly mirror: 'all' | readonly string[]
   /** The collections whose journal keeps the value that a write replaced. */
   readonly keepsBase: (collection: string) => boolean
+  /** Lets others have their turn of the event loop. */
+  readonly turns?: Turns | undefined
 }
+
+/** So many records are looked at before others have their turn. */
+const PORTION = 500
+
+const DEFAULTS: LocalStoreOptions = { mirror: 'all', keepsBase: () => false }
 
 /** What is kept beside the primary. */
 export class LocalStore {
@@ -51,7 +59,7 @@ export class LocalStore {
   #history = 0
   #cursor: string | undefined
 
-  constructor(backend: Backend, options: LocalStoreOptions = { mirror: 'all', keepsBase: () => false }) {
+  constructor(backend: Backend, options: LocalStoreOptions = DEFAULTS) {
     this.#backend = backend
     this.#options = options
     this.#journal = new LocalJournal(backend)
@@ -246,14 +254,23 @@ export class LocalStore {
    */
   async journal(mutations: readonly Mutation[], now: number): Promise<void> {
     const changes = await toRecordChanges(this.#backend, mutations, now, this.#doubts.all)
-    if (changes.length === 0) {
+    const mayLack = this.#origins.length > 1
+    const clears = mayLack ? mutations.filter(({ type }) => type === 'clear').map(({ collection }) => collection) : []
+    if (changes.length + clears.length === 0) {
       await this.#backend.commit(mutations, now)
       return
     }
-    const journaled = await Promise.all(changes.map((change) => this.#toJournaled(change, now)))
+    const journaled: JournaledChange[] = []
+    this.#options.turns?.begin()
+    for (let at = 0; at < changes.length; at += PORTION) {
+      if (at > 0) await this.#options.turns?.breathe()
+      const portion = changes.slice(at, at + PORTION)
+      journaled.push(...(await Promise.all(portion.map((change) => this.#toJournaled(change, now)))))
+    }
     // From here to the commit nothing is awaited, so numbers are written down in the order in which they are taken.
     const sequence = this.#journal.take()
-    const entry: JournaledBatch = { sequence, id: randomUUID(), at: now, changes: journaled }
+    const batch = { sequence, id: randomUUID(), at: now, changes: journaled }
+    const entry: JournaledBatch = clears.length > 0 ? { ...batch, clears } : batch
     await this.#commit([...mutations, journalRecord(entry), ...metaRecords({ sequence })], now)
     this.#journal.added(sequence)
   }
@@ -268,9 +285,16 @@ export class LocalStore {
     return this.#journal.entries(limit, now)
   }
 
-  /** Those up to this one. */
-  entriesUpTo(sequence: number, now: number): Promise<JournaledBatch[]> {
-    return this.#journal.entries(ALL, now, sequence)
+  /** Those up to this one, some at a time. */
+  async *entriesUpTo(sequence: number, now: number): AsyncGenerator<JournaledBatch[], void, undefined> {
+    this.#options.turns?.begin()
+    for (let after = 0; ;) {
+      const entries = await this.#journal.entries(PORTION, now, { after, last: sequence })
+      if (entries.length === 0) return
+      yield entries
+      after = (entries.at(-1) as JournaledBatch).sequence
+      await this.#options.turns?.breathe()
+    }
   }
 
   /**
@@ -331,14 +355,14 @@ export class LocalStore {
    */
   async doubt(changes: readonly RecordMutation[], now: number): Promise<Doubt[]> {
     const mirrored = changes.filter(({ collection }) => this.#coverage.mirrors(collection))
-    const added = this.#doubts.add(
+    const { added, changed } = this.#doubts.add(
       mirrored.map((change): Doubt => ({
         collection: change.collection,
         key: change.key,
         mayRemove: change.type === 'delete' || change.expiresAt !== undefined,
       })),
     )
-    if (added.length > 0) await this.#backend.commit(added.map(doubtRecord), now)
+    if (changed.length > 0) await this.#backend.commit(changed.map(doubtRecord), now)
     return added
   }
 

@@ -26,9 +26,9 @@ export function mergeChange(
   theirs: StoredRecord | undefined,
   version: string,
 ): RecordMutation | undefined {
-  const { collection, key, baseValue } = change
+  const { collection, key, baseJson } = change
   const mine: unknown = change.type === 'set' ? JSON.parse(change.json) : undefined
-  const value = merge(structuredClone(baseValue), mine, parse(theirs))
+  const value = merge(parse(baseJson), mine, parse(theirs?.json))
   if (value === undefined) return undefined
   const expiresAt = change.type === 'set' ? change.expiresAt : theirs?.expiresAt
   return {
@@ -42,6 +42,6 @@ export function mergeChange(
   }
 }
 
-function parse(record: StoredRecord | undefined): unknown {
-  return record === undefined ? undefined : JSON.parse(record.json)
+function parse(json: string | undefined): unknown {
+  return json === undefined ? undefined : JSON.parse(json)
 }

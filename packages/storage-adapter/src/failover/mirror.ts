@@ -1,6 +1,7 @@
 import type { KeyedRecord, Mutation } from '../backend.js'
 import type { Gate } from './gate.js'
 import type { KeyQueue } from '../key-queue.js'
+import { compareKeys } from '../keys.js'
 import { idOf, type Doubt as RecordName } from './local-doubts.js'
 import { NO_VERSION } from './local-journal.js'
 import type { LocalStore } from './local-store.js'
@@ -42,13 +43,16 @@ interface Written {
 /** Makes the local copy equal to the primary, and keeps it so: first compares the two, then follows the log of changes. */
 export class Mirror {
   readonly #parts: MirrorParts
+  readonly #onCompare: () => void
   /** Everything must be compared, because the copy lacks something, nobody knows what. */
   #mustCompare = true
   #written: Written | undefined
   #followedAt: number | undefined
 
-  constructor(parts: MirrorParts) {
+  /** @param onCompare - called when everything is about to be compared */
+  constructor(parts: MirrorParts, onCompare: () => void) {
     this.#parts = parts
+    this.#onCompare = onCompare
   }
 
   /** Whether the copy lacks something, as far as is known. */
@@ -101,6 +105,7 @@ export class Mirror {
   async #compare(): Promise<void> {
     const { primary, local, gate, now, follows } = this.#parts
     this.#mustCompare = false
+    this.#onCompare()
     try {
       // The log is followed from before the first page is read, so nothing falls between the two.
       const cursor = follows ? (await primary.call('read', (storage) => storage.changes())).cursor : undefined
@@ -137,11 +142,12 @@ export class Mirror {
     const written: Written = { names: new Set(), cleared: new Set() }
     this.#written = written
     const theirs = await readPage(primary, name, { after, limit: PAGE }, now())
-    const last = theirs.length < PAGE ? undefined : theirs.at(-1)?.key
-    // The first key after `last`, so that the range includes it.
-    const before = last === undefined ? undefined : `${last}\0`
-    const ours = await local.page(name, { after, before, limit: Number.MAX_SAFE_INTEGER }, now())
-    await this.#adopt(difference(name, theirs, ours), written)
+    const ours = await local.page(name, { after, limit: PAGE }, now())
+    // What is behind the end of a full page is not known yet, so the two are compared up to where the first of them ends.
+    const ends = [theirs, ours].flatMap((page) => (page.length < PAGE ? [] : [(page.at(-1) as KeyedRecord).key]))
+    const last = ends.sort(compareKeys)[0]
+    const isCompared = ({ key }: KeyedRecord): boolean => last === undefined || compareKeys(key, last) <= 0
+    await this.#adopt(difference(name, theirs.filter(isCompared), ours.filter(isCompared)), written)
     await turns.breathe()
     return last
   }

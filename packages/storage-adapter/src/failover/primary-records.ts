@@ -65,12 +65,18 @@ export function readPage(primary: Primary, collection: string, range: Range, now
 }
 
 /** Commits changes that were taken in before, with the versions that they have. */
-export async function commitChanges(primary: Primary, mutations: readonly Mutation[], now: number): Promise<void> {
-  await primary.call('write', async (storage) => {
+export async function commitChanges(
+  primary: Primary,
+  mutations: readonly Mutation[],
+  now: number,
+  timeoutMs: number | undefined,
+): Promise<void> {
+  const commit = async (storage: Storage): Promise<void> => {
     const backend = await BackendStorage.backendOf(storage)
     if (backend !== undefined) await backend.commit(mutations, now)
     else await storage.batch(mutations.map(toOperation))
-  })
+  }
+  await primary.call('write', commit, timeoutMs)
 }
 
 /** Asks as anybody would. */
@@ -82,8 +88,19 @@ export async function scanPage(storage: Storage, collection: string, range: Rang
   return page
 }
 
+/** What these records are, at one moment where the primary knows what that is. */
+export async function readMany(
+  storage: Storage,
+  collection: string,
+  keys: readonly string[],
+  now: number,
+): Promise<(StoredRecord | undefined)[]> {
+  const backend = keys.length > 1 ? await BackendStorage.backendOf(storage) : undefined
+  return backend === undefined ? readEntries(storage, collection, keys) : backend.read(collection, keys, now)
+}
+
 /** Asks as anybody would. */
-export async function readEntries(
+async function readEntries(
   storage: Storage,
   collection: string,
   keys: readonly string[],

@@ -38,9 +38,14 @@ export class Primary {
   /**
    * Calls the primary.
    *
+   * @param timeoutMs - how long it may take while the primary answers otherwise
    * @throws UnavailableError when it is down; StorageTimeoutError when it is alive but slow; else what it throws
    */
-  call<T>(kind: 'read' | 'write', run: (storage: Storage) => Promise<T>): Promise<T> {
+  call<T>(
+    kind: 'read' | 'write',
+    run: (storage: Storage) => Promise<T>,
+    timeoutMs: number = this.#timeoutMs,
+  ): Promise<T> {
     const onLoss: Applied = kind === 'write' ? 'unknown' : 'no'
     return new Promise((resolve, reject) => {
       const settle = (how: () => void): void => {
@@ -51,15 +56,20 @@ export class Primary {
         how()
       }
       const abandon = (why: string): void => settle(() => reject(new UnavailableError(why, onLoss)))
-      const giveUp = (): void => settle(() => reject(new StorageTimeoutError(this.#timeoutMs, onLoss)))
+      const giveUp = (): void => settle(() => reject(new StorageTimeoutError(timeoutMs, onLoss)))
       const letGo = holdProcess()
       this.#abandon.add(abandon)
-      const stopSuspecting = this.#clock.after(this.#timeoutMs / 2, () => void this.#suspect())
+      let stopSuspecting = (): void => undefined
+      const suspectLater = (): void => {
+        stopSuspecting = this.#clock.after(this.#timeoutMs / 2, () => void this.#suspect().then(suspectAgain))
+      }
+      // A call that may take longer than the others must not wait so much longer for a primary that has gone.
+      const suspectAgain = (): void => {
+        if (timeoutMs > this.#timeoutMs && this.#abandon.has(abandon)) suspectLater()
+      }
+      suspectLater()
       // When the suspicion proves right, every call is abandoned before this one gives up.
-      const stopWaiting = this.#clock.after(
-        this.#timeoutMs,
-        () => void (this.#suspicion ?? Promise.resolve()).then(giveUp),
-      )
+      const stopWaiting = this.#clock.after(timeoutMs, () => void (this.#suspicion ?? Promise.resolve()).then(giveUp))
       invoke(run, this.#storage).then(
         (value) => settle(() => resolve(value)),
         (error: unknown) =>

@@ -21,11 +21,14 @@ export function takeChunk(entries: readonly JournaledBatch[], limit: number): Jo
       return before === undefined || before === base
     })
     if (!follows || (taken.length > 0 && size + names.length > limit)) break
+    // What it removes is found out when all before it is there.
+    if (entry.clears !== undefined && taken.length > 0) break
     size += names.length
     for (const [i, { type, version }] of entry.changes.entries()) {
       made.set(names[i] as string, type === 'delete' ? null : version)
     }
     taken.push(entry)
+    if (entry.clears !== undefined) break
   }
   return taken
 }

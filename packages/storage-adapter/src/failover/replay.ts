@@ -10,11 +10,17 @@ import type { RecordMutation } from './record-mutation.js'
 import { foldChunk, takeChunk, toMutation } from './replay-chunk.js'
 import { mergeChange, type Merges } from './merge.js'
 import type { Primary } from './primary.js'
-import { readRecords, toChange } from './primary-records.js'
+import { readPage, readRecords, toChange } from './primary-records.js'
 import type { WriterMark } from './writer-mark.js'
 
 /** How often a batch is tried with what was just found, before it is a conflict. */
 const MAX_ATTEMPTS = 5
+
+/** So many records are looked at, at a time, for what a clear must remove too. */
+const PAGE = 500
+
+/** So many changes of a batch are read back: it is there whole, or not at all. */
+const MAX_READ_BACK = 100
 
 /** What a replay works with. */
 export interface ReplayParts {
@@ -35,6 +41,14 @@ export interface ReplayParts {
   readonly onChanged: (changes: readonly Mutation[]) => void
 }
 
+/** How much a step of a replay takes on, and how long that may take. */
+export interface ReplayBounds {
+  /** About so many changes at most. A batch is not divided, however large it is. */
+  readonly limit: number
+  /** Milliseconds for the transaction; `undefined` for as many as any other call has. */
+  readonly timeoutMs: number | undefined
+}
+
 /** What a step of a replay did. */
 export interface ReplayStep {
   readonly replayed: number
@@ -53,11 +67,10 @@ interface Plan {
  *
  * The journal forgets a batch only after the primary has it and was read back. Whatever happens in between, the mark
  * on the primary tells the next attempt what it has.
- *
- * @param limit - about so many changes at most
  */
-export async function replayStep(parts: ReplayParts, limit: number): Promise<ReplayStep> {
+export async function replayStep(parts: ReplayParts, bounds: ReplayBounds): Promise<ReplayStep> {
   const { local, mark, now } = parts
+  const { limit } = bounds
   const entries = await local.entries(limit, now())
   await parts.breathe()
   const isKnown = await local.isWaiting(mark.sequence, mark.last, now())
@@ -69,26 +82,59 @@ export async function replayStep(parts: ReplayParts, limit: number): Promise<Rep
   }
   // Whoever repeats this until the journal is empty must not do so for ever.
   if (entries.length === 0) throw new Error('The journal holds fewer batches than it counts')
-  return replayChunk(parts, takeChunk(entries, limit))
+  const chunk = takeChunk(entries, limit)
+  const [first] = chunk
+  return replayChunk(
+    parts,
+    first?.clears === undefined ? chunk : [await withStrays(parts, first, first.clears)],
+    bounds,
+  )
 }
 
-async function replayChunk(parts: ReplayParts, chunk: readonly JournaledBatch[]): Promise<ReplayStep> {
+/** A batch that also removes what the cleared collections have of ours, and the copy did not know of. */
+async function withStrays(
+  { primary, local, mint, now, breathe }: ReplayParts,
+  entry: JournaledBatch,
+  clears: readonly string[],
+): Promise<JournaledBatch> {
+  const known = new Set(entry.changes.map(idOf))
+  const strays: JournaledChange[] = []
+  for (const collection of new Set(clears)) {
+    for (let after: string | undefined; ;) {
+      const page = await readPage(primary, collection, { after, limit: PAGE }, now())
+      for (const { key, version: base } of page) {
+        if (known.has(idOf({ collection, key })) || !local.isOwnVersion(base)) continue
+        strays.push({ type: 'delete', collection, key, version: mint(), base, isDoubtful: true })
+      }
+      if (page.length < PAGE) break
+      after = page.at(-1)?.key
+      await breathe()
+    }
+  }
+  return { ...entry, changes: [...entry.changes, ...strays] }
+}
+
+async function replayChunk(
+  parts: ReplayParts,
+  chunk: readonly JournaledBatch[],
+  bounds: ReplayBounds,
+): Promise<ReplayStep> {
   try {
     const end = chunk.at(-1) as JournaledBatch
-    await parts.mark.replay(foldChunk(chunk), end.sequence, end.id)
+    await parts.mark.replay(foldChunk(chunk), end, bounds.timeoutMs)
     await parts.breathe()
     return await settle(parts, chunk)
   } catch (error) {
-    if (isRefusal(error)) return replayOne(parts, chunk[0] as JournaledBatch)
+    if (isRefusal(error)) return replayOne(parts, chunk[0] as JournaledBatch, bounds)
     if (!(error instanceof ConflictError)) throw error
     const odd = chunk.findIndex(({ changes }) =>
       changes.some(({ collection, key }) => collection === error.collection && key === error.key),
     )
     // Conditions are judged in order, so all before the odd one hold, unless somebody is writing right now.
-    const before = odd > 0 ? await replayChunk(parts, chunk.slice(0, odd)) : NOTHING
+    const before = odd > 0 ? await replayChunk(parts, chunk.slice(0, odd), bounds) : NOTHING
     // Somebody was writing right now: what is left before the odd one comes first, in the next step.
     if (before.replayed + before.conflicts.length < odd) return before
-    const one = await replayOne(parts, chunk[Math.max(odd, 0)] as JournaledBatch)
+    const one = await replayOne(parts, chunk[Math.max(odd, 0)] as JournaledBatch, bounds)
     return { replayed: before.replayed + one.replayed, conflicts: [...before.conflicts, ...one.conflicts] }
   }
 }
@@ -96,7 +142,7 @@ async function replayChunk(parts: ReplayParts, chunk: readonly JournaledBatch[])
 const NOTHING: ReplayStep = { replayed: 0, conflicts: [] }
 
 /** Replays a single batch, which may be one that conflicts. */
-async function replayOne(parts: ReplayParts, entry: JournaledBatch): Promise<ReplayStep> {
+async function replayOne(parts: ReplayParts, entry: JournaledBatch, { timeoutMs }: ReplayBounds): Promise<ReplayStep> {
   let why = 'somebody else changed the primary during the outage'
   for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
     const found = await readRecords(parts.primary, entry.changes, parts.now())
@@ -108,7 +154,7 @@ async function replayOne(parts: ReplayParts, entry: JournaledBatch): Promise<Rep
     }
     if (plan === undefined) break
     try {
-      await parts.mark.replay(plan.mutations, entry.sequence, entry.id)
+      await parts.mark.replay(plan.mutations, entry, timeoutMs)
       await adoptOver(parts, entry, plan.merged, undefined)
       return { replayed: 1, conflicts: [] }
     } catch (error) {
@@ -160,7 +206,8 @@ async function settle(parts: ReplayParts, entries: readonly JournaledBatch[]): P
   return { replayed: entries.length - 1, conflicts }
 }
 
-async function isThere({ primary, writers, now }: ReplayParts, { changes }: JournaledBatch): Promise<boolean> {
+async function isThere({ primary, writers, now }: ReplayParts, batch: JournaledBatch): Promise<boolean> {
+  const changes = batch.changes.slice(-MAX_READ_BACK)
   const found = await readRecords(primary, changes, now())
   return changes.every((change, i) => hasArrived(change, found[i]?.version ?? null, writers, now()))
 }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Expected, Mutation, PutMutation } from '../backend.js'
 import { FAILOVER_COLLECTION } from '../mutations.js'
 import { ConflictError, FencedError, UnavailableError } from '../errors.js'
+import type { JournaledBatch } from './local-journal.js'
 import type { LocalStore } from './local-store.js'
 import type { Primary } from './primary.js'
 import { commitChanges, readRecords } from './primary-records.js'
@@ -144,17 +145,25 @@ export class WriterMark {
     await this.#noted(history)
   }
 
-  /** Commits replayed batches and, with them, that they were. */
-  async replay(mutations: readonly Mutation[], sequence: number, last: string): Promise<void> {
-    const mark = this.#nextMark(sequence, last)
+  /**
+   * Commits replayed batches and, with them, that they were.
+   *
+   * @param timeoutMs - how long it may take; `undefined` for as long as any other call
+   */
+  async replay(
+    mutations: readonly Mutation[],
+    { sequence, id }: Pick<JournaledBatch, 'sequence' | 'id'>,
+    timeoutMs: number | undefined,
+  ): Promise<void> {
+    const mark = this.#nextMark(sequence, id)
     try {
-      await commitChanges(this.#parts.primary, [mark, ...mutations], this.#parts.now())
+      await commitChanges(this.#parts.primary, [mark, ...mutations], this.#parts.now(), timeoutMs)
     } catch (error) {
       throw asFenced(error)
     }
     this.#version = mark.version
     this.#sequence = sequence
-    this.#last = last
+    this.#last = id
   }
 
   /** @throws UnavailableError when the primary does not have what it acknowledged last */

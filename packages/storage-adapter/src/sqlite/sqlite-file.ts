@@ -25,6 +25,12 @@ const CONFIRM_MS = 100
 /** Some systems move the time of a file forward in steps so long, in milliseconds: two changes may have one time. */
 const TIME_STEP_MS = 50
 
+/**
+ * At so many pages the log is moved into the database: 5 ms in which nothing else has a turn, where SQLite's own 1,000
+ * pages take 12. It is not slower for that, since each page is written there once in any case.
+ */
+const CHECKPOINT_PAGES = 400
+
 /** The head of a write-ahead log, which is followed by what was not yet moved into the database. */
 const LOG_HEADER_BYTES = 32
 
@@ -115,6 +121,7 @@ export class SqliteFile {
       }
       // On macOS a plain sync leaves what was written in the cache of the disk.
       database.exec('PRAGMA synchronous = FULL; PRAGMA fullfsync = 1; PRAGMA checkpoint_fullfsync = 1')
+      database.exec(`PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}`)
       if (isAlone) await file.#keepToOneself(version)
       file.confirm('no')
       return file

@@ -43,6 +43,7 @@ export class SqliteStatements {
   readonly #clear: SqliteStatement
   readonly #log: SqliteStatement
   readonly #logMany: SqliteStatement
+  readonly #expired: SqliteStatement
   readonly #sweep: SqliteStatement
   readonly #beginReading: SqliteStatement
   readonly #endReading: SqliteStatement
@@ -61,6 +62,7 @@ export class SqliteStatements {
     this.#beginReading = database.prepare('BEGIN')
     this.#endReading = database.prepare('COMMIT')
     const expired = 'SELECT collection, key FROM records WHERE expires_at < ? LIMIT ?'
+    this.#expired = database.prepare(expired)
     this.#sweep = database.prepare(`DELETE FROM records WHERE (collection, key) IN (${expired})`)
   }
 
@@ -153,7 +155,9 @@ export class SqliteStatements {
    * @param most - so many of them at most
    */
   sweep(now: number, most: number): void {
-    this.#sweep.run(now - SWEEP_AFTER_MS, most)
+    const before = now - SWEEP_AFTER_MS
+    // To find nothing costs next to nothing; a DELETE that finds nothing takes a hundred times as long.
+    if (this.#expired.get(before, 1) !== undefined) this.#sweep.run(before, most)
   }
 
   #applyPut(put: PutMutation): void {
