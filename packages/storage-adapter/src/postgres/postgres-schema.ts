@@ -162,6 +162,8 @@ AS $$
 DECLARE
   own xid := pg_current_xact_id()::xid;
   taken int := 0; upto int; added int; fresh int := 0;
+  -- Rows that were absent, as far as they are known: nobody need look at them again.
+  placed_collections bytea[]; placed_keys bytea[];
   failure bigint; met_version text;
 BEGIN
   FOR i IN 1 .. cardinality(shared_keys) + 1 LOOP
@@ -169,10 +171,13 @@ BEGIN
     IF upto > taken THEN
       -- A row that is there already is locked, although the condition of its update is false.
       IF cardinality(shared_keys) = 0 THEN
-        INSERT INTO ${schema}.records AS r (collection, key, value, version, expires_at)
-          SELECT * FROM unnest(collections, keys, new_values, versions, expiries)
-          ON CONFLICT (collection, key) DO UPDATE SET version = r.version WHERE false;
-        GET DIAGNOSTICS fresh = ROW_COUNT;
+        WITH placed AS (
+          INSERT INTO ${schema}.records AS r (collection, key, value, version, expires_at)
+            SELECT * FROM unnest(collections, keys, new_values, versions, expiries)
+            ON CONFLICT (collection, key) DO UPDATE SET version = r.version WHERE false
+            RETURNING collection, key
+        )
+        SELECT count(*), array_agg(collection), array_agg(key) INTO fresh, placed_collections, placed_keys FROM placed;
       ELSE
         -- One by one: every slice of an array costs as much as the whole array.
         FOR n IN taken + 1 .. upto LOOP
@@ -195,6 +200,8 @@ BEGIN
         AND (r.xmin = own AND r.version = j.own_version) IS NOT TRUE
         AND (r.expires_at IS NULL OR r.expires_at > now_ms)
       WHERE r.version IS DISTINCT FROM j.expected
+        AND (j.expected IS NOT NULL
+          OR (j.collection, j.key) NOT IN (SELECT * FROM unnest(placed_collections, placed_keys)))
       ORDER BY j.n LIMIT 1;
     IF failure IS NOT NULL THEN
       DELETE FROM ${schema}.records r USING unnest(collections, keys, versions) AS t(collection, key, version)
@@ -206,6 +213,8 @@ BEGIN
   IF cardinality(cleared) > 0 THEN
     PERFORM FROM ${schema}.records r WHERE r.collection = ANY (cleared) ORDER BY r.collection, r.key FOR UPDATE;
     DELETE FROM ${schema}.records r WHERE r.collection = ANY (cleared);
+    -- It removed those too.
+    placed_collections := NULL; placed_keys := NULL;
   END IF;
   -- If every record was absent, all are in place.
   IF fresh < cardinality(keys) OR cardinality(cleared) > 0 THEN
@@ -213,7 +222,7 @@ BEGIN
       SELECT t.collection, t.key, t.value, t.version, t.expires_at
         FROM unnest(collections, keys, types, new_values, versions, expiries)
           AS t(collection, key, type, value, version, expires_at)
-        WHERE t.type = 'put'
+        WHERE t.type = 'put' AND (t.collection, t.key) NOT IN (SELECT * FROM unnest(placed_collections, placed_keys))
       ON CONFLICT (collection, key) DO UPDATE
         SET value = excluded.value, version = excluded.version, expires_at = excluded.expires_at
         WHERE NOT (r.xmin = own AND r.version = excluded.version);
