@@ -3,10 +3,11 @@ import { PostgresStorage } from '@evenkeel/storage-adapter/postgres'
 import type { PutMutation } from '../../../packages/storage-adapter/src/backend.js'
 import { PostgresStatements } from '../../../packages/storage-adapter/src/postgres/postgres-statements.js'
 import { findPostgres } from '../../../packages/storage-adapter/src/test-support/postgres-server.js'
+import { VersionSource } from '../../../packages/storage-adapter/src/versions.js'
 import { measure, print } from '../measure.js'
 import { keyAt, makeKeys, nextNote, oneByOne, together, type Note } from './documents.js'
 
-const SCHEMA = 'evenkeel_bench'
+const SCHEMA = 'evenkeel_bench_postgres'
 
 /** Reads and writes over PostgreSQL, beside the raw client that sends the same statements. */
 export async function postgres(): Promise<void> {
@@ -19,13 +20,14 @@ export async function postgres(): Promise<void> {
     await notes.setMany(keys.map((key) => [key, nextNote()]))
 
     const statements = new PostgresStatements(SCHEMA)
-    let version = 0
+    // As long as ours, and put together in the same way: a longer parameter costs more.
+    const versions = new VersionSource()
     const put = (key: string): PutMutation => ({
       type: 'put',
       collection: 'notes',
       key,
       json: JSON.stringify(nextNote()),
-      version: `raw.${(++version).toString(36)}`,
+      version: versions.next(),
       expiresAt: undefined,
       expected: undefined,
     })

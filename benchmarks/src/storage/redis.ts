@@ -10,6 +10,7 @@ import { RedisKeys } from '../../../packages/storage-adapter/src/redis/redis-key
 import { unpackRecord } from '../../../packages/storage-adapter/src/redis/redis-record.js'
 import { COMMIT } from '../../../packages/storage-adapter/src/redis/redis-scripts.js'
 import { findRedis } from '../../../packages/storage-adapter/src/test-support/redis-server.js'
+import { VersionSource } from '../../../packages/storage-adapter/src/versions.js'
 import { measure, print } from '../measure.js'
 import { keyAt, makeKeys, nextNote, oneByOne, together, type Note } from './documents.js'
 
@@ -39,7 +40,8 @@ export async function redis(): Promise<void> {
 
     const names = new RedisKeys(PREFIX)
     const store = (await raw.hget(names.meta, 'store')) ?? ''
-    let version = 0
+    // As long as ours, and put together in the same way: a longer parameter costs more.
+    const versions = new VersionSource()
     const toCall = (entries: readonly string[]): CommitCall =>
       toCommitCall(
         entries.map((key) => ({
@@ -47,7 +49,7 @@ export async function redis(): Promise<void> {
           collection: 'notes',
           key,
           json: JSON.stringify(nextNote()),
-          version: `raw.${(++version).toString(36)}`,
+          version: versions.next(),
           expiresAt: undefined,
           expected: undefined,
         })),

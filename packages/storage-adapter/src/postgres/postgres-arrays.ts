@@ -5,6 +5,10 @@ const OIDS = { bytea: 17, text: 25, float8: 701 } as const
 const EMPTY_HEADER = 12
 const HEADER = 20
 
+/** Up to so many characters, as in names and versions, it is cheaper to write ASCII here than to call what Node has for it. */
+const SHORT = 48
+const LAST_ASCII = 0x7f
+
 /**
  * An array of texts, or of the bytes of texts, as PostgreSQL sends and takes it in binary. Written as text, every value
  * would be escaped here and read letter by letter there, which costs more than all the rest of a large batch.
@@ -12,18 +16,35 @@ const HEADER = 20
  * @see https://www.postgresql.org/docs/current/protocol-overview.html#PROTOCOL-FORMAT-CODES
  */
 export function toTextArray(type: 'bytea' | 'text', items: readonly (string | null)[]): Buffer {
-  const sizes = items.map((item) => (item === null ? -1 : Buffer.byteLength(item)))
-  const { buffer, start } = begin(
-    type,
-    items.length,
-    sizes.reduce((sum, size) => sum + 4 + Math.max(size, 0), 0),
-  )
+  const sizes = new Int32Array(items.length)
+  let size = 4 * items.length
+  for (let i = 0; i < items.length; i++) {
+    const item = items[i] as string | null
+    const bytes = item === null ? -1 : sizeOf(item)
+    sizes[i] = bytes
+    if (bytes > 0) size += bytes
+  }
+  const { buffer, start } = begin(type, items.length, size)
   let at = start
-  for (const [i, item] of items.entries()) {
-    at = buffer.writeInt32BE(sizes[i] ?? -1, at)
-    if (item !== null) at += buffer.write(item, at)
+  for (let i = 0; i < items.length; i++) {
+    const bytes = sizes[i] as number
+    at = buffer.writeInt32BE(bytes, at)
+    if (bytes > 0) at = writeText(buffer, items[i] as string, bytes, at)
   }
   return buffer
+}
+
+function sizeOf(text: string): number {
+  if (text.length > SHORT) return Buffer.byteLength(text)
+  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) > LAST_ASCII) return Buffer.byteLength(text)
+  return text.length
+}
+
+function writeText(buffer: Buffer, text: string, bytes: number, at: number): number {
+  // Short text of more bytes than characters is not ASCII.
+  if (bytes > SHORT || bytes > text.length) return at + buffer.write(text, at)
+  for (let i = 0; i < bytes; i++) buffer[at + i] = text.charCodeAt(i)
+  return at + bytes
 }
 
 /** An array of numbers; `undefined` becomes null. */

@@ -42,12 +42,17 @@ export interface BatchPlan {
 
 /** The last write of each key, in order; `undefined` when the batch does anything else than to write. */
 export function onlyPuts(mutations: readonly Mutation[]): readonly PutMutation[] | undefined {
-  const last = new Map<string, PutMutation>()
+  const puts: PutMutation[] = []
   for (const mutation of mutations) {
     if (mutation.type !== 'put' || mutation.expected !== undefined) return undefined
-    last.set(nameOf(mutation), mutation)
+    puts.push(mutation)
   }
-  return [...last.values()].sort(byName)
+  // Those of one key stay in the order in which they were given.
+  puts.sort(byName)
+  return puts.filter((put, i) => {
+    const next = puts[i + 1]
+    return next === undefined || byName(put, next) !== 0
+  })
 }
 
 /** Works out what a batch comes to. */
