@@ -1,4 +1,5 @@
 import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
@@ -62,6 +63,17 @@ describePostgres('PostgresStorage, when others are in the way,', () => {
     const pool = new (loadPostgresDriver().Pool)({ connectionString: server.url, ...options })
     opened.push({ stop: () => pool.end() })
     return pool
+  }
+
+  /** What is below a storage. */
+  function openSmall({ pool }: { readonly pool: PostgresPoolLike | undefined }): PostgresPool {
+    const small = new PostgresPool({
+      ...{ ...postgresDefaults, target: toTarget(server.url, {}), pool, clock: systemClock, connectTimeoutMs: 500 },
+      ...{ onAnswer: () => undefined, onFailure: () => undefined },
+    })
+    small.open()
+    opened.push({ stop: () => small.close() })
+    return small
   }
 
   function wrap(primary: Storage): FailoverStorage {
@@ -174,12 +186,7 @@ describePostgres('PostgresStorage, when others are in the way,', () => {
   it('begins transactions of its own as read committed, and leaves a ready-made pool as it is', async () => {
     await ask(`ALTER DATABASE postgres SET default_transaction_isolation = 'serializable'`)
     const level = { text: `SELECT current_setting('transaction_isolation') AS level` }
-    const own = new PostgresPool({
-      ...{ ...postgresDefaults, target: toTarget(server.url, {}), pool: undefined, clock: systemClock },
-      ...{ onAnswer: () => undefined, onFailure: () => undefined },
-    })
-    own.open()
-    opened.push({ stop: () => own.close() })
+    const own = openSmall({ pool: undefined })
     expect((await own.run(level, 'read')).rows).toEqual([{ level: 'read committed' }])
     const pool = openPool({ max: 1 })
     await open({ pool }).collection('notes').set('a', 1)
@@ -187,6 +194,18 @@ describePostgres('PostgresStorage, when others are in the way,', () => {
     const { rows } = await client.query(level)
     client.release()
     expect(rows).toEqual([{ level: 'serializable' }])
+  })
+
+  it('gives up on a connection beside a pool that has no deadline, when nobody answers', async () => {
+    const silent = createServer()
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve))
+    const { port } = silent.address() as AddressInfo
+    const pool = new (loadPostgresDriver().Pool)({ host: '127.0.0.1', port, user: 'few', password: 'secret', max: 1 })
+    const storage = openSmall({ pool })
+    const startedMs = performance.now()
+    await expect(storage.connect()).rejects.toMatchObject({ code: 'STORAGE_UNAVAILABLE', applied: 'no' })
+    expect(performance.now() - startedMs).toBeLessThan(2_000)
+    silent.close()
   })
 
   it('serves reads and writes through a pool with one connection while somebody watches, who hears of them', async () => {

@@ -62,6 +62,8 @@ export interface PostgresPoolOptions {
   readonly onFailure: (error: StorageError, isRefused: boolean) => void
 }
 
+type Settings = Readonly<Record<string, unknown>>
+
 /** What a statement does: when it is lost, a read is no loss. */
 export type PostgresEffect = 'read' | 'write'
 
@@ -169,35 +171,27 @@ export class PostgresPool {
   async connect(): Promise<PostgresConnection> {
     const { connectTimeoutMs, clock } = this.#options
     const startedMs = clock.monotonic()
-    let client: PostgresOwnClient | undefined
-    const end = (): void => void client?.end().catch(ignore)
-    // That of a ready-made pool may have no deadline of its own.
-    const cancel = clock.after(connectTimeoutMs, end)
     try {
-      client = this.#newClient()
+      const client = this.#newClient(Math.min(MAX_TIMEOUT_MS, connectTimeoutMs))
       client.on('error', ignore)
       await client.connect()
       client.unref()
-      return { client, end }
+      return { client, end: () => void client.end().catch(ignore) }
     } catch (error) {
       throw this.#translate(error, 'connect', startedMs)
-    } finally {
-      cancel()
     }
   }
 
-  #newClient(): PostgresOwnClient {
-    const { pool, connectTimeoutMs } = this.#options
+  #newClient(connectionTimeoutMillis: number): PostgresOwnClient {
+    const { pool } = this.#options
     if (pool === undefined) {
       const { Client } = this.#driver()
-      return new Client({
-        ...this.#settings(),
-        connectionTimeoutMillis: Math.min(MAX_TIMEOUT_MS, connectTimeoutMs),
-      })
+      return new Client({ ...this.#settings(), connectionTimeoutMillis })
     }
     const Client = pool.Client as unknown as PostgresDriver['Client']
-    // As they are: a copy would lack the password, which pg hides.
-    return new Client(pool.options as Readonly<Record<string, unknown>>)
+    // With what cannot be enumerated: pg hides the password. A pool may have no deadline of its own.
+    const options = Object.defineProperties({}, Object.getOwnPropertyDescriptors(pool.options)) as Settings
+    return new Client(Object.assign(options, { connectionTimeoutMillis }))
   }
 
   /** On a connection of the pool and, when that is silent, on a new one too: one answer is enough. */
@@ -355,7 +349,7 @@ export class PostgresPool {
   }
 
   /** What all connections of our own have in common. */
-  #settings(): Readonly<Record<string, unknown>> {
+  #settings(): Settings {
     const { target, timeoutMs } = this.#options
     const deadlineMs = Math.min(MAX_TIMEOUT_MS, Math.max(1, Math.floor(timeoutMs * SERVER_SHARE)))
     return { ...target.config, ...KEEP_ALIVE, ...NAME, statement_timeout: deadlineMs }
@@ -367,7 +361,7 @@ export class PostgresPool {
     const { password } = this.#options.target
     if (password === undefined) return driver
     const Client = class extends driver.Client {
-      constructor(config: Readonly<Record<string, unknown>>) {
+      constructor(config: Settings) {
         super(config)
         // Set afterwards: that of the address, even an empty one, would overrule it.
         this.password = password
