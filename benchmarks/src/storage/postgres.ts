@@ -9,6 +9,9 @@ import { keyAt, makeKeys, nextNote, oneByOne, together, type Note } from './docu
 
 const SCHEMA = 'evenkeel_bench_postgres'
 
+/** So many a round that each pays for the garbage that it makes: collected after fewer, it would be paid by the next. */
+const BATCHES = 50
+
 /** Reads and writes over PostgreSQL, beside the raw client that sends the same statements. */
 export async function postgres(): Promise<void> {
   const server = await findPostgres()
@@ -89,7 +92,7 @@ export async function postgres(): Promise<void> {
             run: (count) => oneByOne(count, () => notes.setMany(entries())),
           },
         ],
-        10,
+        BATCHES,
       ),
     )
   } finally {

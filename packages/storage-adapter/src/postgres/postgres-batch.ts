@@ -51,7 +51,7 @@ export function onlyPuts(mutations: readonly Mutation[]): readonly PutMutation[]
   puts.sort(byName)
   return puts.filter((put, i) => {
     const next = puts[i + 1]
-    return next === undefined || byName(put, next) !== 0
+    return next === undefined || next.key !== put.key || next.collection !== put.collection
   })
 }
 
