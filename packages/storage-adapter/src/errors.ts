@@ -91,7 +91,7 @@ export class StorageTimeoutError extends StorageError {
   }
 }
 
-/** Others held the database for too long. Nothing was written. */
+/** Others held the database, or had all its connections, for too long. Nothing was written. */
 export class BusyError extends StorageError {
   override readonly name = 'BusyError'
   readonly code = 'STORAGE_BUSY'
@@ -107,7 +107,7 @@ export class BusyError extends StorageError {
    */
   constructor(path: string, waitedMs: number, options?: ErrorOptions, remedy = 'raise busyTimeoutMs') {
     super(
-      `${path} was locked by another process for ${Math.round(waitedMs)} ms; ` +
+      `${path} was kept busy by others for ${Math.round(waitedMs)} ms; ` +
         `look for one that keeps a transaction open, or ${remedy}`,
       'no',
       options,
