@@ -7,9 +7,12 @@ import { FailoverStory } from '../test-support/failover-story.js'
 interface Told {
   /** The last value that was acknowledged; `undefined` for a delete, or when nothing was. */
   acknowledged: unknown
-  /** Values of later writes, of which nobody knows whether they took effect. */
-  possible: unknown[]
+  /** Later writes, of which nobody knows whether they took effect. */
+  possible: { readonly value: unknown }[]
 }
+
+/** What another process changes as well, at the same time. */
+const SHARED = 'shared'
 
 class AckLog {
   readonly told = new Map<string, Told>()
@@ -17,59 +20,107 @@ class AckLog {
   /** Waits for a write and notes what it said; a write of a killed process says nothing. */
   async write(story: FailoverStory, key: string, value: unknown): Promise<void> {
     if (story.isKilled) return
-    const told = this.told.get(key) ?? { acknowledged: undefined, possible: [] }
-    this.told.set(key, told)
-    told.possible.push(value)
     const write = value === undefined ? story.notes.delete(key) : story.notes.set(key, value)
+    await this.#note(story, [key], value, write)
+  }
+
+  /** The same for the removal of everything; nobody writes meanwhile. */
+  async clear(story: FailoverStory): Promise<void> {
+    if (!story.isKilled) await this.#note(story, [...this.told.keys()], undefined, story.notes.clear())
+  }
+
+  async #note(story: FailoverStory, keys: readonly string[], value: unknown, write: Promise<unknown>): Promise<void> {
+    const { storage } = story
+    const isDead = (): boolean => story.isKilled || story.storage !== storage
+    const begun = keys.map((key) => {
+      const told = this.told.get(key) ?? { acknowledged: undefined, possible: [] }
+      this.told.set(key, told)
+      const attempt = { value }
+      told.possible.push(attempt)
+      return { told, attempt }
+    })
     void write.then(
       () => {
-        if (story.isKilled) return
-        told.acknowledged = value
-        told.possible = []
+        if (isDead()) return
+        for (const { told, attempt } of begun) {
+          told.acknowledged = value
+          told.possible = told.possible.slice(told.possible.indexOf(attempt) + 1)
+        }
       },
       (error: { applied?: string }) => {
-        if (!story.isKilled && error.applied === 'no') told.possible = told.possible.filter((each) => each !== value)
+        if (isDead() || error.applied !== 'no') return
+        for (const { told, attempt } of begun) told.possible = told.possible.filter((each) => each !== attempt)
       },
     )
     await story.clock.advance(0)
   }
 }
 
+type Writers = 'one' | 'many'
+
+function newStory(writers: Writers): FailoverStory {
+  return new FailoverStory(undefined, undefined, { writers, mirrorIntervalMs: 1_000 })
+}
+
+/** With many writers, another process writes to the primary, too, which goes on whatever happens to ours. */
+async function another(story: FailoverStory, writers: Writers, key: string, value: unknown): Promise<void> {
+  if (writers === 'many') await story.primaryNotes.set(key, value)
+}
+
 /** An outage from beginning to end. */
-async function outage(story: FailoverStory, log: AckLog): Promise<void> {
+async function outage(story: FailoverStory, writers: Writers, log: AckLog): Promise<void> {
   void story.storage.start().catch(() => undefined)
   await story.clock.advance(0)
+  await log.write(story, 'a', 'a0')
+  await log.clear(story)
   await log.write(story, 'a', 'a1')
   await log.write(story, 'b', 'b1')
+  await another(story, writers, SHARED, 'theirs')
   if (!story.isKilled) story.faulty.down()
   await log.write(story, 'a', 'a2')
+  // What others have there, too, it could not clear without a conflict.
+  if (writers === 'one') await log.clear(story)
   await log.write(story, 'b', undefined)
   await log.write(story, 'c', 'c1')
   await log.write(story, 'c', 'c2')
+  if (writers === 'many') await log.write(story, SHARED, 'mine')
+  await another(story, writers, SHARED, 'theirs, later')
   if (!story.isKilled) story.faulty.up()
   await story.clock.advance(20_000)
+  await another(story, writers, 'theirs', 1)
   await log.write(story, 'd', 'd1')
   await log.write(story, 'a', 'a3')
 }
 
 async function expectNothingLost(story: FailoverStory, log: AckLog, at: string): Promise<void> {
   expect(story.storage.state, at).toMatchObject({ on: 'primary', journalLength: 0, diverged: undefined })
+  await expectNoOtherConflict(story, log, at)
   for (const [key, { acknowledged, possible }] of log.told) {
     const value = await story.primaryNotes.get(key)
-    expect([acknowledged, ...possible], `${at}: ${key}`).toContainEqual(value)
+    const values = [acknowledged, ...possible.map((write) => write.value)]
+    if (key === SHARED) expect(value, at).toBe('theirs, later')
+    else expect(values, `${at}: ${key}`).toContainEqual(value)
     expect(await story.notes.get(key), at).toEqual(value)
   }
   // The copy must equal the primary in the end.
+  await story.clock.advance(2_000)
   story.faulty.down()
-  for (const key of log.told.keys()) {
+  for (const key of [...log.told.keys(), SHARED, 'theirs']) {
     expect(await story.notes.get(key), `${at}: copy of ${key}`).toEqual(await story.primaryNotes.get(key))
   }
 }
 
-async function measure(): Promise<{ steps: number; calls: number }> {
-  const story = new FailoverStory()
+/** What was acknowledged of the record that both changed is kept apart; of nothing else there is anything to decide. */
+async function expectNoOtherConflict(story: FailoverStory, log: AckLog, at: string): Promise<void> {
+  const conflicts = (await story.storage.conflicts()).flatMap(({ changes }) => changes.map(({ key }) => key))
+  const isKept = log.told.get(SHARED)?.acknowledged !== undefined
+  expect(isKept || conflicts.length > 0 ? [SHARED] : [], at).toEqual(conflicts)
+}
+
+async function measure(writers: Writers): Promise<{ steps: number; calls: number }> {
+  const story = newStory(writers)
   const log = new AckLog()
-  await outage(story, log)
+  await outage(story, writers, log)
   const cost = { steps: story.files.steps, calls: story.calls }
   await expectNothingLost(story, log, 'without a crash')
   return cost
@@ -82,19 +133,18 @@ async function goOn(story: FailoverStory, kind: CrashKind): Promise<void> {
   await story.clock.advance(20_000)
 }
 
-describe('FailoverStorage, killed', () => {
+describe.each<Writers>(['one', 'many'])("FailoverStorage with writers: '%s', killed", (writers) => {
   it.each<CrashKind>(['kill', 'power cut'])('loses nothing when a %s ends any step of the disk', async (kind) => {
-    const { steps } = await measure()
+    const { steps } = await measure(writers)
     expect(steps).toBeGreaterThan(40)
     for (let step = 1; step <= steps; step++) {
-      const story = new FailoverStory()
+      const story = newStory(writers)
       const log = new AckLog()
       story.files.crashAt = step
-      await outage(story, log)
+      await outage(story, writers, log)
       const at = `${kind} at step ${step}, ${story.files.log[step - 1]}`
       expect(story.isKilled, at).toBe(true)
       await goOn(story, kind)
-      expect(story.storage.state.conflicts, at).toBe(0)
       await expectNothingLost(story, log, at)
     }
   })
@@ -103,7 +153,7 @@ describe('FailoverStorage, killed', () => {
     'goes on in the same outage after a %s at any step of the disk',
     async (kind) => {
       for (let step = 1; ; step++) {
-        const story = new FailoverStory()
+        const story = newStory(writers)
         const log = new AckLog()
         await story.begin()
         await log.write(story, 'a', 'a1')
@@ -111,6 +161,7 @@ describe('FailoverStorage, killed', () => {
         story.files.crashAt = story.files.steps + step
         await log.write(story, 'a', 'a2')
         await log.write(story, 'b', 'b1')
+        await another(story, writers, 'theirs', 1)
         await log.write(story, 'a', undefined)
         const at = `${kind} ${step} steps into the outage`
         if (!story.isKilled) return expect(step).toBeGreaterThan(5)
@@ -120,25 +171,23 @@ describe('FailoverStorage, killed', () => {
         await log.write(story, 'b', 'b2')
         await story.recover()
         // What was not acknowledged must not stand in the way of what was.
-        expect(story.storage.state.conflicts, at).toBe(0)
         await expectNothingLost(story, log, at)
       }
     },
   )
 
   it.each(['before', 'after'] as const)('loses nothing when it is killed %s any call of the primary', async (when) => {
-    const { calls } = await measure()
+    const { calls } = await measure(writers)
     expect(calls).toBeGreaterThan(20)
     for (let call = 1; call <= calls; call++) {
-      const story = new FailoverStory()
+      const story = newStory(writers)
       const log = new AckLog()
       story.killAtCall = call
       story.killWhen = when
-      await outage(story, log)
+      await outage(story, writers, log)
       const at = `killed ${when} call ${call}`
       expect(story.isKilled, at).toBe(true)
       await goOn(story, 'kill')
-      expect(story.storage.state.conflicts, at).toBe(0)
       await expectNothingLost(story, log, at)
     }
   })
@@ -148,7 +197,7 @@ describe('FailoverStorage, killed', () => {
     async (when) => {
       let outages = 0
       for (let call = 1; ; call++) {
-        const story = new FailoverStory()
+        const story = newStory(writers)
         const log = new AckLog()
         story.killAtCall = call
         story.killWhen = when
@@ -158,6 +207,7 @@ describe('FailoverStorage, killed', () => {
         await log.write(story, 'b', 'b1')
         await log.write(story, 'a', 'a2')
         await log.write(story, 'b', undefined)
+        await another(story, writers, 'theirs', 1)
         await log.write(story, 'c', 'c1')
         if (!story.isKilled) return expect(outages).toBeGreaterThan(3)
         story.faulty.down()
@@ -170,25 +220,22 @@ describe('FailoverStorage, killed', () => {
         await log.write(story, 'b', 'b3')
         await log.write(story, 'c', undefined)
         await story.recover()
-        const at = `killed ${when} call ${call}`
-        expect(story.storage.state.conflicts, at).toBe(0)
-        await expectNothingLost(story, log, at)
+        await expectNothingLost(story, log, `killed ${when} call ${call}`)
       }
     },
   )
 
   it.each(['before', 'after'] as const)('loses nothing when any call fails %s it arrives', async (when) => {
-    const { calls } = await measure()
+    const { calls } = await measure(writers)
     for (let call = 1; call <= calls + 5; call++) {
-      const story = new FailoverStory()
+      const story = newStory(writers)
       const log = new AckLog()
       story.faulty.failNth(call, Object.assign(new Error('reset'), { code: 'ECONNRESET' }), { when })
-      await outage(story, log)
+      await outage(story, writers, log)
       const at = `call ${call} fails ${when} it arrives`
       await story.storage.start()
       await story.recover()
       await story.recover()
-      expect(story.storage.state.conflicts, at).toBe(0)
       await expectNothingLost(story, log, at)
     }
   })
@@ -201,33 +248,38 @@ describe('FailoverStorage, killed', () => {
       {
         weight: 4,
         arbitrary: fc.record({
-          do: fc.constantFrom('down', 'up', 'wait', 'wait long', 'lose an answer', 'kill', 'power cut'),
+          do: fc.constantFrom(
+            ...(['down', 'up', 'wait', 'wait long', 'lose an answer', 'another', 'kill', 'power cut'] as const),
+            // It would also clear what others have, and conflict with them.
+            ...(writers === 'one' ? (['clear'] as const) : []),
+          ),
         }),
       },
     )
     await fc.assert(
       fc.asyncProperty(fc.array(event, { maxLength: 40 }), async (history) => {
-        const story = new FailoverStory()
+        const story = newStory(writers)
         const log = new AckLog()
         await story.begin()
         let count = 0
         for (const step of history) {
           if (step.do === 'set' && 'key' in step) await log.write(story, step.key, ++count)
           else if (step.do === 'delete' && 'key' in step) await log.write(story, step.key, undefined)
+          else if (step.do === 'clear') await log.clear(story)
           else if (step.do === 'down') story.faulty.down()
           else if (step.do === 'up') story.faulty.up()
           else if (step.do === 'wait') await story.clock.advance(700)
           else if (step.do === 'wait long') await story.clock.advance(15_000)
+          else if (step.do === 'another') await another(story, writers, 'theirs', ++count)
           else if (step.do === 'lose an answer') {
             const reset = Object.assign(new Error('reset'), { code: 'ECONNRESET' })
             story.faulty.failNext(1, reset, { when: 'after' })
-          } else story.restart(step.do)
+          } else if (step.do === 'kill' || step.do === 'power cut') story.restart(step.do)
         }
         story.faulty.up()
         await story.storage.start()
         await story.recover()
         await story.recover()
-        expect(story.storage.state.conflicts).toBe(0)
         await expectNothingLost(story, log, 'after all')
       }),
       { numRuns: 200 },

@@ -1,6 +1,8 @@
+import type { FakeClock } from '@evenkeel/testing'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { extendTrail, isCutShort, type TrailEntry } from './history.js'
 import { MemoryStorage } from '../memory-storage.js'
+import type { BatchOperation, Collection, Storage } from '../storage.js'
 import { backUp } from '../test-support/back-up.js'
 import { FailoverStory } from '../test-support/failover-story.js'
 
@@ -110,6 +112,63 @@ describe('FailoverStorage, when the primary comes back with less history', () =>
     expect(story.storage.state).toMatchObject({ on: 'primary', diverged: undefined })
   })
 
+  it('notices that what it had just replayed is missing, when a record was written more than once in the outage', async () => {
+    story.faulty.down()
+    await story.notes.set('new', 1)
+    await story.notes.set('new', 2)
+    let backup: MemoryStorage | undefined
+    before(
+      story.inner,
+      (operation) => operation.collection === 'notes',
+      async () => {
+        backup ??= await backUp(story.inner, story.clock)
+      },
+    )
+    await story.recover()
+    expect(await story.primaryNotes.get('new')).toBe(2)
+    story.faulty.down()
+    await story.notes.get('new')
+    story.replacePrimary(backup as MemoryStorage)
+    await story.clock.advance(30_000)
+    expect(story.storage.state).toMatchObject(LESS)
+    expect(await story.notes.get('new')).toBe(2)
+  })
+
+  describe('but only lacks what it cleared itself', () => {
+    it('does not ask when the answer was lost', async () => {
+      await story.notes.set('new', 1)
+      story.faulty.failNext(1, lost(), { when: 'after' })
+      await expect(story.notes.clear()).rejects.toMatchObject({ applied: 'unknown' })
+      await story.recover()
+      expect(story.storage.state).toMatchObject({ on: 'primary', diverged: undefined })
+      expect(await story.notes.count()).toBe(0)
+    })
+
+    it('does not ask when the process was killed before it heard of it', async () => {
+      await story.notes.set('new', 1)
+      story.killWhen = 'after'
+      story.killAtCall = story.calls + 1
+      void story.notes.clear()
+      await story.clock.advance(0)
+      expect(story.isKilled).toBe(true)
+      story.restart('kill')
+      await story.begin()
+      expect(story.storage.state).toMatchObject({ on: 'primary', diverged: undefined })
+    })
+
+    it('remembers its last write, and serves its copy, when the clear was refused', async () => {
+      const backup = await backUp(story.inner, story.clock)
+      await story.notes.set('new', 1)
+      story.faulty.failNext(1, Object.assign(new Error('locked'), { code: 'STORAGE_BUSY', applied: 'no' }))
+      await expect(story.notes.clear()).rejects.toMatchObject({ code: 'STORAGE_BUSY' })
+      story.faulty.down()
+      expect(await story.notes.get('new')).toBe(1)
+      story.replacePrimary(backup)
+      await story.clock.advance(30_000)
+      expect(story.storage.state).toMatchObject(LESS)
+    })
+  })
+
   describe('and a person takes it as it is', () => {
     it('replays what still fits, keeps the rest, and follows it from then on', async () => {
       await story.notes.set('both', 1)
@@ -152,6 +211,92 @@ describe('FailoverStorage, when the primary comes back with less history', () =>
     })
   })
 })
+
+describe("FailoverStorage with writers: 'many', when the primary is back", () => {
+  let story: FailoverStory
+
+  beforeEach(async () => {
+    story = new FailoverStory(undefined, undefined, { writers: 'many' })
+    await story.inner.collection('notes').set('old', 0)
+    await story.begin()
+  })
+
+  it.each<[string, (notes: Collection<unknown>) => Promise<unknown>]>([
+    ['deleted', (notes) => notes.delete('new')],
+    ['cleared', (notes) => notes.clear()],
+  ])('does not ask because another one %s what was written last', async (_, remove) => {
+    await story.notes.set('new', 1)
+    await story.clock.advance(1_000)
+    story.faulty.down()
+    expect(await story.notes.get('new')).toBe(1)
+    await remove(story.primaryNotes)
+    await story.recover()
+    expect(story.storage.state).toMatchObject({ on: 'primary', diverged: undefined })
+    expect(await story.notes.has('new')).toBe(false)
+  })
+
+  it('does not ask because another one deleted what was written last while this process was away', async () => {
+    await story.notes.set('new', 1)
+    await story.clock.advance(1_000)
+    story.restart('kill')
+    await story.primaryNotes.delete('new')
+    await story.begin()
+    expect(story.storage.state).toMatchObject({ on: 'primary', diverged: undefined })
+  })
+
+  it('notices that its last write is missing, though the log goes on and tells of an earlier one', async () => {
+    const batch = story.inner.batch.bind(story.inner)
+    await story.notes.set('new', 1)
+    // A replica takes over that had not received the last write.
+    story.inner.batch = async () => ({ applied: true, versions: [], kept: 'primary' }) as never
+    await story.notes.set('new', 2)
+    story.inner.batch = batch
+    story.faulty.down()
+    expect(await story.notes.get('new')).toBe(2)
+    await story.recover()
+    expect(story.storage.state).toMatchObject(LESS)
+    expect(await story.notes.get('new')).toBe(2)
+  })
+
+  it.each<[string, (inner: Storage, clock: FakeClock) => Promise<MemoryStorage>, string]>([
+    ['another store', async (_, clock) => new MemoryStorage({ clock }), 'other store'],
+    ['an older backup', (inner, clock) => backUp(inner, clock), 'less history'],
+  ])('as %s, stops, asks, and goes on with it when a person says so', async (_, make, kind) => {
+    const replacement = await make(story.inner, story.clock)
+    await story.notes.set('lost', 1)
+    await story.clock.advance(1_000)
+    story.faulty.down()
+    await story.notes.set('in the outage', 1)
+    story.replacePrimary(replacement)
+    await story.clock.advance(30_000)
+    expect(story.storage.state).toMatchObject({ on: 'fallback', journalLength: 1, diverged: { kind } })
+    expect(story.events.filter((event) => event === 'diverged')).toHaveLength(1)
+    expect(await story.primaryNotes.has('in the outage')).toBe(false)
+    expect(await story.notes.get('lost')).toBe(1)
+    await expect(story.notes.update('lost', (value) => value)).rejects.toMatchObject({ applied: 'no' })
+    expect(await story.storage.acceptPrimary()).toBe(true)
+    await story.clock.advance(30_000)
+    expect(story.storage.state).toMatchObject({ on: 'primary', diverged: undefined, conflicts: 0, journalLength: 0 })
+    await story.primaryNotes.set('theirs', 1)
+    await story.clock.advance(1_000)
+    story.faulty.down()
+    const there = await story.notes.getMany(['lost', 'in the outage', 'theirs'])
+    expect(Object.fromEntries(there)).toEqual({ 'in the outage': 1, theirs: 1 })
+  })
+})
+
+/** Does something just before the primary takes a batch with such an operation. */
+function before(inner: Storage, isMeant: (operation: BatchOperation) => boolean, act: () => Promise<void>): void {
+  const batch = inner.batch.bind(inner)
+  inner.batch = async (...parameters) => {
+    if (parameters[0].some(isMeant)) await act()
+    return batch(...parameters)
+  }
+}
+
+function lost(): Error {
+  return Object.assign(new Error('socket hang up'), { code: 'ECONNRESET' })
+}
 
 describe('the trail of acknowledged writes', () => {
   const entry = (key: string, version: string, before: string | null = null): TrailEntry => ({

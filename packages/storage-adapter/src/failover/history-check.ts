@@ -1,8 +1,10 @@
-import { isCutShort } from './history.js'
+import { isCutShort, type TrailEntry } from './history.js'
 import { idOf } from './local-doubts.js'
 import type { LocalStore } from './local-store.js'
 import type { Primary } from './primary.js'
 import { readRecords } from './primary-records.js'
+import type { LoggedChange } from '../storage.js'
+import { originOf } from '../versions.js'
 
 /** So much of the log is searched for writes that seem to be missing. */
 const PAGE = 500
@@ -39,20 +41,27 @@ export async function lacksWrites({ primary, local, writers, sequence, now }: Hi
   if (writers === 'one' || cursor === undefined) return true
   const logged = await readLog(primary, cursor)
   if (logged === undefined) return true
-  const decided = trail.map(({ version }, i) => (logged.has(version) ? undefined : found[i]))
+  const decided = trail.map((entry, i) => (logged.some((change) => explains(change, entry)) ? undefined : found[i]))
   return isCutShort(trail, decided, now)
 }
 
-/** The versions in the log from the cursor on; `undefined` when it does not go on from there. */
-async function readLog(primary: Primary, cursor: string): Promise<ReadonlySet<string> | undefined> {
-  const versions = new Set<string>()
+/** Whether this change says that the write of the trail did arrive, or that somebody else has changed its record since. */
+function explains({ type, collection, key, version }: LoggedChange, entry: TrailEntry): boolean {
+  if (version === entry.version) return true
+  const isSameRecord = collection === entry.collection && (type === 'clear' || key === entry.key)
+  return isSameRecord && originOf(version) !== originOf(entry.version)
+}
+
+/** The log from the cursor on; `undefined` when it does not go on from there. */
+async function readLog(primary: Primary, cursor: string): Promise<readonly LoggedChange[] | undefined> {
+  const changes: LoggedChange[] = []
   let since = cursor
   for (let pages = 0; pages < MAX_PAGES; pages++) {
     const page = await primary.call('read', (storage) => storage.changes({ since, limit: PAGE }))
     if (page.isReset) return undefined
-    for (const { version } of page.changes) versions.add(version)
+    changes.push(...page.changes)
     since = page.cursor
     if (page.changes.length < PAGE) break
   }
-  return versions
+  return changes
 }

@@ -6,7 +6,7 @@ import type { Announce, StorageEvents } from '../events.js'
 import type { Conflict } from './failover-state.js'
 import { extendTrail, type TrailChange, type TrailEntry } from './history.js'
 import { toJournaledChange, toRecordChanges } from './journal-change.js'
-import { doubtRecord, doubtRemoval, DOUBTS, LocalDoubts, type Doubt } from './local-doubts.js'
+import { doubtRecord, doubtRemoval, DOUBTS, idOf, LocalDoubts, type Doubt } from './local-doubts.js'
 import {
   isJournal,
   journalRecord,
@@ -38,6 +38,12 @@ export interface LocalStoreOptions {
   readonly keepsBase: (collection: string) => boolean
   /** Lets others have their turn of the event loop. */
   readonly turns?: Turns | undefined
+}
+
+/** What was known before collections were cleared. */
+export interface BeforeClear {
+  readonly coverage: 'all' | readonly string[]
+  readonly trail: readonly TrailEntry[]
 }
 
 /** So many records are looked at before others have their turn. */
@@ -181,9 +187,28 @@ export class LocalStore {
     await this.#writeCoverage(now)
   }
 
-  /** Takes back what `uncover` did. */
-  async restoreCoverage(value: 'all' | readonly string[], now: number): Promise<void> {
-    this.#coverage.restore(value)
+  /**
+   * These collections are about to be cleared on the primary. Until it is known whether they were, they cannot be read
+   * here, and that a record of theirs is gone does not mean that the primary lacks a write.
+   *
+   * @returns what was known before
+   */
+  async beginClear(collections: readonly string[], now: number): Promise<BeforeClear> {
+    const before = { coverage: this.#coverage.value, trail: this.#trail }
+    const clears = collections.map((collection) => ({ type: 'clear', collection }) as const)
+    this.#trail = extendTrail(this.#trail, clears, undefined)
+    await this.uncover(collections, now)
+    return before
+  }
+
+  /**
+   * It is known what became of them.
+   *
+   * @param isCleared - whether they were cleared; else it is as if nothing had been tried
+   */
+  async endClear({ coverage, trail }: BeforeClear, isCleared: boolean, now: number): Promise<void> {
+    this.#coverage.restore(coverage)
+    if (!isCleared) this.#trail = trail
     await this.#writeCoverage(now)
   }
 
@@ -306,7 +331,7 @@ export class LocalStore {
     if (last === undefined) return
     this.#journal.removed(last.sequence)
     const changes = entries.flatMap((entry) => entry.changes)
-    this.#trail = extendTrail(this.#trail, changes, lastWritten(last))
+    this.#trail = extendTrail(this.#trail, changes, lastWritten(last, changes))
   }
 
   /** Tells the disk what was forgotten. */
@@ -424,7 +449,7 @@ export class LocalStore {
   }
 
   async #writeCoverage(now: number): Promise<void> {
-    await this.#write({ coverage: this.#coverage.value }, now)
+    await this.#write({ coverage: this.#coverage.value, trail: this.#trail }, now)
   }
 
   /**
@@ -450,11 +475,17 @@ function conflictKey(sequence: number): string {
   return String(sequence).padStart(16, '0')
 }
 
-/** What a batch wrote last. */
-function lastWritten({ changes }: JournaledBatch): TrailEntry | undefined {
-  const change = changes.at(-1)
-  if (change === undefined || (change.type === 'delete' && change.base === null)) return undefined
-  const { collection, key, version, base: before } = change
+/**
+ * What a batch wrote last.
+ *
+ * @param changes - those that the primary took together with it: of what was in between, it has seen nothing
+ */
+function lastWritten(last: JournaledBatch, changes: readonly JournaledChange[]): TrailEntry | undefined {
+  const change = last.changes.at(-1)
+  if (change === undefined) return undefined
+  const { collection, key, version } = change
+  const before = changes.find((each) => idOf(each) === idOf(change))?.base ?? null
+  if (change.type === 'delete' && before === null) return undefined
   const isDelete = change.type === 'delete'
   const expiresAt = isDelete ? undefined : change.expiresAt
   return { collection, key, version, isDelete, before, expiresAt }

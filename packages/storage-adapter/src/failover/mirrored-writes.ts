@@ -1,6 +1,6 @@
 import type { Mutation } from '../backend.js'
 import type { Doubt } from './local-doubts.js'
-import type { LocalStore } from './local-store.js'
+import type { BeforeClear, LocalStore } from './local-store.js'
 import { isRecordMutation } from './record-mutation.js'
 import { mayBeApplied } from './primary.js'
 import type { WriterMark } from './writer-mark.js'
@@ -19,8 +19,8 @@ export interface MirroredWritesParts {
 /** What was noted before a write, to be crossed out when its outcome is known. */
 interface Intent {
   readonly doubts: readonly Doubt[]
-  /** The coverage to return to; `undefined` when it was left as it is. */
-  readonly covered: 'all' | readonly string[] | undefined
+  /** What was known before a clear; `undefined` when there is none. */
+  readonly before: BeforeClear | undefined
 }
 
 /**
@@ -54,24 +54,21 @@ export class MirroredWrites {
   async #intend(mutations: readonly Mutation[]): Promise<Intent> {
     const { local, now } = this.#parts
     const cleared = mutations.filter(({ type }) => type === 'clear').map(({ collection }) => collection)
-    const covered = cleared.length > 0 ? local.coverage.value : undefined
-    const doubts = await this.#withCopy(mutations, async () => {
-      if (cleared.length > 0) await local.uncover(cleared, now())
-      return local.doubt(
-        mutations.filter((mutation) => mutation.type === 'delete'),
-        now(),
-      )
+    const removed = mutations.filter((mutation) => mutation.type === 'delete')
+    const intent = await this.#withCopy(mutations, async () => {
+      const before = cleared.length > 0 ? await local.beginClear(cleared, now()) : undefined
+      return { doubts: await local.doubt(removed, now()), before }
     })
-    return doubts === undefined ? { doubts: [], covered: undefined } : { doubts, covered }
+    return intent ?? { doubts: [], before: undefined }
   }
 
   /** The outcome is known: the copy takes it, and the intent ends. */
-  async #follow({ doubts, covered }: Intent, mutations: readonly Mutation[]): Promise<void> {
+  async #follow({ doubts, before }: Intent, mutations: readonly Mutation[]): Promise<void> {
     const { local, now, onFollow } = this.#parts
     onFollow(mutations)
     await this.#withCopy(mutations, async () => {
       await local.follow(mutations, doubts, now())
-      if (covered !== undefined) await local.restoreCoverage(covered, now())
+      if (before !== undefined) await local.endClear(before, mutations.length > 0, now())
     })
   }
 

@@ -1,4 +1,5 @@
 import { FakeClock, FaultyStorage } from '@evenkeel/testing'
+import type { FailoverStorageOptions } from '../failover/failover-options.js'
 import { FailoverStorage } from '../failover/failover-storage.js'
 import { MemoryStorage } from '../memory-storage.js'
 import type { Storage } from '../storage.js'
@@ -14,9 +15,15 @@ export class FailoverStory {
   faulty: FaultyStorage<Storage>
   storage: FailoverStorage
   readonly events: string[] = []
+  readonly #options: Partial<FailoverStorageOptions>
 
-  constructor(inner: Storage | undefined = undefined, clock: FakeClock = new FakeClock()) {
+  constructor(
+    inner: Storage | undefined = undefined,
+    clock: FakeClock = new FakeClock(),
+    options: Partial<FailoverStorageOptions> = {},
+  ) {
     this.clock = clock
+    this.#options = { ...options }
     this.inner = inner ?? new MemoryStorage({ clock: this.clock })
     this.faulty = new FaultyStorage(this.inner, { clock: this.clock })
     this.storage = this.#make()
@@ -43,8 +50,9 @@ export class FailoverStory {
   }
 
   /** The process is killed, and another one is started in its place. */
-  restart(kind: CrashKind = 'kill'): void {
+  restart(kind: CrashKind = 'kill', options: Partial<FailoverStorageOptions> = {}): void {
     this.files.reboot(kind)
+    Object.assign(this.#options, options)
     this.storage = this.#make()
   }
 
@@ -78,7 +86,8 @@ export class FailoverStory {
     const life = { isOver: false, calls: 0 }
     this.#life = life
     this.killAtCall = Infinity
-    const options = { primary: this.#primary(life), path: '/local', writers: 'one', clock: this.#clock(life) } as const
+    const own = { primary: this.#primary(life), clock: this.#clock(life) }
+    const options = { path: '/local', writers: 'one', ...this.#options, ...own } as const
     const storage = new FailoverStorage(options, this.#disk(life))
     for (const event of ['change', 'replayed', 'conflict', 'diverged', 'fenced'] as const) {
       storage.on(event, (news: { what: string; to: string }) => {
