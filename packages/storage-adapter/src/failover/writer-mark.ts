@@ -14,6 +14,9 @@ const STORE = 'store'
 /** The mark of the only writer. */
 const WRITER = 'writer'
 
+/** What the mark of one of many writers begins with. */
+const WRITER_OF_MANY = 'writer:'
+
 /** Says which store the primary is; written once. */
 interface StoreRecord {
   readonly format: 1
@@ -76,6 +79,8 @@ export class WriterMark {
   /** Whether another writer took the mark from us in this life. */
   #isFenced = false
   #history: Found<HistoryRecord> | undefined
+  /** Our mark from when `writers` was the other one of the two. */
+  #former: Found<WriterRecord> | undefined
 
   constructor(parts: WriterMarkParts) {
     this.#parts = parts
@@ -191,22 +196,25 @@ export class WriterMark {
   async #fenceOnce(): Promise<void> {
     const mark = this.#nextMark(this.#sequence, this.#last)
     const history = this.#nextHistory()
-    await this.#write([mark, history.record])
+    // What was given up under the former mark is refused, too, and nobody goes on from there again.
+    await this.#write([mark, history.record, ...this.#endFormer()])
     this.#version = mark.version
+    this.#former = undefined
     await this.#noted(history)
   }
 
   /** Reads all three records anew. */
   async #look(): Promise<{ readonly store: string | undefined; readonly isOurs: boolean }> {
     const { primary, now } = this.#parts
-    const keys = [STORE, WRITER, this.#ownKey, this.#historyKey]
+    const keys = [STORE, this.#ownKey, this.#formerKey, this.#historyKey]
     const names = keys.map((key) => ({ collection: COLLECTION, key }))
-    const [store, only, own, history] = await readRecords(primary, names, now())
+    const [store, own, other, history] = await readRecords(primary, names, now())
     const mark = parse<WriterRecord>(own)
-    const shared = parse<WriterRecord>(only)
+    const former = parse<WriterRecord>(other)
     this.#version = mark?.version
-    // A writer that was the only one, and now is one of many, goes on where it was.
-    const known = [mark, shared].find((found) => this.#isOurs(found))?.value
+    this.#former = this.#isOurs(former) ? former : undefined
+    // A writer that was the only one, and now is one of many, goes on where it was, and the other way round.
+    const known = (this.#former ?? (this.#isOurs(mark) ? mark : undefined))?.value
     this.#sequence = known?.sequence ?? 0
     this.#last = known?.last ?? ''
     this.#isForeign = mark !== undefined && !this.#isOurs(mark)
@@ -247,7 +255,11 @@ export class WriterMark {
   }
 
   get #ownKey(): string {
-    return this.#parts.writers === 'one' ? WRITER : `${WRITER}:${this.#parts.local.id}`
+    return this.#parts.writers === 'one' ? WRITER : `${WRITER_OF_MANY}${this.#parts.local.id}`
+  }
+
+  get #formerKey(): string {
+    return this.#parts.writers === 'one' ? `${WRITER_OF_MANY}${this.#parts.local.id}` : WRITER
   }
 
   get #historyKey(): string {
@@ -257,6 +269,12 @@ export class WriterMark {
   #nextMark(sequence: number, last: string): PutMutation {
     const value: WriterRecord = { format: 1, writer: this.#parts.local.id, sequence, last }
     return this.#put(this.#ownKey, value, this.#version ?? null)
+  }
+
+  #endFormer(): Mutation[] {
+    if (this.#former === undefined) return []
+    const { version: expected } = this.#former
+    return [{ type: 'delete', collection: COLLECTION, key: this.#formerKey, version: this.#versions.next(), expected }]
   }
 
   #nextHistory(): { readonly record: PutMutation; readonly value: HistoryRecord } {
