@@ -7,8 +7,8 @@ import {
   StorageTimeoutError,
   UnavailableError,
 } from '../errors.js'
-import { MemoryStorage } from '../memory-storage.js'
 import type { FailoverState } from './failover-state.js'
+import type { MemoryStorage } from '../memory-storage.js'
 import { FailoverStory } from '../test-support/failover-story.js'
 
 const STAYED = { on: 'primary', failovers: 0, journalLength: 0 } satisfies Partial<FailoverState>
@@ -181,11 +181,12 @@ describe.each(['one', 'many'] as const)("FailoverStorage with writers: '%s'", (w
 
 /** Reads and writes get stuck, while the storage is well otherwise. */
 function stick(inner: MemoryStorage): () => void {
-  const { batch, collection } = inner
+  const batch = inner.batch.bind(inner)
+  const collection = inner.collection.bind(inner)
   const never = (): Promise<never> => new Promise(() => undefined)
   inner.batch = never
   inner.collection = ((name: string) =>
-    new Proxy(collection.call(inner, name), {
+    new Proxy(collection(name), {
       get: (target, key) => (key === 'get' || key === 'entry' ? never : (Reflect.get(target, key, target) as unknown)),
     })) as never
   return () => Object.assign(inner, { batch, collection })

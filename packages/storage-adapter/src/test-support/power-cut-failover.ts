@@ -9,7 +9,17 @@ const LIVES = 4
 const MAX_STEPS = 100
 const MAX_DEEDS = 30
 
-/** Cuts the power of fail-over storages, in and out of outages of their primary, and looks what is left. */
+/** Of one storage: what our process said, and what another one did meanwhile, which goes on whatever happens to ours. */
+interface Writers {
+  readonly own: ToldWrites
+  /** `undefined` where ours is the only one. */
+  readonly other: ToldWrites | undefined
+}
+
+/**
+ * Cuts the power of fail-over storages, in and out of outages of their primary, and looks what is left. Every other one
+ * is one of many writers.
+ */
 export async function cutFailoverStorages(
   seed: number,
   cuts: number,
@@ -27,13 +37,14 @@ export async function cutFailoverStorages(
 
 async function cutOneStorage(seed: number, lives: number, report: CrashReport): Promise<void> {
   const random = randomFrom(seed)
-  const story = new FailoverStory()
+  const hasOther = random() < 0.5
+  const story = new FailoverStory(undefined, undefined, { writers: hasOther ? 'many' : 'one', mirrorIntervalMs: 1_000 })
   story.files.chance = random
-  const told = new ToldWrites()
+  const told: Writers = { own: new ToldWrites(), other: hasOther ? new ToldWrites() : undefined }
   for (let life = 1; life <= lives; life++) {
     story.files.crashAt = 1 + below(random, MAX_STEPS)
     await live(story, told, random)
-    const at = `storage ${seed}, life ${life}, step ${story.files.steps}: ${story.files.log.at(-1)}`
+    const at = `storage ${seed}${hasOther ? ' of many' : ''}, life ${life}, step ${story.files.steps}: ${story.files.log.at(-1)}`
     story.restart(random() < 0.5 ? 'kill' : 'power cut')
     report.crashes++
     try {
@@ -43,12 +54,14 @@ async function cutOneStorage(seed: number, lives: number, report: CrashReport): 
       break
     }
   }
-  report.checked += told.checked
+  report.checked += told.own.checked + (told.other?.checked ?? 0)
 }
 
 /** Writes while the primary comes and goes. */
-async function live(story: FailoverStory, told: ToldWrites, random: Random): Promise<void> {
+async function live(story: FailoverStory, { own, other }: Writers, random: Random): Promise<void> {
   const { storage } = story
+  const someOf = (keys: readonly string[]): (readonly [key: string, value: unknown])[] =>
+    keys.filter(() => random() < 0.5).map((key) => [key, valueFrom(random)])
   const isDead = (): boolean => story.isKilled || story.storage !== storage
   void storage.start().catch(() => undefined)
   await story.clock.advance(0)
@@ -58,10 +71,11 @@ async function live(story: FailoverStory, told: ToldWrites, random: Random): Pro
     else if (chance < 0.2) story.faulty.up()
     else if (chance < 0.3) await story.clock.advance(oneOf(random, [700, 15_000]))
     else {
-      const keys = ['a', 'b', 'c', 'd'].filter(() => random() < 0.5)
-      const writes = keys.map((key) => [key, valueFrom(random)] as const)
+      const writes = someOf(['a', 'b', 'c', 'd'])
       // A killed process answers no more, so nobody waits for it.
-      if (writes.length > 0) void told.write(story.storage, writes, isDead)
+      if (writes.length > 0) void own.write(story.storage, writes, isDead)
+      const others = other === undefined ? [] : someOf(['e', 'f'])
+      if (others.length > 0) void other?.write(story.inner, others, () => false)
       await story.clock.advance(0)
     }
   }
@@ -70,7 +84,7 @@ async function live(story: FailoverStory, told: ToldWrites, random: Random): Pro
 /** Opens the storage, in half of the cases still without its primary, and compares it with what was said. */
 async function look(
   story: FailoverStory,
-  told: ToldWrites,
+  { own, other }: Writers,
   at: string,
   report: CrashReport,
   random: Random,
@@ -86,7 +100,7 @@ async function look(
       () => story.storage.state.mirror.covered === 'all',
       () => false,
     )
-    if (isServing) lost('in the outage', await told.verify(story.storage, false))
+    if (isServing) lost('in the outage', await own.verify(story.storage, false))
   }
   story.faulty.up()
   await story.storage.start()
@@ -95,8 +109,14 @@ async function look(
   if (on !== 'primary' || journalLength > 0 || conflicts > 0 || diverged !== undefined) {
     report.unreadable.push(`${at}: is on the ${on} with ${journalLength} to replay and ${conflicts} conflicts`)
   }
-  lost('on the primary', await told.verify(story.inner, false))
-  lost('afterwards', await told.verify(story.storage))
+  lost('on the primary', await own.verify(story.inner, false))
+  lost('afterwards', await own.verify(story.storage))
+  if (other === undefined) return
+  lost('of another writer', await other.verify(story.inner))
+  // By now the copy has followed that one, too.
+  story.faulty.down()
+  lost('of another writer in the next outage', await other.verify(story.storage))
+  story.faulty.up()
 }
 
 function valueFrom(random: Random): unknown {
