@@ -58,10 +58,17 @@ export async function sqlite(): Promise<void> {
             share: 0.05,
             run: (count) => oneByOne(count * 0.05, (i) => raw.set(keyAt(keys, i))),
           },
-          ...[10, 100].map((callers) => ({
-            name: `evenkeel, ${callers} callers`,
-            run: (count: number) => together(count, callers, (i) => notes.set(keyAt(keys, i), nextNote())),
-          })),
+          ...[10, 100].flatMap((callers) => [
+            {
+              name: `the driver, ${callers} in one transaction`,
+              run: (count: number) =>
+                oneByOne(count / callers, (i) => raw.setMany(slice(callers, (at) => keyAt(keys, i * callers + at)))),
+            },
+            {
+              name: `evenkeel, ${callers} callers`,
+              run: (count: number) => together(count, callers, (i) => notes.set(keyAt(keys, i), nextNote())),
+            },
+          ]),
         ],
         10_000,
       ),
@@ -79,7 +86,8 @@ export async function sqlite(): Promise<void> {
             run: (count) => oneByOne(count, (i) => notes.setMany(thousand(i).map((key) => [key, nextNote()]))),
           },
         ],
-        10,
+        // So many that each side pays for its own garbage, and moves its log into the database several times.
+        40,
       ),
     )
   } finally {
@@ -87,6 +95,10 @@ export async function sqlite(): Promise<void> {
     enmap?.close()
     await storage.stop()
     await rm(directory, { recursive: true, force: true })
+  }
+
+  function slice(length: number, key: (at: number) => string): readonly string[] {
+    return Array.from({ length }, (_, at) => key(at))
   }
 
   function thousand(index: number): readonly string[] {
@@ -109,10 +121,12 @@ async function openRaw(path: string, all: readonly (readonly [string, Note])[]) 
       'expires_at = excluded.expires_at, checksum = excluded.checksum',
   )
   const log = database.prepare('INSERT INTO changes (type, collection, key, version) VALUES (?, ?, ?, ?)')
+  // As long as one of ours, so that the same is written.
+  const origin = 'raw'.padEnd(12, '-')
   let version = 0
   const write = (key: string): void => {
     const json = JSON.stringify(nextNote())
-    const name = `raw.${(++version).toString(36)}`
+    const name = `${origin}.${(++version).toString(36)}`
     put.run('notes', key, json, name, null, crc32(json))
     log.run(0, 'notes', key, name)
   }

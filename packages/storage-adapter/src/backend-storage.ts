@@ -56,6 +56,7 @@ export class BackendStorage<Events extends StorageEvents = StorageEvents>
   readonly #clock: Clock
   readonly #updates = new KeyQueue()
   readonly #versions = new VersionSource()
+  readonly #mint = (): string => this.#versions.next()
   readonly #meter = new Meter()
   /** Kept here for a backend that has none: then all writes come through here. */
   readonly #recent: RecentChanges | undefined
@@ -116,7 +117,7 @@ export class BackendStorage<Events extends StorageEvents = StorageEvents>
   async batch(operations: readonly BatchOperation[], { once }: BatchOptions = {}): Promise<BatchReceipt> {
     checkSize(operations)
     const now = this.#clock.now()
-    const mutations = operations.map((operation) => toMutation(operation, () => this.#versions.next(), now))
+    const mutations = operations.map((operation) => toMutation(operation, this.#mint, now))
     const versions = mutations.map((mutation) => ('version' in mutation ? mutation.version : (mutation.expected ?? '')))
     if (once !== undefined) mutations.unshift(onceMutation(once, this.#versions.next(), now))
     const backend = this.#ready ?? (await this.opened())

@@ -81,6 +81,21 @@ describe('CommitQueue', () => {
     expect(results.map(({ status }) => status)).toEqual(['rejected', 'fulfilled'])
   })
 
+  it('takes a group for written whose write needs no waiting, and rejects one that fails at once', async () => {
+    const groups: string[] = []
+    const queue = new CommitQueue(1, ([commit]) => {
+      groups.push(keysOf(commit === undefined ? [] : [commit]))
+      if (groups.length === 1) throw new Error('full')
+      commit?.resolve('primary')
+      return undefined
+    })
+    const results = await Promise.allSettled([queue.add(write('a'), 0), queue.add(write('b'), 0)])
+    expect(results.map(({ status }) => status)).toEqual(['rejected', 'fulfilled'])
+    expect(await queue.add(write('c'), 0)).toBe('primary')
+    expect(groups).toEqual(['a', 'b', 'c'])
+    expect(queue.flushing).toBeUndefined()
+  })
+
   it('writes nothing while a task runs alone, and then what has come meanwhile', async () => {
     const { queue, groups, letGo } = heldQueue(10)
     let end = (): void => undefined

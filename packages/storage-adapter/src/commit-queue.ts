@@ -10,6 +10,12 @@ export interface WaitingCommit {
   readonly reject: (error: unknown) => void
 }
 
+/**
+ * Settles each commit of a group, or fails, which rejects every one of them. What needs no waiting gives `undefined`: each
+ * wait is a detour for everybody who commits.
+ */
+export type WriteGroup = (group: readonly WaitingCommit[]) => Promise<void> | undefined
+
 /** A group takes no further commit once its values have so many characters: its lines are put together in memory. */
 const MAX_CHARACTERS = 16_000_000
 
@@ -21,21 +27,17 @@ const MAX_CHARACTERS = 16_000_000
 export class CommitQueue {
   readonly #maxGroup: number
   readonly #maxCharacters: number
-  readonly #writeGroup: (group: readonly WaitingCommit[]) => Promise<void>
+  readonly #writeGroup: WriteGroup
   #waiting: WaitingCommit[] = []
   #tasks: (() => Promise<void>)[] = []
   #flushing: Promise<void> | undefined
 
   /**
    * @param maxGroup - so many commits at most are one group, so that the first of them need not wait for the last
-   * @param writeGroup - settles each commit of the group, or rejects, which rejects every one of them
+   * @param writeGroup - writes a group
    * @param maxCharacters - a group that holds so much JSON takes no further commit; one commit alone may hold more
    */
-  constructor(
-    maxGroup: number,
-    writeGroup: (group: readonly WaitingCommit[]) => Promise<void>,
-    maxCharacters: number = MAX_CHARACTERS,
-  ) {
+  constructor(maxGroup: number, writeGroup: WriteGroup, maxCharacters: number = MAX_CHARACTERS) {
     this.#maxGroup = maxGroup
     this.#maxCharacters = maxCharacters
     this.#writeGroup = writeGroup
@@ -72,32 +74,47 @@ export class CommitQueue {
     await Promise.resolve()
     for (;;) {
       const task = this.#tasks.shift()
-      if (task !== undefined) await task()
-      else if (this.#waiting.length > 0) await this.#write(this.#takeGroup())
-      else break
+      if (task !== undefined) {
+        await task()
+        continue
+      }
+      if (this.#waiting.length === 0) break
+      const writing = this.#write(this.#takeGroup())
+      // Between two groups those of the first are told.
+      if (writing !== undefined || this.#waiting.length > 0) await writing
     }
     // In the same turn as the last look at the queue: a commit that comes now must find nobody flushing.
     this.#flushing = undefined
   }
 
-  #takeGroup(): WaitingCommit[] {
+  #takeGroup(): readonly WaitingCommit[] {
+    const all = this.#waiting
+    if (all.length === 1) {
+      this.#waiting = []
+      return all
+    }
     let count = 0
     let characters = 0
-    while (count < this.#waiting.length && count < this.#maxGroup) {
-      characters += charactersOf(this.#waiting[count]?.mutations ?? [])
+    while (count < all.length && count < this.#maxGroup) {
+      characters += charactersOf(all[count]?.mutations ?? [])
       if (count > 0 && characters > this.#maxCharacters) break
       count++
     }
-    return this.#waiting.splice(0, count)
+    return all.splice(0, count)
   }
 
-  async #write(group: readonly WaitingCommit[]): Promise<void> {
+  #write(group: readonly WaitingCommit[]): Promise<void> | undefined {
     try {
-      await this.#writeGroup(group)
+      return this.#writeGroup(group)?.catch((error: unknown) => rejectAll(group, error))
     } catch (error) {
-      for (const { reject } of group) reject(error)
+      rejectAll(group, error)
+      return undefined
     }
   }
+}
+
+function rejectAll(group: readonly WaitingCommit[], error: unknown): void {
+  for (const { reject } of group) reject(error)
 }
 
 function charactersOf(mutations: readonly Mutation[]): number {

@@ -84,12 +84,12 @@ export const nodeFiles: FileOps = {
   },
   identify(path) {
     try {
-      const { dev, ino, size, mtimeMs } = statSync(path)
-      return { dev, ino, size, changedMs: mtimeMs }
+      // Every write of SQLite waits for this, and an error would be made only to be caught.
+      const stats = statSync(path, { throwIfNoEntry: false })
+      return stats && { dev: stats.dev, ino: stats.ino, size: stats.size, changedMs: stats.mtimeMs }
     } catch (error) {
       // ENOTDIR: a file lies where its directory was, so it is not there either.
-      const { code } = error as NodeJS.ErrnoException
-      if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
+      if ((error as NodeJS.ErrnoException).code === 'ENOTDIR') return undefined
       throw error
     }
   },

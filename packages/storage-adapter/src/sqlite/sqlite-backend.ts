@@ -22,6 +22,9 @@ import { holdProcess } from '../system-clock.js'
 /** Commits that share one transaction; together they block the event loop. */
 const MAX_GROUP = 200
 
+/** A value of at most so many characters is none that SQLite could refuse as too big. */
+const SAFE_CHARACTERS = 100_000
+
 /** The pause before a locked database is tried again, in milliseconds; at random, so that two do not keep colliding. */
 const RETRY_MS = [1, 12] as const
 
@@ -169,43 +172,55 @@ export class SqliteBackend implements Backend {
     await this.commit([{ type: 'check', collection: '$health', key: 'k', expected: null }], 0)
   }
 
-  async #writeGroup(group: readonly WaitingCommit[]): Promise<void> {
+  /** At once, as nearly every write can. */
+  #writeGroup(group: readonly WaitingCommit[]): Promise<void> | undefined {
+    const { isUnderWay } = this.#turn
     const pause = this.#turn.pause()
-    if (pause !== undefined) await pause
-    const open = await this.#begin()
-    // From here to the COMMIT nothing is awaited: other code must not slip into the transaction.
+    const open = this.#open
+    if (pause !== undefined || open === undefined) return this.#writePatiently(group, pause)
+    try {
+      // The look after one write is also the one before the next, until others have had their turn.
+      if (isUnderWay) open.transaction.begin()
+      else begin(open)
+    } catch (error) {
+      return failureOf(error) === 'busy' ? this.#writePatiently(group) : this.#giveUp(open, error, 'no')
+    }
+    return this.#fill(open, group)
+  }
+
+  async #writePatiently(group: readonly WaitingCommit[], pause?: Promise<void>): Promise<void> {
+    await pause
+    await this.#fill(await this.#patiently(begin), group)
+  }
+
+  /** From the BEGIN to the COMMIT nothing is awaited: other code must not slip into the transaction. */
+  #fill(open: Open, group: readonly WaitingCommit[]): Promise<void> | undefined {
     const isAlone = group.length === 1
-    let settle: (() => void)[]
+    const [first] = group as readonly [WaitingCommit]
+    /** What is wrong, by the commit that has it; nearly always nothing. */
+    let failures: Map<WaitingCommit, unknown> | undefined
     let applied: Applied = 'no'
     try {
-      settle = group.map((commit) => this.#apply(open, commit, isAlone))
+      if (isAlone) this.#apply(open, first)
+      else failures = this.#applyAll(open, group)
       // Only what reaches the disk tells whether the disk takes it again, and a check alone changes nothing.
       if (this.#failure !== undefined) open.file.touch()
-      const changes = group.reduce((sum, { mutations }) => sum + mutations.length, 0)
-      open.upkeep.run(group[0]?.now ?? 0, changes)
+      open.upkeep.run(first.now, changesOf(group))
       applied = 'unknown'
       open.transaction.commit()
       open.file.confirmQuickly('unknown')
     } catch (error) {
       open.transaction.rollBack()
       if (isAlone && isAboutCommit(error)) throw this.#translate(error, 'no')
-      throw await this.#drop(open, error, applied)
+      return this.#giveUp(open, error, applied)
     }
     this.#recover()
-    for (const each of settle) each()
-    this.#hints.wakeAll()
-  }
-
-  /** Takes the write lock, nearly always at once. */
-  async #begin(): Promise<Open> {
-    const open = this.#open
-    if (open === undefined) return this.#patiently(begin)
-    try {
-      return begin(open)
-    } catch (error) {
-      if (failureOf(error) === 'busy') return this.#patiently(begin)
-      throw await this.#drop(open, error, 'no')
+    for (const commit of group) {
+      if (failures?.has(commit) === true) commit.reject(failures.get(commit))
+      else commit.resolve('primary')
     }
+    this.#hints.wakeAll()
+    return undefined
   }
 
   /** Uses the database; while another process has it, waits without blocking the event loop. */
@@ -229,24 +244,39 @@ export class SqliteBackend implements Backend {
     }
   }
 
-  /** One caller's part of the transaction; what is wrong with it alone harms no neighbour. */
-  #apply({ statements, transaction }: Open, commit: WaitingCommit, isAlone: boolean): () => void {
-    const { mutations, now, resolve, reject } = commit
-    const run = (): void => {
-      statements.judge(mutations, now)
-      statements.apply(mutations)
+  #apply({ statements }: Open, { mutations, now }: WaitingCommit): void {
+    statements.judge(mutations, now)
+    statements.apply(mutations)
+  }
+
+  /**
+   * Each caller's part of the transaction; what is wrong with one harms no neighbour.
+   *
+   * @returns what is wrong, by the commit that has it
+   */
+  #applyAll(open: Open, group: readonly WaitingCommit[]): Map<WaitingCommit, unknown> {
+    const failures = new Map<WaitingCommit, unknown>()
+    let safe: Mutation[] = []
+    for (const commit of group) {
+      const { mutations } = commit
+      if (isSafe(mutations)) {
+        safe.push(mutations[0] as Mutation)
+        continue
+      }
+      open.statements.apply(safe)
+      safe = []
+      try {
+        // A way back costs a copy of every page that is changed. One change needs none, since what is wrong with it is found
+        // before anything of it is written.
+        if (mutations.length === 1) this.#apply(open, commit)
+        else open.transaction.part(() => this.#apply(open, commit))
+      } catch (error) {
+        if (!isAboutCommit(error)) throw error
+        failures.set(commit, this.#translate(error, 'no'))
+      }
     }
-    try {
-      // A way back costs a copy of every page that is changed. Nobody needs one who is alone in the transaction, nor for one
-      // change, since what is wrong with it is found before anything of it is written.
-      if (isAlone || mutations.length === 1) run()
-      else transaction.part(run)
-      return () => resolve('primary')
-    } catch (error) {
-      if (isAlone || !isAboutCommit(error)) throw error
-      const failure = this.#translate(error, 'no')
-      return () => reject(failure)
-    }
+    open.statements.apply(safe)
+    return failures
   }
 
   /** The database, open; after a failure it is opened anew, at first use. */
@@ -273,6 +303,10 @@ export class SqliteBackend implements Backend {
       this.#fail(failure)
       throw failure
     }
+  }
+
+  async #giveUp(open: Open, error: unknown, applied: Applied): Promise<never> {
+    throw await this.#drop(open, error, applied)
   }
 
   /** Lets go of a database that failed, unless that was done, and says what its failure means. */
@@ -335,6 +369,19 @@ export class SqliteBackend implements Backend {
 /** Whether it is the fault of what was to be written, and not of the database. */
 function isAboutCommit(error: unknown): boolean {
   return error instanceof ConflictError || failureOf(error) === 'value'
+}
+
+function changesOf(group: readonly WaitingCommit[]): number {
+  let changes = 0
+  for (const { mutations } of group) changes += mutations.length
+  return changes
+}
+
+/** Whether nothing can be wrong with it, so that it may be written in one go with those of others. */
+function isSafe(mutations: readonly Mutation[]): boolean {
+  const [first] = mutations
+  if (mutations.length !== 1 || first?.type !== 'put') return false
+  return first.expected === undefined && first.json.length <= SAFE_CHARACTERS
 }
 
 function begin(open: Open): Open {

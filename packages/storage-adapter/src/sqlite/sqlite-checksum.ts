@@ -1,6 +1,9 @@
 import { crc32 } from 'node:zlib'
 import type { KeyedRecord } from '../backend.js'
 
+/** A longer value is not put together with the rest first, which would copy it. */
+const SHORT = 4_096
+
 /** What a checksum covers. */
 type CheckedRecord = KeyedRecord & { readonly collection: string }
 
@@ -9,7 +12,6 @@ type CheckedRecord = KeyedRecord & { readonly collection: string }
  * name, under which the record would then be looked for in vain.
  */
 export function checksumOf({ collection, key, json, version, expiresAt }: CheckedRecord): number {
-  return crc32(
-    `${collection.length}.${key.length}.${version.length}.${expiresAt ?? ''}\n${collection}${key}${version}${json}`,
-  )
+  const rest = `${collection.length}.${key.length}.${version.length}.${expiresAt ?? ''}\n${collection}${key}${version}`
+  return json.length <= SHORT ? crc32(rest + json) : crc32(json, crc32(rest))
 }

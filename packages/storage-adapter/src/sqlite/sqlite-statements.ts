@@ -9,8 +9,14 @@ import { holds } from '../tables.js'
 /** Records that expired so long ago are removed: the clocks of the processes that share a database differ. */
 const SWEEP_AFTER_MS = 60 * 60 * 1_000
 
-/** Many records are written so many at a time: a call of the driver costs about as much as SQLite's work on one. */
-const ROWS = 20
+/** So many rows are written at a time: a call of the driver costs about as much as SQLite's work on one. */
+const ROWS = 10
+
+/**
+ * Longer values are written one at a time. A statement of many rows can be undone in the middle, for which SQLite copies
+ * each page before it changes it; beyond 64 KB into a file.
+ */
+const SHORT = 1_000
 
 const IS_LIVE = '(expires_at IS NULL OR expires_at > ?)'
 const FIELDS = 'value, version, expires_at'
@@ -38,10 +44,11 @@ export class SqliteStatements {
   readonly #prepared = new Map<string, SqliteStatement>()
   readonly #find: SqliteStatement
   readonly #put: SqliteStatement
-  readonly #putMany: SqliteStatement
   readonly #delete: SqliteStatement
   readonly #clear: SqliteStatement
   readonly #log: SqliteStatement
+  /** The same for {@link ROWS} of them. */
+  readonly #putMany: SqliteStatement
   readonly #logMany: SqliteStatement
   readonly #expired: SqliteStatement
   readonly #sweep: SqliteStatement
@@ -54,10 +61,10 @@ export class SqliteStatements {
     const log = 'INSERT INTO changes (type, collection, key, version) VALUES'
     this.#find = preferArrays(database.prepare(`SELECT ${FIELDS} FROM records WHERE collection = ? AND key = ?`))
     this.#put = database.prepare(`${put} (?, ?, ?, ?, ?, ?) ${OVERWRITE}`)
-    this.#putMany = database.prepare(`${put} ${rows('(?, ?, ?, ?, ?, ?)')} ${OVERWRITE}`)
     this.#delete = database.prepare('DELETE FROM records WHERE collection = ? AND key = ?')
     this.#clear = database.prepare('DELETE FROM records WHERE collection = ?')
     this.#log = database.prepare(`${log} (?, ?, ?, ?)`)
+    this.#putMany = database.prepare(`${put} ${rows('(?, ?, ?, ?, ?, ?)')} ${OVERWRITE}`)
     this.#logMany = database.prepare(`${log} ${rows('(0, ?, ?, ?)')}`)
     this.#beginReading = database.prepare('BEGIN')
     this.#endReading = database.prepare('COMMIT')
@@ -135,18 +142,19 @@ export class SqliteStatements {
 
   /** Writes the changes and, for each of them, its row of the log. */
   apply(mutations: readonly Mutation[]): void {
+    const [first] = mutations
+    if (mutations.length === 1 && first?.type === 'put') return this.#applyPut(first)
     let puts: PutMutation[] = []
     for (const mutation of mutations) {
       if (mutation.type === 'put') {
-        if (puts.push(mutation) < ROWS) continue
-        this.#applyRows(puts)
+        puts.push(mutation)
       } else {
-        for (const put of puts) this.#applyPut(put)
+        this.#applyPuts(puts)
+        puts = []
         this.#applyRemoval(mutation)
       }
-      puts = []
     }
-    for (const put of puts) this.#applyPut(put)
+    this.#applyPuts(puts)
   }
 
   /**
@@ -160,21 +168,32 @@ export class SqliteStatements {
     if (this.#expired.get(before, 1) !== undefined) this.#sweep.run(before, most)
   }
 
-  #applyPut(put: PutMutation): void {
-    this.#put.run(...toRow(put))
-    this.#log.run(0, put.collection, put.key, put.version)
+  #applyPuts(puts: readonly PutMutation[]): void {
+    let done = 0
+    for (let next = ROWS; next <= puts.length; next += ROWS) {
+      const records: SqliteValue[] = []
+      const changes: SqliteValue[] = []
+      const areOne = areNeighbours(puts, done, next)
+      for (; done < next; done++) {
+        const put = puts[done] as PutMutation
+        if (areOne) records.push(put.collection, put.key, put.json, put.version, put.expiresAt ?? null, checksumOf(put))
+        else this.#putOne(put)
+        changes.push(put.collection, put.key, put.version)
+      }
+      if (areOne) this.#putMany.run(...records)
+      // All of them go to the end of the log.
+      this.#logMany.run(...changes)
+    }
+    for (; done < puts.length; done++) this.#applyPut(puts[done] as PutMutation)
   }
 
-  /** As many as {@link ROWS}. */
-  #applyRows(puts: readonly PutMutation[]): void {
-    const records: SqliteValue[] = []
-    const changes: SqliteValue[] = []
-    for (const put of puts) {
-      records.push(...toRow(put))
-      changes.push(put.collection, put.key, put.version)
-    }
-    this.#putMany.run(...records)
-    this.#logMany.run(...changes)
+  #putOne(put: PutMutation): void {
+    this.#put.run(put.collection, put.key, put.json, put.version, put.expiresAt ?? null, checksumOf(put))
+  }
+
+  #applyPut(put: PutMutation): void {
+    this.#putOne(put)
+    this.#log.run(0, put.collection, put.key, put.version)
   }
 
   #applyRemoval(mutation: Exclude<Mutation, PutMutation>): void {
@@ -197,15 +216,19 @@ function rows(one: string): string {
   return Array.from({ length: ROWS }, () => one).join(', ')
 }
 
+/** Whether they are short and in order, as are those of an import: then they share a few pages, as a rule. */
+function areNeighbours(puts: readonly PutMutation[], from: number, to: number): boolean {
+  for (let i = from; i < to; i++) {
+    const { key, json } = puts[i] as PutMutation
+    if (json.length > SHORT || (i > from && key <= (puts[i - 1] as PutMutation).key)) return false
+  }
+  return true
+}
+
 /** `node:sqlite` takes a third of a read to make an object of a row. */
 function preferArrays(statement: SqliteStatement): SqliteStatement {
   statement.setReturnArrays?.(true)
   return statement
-}
-
-/** In the order of the columns. */
-function toRow(put: PutMutation): SqliteValue[] {
-  return [put.collection, put.key, put.json, put.version, put.expiresAt ?? null, checksumOf(put)]
 }
 
 function toRecord(row: Row | ArrayRow): StoredRecord {

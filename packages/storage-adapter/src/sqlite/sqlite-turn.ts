@@ -11,19 +11,24 @@ const TURN_MS = 10
 export class SqliteTurn {
   readonly #clock: Clock
   #startedMs = 0
-  #isWatched = false
+  #isUnderWay = false
 
   constructor(clock: Clock) {
     this.#clock = clock
   }
 
+  /** Whether a write came before in this turn. */
+  get isUnderWay(): boolean {
+    return this.#isUnderWay
+  }
+
   /** @returns what to await first; `undefined` when the turn is still short */
   pause(): Promise<void> | undefined {
     const nowMs = this.#clock.monotonic()
-    if (!this.#isWatched) {
-      this.#isWatched = true
+    if (!this.#isUnderWay) {
+      this.#isUnderWay = true
       this.#startedMs = nowMs
-      setImmediate(() => (this.#isWatched = false))
+      setImmediate(() => (this.#isUnderWay = false))
       return undefined
     }
     return nowMs - this.#startedMs < TURN_MS ? undefined : nextTurn()
