@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { Backend, ChangeLog, KeyedRecord, StoredRecord } from './backend.js'
+import type { Backend, ChangeLog, KeyedRecord, Range, StoredRecord } from './backend.js'
 import { ConflictError, CorruptError } from './errors.js'
 import type { KeyQueue } from './key-queue.js'
 import { checkKey, checkName } from './keys.js'
@@ -28,6 +28,9 @@ import { Watch } from './watch.js'
 
 /** How many records a scan reads at a time. */
 const PAGE_SIZE = 256
+
+/** Where values are large, fewer: the one that brings them to so many characters is the last of its page. */
+const MAX_PAGE_CHARACTERS = 8_000_000
 
 /** Each failed attempt means that another writer succeeded; so many in a row mean that something else is wrong. */
 const MAX_UPDATE_ATTEMPTS = 1_000
@@ -102,10 +105,14 @@ export class BackendCollection<T> implements Collection<T> {
     let range = options
     while (left > 0) {
       const limit = Math.min(left, PAGE_SIZE)
-      const page: KeyedRecord[] = await this.#page({ ...range, limit })
-      for (const { key, ...record } of page) yield { key, ...this.#entry(key, record) }
+      const page: KeyedRecord[] = await this.#page({ ...range, limit, maxCharacters: MAX_PAGE_CHARACTERS })
+      let characters = 0
+      for (const { key, ...record } of page) {
+        characters += record.json.length
+        yield { key, ...this.#entry(key, record) }
+      }
       const last = page.at(-1)
-      if (last === undefined || page.length < limit) return
+      if (last === undefined || (page.length < limit && characters < MAX_PAGE_CHARACTERS)) return
       left -= page.length
       // A backend that answers at once would keep everything else waiting until the last page.
       await nextTurn()
@@ -205,7 +212,7 @@ export class BackendCollection<T> implements Collection<T> {
     }
   }
 
-  #page(range: ScanOptions & { readonly limit: number }): Promise<KeyedRecord[]> {
+  #page(range: Range): Promise<KeyedRecord[]> {
     return this.#measure('scan', (backend) => backend.page(this.name, range, this.#host.clock.now()))
   }
 

@@ -143,4 +143,9 @@ export interface Backend<Events extends StorageEvents = StorageEvents> {
 export interface Range extends ScanOptions {
   /** At most this many records. */
   readonly limit: number
+  /**
+   * Where values are large: a backend may end the page with the record whose JSON brings it to so many characters. What is
+   * shorter than that, and than `limit`, is the end of the range.
+   */
+  readonly maxCharacters?: number | undefined
 }

@@ -5,6 +5,9 @@ import { toText } from './sqlite-text.js'
 /** How many records are looked at without a pause. */
 const PAGE = 256
 
+/** The record that brings them to so many characters is the last of its page. */
+const MAX_CHARACTERS = 8_000_000
+
 interface CheckedRow {
   readonly collection_bytes: Uint8Array
   readonly key_bytes: Uint8Array
@@ -34,15 +37,19 @@ export class SqliteCheck {
 
   /** @returns what is wrong, and where to go on; `undefined` behind the last record */
   page({ collection, key }: Place): { readonly problems: readonly string[]; readonly next: Place | undefined } {
-    const rows = this.#page.all(collection, key) as CheckedRow[]
-    const problems = rows.flatMap((row) => {
-      const { collection, key } = placeOf(row)
+    const problems: string[] = []
+    let next: Place | undefined
+    let characters = 0
+    for (const row of this.#page.iterate(collection, key) as Iterable<CheckedRow>) {
+      next = placeOf(row)
       const { value: json, version, expires_at: expiresAt } = row
-      if (checksumOf({ collection, key, json, version, expiresAt: expiresAt ?? undefined }) === row.checksum) return []
-      return [`${JSON.stringify(key)} in ${JSON.stringify(collection)} is not what was written: its checksum differs.`]
-    })
-    const last = rows.at(-1)
-    return { problems, next: last && placeOf(last) }
+      if (checksumOf({ ...next, json, version, expiresAt: expiresAt ?? undefined }) !== row.checksum) {
+        const place = `${JSON.stringify(next.key)} in ${JSON.stringify(next.collection)}`
+        problems.push(`${place} is not what was written: its checksum differs.`)
+      }
+      if ((characters += json.length) >= MAX_CHARACTERS) break
+    }
+    return { problems, next }
   }
 }
 

@@ -37,6 +37,7 @@ vi.mock('./sqlite-driver.js', async (original) => {
         run: timed((...values) => statement.run(...values)),
         get: timed((...values) => statement.get(...values)),
         all: timed((...values) => statement.all(...values)),
+        iterate: timed((...values) => statement.iterate(...values)),
       }
     }),
     close: () => database.close(),

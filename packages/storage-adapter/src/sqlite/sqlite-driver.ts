@@ -11,6 +11,7 @@ export interface SqliteStatement {
   run(...values: SqliteValue[]): unknown
   get(...values: SqliteValue[]): unknown
   all(...values: SqliteValue[]): unknown[]
+  iterate(...values: SqliteValue[]): Iterable<unknown>
   /** Gives rows as arrays from now on; newer versions of `node:sqlite` have it. */
   setReturnArrays?(isOn: boolean): void
 }
