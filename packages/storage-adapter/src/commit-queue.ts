@@ -61,6 +61,11 @@ export class CommitQueue {
     })
   }
 
+  /** Refuses the first `count` of those that wait. */
+  reject(count: number, error: unknown): void {
+    rejectAll(this.#waiting.splice(0, count), error)
+  }
+
   /** Runs a task between two groups: while it runs, nothing is written. */
   runAlone<T>(task: () => Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {

@@ -24,6 +24,9 @@ const MAX_GROUP = 1_000
  */
 const MAX_BYTES = 2 ** 30
 
+/** How long a look at the lock holds good for reads, in milliseconds: to look takes longer than to read. */
+const CONFIRM_MS = 100
+
 /** What a {@link FileBackend} works with. */
 export interface FileBackendOptions {
   readonly path: string
@@ -61,6 +64,7 @@ export class FileBackend implements Backend {
   #isFull = false
   /** The checks that are under way. */
   readonly #checks = new Set<Touched>()
+  #confirmedMs = -Infinity
 
   constructor(options: FileBackendOptions) {
     this.#options = options
@@ -92,18 +96,22 @@ export class FileBackend implements Backend {
   }
 
   async read(collection: string, keys: readonly string[], now: number): Promise<(StoredRecord | undefined)[]> {
+    this.#confirmNowAndThen()
     return this.#tables.read(collection, keys, now)
   }
 
   async page(collection: string, range: Range, now: number): Promise<KeyedRecord[]> {
+    this.#confirmNowAndThen()
     return this.#tables.page(collection, range, now)
   }
 
   async count(collection: string, prefix: string, now: number): Promise<number> {
+    this.#confirmNowAndThen()
     return this.#tables.count(collection, prefix, now)
   }
 
   async collections(now: number): Promise<string[]> {
+    this.#confirmNowAndThen()
     return this.#tables.collections(now)
   }
 
@@ -365,6 +373,14 @@ export class FileBackend implements Backend {
     this.#journal = undefined
     // It may be the journal of another process by now, which must not be shortened.
     await journal?.close(this.#lock?.confirm() === true).catch(() => undefined)
+  }
+
+  /** What another process writes to is no longer what is in memory here. */
+  #confirmNowAndThen(): void {
+    const nowMs = this.#options.clock.monotonic()
+    if (nowMs - this.#confirmedMs < CONFIRM_MS) return
+    this.#confirmLock('no')
+    this.#confirmedMs = nowMs
   }
 
   #confirmLock(applied: Applied): void {

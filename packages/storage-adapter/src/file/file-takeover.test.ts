@@ -7,7 +7,7 @@ import { nodeFiles, type FileOps } from './file-ops.js'
 import { FileStorage } from './file-storage.js'
 import { identifySelf } from './process-identity.js'
 import { CrashFiles } from '../test-support/crash-files.js'
-import { JOURNAL, openFileStore, PATH } from '../test-support/file-store.js'
+import { contentOf, JOURNAL, openFileStore, PATH } from '../test-support/file-store.js'
 
 describe('files with two owners, one after the other', () => {
   let directory: string
@@ -44,6 +44,25 @@ describe('files with two owners, one after the other', () => {
     })
     await first.stop()
     expect(await second.collection('notes').count()).toBe(2)
+  })
+
+  it('let the first read no more than a moment after the second took them over', async () => {
+    const files = new CrashFiles()
+    const first = openFileStore(files)
+    const notes = first.storage.collection('notes')
+    await notes.set('a', 1)
+    await files.remove(`${PATH}/lock`)
+    const second = openFileStore(files).storage
+    await second.collection('notes').set('a', 2)
+    await first.clock.advance(100)
+    const gone = { code: 'STORAGE_UNAVAILABLE', applied: 'no' }
+    await expect(notes.get('a')).rejects.toMatchObject(gone)
+    await expect(notes.getMany(['a', 'b'])).rejects.toMatchObject(gone)
+    await expect(notes.count()).rejects.toMatchObject(gone)
+    await expect(first.storage.collections()).rejects.toMatchObject(gone)
+    await expect(contentOf(first.storage)).rejects.toMatchObject(gone)
+    await first.storage.stop()
+    await second.stop()
   })
 
   it('go to one of two processes that find the same stale lock', async () => {

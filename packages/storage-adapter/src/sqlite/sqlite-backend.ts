@@ -190,7 +190,14 @@ export class SqliteBackend implements Backend {
 
   async #writePatiently(group: readonly WaitingCommit[], pause?: Promise<void>): Promise<void> {
     await pause
-    await this.#fill(await this.#patiently(begin), group)
+    const { length } = this.#queue
+    try {
+      await this.#fill(await this.#patiently(begin), group)
+    } catch (error) {
+      // Those who came in the meantime wait on; all others have waited as long, and the next group would begin anew.
+      if (error instanceof BusyError) this.#queue.reject(length, error)
+      throw error
+    }
   }
 
   /** From the BEGIN to the COMMIT nothing is awaited: other code must not slip into the transaction. */

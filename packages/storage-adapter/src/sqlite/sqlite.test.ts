@@ -51,6 +51,7 @@ vi.mock('./sqlite-driver.js', async (original) => {
         return {
           get: (...values) => statement.get(...values),
           all: (...values) => statement.all(...values),
+          iterate: (...values) => statement.iterate(...values),
           run: (...values) => {
             if (sql === faults.failOn) {
               faults.failOn = undefined
@@ -241,6 +242,25 @@ describeSqlite('SqliteStorage', () => {
       expect(await notes().get('b')).toBe(2)
     })
 
+    it('gives up all who have waited so long, also those for whom the transaction had no room', async () => {
+      const clock = new FakeClock()
+      const impatient = new SqliteStorage({ path, clock, busyTimeoutMs: 100 })
+      await impatient.start()
+      const other = findDriver('auto').open(path)
+      other.exec('BEGIN IMMEDIATE')
+      const settled: string[] = []
+      const writes = Array.from({ length: 1_000 }, (_, i) => impatient.collection('notes').set(`k${i}`, i))
+      for (const write of writes) write.catch((error: { code: string }) => settled.push(error.code))
+      await clock.advance(200)
+      expect(settled.length).toBe(1_000)
+      expect(new Set(settled)).toEqual(new Set(['STORAGE_BUSY']))
+      other.exec('ROLLBACK')
+      other.close()
+      await impatient.collection('notes').set('b', 3)
+      expect(await impatient.collection('notes').count({ prefix: 'k' })).toBe(0)
+      await impatient.stop()
+    })
+
     it('gives up as busy, not as unavailable, and nothing was written', async () => {
       const clock = new FakeClock()
       const impatient = new SqliteStorage({ path, clock, busyTimeoutMs: 100 })
@@ -284,6 +304,20 @@ describeSqlite('SqliteStorage', () => {
     const { gauges } = storage.metrics()
     expect(gauges).toEqual({ 'wal.bytes': expect.any(Number) as unknown, 'queue.length': 0, 'busy.waits': 0 })
     expect(gauges['wal.bytes']).toBeGreaterThan(4_096)
+  })
+
+  it('is read in pages of so many characters, however few records they hold', async () => {
+    const long = 'x'.repeat(3_000_000)
+    for (const key of ['b', 'c', 'd', 'e', 'f']) await notes().set(key, long)
+    const { count } = storage.metrics().operations.scan
+    const keys: string[] = []
+    for await (const { key } of notes().scan()) keys.push(key)
+    expect(keys).toEqual(['a', 'b', 'c', 'd', 'e', 'f'])
+    // The first three records of 3 MB fill a page.
+    expect(storage.metrics().operations.scan.count - count).toBe(2)
+    const backwards: string[] = []
+    for await (const { key } of notes().scan({ reverse: true, limit: 4 })) backwards.push(key)
+    expect(backwards).toEqual(['f', 'e', 'd', 'c'])
   })
 
   describe('when a statement fails', () => {

@@ -12,6 +12,7 @@ export const SNAPSHOT = `${PATH}/snapshot.jsonl`
 
 /** A file store on a disk in memory. */
 interface OpenedStore {
+  readonly clock: FakeClock
   readonly storage: BackendStorage
   /** The names of the events that it emitted, without the news that it had not been closed. */
   readonly events: string[]
@@ -31,7 +32,7 @@ export function openFileStore(files: CrashFiles, compactBytes = 1_000_000): Open
       if (each.from !== 'unclean') events.push(event)
     })
   }
-  return { storage, events, news }
+  return { clock, storage, events, news }
 }
 
 /** As when the process that had the store did not get to close it. */
