@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { backUp } from '../test-support/back-up.js'
 import type { CrashKind } from '../test-support/crash-files.js'
 import { FailoverStory } from '../test-support/failover-story.js'
 
@@ -239,6 +240,49 @@ describe.each<Writers>(['one', 'many'])("FailoverStorage with writers: '%s', kil
       await expectNothingLost(story, log, at)
     }
   })
+
+  it.each(['a call of the primary', 'a step of the disk'])(
+    'goes on with the primary that a person has accepted when it is killed at %s',
+    async (where) => {
+      let kills = 0
+      for (let n = 1; n <= 20; n++) {
+        const story = newStory(writers)
+        await story.begin()
+        await story.notes.set('both', 1)
+        const backup = await backUp(story.inner, story.clock)
+        await story.notes.set('lost', 1)
+        await story.clock.advance(2_000)
+        story.faulty.down()
+        await story.notes.set('both', 2)
+        await story.notes.set('new', 1)
+        story.replacePrimary(backup)
+        await story.clock.advance(20_000)
+        expect(story.storage.state.diverged).toMatchObject({ kind: 'less history' })
+        story.killWhen = 'after'
+        if (where === 'a step of the disk') story.files.crashAt = story.files.steps + n
+        else story.killAtCall = story.calls + n
+        let wasAccepted = false
+        void story.storage.acceptPrimary().then(
+          () => (wasAccepted = !story.isKilled),
+          () => undefined,
+        )
+        await story.clock.advance(20_000)
+        if (!story.isKilled) break
+        kills++
+        await goOn(story, 'power cut')
+        const at = `killed at ${where}, ${n}`
+        if (wasAccepted) expect(story.storage.state.diverged, at).toBeUndefined()
+        else await story.storage.acceptPrimary()
+        await story.clock.advance(20_000)
+        expect(story.storage.state, at).toMatchObject({ on: 'primary', journalLength: 0, conflicts: 0 })
+        const there = await story.primaryNotes.getMany(['both', 'lost', 'new'])
+        expect(Object.fromEntries(there), at).toEqual({ both: 2, new: 1 })
+        story.faulty.down()
+        expect(await story.notes.getMany(['both', 'lost', 'new']), at).toEqual(there)
+      }
+      expect(kills).toBeGreaterThan(10)
+    },
+  )
 
   it('agrees with a plain map over any history of writes, outages, lost answers and kills', async () => {
     const key = fc.constantFrom('a', 'b', 'c')

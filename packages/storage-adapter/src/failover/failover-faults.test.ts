@@ -117,7 +117,7 @@ describe('FailoverStorage, where it had gone wrong', () => {
 
   it('stops without waiting for the whole replay, and goes on where it was', async () => {
     story.faulty.down()
-    for (let i = 0; i < 3_000; i++) await story.notes.set(`k${i}`, i)
+    await Promise.all(Array.from({ length: 3_000 }, (_, i) => story.notes.set(`k${i}`, i)))
     story.faulty.up()
     story.faulty.delay(50)
     while (story.storage.state.replayed === 0) await story.clock.advance(50)
@@ -262,7 +262,7 @@ describe('FailoverStorage, where it had gone wrong', () => {
     const other = new FailoverStory(inner)
     await other.begin()
     isStuck = true
-    const outcomes = Promise.allSettled(Array.from({ length: 3_000 }, (_, i) => other.notes.set(`k${i}`, i)))
+    const outcomes = Promise.allSettled(Array.from({ length: 1_000 }, (_, i) => other.notes.set(`k${i}`, i)))
     await other.clock.advance(1_000)
     await outcomes
     isStuck = false
@@ -306,41 +306,48 @@ describe('FailoverStorage, where it had gone wrong', () => {
 })
 
 describe('FailoverStorage, on a disk that fails', () => {
-  it('loses nothing, whatever step of the disk fails, and heals', async () => {
-    for (let step = 1; ; step++) {
-      const story = new FailoverStory()
-      await story.inner.collection('notes').set('old', 0)
-      await story.begin()
-      story.files.failAt = story.files.steps + step
-      const acknowledged = new Map<string, unknown>()
-      const write = async (key: string, value: unknown): Promise<void> => {
-        const told = value === undefined ? story.notes.delete(key) : story.notes.set(key, value)
-        await told.then(
-          () => acknowledged.set(key, value),
-          (error: { applied: string }) => {
-            if (error.applied !== 'no') acknowledged.delete(key)
-          },
-        )
+  it.each(['one', 'many'] as const)(
+    "loses nothing, whatever step fails, and heals, with writers: '%s'",
+    async (writers) => {
+      for (let step = 1; ; step++) {
+        const story = new FailoverStory(undefined, undefined, { writers })
+        await story.inner.collection('notes').set('old', 0)
+        await story.begin()
+        story.files.failAt = story.files.steps + step
+        const acknowledged = new Map<string, unknown>()
+        const write = async (key: string, value: unknown): Promise<void> => {
+          const told = value === undefined ? story.notes.delete(key) : story.notes.set(key, value)
+          await told.then(
+            () => acknowledged.set(key, value),
+            (error: { applied: string }) => {
+              if (error.applied !== 'no') acknowledged.delete(key)
+            },
+          )
+        }
+        await write('a', 1)
+        await write('old', undefined)
+        if (writers === 'many') await story.primaryNotes.set('theirs', 1)
+        await story.clock.advance(300)
+        story.faulty.down()
+        await write('a', 2)
+        await write('b', 1)
+        await write('old', 1)
+        if (writers === 'many') await story.primaryNotes.set('theirs', 2)
+        await story.recover()
+        await write('a', 3)
+        await write('b', undefined)
+        const at = `step ${step}, ${story.files.log[story.files.failAt - 1]}`
+        const isOver = story.files.steps < story.files.failAt
+        await story.clock.advance(20_000)
+        expect(story.storage.state, at).toMatchObject({ on: 'primary', conflicts: 0, mirror: { status: 'fresh' } })
+        for (const [key, value] of acknowledged)
+          expect(await story.primaryNotes.get(key), `${at}: ${key}`).toEqual(value)
+        story.faulty.down()
+        for (const key of ['a', 'b', 'old', 'theirs']) {
+          expect(await story.notes.get(key), `${at}: copy of ${key}`).toEqual(await story.primaryNotes.get(key))
+        }
+        if (isOver) return expect(step).toBeGreaterThan(10)
       }
-      await write('a', 1)
-      await write('old', undefined)
-      story.faulty.down()
-      await write('a', 2)
-      await write('b', 1)
-      await write('old', 1)
-      await story.recover()
-      await write('a', 3)
-      await write('b', undefined)
-      const at = `step ${step}, ${story.files.log[story.files.failAt - 1]}`
-      const isOver = story.files.steps < story.files.failAt
-      await story.clock.advance(20_000)
-      expect(story.storage.state, at).toMatchObject({ on: 'primary', conflicts: 0, mirror: { status: 'fresh' } })
-      for (const [key, value] of acknowledged) expect(await story.primaryNotes.get(key), `${at}: ${key}`).toEqual(value)
-      story.faulty.down()
-      for (const key of ['a', 'b', 'old']) {
-        expect(await story.notes.get(key), `${at}: copy of ${key}`).toEqual(await story.primaryNotes.get(key))
-      }
-      if (isOver) return expect(step).toBeGreaterThan(10)
-    }
-  })
+    },
+  )
 })
