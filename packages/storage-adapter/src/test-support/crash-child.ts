@@ -10,7 +10,7 @@ import { systemClock } from '../system-clock.js'
  * Writes until it is killed, and says so on its standard output: "S <n>" before write n, "A <n>" when it was
  * acknowledged. Write n puts n under one of ten keys, and, in the same batch, under a key of another collection.
  */
-const [kind = '', path = '', startAt = '1'] = process.argv.slice(2)
+const [kind = '', path = '', startAt = '1', writers = 'one'] = process.argv.slice(2)
 
 /** An outage begins and ends so often that a kill meets every part of one. */
 const OUTAGE_MS = 25
@@ -35,7 +35,8 @@ async function open(): Promise<Storage> {
   if (kind === 'sqlite') return new SqliteStorage({ path: `${path}.db` })
   const faulty = new FaultyStorage<Storage>(new SqliteStorage({ path: `${path}.db` }))
   const quick = { probeIntervalMs: 3, steadyProbes: 1, cooldownMs: 0 }
-  const storage = new FailoverStorage({ primary: faulty.storage, path, writers: 'one', ...quick })
+  const options = { path, writers: writers as 'one' | 'many', mirrorIntervalMs: 3, ...quick }
+  const storage = new FailoverStorage({ primary: faulty.storage, ...options })
   const copied = new Promise<void>((resolve) => {
     storage.on('change', ({ to }) => to === 'fresh' && resolve())
   })

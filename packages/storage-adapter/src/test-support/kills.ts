@@ -7,7 +7,7 @@ import { SqliteStorage } from '../sqlite.js'
 import type { Storage } from '../storage.js'
 import { bundleChild, outputOf, type Bundle } from './child.js'
 import { emptyReport, type CrashReport } from './power-cut-report.js'
-import { below, randomFrom, type Random } from './random.js'
+import { below, oneOf, randomFrom, type Random } from './random.js'
 
 /** What can be killed. */
 export type KillKind = 'file' | 'sqlite' | 'failover'
@@ -38,7 +38,7 @@ export async function killWriters(
       report.checked += told.acknowledged.length
       report.crashes++
       try {
-        const storage = await open(kind, path, report)
+        const storage = await open(kind, path, report, random)
         report.lost.push(...(await whatIsLost(storage, acknowledged, begun)))
         const { problems } = await storage.check()
         report.unreadable.push(...problems)
@@ -64,7 +64,7 @@ async function writeAndKill(
   random: Random,
 ): Promise<{ begun: number; acknowledged: number[] }> {
   const killAfter = 1 + below(random, MAX_ACKS)
-  const child = writer.start(kind, path, String(startAt))
+  const child = writer.start(kind, path, String(startAt), pickWriters(random))
   let count = 0
   child.stdout?.on('data', (text: Buffer) => {
     count += text.toString().split('A ').length - 1
@@ -97,18 +97,23 @@ async function whatIsLost(
   return wrong
 }
 
-async function open(kind: KillKind, path: string, report: CrashReport): Promise<Storage> {
-  if (kind === 'failover') return openFailover(path, report)
+/** A fail-over may be the only writer in one life and one of many in the next. */
+function pickWriters(random: Random): 'one' | 'many' {
+  return oneOf(random, ['one', 'many'])
+}
+
+async function open(kind: KillKind, path: string, report: CrashReport, random: Random): Promise<Storage> {
+  if (kind === 'failover') return openFailover(path, report, pickWriters(random))
   const storage = kind === 'file' ? new FileStorage({ path }) : new SqliteStorage({ path: `${path}.db` })
   storage.on('quarantined', ({ message }) => report.unreadable.push(message))
   return storage
 }
 
 /** Opens it, and waits until its journal has been replayed to the primary. */
-async function openFailover(path: string, report: CrashReport): Promise<Storage> {
+async function openFailover(path: string, report: CrashReport, writers: 'one' | 'many'): Promise<Storage> {
   const primary = new SqliteStorage({ path: `${path}.db` })
   const quick = { probeIntervalMs: 3, steadyProbes: 1, cooldownMs: 0 }
-  const storage = new FailoverStorage({ primary, path, writers: 'one', ...quick })
+  const storage = new FailoverStorage({ primary, path, writers, ...quick })
   const replayed = new Promise((resolve) => storage.once('replayed', resolve))
   await storage.start()
   if (storage.state.on === 'fallback') await replayed
