@@ -20,7 +20,7 @@ export default tseslint.config(
   },
   {
     files: ['packages/*/src/**/*.ts'],
-    ignores: ['**/system-clock.ts', '**/*.test.ts', '**/test-support/**'],
+    ignores: ['**/system-clock.ts', '**/system-random.ts', '**/*.test.ts', '**/test-support/**'],
     rules: {
       // Time and chance are injected, so that a test can step through them.
       'no-restricted-globals': ['error', 'setTimeout', 'setInterval', 'performance'],

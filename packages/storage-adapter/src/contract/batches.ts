@@ -1,7 +1,6 @@
-import assert from 'node:assert/strict'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Storage } from '../storage.js'
-import { type Declare, rejects } from './kit.js'
+import { type Declare, assert, rejects } from './kit.js'
 
 /** Writes a batch again and again, and reads it meanwhile. */
 export async function neverTorn(writer: Storage, reader: Storage): Promise<void> {

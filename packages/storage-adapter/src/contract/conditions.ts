@@ -1,5 +1,4 @@
-import assert from 'node:assert/strict'
-import { type Declare, rejects } from './kit.js'
+import { type Declare, assert, rejects } from './kit.js'
 
 /** Versions, and writes that depend on them. */
 export function conditions(test: Declare): void {

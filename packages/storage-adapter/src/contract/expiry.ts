@@ -1,5 +1,4 @@
-import assert from 'node:assert/strict'
-import { type Declare, collect, rejects } from './kit.js'
+import { type Declare, assert, collect, rejects } from './kit.js'
 
 /** Records that cease to exist. */
 export function expiry(test: Declare): void {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 
 /** Keys and names that one backend or another gets wrong. */
-export const HOSTILE_KEYS = [
+export const HOSTILE_KEYS: readonly string[] = [
   ...[
     '__proto__',
     'constructor',
@@ -23,11 +23,11 @@ export const HOSTILE_KEYS = [
 ]
 
 /** The longest name and the longest key, of random text: what a database can compress proves nothing about its limits. */
-export const LONGEST_NAME = randomBytes(375).toString('base64url')
-export const LONGEST_KEY = randomBytes(1_500).toString('base64url')
+export const LONGEST_NAME: string = randomBytes(375).toString('base64url')
+export const LONGEST_KEY: string = randomBytes(1_500).toString('base64url')
 
 /** Values that must come back as they are. */
-export const VALUES = [
+export const VALUES: readonly unknown[] = [
   ...[null, true, false, 0, -0, -1, 1.5, 1e300, Number.MAX_SAFE_INTEGER, '', 'tea', '\0', '\ud800', '\u2028', '😀'],
   ...[
     [],
@@ -37,13 +37,13 @@ export const VALUES = [
     { a: [-0, 0] },
     JSON.parse('{"__proto__":{"x":1}}') as unknown,
   ],
-] as unknown[]
+]
 
 const circle: Record<string, unknown> = {}
 circle['self'] = { circle }
 
 /** Values that JSON would change, and the place that the error must name. */
-export const LOSSY: [what: string, value: unknown, place: RegExp][] = [
+export const LOSSY: readonly [what: string, value: unknown, place: RegExp][] = [
   ['undefined', undefined, /^value is undefined/],
   ['undefined inside', { a: [1, { b: undefined }] }, /^value\.a\[1\]\.b is undefined/],
   ['a hole', Object.assign([], { length: 1 }), /^value\[0\] is undefined/],

@@ -3,6 +3,9 @@ import type { Clock } from '../ports.js'
 import type { Collection, KeyedEntry, Notice, Storage } from '../storage.js'
 import { holdProcess, systemClock } from '../system-clock.js'
 
+/** Handed on from here, since a bundler keeps an import of Node for each file that has one. */
+export { assert }
+
 /** Declares a test of a new storage, on a clock of its own. */
 export type Declare = (name: string, body: (storage: Storage, clock: MovableClock) => Promise<void>) => void
 

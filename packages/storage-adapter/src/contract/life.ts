@@ -1,6 +1,5 @@
-import assert from 'node:assert/strict'
 import { HOSTILE_KEYS, VALUES } from './hostile.js'
-import { type Declare, collect, rejects } from './kit.js'
+import { type Declare, assert, collect, rejects } from './kit.js'
 
 /** Checks and metrics. */
 export function inspection(test: Declare): void {

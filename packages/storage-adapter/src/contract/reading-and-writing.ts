@@ -1,6 +1,5 @@
-import assert from 'node:assert/strict'
 import { HOSTILE_KEYS, LONGEST_KEY, LONGEST_NAME, VALUES } from './hostile.js'
-import type { Declare } from './kit.js'
+import { type Declare, assert } from './kit.js'
 
 /** What is written is read, whatever it is called and whatever it is. */
 export function readingAndWriting(test: Declare): void {

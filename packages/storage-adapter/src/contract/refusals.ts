@@ -1,6 +1,5 @@
-import assert from 'node:assert/strict'
 import { LOSSY } from './hostile.js'
-import type { Declare } from './kit.js'
+import { type Declare, assert } from './kit.js'
 
 /** Calls that are wrong. */
 export function refusals(test: Declare): void {

@@ -1,5 +1,4 @@
-import assert from 'node:assert/strict'
-import type { Declare, Make } from './kit.js'
+import { type Declare, type Make, assert } from './kit.js'
 
 /** What is left when a storage is opened anew. */
 export function reopening(test: Declare, reopen: Make): void {

@@ -1,5 +1,4 @@
-import assert from 'node:assert/strict'
-import { type Declare, collect } from './kit.js'
+import { type Declare, assert, collect } from './kit.js'
 
 /** The order of keys, and walks through them. */
 export function scanning(test: Declare): void {

@@ -1,8 +1,7 @@
-import assert from 'node:assert/strict'
 import type { Clock } from '../ports.js'
 import type { Storage } from '../storage.js'
 import { neverTorn } from './batches.js'
-import { type Declare, Watched, rejects } from './kit.js'
+import { type Declare, Watched, assert, rejects } from './kit.js'
 
 /** Two storages of one store. */
 export function sharing(test: Declare, join: (clock: Clock) => Storage | Promise<Storage>): void {

@@ -1,5 +1,4 @@
-import assert from 'node:assert/strict'
-import { type Declare, Watched, rejects } from './kit.js'
+import { type Declare, Watched, assert, rejects } from './kit.js'
 
 /** Watches, of one storage. */
 export function watching(test: Declare): void {

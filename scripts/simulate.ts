@@ -1,0 +1,60 @@
+/*
+ * How often a judge of rollouts is wrong, and how soon it is right, in many simulated rollouts.
+ *
+ *   pnpm simulate --seed 7 --runs 2000
+ *
+ * The same seed gives the same figures.
+ */
+import { parseArgs } from 'node:util'
+import {
+  errorStory,
+  guildStory,
+  latencyStory,
+  manyMetricsStory,
+  seeded,
+  simulate,
+} from '../packages/canary-judge/src/test-support/simulation.js'
+
+const { values } = parseArgs({
+  options: { seed: { type: 'string', default: '1' }, runs: { type: 'string', default: '2000' } },
+})
+const seed = Number(values.seed)
+const runs = Number(values.runs)
+if (!Number.isInteger(seed) || !Number.isInteger(runs) || runs < 1) {
+  console.error('--seed and --runs are whole numbers, such as --seed 7 --runs 2000')
+  process.exit(2)
+}
+const random = seeded(seed)
+const many = { green: 200, blue: 1_800 }
+const few = { green: 20, blue: 180 }
+const incident = (minute: number): number => (minute > 30 && minute <= 50 ? 0.04 : 0.01)
+const growing = (minute: number): number => [0.05, 0.1, 0.25, 0.5][Math.floor((minute - 1) / 15)] ?? 0.5
+
+console.log(`seed ${seed}, ${runs} rollouts of each kind; guilds and latencies a quarter of that`)
+const stories = [
+  ['no difference, 240 looks', 240, 1, errorStory(random, { ...many, ratio: 1 })],
+  ['no difference, a tenth of the traffic, 240 looks', 240, 1, errorStory(random, { ...few, ratio: 1 })],
+  [
+    'no difference, growing share, platform fails for 20 min',
+    60,
+    1,
+    errorStory(random, { ...many, ratio: 1, errorRatio: incident, share: growing }),
+  ],
+  ['no difference, four metrics over seven phases, 240 looks', 240, 1, manyMetricsStory(random)],
+  ['errors x 1.2', 60, 1, errorStory(random, { ...many, ratio: 1.2 })],
+  ['errors x 1.5', 60, 1, errorStory(random, { ...many, ratio: 1.5 })],
+  ['errors x 2', 60, 1, errorStory(random, { ...many, ratio: 2 })],
+  ['errors x 5', 60, 1, errorStory(random, { ...many, ratio: 5 })],
+  ['errors x 5, a tenth of the traffic', 60, 1, errorStory(random, { ...few, ratio: 5 })],
+  ['latency, no difference', 60, 4, latencyStory(random, { ...few, ratio: 1, sigma: 0.8 })],
+  ['latency x 1.5', 60, 4, latencyStory(random, { ...few, ratio: 1.5, sigma: 0.8 })],
+  ['guilds, errors alike, no difference', 6, 4, guildStory(random, 'iid', 1)],
+  ['guilds, some fail always, no difference', 6, 4, guildStory(random, 'persistent', 1)],
+  ['guilds, bursts, no difference', 6, 4, guildStory(random, 'bursts', 1)],
+  ['guilds, bursts, errors x 3', 6, 4, guildStory(random, 'bursts', 3)],
+] as const
+for (const [name, looks, part, story] of stories) {
+  const { found, medianLook } = simulate(Math.max(1, Math.round(runs / part)), looks, story)
+  const when = medianLook === undefined ? '' : `half of them by look ${medianLook}`
+  console.log(`  ${name.padEnd(58)} ${`${(100 * found).toFixed(2)} %`.padStart(9)} found harmful  ${when}`)
+}
