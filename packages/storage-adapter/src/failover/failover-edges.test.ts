@@ -129,3 +129,32 @@ it('makes the copy equal, whatever the two have', async () => {
     { numRuns: 15 },
   )
 })
+
+it.each(['one', 'many'] as const)(
+  "shows what was merged, also when the answer of that replay was lost, with writers: '%s'",
+  async (writers) => {
+    const merge = {
+      notes: (base: unknown, mine: unknown, theirs: unknown) => Number(theirs) + Number(mine) - Number(base),
+    }
+    const story = new FailoverStory(undefined, undefined, { writers, merge })
+    await story.primaryNotes.set('n', 10)
+    await story.begin()
+    story.faulty.down()
+    await story.notes.set('n', 11)
+    await story.primaryNotes.set('n', 15)
+    const inner = story.inner as MemoryStorage
+    const batch = inner.batch.bind(inner)
+    inner.batch = async (...parameters) => {
+      const receipt = await batch(...parameters)
+      if (!parameters[0].some(({ collection }) => collection === 'notes')) return receipt
+      inner.batch = batch
+      throw Object.assign(new Error('reset'), { code: 'ECONNRESET' })
+    }
+    story.storage.once('replayed', () => story.faulty.down())
+    await story.recover()
+    expect(await story.notes.get('n')).toBe(16)
+    await story.notes.set('n', 100)
+    await story.recover()
+    expect(await story.primaryNotes.get('n')).toBe(100)
+  },
+)

@@ -10,7 +10,7 @@ import type { RecordMutation } from './record-mutation.js'
 import { foldChunk, takeChunk, toMutation } from './replay-chunk.js'
 import { mergeChange, type Merges } from './merge.js'
 import type { Primary } from './primary.js'
-import { readPage, readRecords, toChange } from './primary-records.js'
+import { readAsChanges, readPage, readRecords, toChange } from './primary-records.js'
 import type { WriterMark } from './writer-mark.js'
 
 /** How often a batch is tried with what was just found, before it is a conflict. */
@@ -77,7 +77,7 @@ export async function replayStep(parts: ReplayParts, bounds: ReplayBounds): Prom
   const known = isKnown ? entries.filter(({ sequence }) => sequence <= mark.sequence) : []
   if (known.length > 0) {
     // A crash, or a lost answer, came between the primary's commit and ours.
-    local.forget(known)
+    await forgetKnown(parts, known)
     return { replayed: known.length, conflicts: [] }
   }
   // Whoever repeats this until the journal is empty must not do so for ever.
@@ -89,6 +89,23 @@ export async function replayStep(parts: ReplayParts, bounds: ReplayBounds): Prom
     first?.clears === undefined ? chunk : [await withStrays(parts, first, first.clears)],
     bounds,
   )
+}
+
+/** Forgets what the primary has. Of what a merge made there, only the primary knows. */
+async function forgetKnown(parts: ReplayParts, known: readonly JournaledBatch[]): Promise<void> {
+  const { primary, local, merges, now } = parts
+  let plain: JournaledBatch[] = []
+  for (const entry of known) {
+    if (!entry.changes.some(({ collection }) => merges.has(collection))) {
+      plain.push(entry)
+      continue
+    }
+    local.forget(plain)
+    plain = []
+    const found = await readAsChanges(primary, entry.changes, now())
+    await adoptOver(parts, entry, found, undefined)
+  }
+  local.forget(plain)
 }
 
 /** A batch that also removes what the cleared collections have of ours, and the copy did not know of. */
