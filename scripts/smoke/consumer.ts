@@ -1,6 +1,7 @@
 // A user's program, by which the smoke test sees that the types of the packed tarballs are the real ones: what is right
 // compiles, and what is wrong does not. Nothing runs it.
 import { BlueGreen, memoryState } from '@evenkeel/blue-green'
+import { errorRate, Judge } from '@evenkeel/canary-judge'
 import { DegradationManager } from '@evenkeel/degradation-manager'
 import { FeatureFlags } from '@evenkeel/feature-flags'
 import { HealthMonitor, storageCheck } from '@evenkeel/health-monitor'
@@ -23,11 +24,20 @@ const blueGreen = new BlueGreen({
   health,
 })
 
+const judge = new Judge({ metrics: { errors: errorRate() } })
+
+export const isWorse: boolean = judge.judge(judge.start()).verdict === 'HARMFUL'
 export const isOn: boolean = flags.isEnabled('search', { guildId: '7' })
 export const life: Promise<unknown> = runUntilSignal([storage, health, modes, blueGreen])
 
 // @ts-expect-error a misspelt flag
 flags.isEnabled('serach', { guildId: '7' })
+
+// @ts-expect-error a metric that was not declared
+judge.observe(judge.start(), 'latency', { green: [1], blue: [1] })
+
+// @ts-expect-error a sample of another metric
+judge.observe(judge.start(), 'errors', { green: [1], blue: [1] })
 
 // @ts-expect-error who writes must be declared
 new FailoverStorage({ primary, path: 'data/failover' })
