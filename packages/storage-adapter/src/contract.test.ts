@@ -65,5 +65,6 @@ storageContract(
 )
 
 function failover(primary: Storage, clock: Clock, writers: 'one' | 'many' = 'one'): FailoverStorage {
-  return new FailoverStorage({ primary, path: join(directory, `failover-${count}`), writers, clock })
+  // 16 MB take a busy machine longer than a bot would wait.
+  return new FailoverStorage({ primary, path: join(directory, `failover-${count}`), writers, clock, timeoutMs: 30_000 })
 }

@@ -98,7 +98,7 @@ it('replays a clear of more records than a batch may have', async () => {
   await story.clock.advance(120_000)
   expect(story.storage.state).toMatchObject({ on: 'primary', journalLength: 0 })
   expect(await story.primaryNotes.count()).toBe(0)
-})
+}, 60_000)
 
 it('sets a batch aside that the primary refuses for good', async () => {
   const story = new FailoverStory()

@@ -116,7 +116,7 @@ describe('FileStorage after damage', () => {
       expect(seen).toContain('refused')
       expect(seen).toContain('quarantined')
     },
-    60_000,
+    180_000,
   )
 
   it.each([
