@@ -1,5 +1,6 @@
 import { guard } from './guard.js'
 import { isEnabled } from './flags.js'
+import { judge } from './judge.js'
 import { routing } from './routing.js'
 import { failover } from './storage/failover.js'
 import { files } from './storage/files.js'
@@ -7,7 +8,7 @@ import { postgres } from './storage/postgres.js'
 import { redis } from './storage/redis.js'
 import { sqlite } from './storage/sqlite.js'
 
-const all = { flags: isEnabled, guard, routing, files, sqlite, postgres, redis, failover }
+const all = { flags: isEnabled, guard, judge, routing, files, sqlite, postgres, redis, failover }
 
 const asked = process.argv.slice(2).filter((name) => name !== '--')
 const unknown = asked.filter((name) => !Object.hasOwn(all, name))

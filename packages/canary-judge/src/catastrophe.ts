@@ -1,3 +1,5 @@
+import type { Sides } from './metric.js'
+
 /** What needs no statistics. Leave out what the user did wrong. */
 export interface Emergency {
   /** Guilds on the new version in which nothing worked in the last minutes, of those in which something was tried. */
@@ -9,7 +11,7 @@ export interface Emergency {
   /** How often the new version was started anew, unasked, in the last five minutes. */
   readonly restarts?: number | undefined
   /** Whether each version reaches its database. */
-  readonly storage?: { readonly green: boolean; readonly blue: boolean } | undefined
+  readonly storage?: Sides<boolean> | undefined
 }
 
 /** One guild may have broken its own settings, and two may do so on the same day. */

@@ -6,6 +6,8 @@ export {
   type JudgeState,
   type Metrics,
   type PhaseEnd,
+  type SampleOf,
+  type StateOf,
   type Verdict,
 } from './judge.js'
 

@@ -20,8 +20,10 @@ export interface JudgeOptions<M extends Metrics> {
 /** The defaults of a {@link Judge}. */
 export const judgeDefaults: Defaults<Omit<JudgeOptions<Metrics>, 'metrics'>> = { falseAlarmRatio: 0.01 }
 
-type SampleOf<T> = T extends Metric<infer Sample, infer _> ? Sample : never
-type StateOf<T> = T extends Metric<infer _, infer State> ? State : never
+/** What a metric is given. */
+export type SampleOf<T> = T extends Metric<infer Sample, infer _> ? Sample : never
+/** What a metric remembers. */
+export type StateOf<T> = T extends Metric<infer _, infer State> ? State : never
 
 /** What is known of a rollout. Plain numbers: keep it as JSON, and go on from there after a crash. */
 export type JudgeState<M extends Metrics> = { readonly [Name in keyof M]: StateOf<M[Name]> }
@@ -34,6 +36,7 @@ export type Verdict = 'SAFE' | 'HARMFUL' | 'UNKNOWN'
 
 /** A verdict, and what it rests on. */
 export interface Judgement<M extends Metrics = Metrics> {
+  /** Whether the new version is worse. */
   readonly verdict: Verdict
   /** The e-value of the whole rollout: the verdict is HARMFUL at `1 / falseAlarmRatio`. */
   readonly evidence: number

@@ -34,7 +34,9 @@ const SAFE_ODDS = 1.5
 
 /** What {@link latency} remembers. Plain numbers: keep it as JSON. */
 export interface LatencyState extends SplitState {
+  /** How long calls of the new version took. */
   readonly green: LogHistogram
+  /** How long calls of the old version took. */
   readonly blue: LogHistogram
 }
 

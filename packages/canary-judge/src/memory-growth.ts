@@ -41,8 +41,11 @@ const MOST = 32
 
 /** What {@link memoryGrowth} remembers: samples by part of the process's age. Plain numbers: keep it as JSON. */
 export interface MemoryState {
+  /** Bytes of the new version, by part of its age. */
   readonly green: Readonly<Record<number, readonly number[]>>
+  /** Bytes of the old version, by part of its age. */
   readonly blue: Readonly<Record<number, readonly number[]>>
+  /** How many samples made no sense. */
   readonly ignored: number
 }
 

@@ -56,9 +56,14 @@ export interface PostgresPoolLike {
   /** How many callers wait for one. */
   readonly waitingCount: number
   /** How it makes connections: a watch takes one of its own. Without it, watches hear of nothing sooner than by polling. */
-  readonly Client?: (new (options: never) => object) | undefined
+  readonly Client?: object | undefined
   /** What it makes them from, and how many at most. */
-  readonly options?: { readonly max?: number | undefined } | undefined
+  readonly options?:
+    | {
+        /** How many connections at most. */
+        readonly max?: number | undefined
+      }
+    | undefined
 }
 
 /** A connection that is opened and ended by hand. */
