@@ -8,7 +8,7 @@ import { startOwnPostgres, type OwnPostgres } from '../test-support/postgres-ser
 
 const GONE = { code: 'STORAGE_UNAVAILABLE', retryable: true }
 /** The deadline in these tests, in milliseconds. */
-const TIMEOUT_MS = 300
+const TIMEOUT_MS = 1_000
 
 const LATE = { code: 'STORAGE_TIMEOUT', retryable: true, timeoutMs: TIMEOUT_MS }
 
