@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util'
 import {
   errorStory,
   guildStory,
+  incident,
   latencyStory,
   manyMetricsStory,
   seeded,
@@ -27,8 +28,6 @@ if (!Number.isInteger(seed) || !Number.isInteger(runs) || runs < 1) {
 const random = seeded(seed)
 const many = { green: 200, blue: 1_800 }
 const few = { green: 20, blue: 180 }
-const incident = (minute: number): number => (minute > 30 && minute <= 50 ? 0.04 : 0.01)
-const growing = (minute: number): number => [0.05, 0.1, 0.25, 0.5][Math.floor((minute - 1) / 15)] ?? 0.5
 
 console.log(`seed ${seed}, ${runs} rollouts of each kind; guilds and latencies a quarter of that`)
 const stories = [
@@ -38,7 +37,7 @@ const stories = [
     'no difference, growing share, platform fails for 20 min',
     60,
     1,
-    errorStory(random, { ...many, ratio: 1, errorRatio: incident, share: growing }),
+    errorStory(random, { ...many, ...incident, ratio: 1 }),
   ],
   ['no difference, four metrics over seven phases, 240 looks', 240, 1, manyMetricsStory(random)],
   ['errors x 1.2', 60, 1, errorStory(random, { ...many, ratio: 1.2 })],

@@ -1,5 +1,5 @@
 import type { Metric, Sides } from './metric.js'
-import { checkIncrease, type Defaults } from './options.js'
+import { type Defaults, toMaxRatio } from './options.js'
 import { assessSplit, noSplit, observeSplit, type SplitState } from './split-metric.js'
 
 /** What {@link GuildHistory.sample} makes of a window. */
@@ -49,7 +49,7 @@ export const affectedGuildsDefaults: Defaults<AffectedGuildsOptions> = { maxIncr
  * ```
  */
 export function affectedGuilds(options: AffectedGuildsOptions = {}): Metric<Sides<AffectedGuilds>, SplitState> {
-  const maxRatio = 1 + checkIncrease('maxIncrease', options.maxIncrease ?? affectedGuildsDefaults.maxIncrease)
+  const maxRatio = toMaxRatio(options.maxIncrease ?? affectedGuildsDefaults.maxIncrease)
   return {
     start: () => noSplit,
     observe: (state, { green, blue }) =>

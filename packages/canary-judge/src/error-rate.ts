@@ -1,5 +1,5 @@
 import type { Metric, Sides } from './metric.js'
-import { checkIncrease, type Defaults } from './options.js'
+import { type Defaults, toMaxRatio } from './options.js'
 import { assessSplit, ignore, noSplit, observeSplit, type SplitState } from './split-metric.js'
 
 /** What a version did in an interval. */
@@ -46,8 +46,7 @@ export const errorRateDefaults: Defaults<ErrorRateOptions> = { maxIncrease: 0.2 
  * ```
  */
 export function errorRate(options: ErrorRateOptions = {}): Metric<Sides<ErrorCounts>, SplitState> {
-  const { maxIncrease } = { ...errorRateDefaults, ...options }
-  const maxRatio = 1 + checkIncrease('maxIncrease', maxIncrease ?? errorRateDefaults.maxIncrease)
+  const maxRatio = toMaxRatio(options.maxIncrease ?? errorRateDefaults.maxIncrease)
   return {
     start: () => noSplit,
     observe: (state, { green, blue }) => {

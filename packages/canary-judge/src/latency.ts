@@ -1,6 +1,6 @@
 import { addValues, percentileOf, type LogHistogram } from './log-histogram.js'
 import type { Metric, Sides } from './metric.js'
-import { checkIncrease, type Defaults } from './options.js'
+import { type Defaults, toMaxRatio } from './options.js'
 import { assessSplit, ignore, isAmount, noSplit, observeSplit, type SplitState } from './split-metric.js'
 import { systemRandom } from './system-random.js'
 
@@ -63,7 +63,7 @@ export interface LatencyState extends SplitState {
  */
 export function latency(options: LatencyOptions = {}): Metric<Sides<readonly number[]>, LatencyState> {
   const { maxIncrease, percentile, random } = withDefaults(options)
-  const maxRatio = 1 + checkIncrease('maxIncrease', maxIncrease)
+  const maxRatio = toMaxRatio(maxIncrease)
   if (!(percentile > 0 && percentile < 100)) {
     throw new RangeError(`percentile must be above 0 and below 100, such as 95, not ${percentile}`)
   }

@@ -1,5 +1,5 @@
 import type { Assessment, Metric } from './metric.js'
-import { checkIncrease, type Defaults } from './options.js'
+import { checkPositive, type Defaults, toMaxRatio } from './options.js'
 import { ignore, isAmount } from './split-metric.js'
 
 /** A sample of {@link memoryGrowth}. */
@@ -72,8 +72,12 @@ export interface MemoryState {
  * ```
  */
 export function memoryGrowth(options: MemoryGrowthOptions = {}): Metric<MemorySample, MemoryState> {
-  const maxRatio = 1 + checkIncrease('maxIncrease', options.maxIncrease ?? memoryGrowthDefaults.maxIncrease)
-  const windowMs = checkIncrease('windowMs', options.windowMs ?? memoryGrowthDefaults.windowMs)
+  const maxRatio = toMaxRatio(options.maxIncrease ?? memoryGrowthDefaults.maxIncrease)
+  const windowMs = checkPositive(
+    'windowMs',
+    options.windowMs ?? memoryGrowthDefaults.windowMs,
+    '14_400_000 for four hours',
+  )
   return {
     start: () => ({ green: {}, blue: {}, ignored: 0 }),
     observe: (state, { side, ageMs, bytes }) => {

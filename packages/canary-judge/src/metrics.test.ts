@@ -178,6 +178,10 @@ describe('memoryGrowth', () => {
     expect(metric.assess(state, 'memory')).toMatchObject({ isEffectReached: false, isSafe: true })
   })
 
+  it('names the value and the remedy when a window is no time', () => {
+    expect(() => memoryGrowth({ windowMs: 0 })).toThrow(/^windowMs must be above 0, such as 14_400_000 .*, not 0$/)
+  })
+
   it('counts what makes no sense', () => {
     const state = metric.observe(metric.start(), { side: 'green', ageMs: NaN, bytes: 1 })
     expect(metric.assess(state, 'memory').ignored).toBe(1)

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import {
   errorStory,
   guildStory,
+  incident,
   latencyStory,
   manyMetricsStory,
   seeded,
@@ -19,12 +20,7 @@ describe('of a thousand rollouts', () => {
     [
       'the share of the traffic grows, and the whole platform fails four times as often for twenty minutes',
       60,
-      errorStory(seeded(3), {
-        ...plain,
-        ratio: 1,
-        errorRatio: (minute) => (minute > 30 && minute <= 50 ? 0.04 : 0.01),
-        share: (minute) => [0.05, 0.1, 0.25, 0.5][Math.floor((minute - 1) / 15)] ?? 0.5,
-      }),
+      errorStory(seeded(3), { ...plain, ...incident, ratio: 1 }),
     ],
     ['four metrics over seven phases, 240 looks', 240, manyMetricsStory(seeded(4))],
     [

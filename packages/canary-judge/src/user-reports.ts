@@ -1,6 +1,6 @@
 import { estimateRatio } from './evidence.js'
 import type { Metric, Sides } from './metric.js'
-import { checkIncrease, type Defaults } from './options.js'
+import { checkPositive, type Defaults } from './options.js'
 import { assessSplit, ignore, isAmount, noSplit, observeSplit, type SplitState } from './split-metric.js'
 
 /** What users said of a version in an interval. */
@@ -68,7 +68,7 @@ export function userReports(options: UserReportsOptions = {}): Metric<ReportSamp
   const maxReports = options.maxReports ?? userReportsDefaults.maxReports
   const windowMs = options.windowMs ?? userReportsDefaults.windowMs
   if (!isAmount(maxReports)) throw new RangeError(`maxReports must be 0 or more, not ${String(maxReports)}`)
-  checkIncrease('windowMs', windowMs)
+  checkPositive('windowMs', windowMs, '7_200_000 for two hours')
   return {
     start: () => ({ ...noSplit, recent: [] }),
     observe: (state, { atMs, green, blue }) => {

@@ -50,6 +50,12 @@ export interface ErrorStory {
   readonly share?: (minute: number) => number
 }
 
+/** The new version's share grows in steps, and the whole platform fails four times as often for twenty minutes. */
+export const incident: Required<Pick<ErrorStory, 'errorRatio' | 'share'>> = {
+  errorRatio: (minute) => (minute > 30 && minute <= 50 ? 0.04 : 0.01),
+  share: (minute) => [0.05, 0.1, 0.25, 0.5][Math.floor((minute - 1) / 15)] ?? 0.5,
+}
+
 /** Errors that are independent of each other. */
 export function errorStory(random: () => number, story: ErrorStory): () => Look {
   const { green, blue, ratio, errorRatio = () => 0.01, share } = story
