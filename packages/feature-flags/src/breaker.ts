@@ -26,6 +26,7 @@ export class Breaker {
   #isBack = false
   #retryAtMs = 0
   #delayMs = 0
+  #trials = 0
   #recoveredAtMs = -Infinity
 
   constructor(limits: Limits) {
@@ -46,6 +47,7 @@ export class Breaker {
   beginTrial(nowMs: number): Attempt {
     this.#delayMs = Math.min(this.#delayMs * 2, this.#limits.maxRetryDelayMs)
     this.#retryAtMs = nowMs + this.#delayMs
+    this.#trials += 1
     return { isTrial: true, period: this.#period }
   }
 
@@ -79,10 +81,28 @@ export class Breaker {
     return { calls, failures }
   }
 
+  /**
+   * Falls back because others did. With another number of trials than before, one of them tries right now: whoever comes
+   * after it waits.
+   */
+  hold(trials: number, nowMs: number): void {
+    if (this.#isBack && trials <= this.#trials) return
+    if (!this.#isBack) this.#fallBack(nowMs)
+    this.#trials = trials
+    this.#delayMs = Math.min(this.#limits.retryDelayMs * 2 ** trials, this.#limits.maxRetryDelayMs)
+    this.#retryAtMs = nowMs + this.#delayMs
+  }
+
+  /** Is well again because others found it so. */
+  letGo(): void {
+    if (this.#isBack) this.reset()
+  }
+
   /** Starts afresh, as if nothing had ever failed. Results of calls that are under way no longer count. */
   reset(): void {
     this.#period++
     this.#isBack = false
+    this.#trials = 0
     this.#recoveredAtMs = -Infinity
     this.#calls.fill(0)
     this.#failures.fill(0)

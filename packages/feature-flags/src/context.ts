@@ -4,6 +4,9 @@ import { murmur3 } from './murmur3.js'
 /** The identifier of a guild or a user: a string, or a BigInt or a safe integer that is read as its decimal digits. */
 export type Id = string | number | bigint
 
+/** Facts about whoever asks, by name. */
+export type Attributes = Readonly<Record<string, unknown>>
+
 /**
  * For whom a flag is asked.
  *
@@ -16,8 +19,8 @@ export interface FlagContext {
   readonly guildId?: Id | null | undefined
   /** The person. `null` counts as absent. */
   readonly userId?: Id | null | undefined
-  /** Facts that other packages read from the same context. Flags do not look at them. */
-  readonly attributes?: Readonly<Record<string, unknown>> | undefined
+  /** Facts that targeting rules ask for: texts, numbers, truths and dates. Others count as absent. */
+  readonly attributes?: Attributes | undefined
   /** Refused: pass `{ guildId, userId }`, not the object of a chat library. */
   readonly client?: never
   /** Refused: pass `{ guildId, userId }`, not the object of a chat library. */
@@ -52,12 +55,14 @@ export type BucketBy = 'guild' | 'user'
 export class Subject {
   readonly guildId: string | undefined
   readonly userId: string | undefined
+  readonly attributes: Attributes | undefined
   #guildHash: number | undefined
   #userHash: number | undefined
 
   constructor(context: FlagContext | undefined) {
     this.guildId = guildIdOf(context)
     this.userId = userIdOf(context)
+    this.attributes = context?.attributes
   }
 
   /** The hash of the id that counts; `undefined` without one. */

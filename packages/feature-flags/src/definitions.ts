@@ -1,7 +1,63 @@
+import type { Conditions } from './conditions/conditions.js'
 import type { BucketBy } from './context.js'
 
+/** What JSON can hold, as a value that nobody changes. */
+export type JsonValue =
+  string | number | boolean | null | readonly JsonValue[] | { readonly [name: string]: JsonValue | undefined }
+
+/** What every rule says, beside its answer. The first rule that matches a context answers. */
+export interface RuleMatch {
+  /** What the context must be like: all of it must hold. */
+  readonly when?: Conditions
+  /** A segment that the context must belong to, beside `when`. */
+  readonly segment?: string
+  /** For people: what the rule is for. */
+  readonly description?: string
+}
+
+/** A targeting rule of a flag that is on or off. */
+export interface BooleanRule extends RuleMatch {
+  /**
+   * The answer.
+   * @defaultValue `true`
+   */
+  readonly value?: boolean
+  /** The share, 0 to 100, of those who match for whom it is on; the rest of them get off. In place of `value`. */
+  readonly percentage?: number
+  /** For rules of a {@link VariantFlag}. */
+  readonly weights?: never
+}
+
+/** A targeting rule of a flag with variants. It has a `value` or `weights`. */
+export interface VariantRule extends RuleMatch {
+  /** The answer: one of the flag's variants. */
+  readonly value?: string | number
+  /** Splits those who match between variants, in proportion. */
+  readonly weights?: Readonly<Record<string, number>>
+  /** For rules of a {@link BooleanFlag}. */
+  readonly percentage?: never
+}
+
+/** What every flag may say. */
+export interface CommonFlag {
+  /**
+   * `false` switches it off for everyone, with all that requires it, whatever else is said anywhere.
+   * @defaultValue `true`
+   */
+  readonly enabled?: boolean
+  /** For people: what it is for. */
+  readonly description?: string
+  /** For people: who looks after it. */
+  readonly owner?: string
+  /**
+   * When it should be gone, as ISO 8601 date or time, or in epoch ms. It answers on as before; `expired` and
+   * {@link FlagStatus} tell, so that it does not stay for ever.
+   */
+  readonly expiresAt?: string | number
+}
+
 /** A flag that is on or off. */
-export interface BooleanFlag {
+export interface BooleanFlag extends CommonFlag {
   /**
    * The answer while no percentage is set, and for a context that has no id to count.
    * @defaultValue `false`
@@ -9,6 +65,8 @@ export interface BooleanFlag {
   readonly default?: boolean
   /** The share of guilds or users for whom it is on, 0 to 100. */
   readonly percentage?: number
+  /** Targeting rules. They are asked before the percentage. */
+  readonly rules?: readonly BooleanRule[]
   /**
    * What the percentage is a share of. Without a guild, as in a direct message, the user counts in its place.
    * @defaultValue that of the first required flag, else `'guild'`
@@ -24,19 +82,23 @@ export interface BooleanFlag {
   readonly requires?: readonly string[]
   /** Makes it a {@link VariantFlag}. */
   readonly variants?: never
+  /** Only with `variants`. */
+  readonly weights?: never
 }
 
-/** A flag that answers with one of several words. */
-export interface VariantFlag {
-  /** The variant of whoever gets no other: one of `variants`. */
-  readonly default: string
-  /** Every answer that is possible. */
-  readonly variants: readonly string[]
+/** A flag that answers with one of several values. */
+export interface VariantFlag extends CommonFlag {
+  /** The variant of whoever gets no other: one of `variants`, or the name of one. */
+  readonly default: string | number
+  /** Every answer that is possible: words, numbers, or JSON values by their names. */
+  readonly variants: readonly (string | number)[] | Readonly<Record<string, JsonValue>>
   /**
    * Splits ids between variants, in proportion: `{ plain: 80, cards: 20 }`. A variant that is not named gets none.
-   * Without weights everyone has the default, but for overrides.
+   * Without weights everyone has the default, but for rules and overrides.
    */
   readonly weights?: Readonly<Record<string, number>>
+  /** Targeting rules. They are asked before the weights. */
+  readonly rules?: readonly VariantRule[]
   /**
    * What the weights are shares of. Without a guild the user counts in its place.
    * @defaultValue that of the first required flag, else `'guild'`
@@ -49,6 +111,8 @@ export interface VariantFlag {
   readonly salt?: string
   /** Boolean flags without which everyone has the default. */
   readonly requires?: readonly string[]
+  /** Only without `variants`. */
+  readonly percentage?: never
 }
 
 /** One flag as it is declared. */
@@ -56,6 +120,12 @@ export type FlagDefinition = BooleanFlag | VariantFlag
 
 /** Flags by name. */
 export type FlagDefinitions = Readonly<Record<string, FlagDefinition>>
+
+/** Who belongs to a segment: whoever meets the conditions, or one of several. */
+export type SegmentDefinition = Conditions | readonly Conditions[]
+
+/** Segments by name. */
+export type SegmentDefinitions = Readonly<Record<string, SegmentDefinition>>
 
 /** The names of all flags of a declaration. */
 export type FlagName<D extends FlagDefinitions> = Extract<keyof D, string>
@@ -73,31 +143,67 @@ export type VariantFlagName<D extends FlagDefinitions> = {
   [K in FlagName<D>]: [Extract<D[K], WithVariants>] extends [never] ? never : K
 }[FlagName<D>]
 
+/** What names a variant: the word or number itself or, of JSON values, their name. */
+export type VariantKey<F extends WithVariants> = F['variants'] extends readonly (infer V)[]
+  ? V
+  : Extract<keyof F['variants'], string>
+
+/** What a variant is: the word, the number, or the JSON value. */
+export type VariantValue<F extends WithVariants> = F['variants'] extends readonly (infer V)[]
+  ? V
+  : F['variants'][keyof F['variants']]
+
 /** The answers that a flag can give. */
 export type FlagValue<D extends FlagDefinitions, K extends keyof D> = D[K] extends WithVariants
-  ? D[K]['variants'][number]
+  ? VariantValue<D[K]>
   : K extends VariantFlagName<D>
-    ? boolean | string
+    ? JsonValue
     : boolean
+
+/** The answers of a flag with variants. */
+export type VariantAnswer<D extends FlagDefinitions, K extends keyof D> = [Extract<D[K], WithVariants>] extends [never]
+  ? JsonValue
+  : VariantFlag extends D[K]
+    ? JsonValue
+    : VariantValue<Extract<D[K], WithVariants>>
+
+/** What an override of a flag names: on or off, or a variant. */
+export type OverrideValue<D extends FlagDefinitions, K extends keyof D> = D[K] extends WithVariants
+  ? VariantKey<D[K]>
+  : K extends VariantFlagName<D>
+    ? boolean | string | number
+    : boolean
+
+/** Refuses, in what was declared, the properties that do not exist. */
+type NoOthers<Declared, Known> = { readonly [P in Exclude<keyof Declared, keyof Known>]: never }
+
+type CheckedWeights<Weights, Key> = {
+  readonly [W in keyof Weights]: W extends Key | `${Key & (string | number)}` ? number : never
+}
 
 /**
  * What a declaration must also satisfy, beyond each flag on its own: `requires` names boolean flags of the same
- * declaration, `default` and `weights` name variants of their own flag, and no property is misspelt.
+ * declaration, `default`, `weights` and rules name variants of their own flag, and no property is misspelt.
  */
 export type CheckedDefinitions<D extends FlagDefinitions> = {
   readonly [K in keyof D]: D[K] extends WithVariants
     ? {
         /** One of the flag's own variants. */
-        readonly default: D[K]['variants'][number]
+        readonly default: VariantKey<D[K]>
         /** Numbers by the flag's own variants. */
-        readonly weights?: {
-          readonly [W in keyof D[K]['weights']]: W extends D[K]['variants'][number] ? number : never
-        }
+        readonly weights?: CheckedWeights<D[K]['weights'], VariantKey<D[K]>>
+        /** Rules that answer with the flag's own variants. */
+        readonly rules?: readonly (RuleMatch & {
+          /** One of the flag's own variants. */
+          readonly value?: VariantKey<D[K]>
+          /** Numbers by the flag's own variants. */
+          readonly weights?: { readonly [W in `${VariantKey<D[K]> & (string | number)}`]?: number }
+        })[]
         /** Boolean flags of this declaration. */
         readonly requires?: readonly BooleanFlagName<D>[]
-      } & { readonly [P in Exclude<keyof D[K], keyof VariantFlag>]: never }
+      } & NoOthers<D[K], VariantFlag>
     : {
         /** Boolean flags of this declaration. */
         readonly requires?: readonly BooleanFlagName<D>[]
-      } & { readonly [P in Exclude<keyof D[K], keyof BooleanFlag>]: never }
+      } & NoOthers<D[K], BooleanFlag>
 }

@@ -96,7 +96,7 @@ describe('the environment', () => {
     [{ EVENKEEL_FLAG_NEW_SEARCH: '101' }, 'EVENKEEL_FLAG_NEW_SEARCH: the percentage must be from 0 to 100, not 101'],
     [{ EVENKEEL_FLAG_NEW_SEARCH: '1e1' }, 'not "1e1"'],
     [{ EVENKEEL_FLAG_NEW_SEARCH: '-5' }, 'not "-5"'],
-    [{ EVENKEEL_FLAG_THEME: 'crads' }, 'EVENKEEL_FLAG_THEME must be one of ["plain","cards"], not "crads"'],
+    [{ EVENKEEL_FLAG_THEME: 'crads' }, 'EVENKEEL_FLAG_THEME must be one of "plain", "cards", not "crads"'],
     [{ EVENKEEL_FLAGS: '1' }, 'EVENKEEL_FLAGS must be off, on or not set, not "1"'],
   ])('is refused when it says %j', (environment, message) => {
     expect(() => make(environment)).toThrow(message)

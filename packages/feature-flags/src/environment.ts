@@ -1,10 +1,12 @@
 import type { FlagSpec } from './specification.js'
 import { didYouMean, nearest } from './nearest.js'
 import { checkPercentage } from './specification.js'
+import { SettingProblem } from './setting-problem.js'
+import { listed } from './variants.js'
 
-/** What an environment variable says of a flag: the answer itself, or its percentage. */
+/** What an environment variable says of a flag: the answer itself, as an index of a variant, or its percentage. */
 export type Pin =
-  | { readonly variable: string; readonly value: boolean | string; readonly percentage?: undefined }
+  | { readonly variable: string; readonly value: boolean | number; readonly percentage?: undefined }
   | { readonly variable: string; readonly value?: undefined; readonly percentage: number }
 
 /** All that the environment says. */
@@ -58,14 +60,23 @@ export function readEnvironment(
 
 function readPin(variable: string, text: string, spec: FlagSpec): Pin {
   if (spec.kind === 'variant') {
-    if (spec.variants.includes(text)) return { variable, value: text }
-    throw new TypeError(`${variable} must be one of ${JSON.stringify(spec.variants)}, not ${JSON.stringify(text)}`)
+    const index = spec.variants.indexes.get(text)
+    if (index !== undefined) return { variable, value: index }
+    throw new TypeError(`${variable} must be one of ${listed(spec.variants)}, not ${JSON.stringify(text)}`)
   }
   if (/^on$/i.test(text)) return { variable, value: true }
   if (/^off$/i.test(text)) return { variable, value: false }
   // Other ways to write a number, such as 0x10 or 1e1, are more likely to be mistakes.
-  if (/^\d+(\.\d+)?$/.test(text)) return { variable, percentage: checkPercentage(variable, Number(text)) }
+  if (/^\d+(\.\d+)?$/.test(text)) return { variable, percentage: percentageIn(variable, Number(text)) }
   throw new TypeError(`${variable} must be on, off or a percentage from 0 to 100, not ${JSON.stringify(text)}`)
+}
+
+function percentageIn(variable: string, percentage: number): number {
+  try {
+    return checkPercentage(percentage)
+  } catch (error) {
+    throw error instanceof SettingProblem ? new RangeError(`${variable}: ${error.message}`) : error
+  }
 }
 
 function readKill(text: string): boolean {

@@ -3,6 +3,7 @@ import {
   type BooleanFlagName,
   type FlagContext,
   type FlagDefinitions,
+  type JsonValue,
   type VariantFlagName,
 } from './index.js'
 
@@ -93,10 +94,56 @@ flags.on('change', (change) => {
 // @ts-expect-error there is no such event
 flags.on('error', () => {})
 
+// Numbers and JSON are variants too.
+const rich = new FeatureFlags({
+  attributes: { plan: 'string', seats: 'number', beta: 'boolean?' },
+  segments: { staff: { guildId: ['1'] } },
+  flags: {
+    limit: { default: 10, variants: [10, 50], weights: { 10: 1, 50: 1 } },
+    layout: {
+      default: 'small',
+      variants: { small: { rows: 3 }, large: { rows: 9 } },
+      rules: [
+        { when: { plan: 'pro' }, value: 'large' },
+        { segment: 'staff', weights: { small: 1, large: 1 } },
+      ],
+    },
+    search: { rules: [{ when: { seats: { atLeast: 10 } }, percentage: 50 }] },
+    inbox: { percentage: 10, by: 'user' },
+  },
+})
+const attributes = { plan: 'pro', seats: 3 }
+const everything = { guildId: '1', userId: '2', attributes }
+rich.variant('limit', everything) satisfies 10 | 50
+rich.variant('layout', everything).rows satisfies 3 | 9
+rich.flag('layout').variant(everything).rows satisfies 3 | 9
+rich.for(everything).variant(rich.flag('limit')) satisfies 10 | 50
+rich.for(everything).isEnabled(rich.flag('search'))
+rich.override('layout', { guildId: '1' }, 'large', { why, forMs: 60_000 })
+rich.isEnabled('search', { attributes })
+// @ts-expect-error the attributes that were declared are missing
+rich.isEnabled('search', { guildId: '1' })
+// @ts-expect-error and so is the whole context
+rich.isEnabled('search')
+// @ts-expect-error an attribute of another type
+rich.isEnabled('search', { attributes: { plan: 'pro', seats: '3' } })
+// @ts-expect-error a scope needs them as well
+rich.for({ guildId: '1' })
+// @ts-expect-error a flag that counts users must be told the user
+rich.isEnabled('inbox', { guildId: '1', attributes })
+// @ts-expect-error a flag that counts guilds must be told the guild, or that there is none
+flags.isEnabled('newSearch', { userId: '2' })
+// @ts-expect-error an override names a variant
+rich.override('layout', { guildId: '1' }, { rows: 3 }, { why })
+// @ts-expect-error a rule that answers with no variant
+new FeatureFlags({ flags: { t: { default: 'a', variants: ['a'], rules: [{ when: { guildId: '1' }, value: 'b' }] } } })
+// @ts-expect-error an attribute of no known type
+new FeatureFlags({ flags: {}, attributes: { plan: 'text' } })
+
 // Flags whose names are known only at run time answer for any name.
 declare const loaded: FlagDefinitions
 const dynamic = new FeatureFlags({ flags: loaded })
 'anything' satisfies BooleanFlagName<typeof loaded>
 'anything' satisfies VariantFlagName<typeof loaded>
 dynamic.isEnabled('anything') satisfies boolean
-dynamic.variant('anything') satisfies string
+dynamic.variant('anything') satisfies JsonValue

@@ -47,12 +47,12 @@ describe('isEnabled', () => {
     expect(flags.isEnabled('newSearch', { guildId: null, userId })).toBe(false)
     expect(flags.isEnabled('wide', { guildId: null, userId })).toBe(true)
     expect(flags.isEnabled('byUser', context)).toBe(true)
-    expect(flags.isEnabled('byUser', { guildId })).toBe(false)
+    expect(flags.isEnabled('byUser', { guildId, userId: null })).toBe(false)
   })
 
   it('leaves a context without an id to the default, except at 0 % and 100 %', () => {
     const flags = make({ a: { percentage: 99 }, b: { percentage: 1, default: true } })
-    const answers = (): boolean[] => [flags.isEnabled('a'), flags.isEnabled('b', {})]
+    const answers = (): boolean[] => [flags.isEnabled('a'), flags.isEnabled('b', { guildId: null })]
     expect(answers()).toEqual([false, true])
     flags.setPercentage('a', 100, { why })
     flags.setPercentage('b', 0, { why })
@@ -87,7 +87,7 @@ describe('isEnabled', () => {
 
   it('throws at an unknown name, and names those that may have been meant', () => {
     const flags = make({ search: { default: true }, newSearch: {} })
-    expect(() => flags.isEnabled('newSaerch' as never, context)).toThrow(
+    expect(() => flags.isEnabled('newSaerch' as 'newSearch', context)).toThrow(
       'There is no flag "newSaerch"; did you mean "newSearch"?',
     )
     expect(() => flags.isEnabled('x' as never)).toThrow(UnknownFlagError)
@@ -178,6 +178,7 @@ describe('requirements', () => {
     expect(flags.explain('c', context)).toEqual({
       flag: 'c',
       value: false,
+      variant: 'off',
       reason: 'required',
       decidedBy: 'a',
       why: '"c" requires "a", which is off: "a" is disabled by alice: the index is being rebuilt',
@@ -504,8 +505,8 @@ describe('changes', () => {
 describe('a declaration', () => {
   it.each<[unknown, string]>([
     [null, '`flags` must be an object'],
-    [{ a: null }, 'Flag "a" must be an object such as { default: false }'],
-    [{ a: { percentge: 25 } }, 'Flag "a" has no property "percentge"; did you mean "percentage"?'],
+    [{ a: null }, 'Flag "a": it must be an object such as { default: false }'],
+    [{ a: { percentge: 25 } }, 'Flag "a": it has no property "percentge"; did you mean "percentage"?'],
     [{ a: { percentage: -1 } }, 'Flag "a": the percentage must be from 0 to 100, not -1'],
     [{ a: { percentage: '25' } }, "not '25'"],
     [{ a: { default: 'on' } }, "`default` must be true or false, not 'on'"],
@@ -513,9 +514,9 @@ describe('a declaration', () => {
     [{ a: { requires: 'b' } }, "`requires` must be a list of flag names, not 'b'"],
     [{ a: { requires: ['b'] }, b: { requires: ['a'] } }, 'in a circle: "a" -> "b" -> "a"'],
     [{ a: { requires: ['t'] }, t: { default: 'x', variants: ['x'] } }, 'requires "t", which has variants'],
-    [{ t: { default: 'z', variants: ['x', 'y'] } }, "`default` must be one of [ 'x', 'y' ], not 'z'"],
+    [{ t: { default: 'z', variants: ['x', 'y'] } }, '`default` must be one of "x", "y", not \'z\''],
     [{ t: { default: 'x', variants: ['x', 'x'] } }, 'names one twice'],
-    [{ t: { default: 'x', variants: [] } }, '`variants` must be a list of strings'],
+    [{ t: { default: 'x', variants: [] } }, '`variants` must name at least one'],
     [{ t: { default: 'x', variants: ['x'], percentage: 5 } }, 'has no property "percentage"'],
     [{ t: { default: 'x', variants: ['x'], weights: { y: 1 } } }, '`weights` names "y"'],
     [{ t: { default: 'x', variants: ['x'], weights: { x: -1 } } }, 'the weight of "x" must be 0 or more, not -1'],
@@ -530,7 +531,7 @@ describe('a declaration', () => {
     [{ retryDelayMs: NaN }, 'retryDelayMs must be a number of milliseconds above 0, not NaN'],
     [{ retryDelayMs: 10, maxRetryDelayMs: 5 }, 'maxRetryDelayMs is 5, below retryDelayMs, which is 10'],
     [{ flags: undefined }, '`flags` must be an object of flags by name'],
-    [{ store: new Map() }, 'FeatureFlags has no option "store"'],
+    [{ store: new Map() }, 'store must have compareAndSet and watch, as a collection of storage-adapter has'],
     [{ retryDelay: 5 }, 'FeatureFlags has no option "retryDelay"; did you mean "retryDelayMs"'],
   ])('with options %j is refused', (options, message) => {
     expect(() => new FeatureFlags({ flags: {}, environment: {}, ...options })).toThrow(message)

@@ -1,30 +1,49 @@
 import { EventEmitter } from 'eventemitter3'
 import { Announcer } from './announcer.js'
-import { Breaker, type Attempt } from './breaker.js'
+import type { AttributeTypes, ContextArgument, ContextFor, TypedContext } from './attributes.js'
+import { changesBetween, feedChange, overrideChange, type Occasion } from './changes.js'
 import { idText, Subject, type FlagContext, type OverrideTarget } from './context.js'
-import { isOn, isOnFor, variantOf } from './decide.js'
-import type { BooleanFlagName, FlagDefinitions, FlagName, FlagValue, VariantFlagName } from './definitions.js'
-import { killVariable, readEnvironment } from './environment.js'
+import { within } from './deadline.js'
+import { isOnFor } from './decide.js'
+import type {
+  BooleanFlagName,
+  FlagDefinitions,
+  FlagName,
+  FlagValue,
+  OverrideValue,
+  VariantAnswer,
+  VariantFlagName,
+} from './definitions.js'
+import { FlagHeldOffError } from './errors.js'
 import { explain, type Explanation } from './explain.js'
-import { LiveTable } from './live-table.js'
-import {
-  allFlagsChange,
-  flagFailure,
-  overrideChange,
-  percentageChange,
-  stateChanges,
-  type ChangeReason,
-  type FlagChange,
-  type FlagEvents,
-  type FlagStatus,
-} from './news.js'
-import { checkLimits, type FeatureFlagsOptions, type Limits } from './options.js'
-import { mayHaveApplied } from './outcome.js'
+import { countedVariant, FlagHandle, VariantHandle } from './handle.js'
+import { Layers } from './layers.js'
+import type { ChangeReason, FlagChange, FlagEvents, FlagStatus, OverrideReason, RanCall } from './news.js'
+import { checkOptions, type featureFlagsDefaults, type FeatureFlagsOptions } from './options.js'
+import { describeError } from './outcome.js'
+import { OverrideBook, type OverrideTurn } from './override-book.js'
 import type { Clock } from './ports.js'
+import { Runner } from './runner.js'
+import { LocalRuntime, type Runtime } from './runtime.js'
+import * as changes from './runtime-state.js'
 import { FlagScope, type RunOptions, type ScopedRun } from './scope.js'
-import { checkPercentage, literal, specify } from './specification.js'
+import { inCode, literal, SettingProblem } from './setting-problem.js'
+import { SharedRuntime, type RuntimeListener } from './shared-runtime.js'
+import { SourceReader } from './source-reader.js'
+import { checkPercentage } from './specification.js'
+import type { OverridePlace } from './stored-override.js'
 import { systemClock } from './system-clock.js'
-import { findBooleanFlag, findFlag, percentageOf, type Cause, type FlagRecord, type Table } from './table.js'
+import {
+  count,
+  findBooleanFlag,
+  findFlag,
+  findVariantFlag,
+  percentageOf,
+  type Cause,
+  type FlagShare,
+  type Table,
+} from './table.js'
+import { listed } from './variants.js'
 
 /**
  * Decides which guilds and users get which code, and says why.
@@ -32,9 +51,9 @@ import { findBooleanFlag, findFlag, percentageOf, type Cause, type FlagRecord, t
  * @remarks
  * Every answer comes from memory, at once. The rules are asked in this order, and the first that applies answers: all
  * flags off; disabled by hand; fallen back; a required flag that is off for this context; environment; override of the
- * user; override of the guild; percentage; default.
+ * user; override of the guild; target guilds of a rollout; targeting rules; percentage; default.
  *
- * *Gotchas*: changes live in this process and end with it. An id keeps its place in the order of a flag's salt, in every
+ * *Gotchas*: without a `store`, changes live in this process and end with it. An id keeps its place in the order of a flag's salt, in every
  * process and for ever, but a flag that gets its first `requires` takes over the salt of what it requires.
  *
  * @example
@@ -54,31 +73,112 @@ import { findBooleanFlag, findFlag, percentageOf, type Cause, type FlagRecord, t
  * console.log(flags.explain('newSearch', context).reason) // => required
  * ```
  */
-export class FeatureFlags<const D extends FlagDefinitions = FlagDefinitions> extends EventEmitter<FlagEvents> {
-  /** The names of all flags, each after those that it requires. */
-  readonly names: readonly FlagName<D>[]
+export class FeatureFlags<
+  const D extends FlagDefinitions = FlagDefinitions,
+  const A extends AttributeTypes = AttributeTypes,
+>
+  extends EventEmitter<FlagEvents>
+  implements AsyncDisposable
+{
   readonly #clock: Clock
-  readonly #limits: Limits
-  readonly #live: LiveTable
-  readonly #breakers = new Map<string, Breaker>()
+  readonly #options: typeof featureFlagsDefaults
+  readonly #layers: Layers
+  readonly #overrides: OverrideBook
+  readonly #runtime: Runtime
+  /** Where trips are kept: with everything else, or in this process alone. */
+  readonly #trips: Runtime
+  readonly #runner: Runner
+  readonly #sources: SourceReader
   readonly #lastChanges = new Map<string, FlagChange>()
   readonly #announcer = new Announcer()
-  readonly #runInScope: ScopedRun = (...call) => this.#run(...call)
+  readonly #expired = new Set<string>()
+  readonly #currentTable = (): Table => this.#layers.current
+  readonly #runInScope: ScopedRun = (...call) => this.#runner.run(...call)
+  #starting: Promise<void> | undefined
+  #feed: 'none' | 'live' | 'stale' = 'none'
+  #cancelCheck: () => void = () => undefined
 
   /**
    * @param options - the flags, and what they need
    * @throws TypeError or RangeError when a flag, an option or an environment variable has a value that it cannot have,
    *   when a flag requires one that is not declared, or when flags require one another in a circle
    */
-  constructor(options: FeatureFlagsOptions<D>) {
+  constructor(options: FeatureFlagsOptions<D, A>) {
     super()
-    this.#limits = checkLimits(options)
+    this.#options = checkOptions(options)
     this.#clock = options.clock ?? systemClock
-    const specs = specify(options.flags)
-    const { isOff, pins } = readEnvironment(options.environment ?? process.env, specs)
-    const killed = isOff ? this.#cause({ why: `${killVariable} is off` }) : undefined
-    this.#live = new LiveTable(specs, pins, killed)
-    this.names = [...specs.keys()] as FlagName<D>[]
+    this.#layers = new Layers({
+      definitions: options.flags,
+      segments: options.segments ?? {},
+      patterns: this.#options.patterns,
+      attributes: options.attributes === undefined ? undefined : Object.keys(options.attributes),
+      environment: options.environment ?? process.env,
+      at: this.#clock.now(),
+    })
+    this.#overrides = new OverrideBook(this.#layers, this.#clock, (turn) => {
+      this.#tellOverride(turn, this.#cause({ why: 'its time is over' }))
+    })
+    const { timeoutMs, checkIntervalMs, tripScope } = this.#options
+    const listener = this.#listener()
+    this.#runtime =
+      options.store === undefined
+        ? new LocalRuntime(listener)
+        : new SharedRuntime({ store: options.store, clock: this.#clock, timeoutMs, checkIntervalMs }, listener)
+    this.#trips =
+      tripScope === 'shared'
+        ? this.#runtime
+        : new LocalRuntime({ ...listener, onState: (trips) => this.#swap(() => this.#layers.applyTrips(trips)) })
+    this.#runner = this.#newRunner(options.isUserError)
+    this.#sources = new SourceReader(options.sources ?? [], {
+      apply: (index, name, document) => this.#applyDocument(index, name, document),
+      refuse: (name, error) => this.#refuse(name, error),
+    })
+  }
+
+  /** The names of all flags, each after those that it requires. */
+  get names(): readonly FlagName<D>[] {
+    return [...this.#layers.current.flags.keys()] as FlagName<D>[]
+  }
+
+  /** The number of the state of all that was changed while running. It only grows, also between processes of one store. */
+  get epoch(): number {
+    return this.#runtime.state.epoch
+  }
+
+  /**
+   * Whether what other processes change is seen: `live`; or `stale`, while the store cannot be reached and flags answer
+   * from what was seen last; `none` without a store, and before `start()`.
+   */
+  get feed(): 'none' | 'live' | 'stale' {
+    return this.#feed
+  }
+
+  /**
+   * Reads the sources and the store, and follows them. May be called twice.
+   *
+   * A store that cannot be reached is no reason not to start: the flags are `stale` then, and catch up by themselves.
+   *
+   * @throws {@link FlagDocumentError} when a source has no document that can be used
+   */
+  start(): Promise<void> {
+    this.#starting ??= this.#start().catch(async (error: unknown) => {
+      await this.stop()
+      throw error
+    })
+    return this.#starting
+  }
+
+  /** Follows nothing any more, and answers on from what was seen last. May be called twice. */
+  async stop(): Promise<void> {
+    this.#starting = undefined
+    this.#cancelCheck()
+    await Promise.all([this.#sources.stop(), this.#runtime.stop()])
+    this.#feed = 'none'
+  }
+
+  /** The same as `stop`, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop()
   }
 
   /**
@@ -89,8 +189,12 @@ export class FeatureFlags<const D extends FlagDefinitions = FlagDefinitions> ext
    * @throws {@link UnknownFlagError} when there is no such flag
    * @throws TypeError or RangeError when an id is no id, or a number that may have lost digits
    */
-  isEnabled(name: BooleanFlagName<D>, context?: FlagContext): boolean {
-    return isOnFor(findBooleanFlag(this.#live.current, name), context)
+  isEnabled<K extends BooleanFlagName<D>>(name: K, ...context: ContextArgument<D, K, A>): boolean
+  isEnabled(name: string, context?: FlagContext): boolean {
+    const flag = findBooleanFlag(this.#layers.current, name)
+    const isOn = isOnFor(flag, context)
+    count(flag, isOn ? 1 : 0)
+    return isOn
   }
 
   /**
@@ -101,8 +205,24 @@ export class FeatureFlags<const D extends FlagDefinitions = FlagDefinitions> ext
    * @throws {@link UnknownFlagError} when there is no such flag
    * @throws TypeError or RangeError when an id is no id, or a number that may have lost digits
    */
-  variant<K extends VariantFlagName<D>>(name: K, context?: FlagContext): Extract<FlagValue<D, K>, string> {
-    return variantOf(findFlag(this.#live.current, name), new Subject(context)) as Extract<FlagValue<D, K>, string>
+  variant<K extends VariantFlagName<D>>(name: K, ...context: ContextArgument<D, K, A>): VariantAnswer<D, K>
+  variant(name: string, context?: FlagContext): unknown {
+    return countedVariant(findVariantFlag(this.#layers.current, name), new Subject(context))
+  }
+
+  /**
+   * A flag, found by its name once: asking it is faster, and a misspelt name is found at start.
+   *
+   * @param name - any flag
+   * @throws {@link UnknownFlagError} when there is no such flag
+   */
+  flag<K extends VariantFlagName<D>>(name: K): VariantHandle<VariantAnswer<D, K>, ContextFor<D, K, A>>
+  flag<K extends BooleanFlagName<D>>(name: K): FlagHandle<ContextFor<D, K, A>>
+  flag(name: string): unknown {
+    const { record } = findFlag(this.#layers.current, name)
+    return record.spec.kind === 'variant'
+      ? new VariantHandle(name, record.slot, this.#currentTable)
+      : new FlagHandle(name, record.slot, this.#currentTable)
   }
 
   /**
@@ -113,8 +233,8 @@ export class FeatureFlags<const D extends FlagDefinitions = FlagDefinitions> ext
    * @throws {@link UnknownFlagError} when there is no such flag
    */
   explain<K extends FlagName<D>>(name: K, context?: FlagContext): Explanation<FlagValue<D, K>> {
-    const { record } = findFlag(this.#live.current, name)
-    return explain(record, this.#live.current, new Subject(context)) as Explanation<FlagValue<D, K>>
+    const { record } = findFlag(this.#layers.current, name)
+    return explain(record, this.#layers.current, new Subject(context)) as Explanation<FlagValue<D, K>>
   }
 
   /**
@@ -123,8 +243,9 @@ export class FeatureFlags<const D extends FlagDefinitions = FlagDefinitions> ext
    *
    * @param context - for whom
    */
+  for(...context: AttributeTypes extends A ? [context?: FlagContext] : [context: TypedContext<A>]): FlagScope<D>
   for(context?: FlagContext): FlagScope<D> {
-    return new FlagScope<D>(this.#live.hold(), new Subject(context), this.#runInScope)
+    return new FlagScope<D>(this.#layers.hold(), new Subject(context), this.#runInScope)
   }
 
   /**
@@ -146,14 +267,14 @@ export class FeatureFlags<const D extends FlagDefinitions = FlagDefinitions> ext
    * @param options - how to treat this call
    * @returns what the path that served returns; it rejects as that path does
    */
-  async run<On, Off>(
-    name: BooleanFlagName<D>,
-    context: FlagContext | undefined,
+  async run<K extends BooleanFlagName<D>, On, Off>(
+    name: K,
+    context: ContextFor<D, K, A> | (AttributeTypes extends A ? undefined : never),
     on: () => On | PromiseLike<On>,
     off: () => Off | PromiseLike<Off>,
     options?: RunOptions,
   ): Promise<On | Off> {
-    return this.#run(name, this.#live.current, new Subject(context), on, off, options)
+    return this.#runner.run(name, this.#layers.current, new Subject(context), on, off, options)
   }
 
   /**
@@ -162,7 +283,7 @@ export class FeatureFlags<const D extends FlagDefinitions = FlagDefinitions> ext
    * @param name - any text
    */
   has(name: string): name is FlagName<D> {
-    return this.#live.current.flags.has(name)
+    return this.#layers.current.flags.has(name)
   }
 
   /**
@@ -172,18 +293,26 @@ export class FeatureFlags<const D extends FlagDefinitions = FlagDefinitions> ext
    * @throws {@link UnknownFlagError} when there is no such flag
    */
   status(name: FlagName<D>): FlagStatus {
-    const table = this.#live.current
+    const table = this.#layers.current
     const { record, state: ownState } = findFlag(table, name)
+    const { spec, runtime, usage } = record
     const state = table.killed === undefined ? ownState : 'all-off'
-    const retryAtMs = state === 'fallen-back' ? this.#breakers.get(name)?.retryAtMs : undefined
+    const retryAtMs = state === 'fallen-back' ? this.#runner.retryAtMs(name) : undefined
     const leftMs = retryAtMs === undefined ? undefined : Math.max(0, retryAtMs - this.#clock.monotonic())
+    const answers = spec.kind === 'variant' ? spec.variants.names : ['off', 'on']
     return {
       name,
+      description: spec.description,
+      owner: spec.owner,
       state,
       percentage: percentageOf(record),
+      share: runtime?.share,
       guildOverrides: record.guilds.size,
       userOverrides: record.users.size,
       retryAt: leftMs === undefined ? undefined : Math.round(this.#clock.now() + leftMs),
+      expiresAt: spec.expiresAt,
+      isExpired: spec.expiresAt !== undefined && spec.expiresAt <= this.#clock.now(),
+      usage: Object.fromEntries(answers.map((answer, i) => [answer, usage[i] ?? 0])),
       lastChange: this.#lastChanges.get(name),
     }
   }
@@ -193,11 +322,13 @@ export class FeatureFlags<const D extends FlagDefinitions = FlagDefinitions> ext
    *
    * @param name - any flag
    * @param reason - why, and by whom; the first reason stays if it is disabled already
+   * @returns when it is stored; it is in force here at once
+   * @throws {@link FlagStoreError} when the store is out of reach
    */
-  disable(name: FlagName<D>, reason: ChangeReason): void {
-    const disabled = this.#cause(reason)
-    if (findFlag(this.#live.current, name).record.disabled !== undefined) return
-    this.#report(this.#changeState(name, { disabled }, disabled))
+  disable(name: FlagName<D>, reason: ChangeReason): Promise<void> {
+    const cause = this.#cause(reason)
+    findFlag(this.#layers.current, name)
+    return this.#change(changes.disable(name, cause))
   }
 
   /**
@@ -205,31 +336,40 @@ export class FeatureFlags<const D extends FlagDefinitions = FlagDefinitions> ext
    *
    * @param name - any flag
    * @param reason - why, and by whom
+   * @returns when it is stored; it is in force here at once
+   * @throws {@link FlagHeldOffError} when the code or a source says `enabled: false`: that is changed there
+   * @throws {@link FlagStoreError} when the store is out of reach
    */
-  enable(name: FlagName<D>, reason: ChangeReason): void {
+  enable(name: FlagName<D>, reason: ChangeReason): Promise<void> {
     const cause = this.#cause(reason)
-    findFlag(this.#live.current, name)
-    this.#breakers.get(name)?.reset()
-    this.#report(this.#changeState(name, { disabled: undefined, fallenBack: undefined }, cause))
+    const { spec } = findFlag(this.#layers.current, name).record
+    if (spec.offWhy !== undefined) throw new FlagHeldOffError(name, spec.offWhy)
+    this.#runner.reset(name)
+    if (this.#trips !== this.#runtime) void this.#trips.change(changes.enable(name, cause))
+    return this.#change(changes.enable(name, cause))
   }
 
   /**
    * Switches every flag off, and gives every variant its default, until {@link FeatureFlags.enableAll}.
    *
    * @param reason - why, and by whom; the first reason stays if all are off already
+   * @returns when it is stored; it is in force here at once
+   * @throws {@link FlagStoreError} when the store is out of reach
    */
-  disableAll(reason: ChangeReason): void {
-    const cause = this.#cause(reason)
-    if (!this.#live.isKilledByHand) this.#switchAll(cause, cause)
+  disableAll(reason: ChangeReason): Promise<void> {
+    return this.#change(changes.killAll(this.#cause(reason)))
   }
 
   /**
-   * Gives every flag to its own rules again. What was disabled by name stays so, and `EVENKEEL_FLAGS=off` stays in force.
+   * Gives every flag to its own rules again. What was disabled by name stays so, and so does what `EVENKEEL_FLAGS=off` or a
+   * source switches off.
    *
    * @param reason - why, and by whom
+   * @returns when it is stored; it is in force here at once
+   * @throws {@link FlagStoreError} when the store is out of reach
    */
-  enableAll(reason: ChangeReason): void {
-    this.#switchAll(undefined, this.#cause(reason))
+  enableAll(reason: ChangeReason): Promise<void> {
+    return this.#change(changes.reviveAll(this.#cause(reason)))
   }
 
   /**
@@ -238,15 +378,46 @@ export class FeatureFlags<const D extends FlagDefinitions = FlagDefinitions> ext
    * @param name - a flag that is on or off
    * @param percentage - 0 to 100
    * @param reason - why, and by whom
+   * @returns when it is stored; it is in force here at once
    * @throws RangeError when the percentage is below 0 or above 100
+   * @throws {@link FlagStoreError} when the store is out of reach
    */
-  setPercentage(name: BooleanFlagName<D>, percentage: number, reason: ChangeReason): void {
+  setPercentage(name: BooleanFlagName<D>, percentage: number, reason: ChangeReason): Promise<void> {
     const cause = this.#cause(reason)
-    const { record } = findBooleanFlag(this.#live.current, name)
-    checkPercentage(`Flag ${JSON.stringify(name)}`, percentage)
-    const from = percentageOf({ ...record, pin: undefined }) ?? (record.spec.default === true ? 100 : 0)
-    this.#live.change(name, { livePercentage: percentage })
-    if (from !== percentage) this.#report([percentageChange(record, from, percentage, cause)])
+    findBooleanFlag(this.#layers.current, name)
+    refuse(name, () => checkPercentage(percentage))
+    return this.#change(changes.setPercentage(name, percentage, cause))
+  }
+
+  /**
+   * Gives a flag the share of a rollout: a percentage, and guilds that have it whatever the percentage.
+   *
+   * @param name - a flag that is on or off
+   * @param share - its sequence grows with each share of the flag: one that comes late does not undo a newer one
+   * @param reason - why, and by whom
+   * @returns `false` when a share of this sequence or a later one is in force already
+   * @throws RangeError when the percentage is below 0 or above 100, or the sequence is no whole number above 0
+   * @throws {@link FlagStoreError} when the store is out of reach
+   */
+  setShare(name: BooleanFlagName<D>, share: FlagShare, reason: ChangeReason): Promise<boolean> {
+    const cause = this.#cause(reason)
+    findBooleanFlag(this.#layers.current, name)
+    refuse(name, () => checkPercentage(share.percentage))
+    if (!Number.isSafeInteger(share.sequence) || share.sequence < 1) {
+      throw new RangeError(`The sequence of a share must be a whole number from 1, not ${literal(share.sequence)}`)
+    }
+    const targetGuilds = share.targetGuilds.map((id) => idText(id, 'guildId') ?? '').filter((id) => id !== '')
+    const { percentage, sequence } = share
+    return calm(this.#runtime.change(changes.share(name, { percentage, targetGuilds, sequence }, cause)))
+  }
+
+  /**
+   * The share that a rollout has given to a flag last; `undefined` for none.
+   *
+   * @param name - any flag
+   */
+  share(name: FlagName<D>): FlagShare | undefined {
+    return findFlag(this.#layers.current, name).record.runtime?.share
   }
 
   /**
@@ -254,18 +425,26 @@ export class FeatureFlags<const D extends FlagDefinitions = FlagDefinitions> ext
    *
    * @param name - any flag
    * @param target - one guild, or one user
-   * @param value - the answer
-   * @param reason - why, and by whom
+   * @param value - the answer: on or off, or the name of a variant
+   * @param reason - why, by whom, and for how long
+   * @returns when it is stored; it is in force here at once
+   * @throws {@link FlagStoreError} when the store is out of reach
    */
-  override<K extends FlagName<D>>(name: K, target: OverrideTarget, value: FlagValue<D, K>, reason: ChangeReason): void {
-    const { spec } = findFlag(this.#live.current, name).record
-    const isPossible = spec.kind === 'variant' ? spec.variants.includes(value as string) : typeof value === 'boolean'
-    if (!isPossible) {
-      const values =
-        spec.kind === 'variant' ? spec.variants.map((variant) => JSON.stringify(variant)).join(', ') : 'true, false'
-      throw new TypeError(`An override of ${JSON.stringify(name)} is one of ${values}, not ${literal(value)}`)
+  override<K extends FlagName<D>>(
+    name: K,
+    target: OverrideTarget,
+    value: OverrideValue<D, K>,
+    reason: OverrideReason,
+  ): Promise<void> {
+    const { spec } = findFlag(this.#layers.current, name).record
+    const what = `An override of ${JSON.stringify(name)}`
+    if (spec.kind === 'variant') {
+      const index = spec.variants.indexes.get(String(value))
+      if (index === undefined) throw new TypeError(`${what} is one of ${listed(spec.variants)}, not ${literal(value)}`)
+      return this.#setOverride(name, target, spec.variants.names[index], reason)
     }
-    this.#setOverride(name, target, value, reason)
+    if (typeof value !== 'boolean') throw new TypeError(`${what} is one of true, false, not ${literal(value)}`)
+    return this.#setOverride(name, target, value, reason)
   }
 
   /**
@@ -274,108 +453,152 @@ export class FeatureFlags<const D extends FlagDefinitions = FlagDefinitions> ext
    * @param name - any flag
    * @param target - the guild or the user that it was for
    * @param reason - why, and by whom
+   * @returns when it is stored; it is in force here at once
+   * @throws {@link FlagStoreError} when the store is out of reach
    */
-  removeOverride(name: FlagName<D>, target: OverrideTarget, reason: ChangeReason): void {
-    this.#setOverride(name, target, undefined, reason)
+  removeOverride(name: FlagName<D>, target: OverrideTarget, reason: ChangeReason): Promise<void> {
+    return this.#setOverride(name, target, undefined, reason)
   }
 
-  async #run<On, Off>(
-    name: string,
-    table: Table,
-    subject: Subject,
-    on: () => On | PromiseLike<On>,
-    off: () => Off | PromiseLike<Off>,
-    options: RunOptions | undefined,
-  ): Promise<On | Off> {
-    const flag = findBooleanFlag(table, name)
-    if (typeof on !== 'function' || typeof off !== 'function') {
-      throw new TypeError(`run(${JSON.stringify(name)}) needs two functions, the new path and the old one`)
-    }
-    const attempt = isOn(flag, subject) ? this.#breakerOf(name).begin() : this.#beginTrial(flag.record, table, subject)
-    if (attempt === undefined) return off()
-    let value: On
-    try {
-      value = await on()
-    } catch (error) {
-      const isServed = options?.idempotent === true || !mayHaveApplied(error)
-      this.#failed(name, { attempt, isServed }, error)
-      if (!isServed) throw error
-      return off()
-    }
-    this.#succeeded(name, attempt)
-    return value
+  async #start(): Promise<void> {
+    await this.#sources.start()
+    const { startTimeoutMs } = this.#options
+    // What is out of reach now is followed nevertheless.
+    await within(this.#clock, startTimeoutMs, 'the store of flags', () => this.#runtime.start()).catch(() => undefined)
+    this.#check()
   }
 
-  /** A trial, if the flag is fallen back, would be on but for that, and its delay is over. */
-  #beginTrial({ spec, fallenBack }: FlagRecord, table: Table, subject: Subject): Attempt | undefined {
-    const breaker = this.#breakers.get(spec.name)
-    const nowMs = this.#clock.monotonic()
-    if (fallenBack === undefined || breaker?.retryAtMs === undefined || nowMs < breaker.retryAtMs) return undefined
-    // A scope holds an older table. Neither what it has seen nor what holds now may say no.
-    const isOnOtherwise = [table, this.#live.current].every(
-      (moment) => explain(findFlag(moment, spec.name).record, moment, subject, true).value === true,
+  /** What was done at run time, here or elsewhere, takes effect. */
+  #listener(): RuntimeListener {
+    return {
+      onState: (state, before) => {
+        this.#swap(() => this.#layers.applyRuntime(state), state.killChanged)
+        for (const name of this.#layers.current.flags.keys()) {
+          const trip = changes.tripOf(state, name)
+          if (trip?.trials !== changes.tripOf(before, name)?.trials) this.#runner.follow(name, trip)
+        }
+      },
+      onOverride: (place, until) => {
+        const turn = this.#overrides.set(place, until)
+        if (turn !== undefined) this.#tellOverride(turn, until?.override ?? this.#elsewhere())
+      },
+      onOverrides: (all) => {
+        const isFirst = this.#feed === 'none'
+        const turns = this.#overrides.replace(all)
+        // What was there before us is no news.
+        if (isFirst) return
+        for (const turn of turns) this.#tellOverride(turn, turn.to?.override ?? this.#elsewhere())
+      },
+      onFeed: (isLive, why) => {
+        const before = this.#feed
+        this.#feed = isLive ? 'live' : 'stale'
+        if (before === 'none' && isLive) return
+        this.#report([feedChange(isLive, this.#occasion(this.#cause({ why })))])
+      },
+    }
+  }
+
+  /** Does what changes the table, and tells what is another now. */
+  #swap(swap: () => void, killChange?: Cause, cause: Cause = this.#elsewhere()): void {
+    const before = this.#layers.current
+    swap()
+    this.#report(changesBetween(before, this.#layers.current, killChange, this.#occasion(cause)))
+  }
+
+  #applyDocument(index: number, name: string, document: unknown): void {
+    const before = this.#layers.current
+    const cause = this.#cause({ why: `${name} says so` })
+    this.#swap(() => this.#layers.applyDocument(index, name, document), cause, cause)
+    const { flags } = this.#layers.current
+    this.#overrides.renew(
+      new Set(
+        [...flags]
+          .filter(([flag, { record }]) => record.spec !== before.flags.get(flag)?.record.spec)
+          .map(([flag]) => flag),
+      ),
     )
-    return isOnOtherwise ? breaker.beginTrial(nowMs) : undefined
   }
 
-  #succeeded(name: string, attempt: Attempt): void {
-    if (!this.#breakerOf(name).succeeded(attempt, this.#clock.monotonic())) return
-    const cause = this.#cause({ why: 'a trial of the new path succeeded' })
-    this.#report(this.#changeState(name, { fallenBack: undefined }, cause))
+  #refuse(name: string, error: Error): void {
+    const why = describeError(error)
+    const message = `${name} is refused, and what it said before stays in force: ${why}`
+    const { epoch } = this
+    const refusal = { what: name, at: this.#clock.now(), why, severity: 'WARNING', message, epoch, error } as const
+    this.#announcer.announce([() => this.emit('refused', refusal)])
   }
 
-  #failed(name: string, { attempt, isServed }: { attempt: Attempt; isServed: boolean }, error: unknown): void {
-    const counted = this.#breakerOf(name).failed(attempt, this.#clock.monotonic())
-    const failure = flagFailure(name, { isTrial: attempt.isTrial, isServed }, error, this.#clock.now())
-    let changes: FlagChange[] = []
-    if (counted !== undefined) {
-      const seconds = this.#limits.failureWindowMs / 1_000
-      const last = `the last with: ${failure.why}`
-      const fallenBack = this.#cause({
-        why: `${counted.failures} of ${counted.calls} calls failed in ${seconds} s, ${last}`,
-      })
-      changes = this.#changeState(name, { fallenBack }, fallenBack)
-    }
-    this.#announcer.announce([() => this.emit('failed', failure)])
-    this.#report(changes)
+  #newRunner(isUserError: ((error: unknown) => boolean) | undefined): Runner {
+    const flags = this
+    return new Runner({
+      clock: this.#clock,
+      limits: this.#options,
+      runtime: this.#trips,
+      sharesTrips: this.#trips === this.#runtime,
+      isUserError,
+      current: this.#currentTable,
+      cause: (why) => this.#cause({ why }),
+      tellFailed: (failure) => this.#announcer.announce([() => this.emit('failed', { ...failure, epoch: this.epoch })]),
+      get tellRan() {
+        if (flags.listenerCount('ran') === 0) return undefined
+        return (call: RanCall) => flags.#announcer.announce([() => flags.emit('ran', call)])
+      },
+    })
   }
 
-  #breakerOf(name: string): Breaker {
-    let breaker = this.#breakers.get(name)
-    if (breaker === undefined) this.#breakers.set(name, (breaker = new Breaker(this.#limits)))
-    return breaker
+  #change(change: changes.RuntimeChange): Promise<void> {
+    return calm(this.#runtime.change(change).then(() => undefined))
   }
 
-  #changeState(
-    name: string,
-    changes: Partial<Pick<FlagRecord, 'disabled' | 'fallenBack'>>,
-    cause: Cause,
-  ): FlagChange[] {
-    const before = this.#live.current
-    this.#live.change(name, changes)
-    return stateChanges(before, this.#live.current, name, cause)
-  }
-
-  #switchAll(killed: Cause | undefined, cause: Cause): void {
-    const wasOff = this.#live.current.killed !== undefined
-    this.#live.killByHand(killed)
-    const isOff = this.#live.current.killed !== undefined
-    if (isOff !== wasOff) this.#report([allFlagsChange(isOff, cause)])
-  }
-
-  #setOverride(name: string, target: OverrideTarget, to: boolean | string | undefined, reason: ChangeReason): void {
+  #setOverride(
+    flag: string,
+    target: OverrideTarget,
+    value: boolean | string | undefined,
+    reason: OverrideReason,
+  ): Promise<void> {
     const cause = this.#cause(reason)
-    const { record } = findFlag(this.#live.current, name)
-    const guildId = idText(target?.guildId, 'guildId')
-    const userId = idText(target?.userId, 'userId')
-    if ((guildId === undefined) === (userId === undefined)) {
-      throw new TypeError(`An override of ${JSON.stringify(name)} is for either a guildId or a userId`)
+    findFlag(this.#layers.current, flag)
+    const place = placeOf(flag, target)
+    const { forMs } = reason
+    if (forMs !== undefined && !(forMs > 0 && Number.isFinite(forMs))) {
+      throw new RangeError(`forMs must be a number of milliseconds above 0, not ${literal(forMs)}`)
     }
-    const [whose, id] = guildId === undefined ? (['users', userId as string] as const) : (['guilds', guildId] as const)
-    const from = this.#live.setOverride(name, whose, id, to)
-    if (from === to) return
-    const whom = whose === 'users' ? { userId: id } : { guildId: id }
-    this.#report([overrideChange(record, whom, from, to, cause)])
+    const expiresAt = forMs === undefined ? undefined : Math.ceil(this.#clock.now() + forMs)
+    const until = value === undefined ? undefined : { override: { value, ...cause }, expiresAt }
+    const turn = this.#overrides.set(place, until)
+    const stored = calm(this.#runtime.setOverride(place, until).then(() => undefined))
+    if (turn !== undefined) this.#tellOverride(turn, cause)
+    return stored
+  }
+
+  #tellOverride({ place, from, to }: OverrideTurn, cause: Cause): void {
+    const flag = this.#layers.current.flags.get(place.flag)
+    if (flag === undefined) return
+    const target = place.whose === 'users' ? { userId: place.id } : { guildId: place.id }
+    this.#report([overrideChange(flag.record, target, from, to?.override.value, this.#occasion(cause))])
+  }
+
+  #occasion(cause: Cause): Occasion {
+    return { cause, epoch: this.#runtime?.state.epoch ?? 0 }
+  }
+
+  #elsewhere(): Cause {
+    return this.#cause({ why: 'another process changed it' })
+  }
+
+  /** Looks from time to time whether the time of a flag is over. */
+  #check(): void {
+    for (const [name, { record }] of this.#layers.current.flags) {
+      const { expiresAt, owner } = record.spec
+      if (expiresAt === undefined || expiresAt > this.#clock.now() || this.#expired.has(name)) continue
+      this.#expired.add(name)
+      const since = new Date(expiresAt).toISOString().slice(0, 10)
+      const why = `its time was over on ${since}`
+      const message = `Flag ${JSON.stringify(name)} is still there, and ${why}${owner === undefined ? '' : `; ${owner} looks after it`}`
+      const facts = { what: name, at: this.#clock.now(), why, severity: 'WARNING', message, epoch: this.epoch } as const
+      this.#announcer.announce([() => this.emit('expired', { ...facts, expiresAt, owner })])
+    }
+    this.#cancelCheck()
+    this.#cancelCheck = this.#clock.after(this.#options.checkIntervalMs, () => this.#check())
   }
 
   #cause(reason: ChangeReason): Cause {
@@ -390,8 +613,33 @@ export class FeatureFlags<const D extends FlagDefinitions = FlagDefinitions> ext
   }
 
   /** Everything is in force by now, so a listener that looks at a flag sees what it is told. */
-  #report(changes: readonly FlagChange[]): void {
-    for (const change of changes) if (change.aspect !== 'all') this.#lastChanges.set(change.what, change)
-    this.#announcer.announce(changes.map((change) => () => this.emit('change', change)))
+  #report(news: readonly FlagChange[]): void {
+    for (const change of news) if (change.what !== '*') this.#lastChanges.set(change.what, change)
+    this.#announcer.announce(news.map((change) => () => this.emit('change', change)))
   }
+}
+
+/** Whoever does not wait for the store hears of its loss by `change`; a rejection that nobody awaits would end the bot. */
+function calm<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => undefined)
+  return promise
+}
+
+/** @throws TypeError, RangeError naming the flag */
+function refuse(flag: string, check: () => unknown): void {
+  try {
+    check()
+  } catch (error) {
+    throw error instanceof SettingProblem ? inCode(flag, error) : error
+  }
+}
+
+/** @throws TypeError when it is neither a guild nor a user */
+function placeOf(flag: string, target: OverrideTarget): OverridePlace {
+  const guildId = idText(target?.guildId, 'guildId')
+  const userId = idText(target?.userId, 'userId')
+  if ((guildId === undefined) === (userId === undefined)) {
+    throw new TypeError(`An override of ${JSON.stringify(flag)} is for either a guildId or a userId`)
+  }
+  return guildId === undefined ? { flag, whose: 'users', id: userId as string } : { flag, whose: 'guilds', id: guildId }
 }

@@ -1,5 +1,4 @@
-import { describeError } from './outcome.js'
-import type { Cause, FlagRecord, FlagState, Table } from './table.js'
+import type { Cause, FlagShare, FlagState } from './table.js'
 
 /** Why something is changed, and who changes it. */
 export interface ChangeReason {
@@ -9,20 +8,41 @@ export interface ChangeReason {
   readonly by?: string
 }
 
+/** Why an override is set, by whom, and for how long. */
+export interface OverrideReason extends ChangeReason {
+  /**
+   * How long it holds, in milliseconds.
+   * @defaultValue for ever
+   */
+  readonly forMs?: number
+}
+
 /** What a flag is like at present, whoever asks. */
 export interface FlagStatus {
   /** The flag's name. */
   readonly name: string
+  /** What it is for, if that was said. */
+  readonly description: string | undefined
+  /** Who looks after it, if that was said. */
+  readonly owner: string | undefined
   /** Whether it decides by its own rules, or what holds it off; `all-off` while all flags are. */
   readonly state: FlagState | 'all-off'
   /** The percentage that counts, 0 to 100; `undefined` where there is none. */
   readonly percentage: number | undefined
+  /** What a rollout has given to it. */
+  readonly share: FlagShare | undefined
   /** How many guilds have an override. */
   readonly guildOverrides: number
   /** How many users have an override. */
   readonly userOverrides: number
   /** While `state` is `fallen-back`: from when on a call may try it again, in epoch ms. */
   readonly retryAt: number | undefined
+  /** When it should be gone, in epoch ms. */
+  readonly expiresAt: number | undefined
+  /** Whether that time has come. */
+  readonly isExpired: boolean
+  /** How often each answer was given in this process since the flags were made: `{ on, off }`, or by variant. */
+  readonly usage: Readonly<Record<string, number>>
   /** The last change since the flags were made: what, when, why and by whom. */
   readonly lastChange: FlagChange | undefined
 }
@@ -44,6 +64,8 @@ export interface FlagNews {
   readonly severity: Severity
   /** All of it as a sentence. */
   readonly message: string
+  /** The state of what was done at run time that this belongs to. It only grows, also between processes of one store. */
+  readonly epoch: number
 }
 
 /** A flag was held off or let go: by hand, by falling back or recovering, or because of a flag that it requires. */
@@ -72,7 +94,7 @@ export interface OverrideChange extends FlagNews {
   readonly aspect: 'override'
   /** Before; `undefined` where there was none. */
   readonly from: boolean | string | undefined
-  /** After; `undefined` where it was removed. */
+  /** After; `undefined` where it was removed or has expired. */
   readonly to: boolean | string | undefined
   /** The guild that it is for, if it is for a guild. */
   readonly guildId?: string
@@ -92,8 +114,71 @@ export interface AllFlagsChange extends FlagNews {
   readonly to: 'on' | 'off'
 }
 
-/** Something about flags changed. `aspect` tells which of the four kinds it is. */
-export type FlagChange = StateChange | PercentageChange | OverrideChange | AllFlagsChange
+/** A rollout named other guilds. */
+export interface TargetChange extends FlagNews {
+  /** What of the flag changed. */
+  readonly aspect: 'targets'
+  /** The guilds before. */
+  readonly from: readonly string[]
+  /** The guilds after. */
+  readonly to: readonly string[]
+}
+
+/** A source describes the flag otherwise than before. */
+export interface DeclarationChange extends FlagNews {
+  /** What of the flag changed. */
+  readonly aspect: 'declaration'
+  /** The properties that changed, as they were. */
+  readonly from: Readonly<Record<string, unknown>>
+  /** The same, as they are. */
+  readonly to: Readonly<Record<string, unknown>>
+}
+
+/** The store was lost, or reached again. While it is `stale`, flags answer from what was seen last. */
+export interface FeedChange extends FlagNews {
+  /** All flags. */
+  readonly what: '*'
+  /** What changed. */
+  readonly aspect: 'feed'
+  /** Before. */
+  readonly from: 'live' | 'stale'
+  /** After. */
+  readonly to: 'live' | 'stale'
+}
+
+/** Something about flags changed. `aspect` tells which of the kinds it is. */
+export type FlagChange =
+  StateChange | PercentageChange | OverrideChange | TargetChange | DeclarationChange | AllFlagsChange | FeedChange
+
+/** A source has a document that cannot be used, or none any more. The last good one stays in force. */
+export interface FlagRefusal extends FlagNews {
+  /** Why. Mostly a {@link FlagDocumentError}, which names the line. */
+  readonly error: Error
+}
+
+/** The time of a flag is over, and it is still there. */
+export interface FlagExpiry extends FlagNews {
+  /** Since when, in epoch ms. */
+  readonly expiresAt: number
+  /** Who looks after it, if that was said. */
+  readonly owner: string | undefined
+}
+
+/** One call of {@link FeatureFlags.run} has ended. */
+export interface RanCall {
+  /** The flag. */
+  readonly flag: string
+  /** The path that was taken, by the flag's answer. Where the old path serves after the new one failed, only `on` is told. */
+  readonly path: 'on' | 'off'
+  /** Whether it failed, and not by a fault of the user's. */
+  readonly isFailure: boolean
+  /** How long it took, in milliseconds. */
+  readonly tookMs: number
+  /** The guild, if there is one. */
+  readonly guildId: string | undefined
+  /** The user, if there is one. */
+  readonly userId: string | undefined
+}
 
 /** The new path of {@link FeatureFlags.run} failed once. */
 export interface FlagFailure extends FlagNews {
@@ -111,84 +196,12 @@ export interface FlagEvents {
   change: [change: FlagChange]
   /** A call of a new path failed. Whether that makes the flag fall back is a `change` of its own. */
   failed: [failure: FlagFailure]
-}
-
-/**
- * What happened to each flag's state. Dependents go down before what they require and come back after it, so that at
- * no piece of news a flag is said to work while one that it requires is said not to.
- */
-export function stateChanges(before: Table, after: Table, changed: string, cause: Cause): StateChange[] {
-  const down: StateChange[] = []
-  const up: StateChange[] = []
-  for (const [name, { state: to }] of after.flags) {
-    const from = before.flags.get(name)?.state ?? to
-    if (from === to) continue
-    const message = stateMessage(name, to, changed, after) + told(cause)
-    const severity = to === 'active' ? 'INFO' : 'WARNING'
-    const change: StateChange = { what: name, aspect: 'state', from, to, ...stamp(cause), severity, message }
-    if (from === 'active') down.push(change)
-    else up.push(change)
-  }
-  return [...down.reverse(), ...up]
-}
-
-function stateMessage(name: string, to: FlagState, changed: string, after: Table): string {
-  const flag = JSON.stringify(name)
-  const source = JSON.stringify(changed)
-  if (name !== changed) {
-    const sourceState = after.flags.get(changed)?.state
-    if (to === 'active') return `${flag} is back, because ${source}, which it requires, is back`
-    return `${flag} is off, because it requires ${source}, which ${sourceState === 'disabled' ? 'is disabled' : 'has fallen back'}`
-  }
-  if (to === 'active') return `${flag} is back`
-  if (to === 'disabled') return `${flag} is disabled`
-  if (to === 'fallen-back') return `${flag} has fallen back to the old path`
-  return `${flag} is let go, but stays off because a flag that it requires is off`
-}
-
-/** A percentage was set; where the environment decides, the sentence says that too. */
-export function percentageChange(record: FlagRecord, from: number, to: number, cause: Cause): PercentageChange {
-  const { name, by } = record.spec
-  const message = `${JSON.stringify(name)} goes from ${from} % to ${to} % of ${by}s${butPinned(record)}${told(cause)}`
-  return { what: name, aspect: 'percentage', from, to, ...stamp(cause), severity: 'INFO', message }
-}
-
-/** An override was set or removed; where the environment decides, the sentence says that too. */
-export function overrideChange(
-  record: FlagRecord,
-  target: { guildId: string } | { userId: string },
-  from: boolean | string | undefined,
-  to: boolean | string | undefined,
-  cause: Cause,
-): OverrideChange {
-  const whom = 'guildId' in target ? `guild ${target.guildId}` : `user ${target.userId}`
-  const flag = JSON.stringify(record.spec.name)
-  const done =
-    to === undefined ? `The override of ${flag} for ${whom} is removed` : `${flag} is ${show(to)} for ${whom}`
-  const message = done + butPinned(record) + told(cause)
-  return { what: record.spec.name, aspect: 'override', from, to, ...target, ...stamp(cause), severity: 'INFO', message }
-}
-
-/** All flags were switched. */
-export function allFlagsChange(isOff: boolean, cause: Cause): AllFlagsChange {
-  const [from, to] = isOff ? (['on', 'off'] as const) : (['off', 'on'] as const)
-  const message = (isOff ? 'All flags are off' : 'All flags follow their own rules again') + told(cause)
-  return { what: '*', aspect: 'all', from, to, ...stamp(cause), severity: isOff ? 'CRITICAL' : 'INFO', message }
-}
-
-/** A new path failed. */
-export function flagFailure(
-  name: string,
-  { isTrial, isServed }: { isTrial: boolean; isServed: boolean },
-  error: unknown,
-  at: number,
-): FlagFailure {
-  const why = describeError(error)
-  const outcome = isServed
-    ? 'the old path serves the call'
-    : 'the caller gets the error, since the new path may have taken effect'
-  const message = `The new path of ${JSON.stringify(name)} failed${isTrial ? ' its trial' : ''}, and ${outcome}: ${why}`
-  return { what: name, from: 'on', to: isServed ? 'off' : 'error', at, why, severity: 'WARNING', message, error }
+  /** A document was refused. */
+  refused: [refusal: FlagRefusal]
+  /** A flag is still there though its time is over. Told once. */
+  expired: [expiry: FlagExpiry]
+  /** A call of `run` has ended: for whoever counts. */
+  ran: [call: RanCall]
 }
 
 /** Who and why, at the end of a sentence. */
@@ -196,16 +209,7 @@ export function told({ why, by }: Pick<Cause, 'why' | 'by'>): string {
   return `${by === undefined ? '' : ` by ${by}`}: ${why}`
 }
 
-/** An answer in words. */
-export function show(value: boolean | string): string {
-  if (typeof value === 'string') return JSON.stringify(value)
-  return value ? 'on' : 'off'
-}
-
-function butPinned({ pin }: FlagRecord): string {
-  return pin === undefined ? '' : ` (without effect while ${pin.variable} is set)`
-}
-
-function stamp({ why, by, at }: Cause): Pick<FlagNews, 'at' | 'why' | 'by'> {
+/** When, why and by whom. */
+export function stamp({ why, by, at }: Cause): Pick<FlagNews, 'at' | 'why' | 'by'> {
   return by === undefined ? { at, why } : { at, why, by }
 }

@@ -18,11 +18,20 @@ interface Model {
   readonly livePercentage: number | undefined
   readonly users: readonly [string, boolean][]
   readonly guilds: readonly [string, boolean][]
+  readonly targetGuilds: readonly string[]
+  readonly rules: readonly ModelRule[]
+}
+
+interface ModelRule {
+  readonly when: { readonly guildId?: readonly string[]; readonly plan?: string }
+  readonly value?: boolean
+  readonly percentage?: number
 }
 
 interface Context {
   readonly guildId: string | null
   readonly userId: string | null
+  readonly attributes: { readonly plan: string }
 }
 
 /** A property of a flag's own or, failing that, of the first flag that it requires. */
@@ -41,7 +50,18 @@ function answer(models: readonly Model[], index: number, context: Context): bool
   if (model.environment === 'on' || model.environment === 'off') return model.environment === 'on'
   const override = new Map(model.users).get(context.userId ?? ' ') ?? new Map(model.guilds).get(context.guildId ?? ' ')
   if (override !== undefined) return override
-  const percentage = model.environment ?? model.livePercentage ?? model.percentage
+  if (context.guildId !== null && model.targetGuilds.includes(context.guildId)) return true
+  const rule = model.rules.find(
+    ({ when }) =>
+      (when.guildId === undefined || (context.guildId !== null && when.guildId.includes(context.guildId))) &&
+      (when.plan === undefined || when.plan === context.attributes.plan),
+  )
+  if (rule !== undefined && rule.percentage === undefined) return rule.value ?? true
+  const percentage =
+    rule?.percentage ??
+    model.environment ??
+    model.livePercentage ??
+    (model.targetGuilds.length > 0 ? 0 : model.percentage)
   if (percentage === undefined) return model.default
   const by = inherited(models, index, 'by', 'guild')
   const id = by === 'user' ? context.userId : (context.guildId ?? context.userId)
@@ -60,7 +80,25 @@ const aPercentage = fc.oneof(
 const maybe = <T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> =>
   fc.option(arbitrary, { nil: undefined, freq: 1 })
 const someOverrides = fc.uniqueArray(fc.tuple(anId, fc.boolean()), { maxLength: 3, selector: ([id]) => id })
-const aContext: fc.Arbitrary<Context> = fc.record({ guildId: fc.option(anId), userId: fc.option(anId) })
+const aPlan = fc.constantFrom('free', 'pro')
+const aContext: fc.Arbitrary<Context> = fc.record({
+  guildId: fc.option(anId),
+  userId: fc.option(anId),
+  attributes: fc.record({ plan: aPlan }),
+})
+const aRule: fc.Arbitrary<ModelRule> = fc
+  .record({
+    when: fc.oneof(
+      fc.record({ plan: aPlan }),
+      fc.record({ guildId: fc.uniqueArray(anId, { minLength: 1 }) }),
+      fc.record({ plan: aPlan, guildId: fc.uniqueArray(anId, { minLength: 1 }) }),
+    ),
+    answer: fc.oneof(fc.boolean(), aPercentage, fc.constant(undefined)),
+  })
+  .map(({ when, answer }) => {
+    if (answer === undefined) return { when }
+    return typeof answer === 'number' ? { when, percentage: answer } : { when, value: answer }
+  })
 
 const someModels: fc.Arbitrary<readonly Model[]> = fc.integer({ min: 1, max: 7 }).chain((count) =>
   fc.tuple(
@@ -79,6 +117,8 @@ const someModels: fc.Arbitrary<readonly Model[]> = fc.integer({ min: 1, max: 7 }
         livePercentage: maybe(aPercentage),
         users: fc.oneof({ weight: 2, arbitrary: fc.constant([]) }, someOverrides),
         guilds: fc.oneof({ weight: 2, arbitrary: fc.constant([]) }, someOverrides),
+        targetGuilds: fc.oneof({ weight: 3, arbitrary: fc.constant([]) }, fc.uniqueArray(anId, { maxLength: 2 })),
+        rules: fc.oneof({ weight: 2, arbitrary: fc.constant([]) }, fc.array(aRule, { maxLength: 3 })),
       }),
     ),
   ),
@@ -95,6 +135,7 @@ function build(models: readonly Model[]): FeatureFlags {
       by,
       salt,
       requires: requires.map((other) => `flag${other}`),
+      rules: model.rules,
     }
     if (model.environment !== undefined) environment[variableOf(`flag${index}`)] = String(model.environment)
   }
@@ -104,7 +145,10 @@ function build(models: readonly Model[]): FeatureFlags {
     const name = `flag${index}`
     for (const [userId, value] of model.users) built.override(name, { userId }, value, { why })
     for (const [guildId, value] of model.guilds) built.override(name, { guildId }, value, { why })
-    if (model.livePercentage !== undefined) built.setPercentage(name, model.livePercentage, { why })
+    const { targetGuilds, livePercentage = 0 } = model
+    if (targetGuilds.length > 0)
+      built.setShare(name, { targetGuilds, percentage: livePercentage, sequence: 1 }, { why })
+    else if (model.livePercentage !== undefined) built.setPercentage(name, model.livePercentage, { why })
     if (model.isDisabled) built.disable(name, { why })
   }
   return built
@@ -151,7 +195,11 @@ describe('the rules', () => {
   it('come in the declared order: each, once taken away, leaves the answer to the next', () => {
     const context = { guildId: '1', userId: '2' }
     const why = 'a test'
-    const declared = { core: { default: true }, flag: { default: false, percentage: 100, requires: ['core'] } } as const
+    const rules = [{ when: { guildId: '1' } }]
+    const declared = {
+      core: { default: true },
+      flag: { default: false, percentage: 100, requires: ['core'], rules },
+    } as const
     const make = (environment: Record<string, string>) => new FeatureFlags({ flags: declared, environment })
     const flags = make({ EVENKEEL_FLAG_FLAG: 'off' })
     const reason = (): string => flags.explain('flag', context).reason
@@ -174,8 +222,11 @@ describe('the rules', () => {
     reasons.push(next())
     unpinned.removeOverride('flag', { userId: '2' }, { why })
     reasons.push(next())
+    unpinned.setShare('flag', { percentage: 100, targetGuilds: ['1'], sequence: 1 }, { why })
     unpinned.removeOverride('flag', { guildId: '1' }, { why })
-    reasons.push(next(), unpinned.explain('core', context).reason)
+    reasons.push(next())
+    unpinned.setShare('flag', { percentage: 100, targetGuilds: [], sequence: 2 }, { why })
+    reasons.push(next(), unpinned.explain('flag', { guildId: '2' }).reason, unpinned.explain('core', context).reason)
     expect(reasons).toEqual([
       'all-off',
       'disabled',
@@ -183,6 +234,8 @@ describe('the rules', () => {
       'environment',
       'user-override',
       'guild-override',
+      'target-guild',
+      'rule',
       'percentage',
       'default',
     ])

@@ -1,10 +1,21 @@
 import { didYouMean } from './nearest.js'
 
+/** Flags require what is not there, or one another. */
+export class RequirementError extends TypeError {
+  /** The flags that it is about. */
+  readonly flags: readonly string[]
+
+  constructor(message: string, flags: readonly string[]) {
+    super(message)
+    this.flags = flags
+  }
+}
+
 /**
  * Orders flags so that each comes after all that it requires. Visits each flag and each requirement once, without
  * recursion: a chain may be as long as it likes.
  *
- * @throws TypeError when a flag requires one that is not there, or when a circle of flags require one another
+ * @throws RequirementError when a flag requires one that is not there, or when a circle of flags require one another
  */
 export function orderByRequirement(requires: ReadonlyMap<string, readonly string[]>): string[] {
   const ordered = new Set<string>()
@@ -25,12 +36,15 @@ export function orderByRequirement(requires: ReadonlyMap<string, readonly string
       }
       path.set(name, looked + 1)
       if (ordered.has(required)) continue
-      if (path.has(required)) throw new TypeError(circleMessage([...stack.slice(stack.indexOf(required)), required]))
+      if (path.has(required)) {
+        const circle = [...stack.slice(stack.indexOf(required)), required]
+        throw new RequirementError(circleMessage(circle), circle)
+      }
       if (!requires.has(required)) {
-        throw new TypeError(
-          `Flag ${quote(name)} requires ${quote(required)}, which is not declared` +
-            didYouMean(required, requires.keys()),
-        )
+        const hint = didYouMean(required, requires.keys())
+        throw new RequirementError(`Flag ${quote(name)} requires ${quote(required)}, which is not declared${hint}`, [
+          name,
+        ])
       }
       path.set(required, 0)
       stack.push(required)

@@ -93,7 +93,7 @@ describe('run', () => {
     const { flags } = setUp()
     let runs = 0
     const path = (): number => runs++
-    await expect(flags.run('nwSearch' as never, context, path, path)).rejects.toThrow('did you mean "newSearch"?')
+    await expect(flags.run('nwSearch' as 'newSearch', context, path, path)).rejects.toThrow('did you mean "newSearch"?')
     expect(runs).toBe(0)
   })
 })

@@ -1,8 +1,16 @@
 import type { Subject } from './context.js'
-import { isOn, variantOf } from './decide.js'
-import type { BooleanFlagName, FlagDefinitions, FlagName, FlagValue, VariantFlagName } from './definitions.js'
+import { isOn } from './decide.js'
+import type {
+  BooleanFlagName,
+  FlagDefinitions,
+  FlagName,
+  FlagValue,
+  VariantAnswer,
+  VariantFlagName,
+} from './definitions.js'
 import { explain, type Explanation } from './explain.js'
-import { findBooleanFlag, findFlag, type Table } from './table.js'
+import { countedVariant, type FlagHandle, type VariantHandle } from './handle.js'
+import { count, findBooleanFlag, findFlag, findVariantFlag, flagAt, type Table } from './table.js'
 
 /** How {@link FeatureFlags.run} treats one call. */
 export interface RunOptions {
@@ -30,6 +38,8 @@ export type ScopedRun = <On, Off>(
  * @remarks
  * *Gotchas*: it keeps its answers however the flags change, so make one for each event and let it go afterwards. The
  * one exception is a trial: `run` may take the new path of a fallen-back flag to see whether it is well again.
+ *
+ * @typeParam D - the flags
  */
 export class FlagScope<const D extends FlagDefinitions = FlagDefinitions> {
   readonly #table: Table
@@ -46,21 +56,27 @@ export class FlagScope<const D extends FlagDefinitions = FlagDefinitions> {
   /**
    * Whether a flag is on.
    *
-   * @param name - a flag that is on or off
+   * @param flag - a flag that is on or off, by its name or its handle
    * @throws {@link UnknownFlagError} when there is no such flag
    */
-  isEnabled(name: BooleanFlagName<D>): boolean {
-    return isOn(findBooleanFlag(this.#table, name), this.#subject)
+  isEnabled(flag: BooleanFlagName<D> | FlagHandle): boolean {
+    const found = typeof flag === 'string' ? findBooleanFlag(this.#table, flag) : flagAt(this.#table, flag)
+    const answer = isOn(found, this.#subject)
+    count(found, answer ? 1 : 0)
+    return answer
   }
 
   /**
    * The variant of a flag.
    *
-   * @param name - a flag with variants
+   * @param flag - a flag with variants, by its name or its handle
    * @throws {@link UnknownFlagError} when there is no such flag
    */
-  variant<K extends VariantFlagName<D>>(name: K): Extract<FlagValue<D, K>, string> {
-    return variantOf(findFlag(this.#table, name), this.#subject) as Extract<FlagValue<D, K>, string>
+  variant<V>(flag: VariantHandle<V>): V
+  variant<K extends VariantFlagName<D>>(flag: K): VariantAnswer<D, K>
+  variant(flag: string | VariantHandle): unknown {
+    const found = typeof flag === 'string' ? findVariantFlag(this.#table, flag) : flagAt(this.#table, flag)
+    return countedVariant(found, this.#subject)
   }
 
   /**

@@ -1,22 +1,38 @@
-import { inspect } from 'node:util'
-import { cuts } from './bucketing.js'
 import type { BucketBy } from './context.js'
-import type { FlagDefinition, FlagDefinitions } from './definitions.js'
+import type { SegmentDefinitions } from './definitions.js'
 import { murmur3 } from './murmur3.js'
 import { didYouMean } from './nearest.js'
 import { flagDefaults } from './options.js'
 import { orderByRequirement } from './requirements.js'
+import { compileSegments, specifyRules, type CompiledRule, type RuleScope } from './rules.js'
+import { at, literal, isRecord, quote, SettingProblem } from './setting-problem.js'
+import { checkVariant, checkVariants, checkWeights, type Split, type Variants } from './variants.js'
 
-/** A declared flag, checked, with what it inherits from its requirements filled in. */
+/** What the layers say of a flag together, not yet checked. */
+export interface FlagSettings {
+  readonly settings: Readonly<Record<string, unknown>>
+  /** Why it is off, if a layer says so. */
+  readonly offWhy: string | undefined
+}
+
+/** A flag as it is described, checked, with what it inherits from its requirements filled in. */
 export type FlagSpec = BooleanSpec | VariantSpec
 
 interface CommonSpec {
   readonly name: string
+  /** What it was made of; the same settings need not be checked twice. */
+  readonly source: FlagSettings
   readonly requires: readonly FlagSpec[]
   /** Flags of one salt and one `by` share their buckets, so that their percentages can be compared when compiled. */
   readonly salt: string
   readonly saltHash: number
   readonly by: BucketBy
+  readonly rules: readonly CompiledRule[]
+  readonly offWhy: string | undefined
+  /** Epoch ms. */
+  readonly expiresAt: number | undefined
+  readonly owner: string | undefined
+  readonly description: string | undefined
 }
 
 /** A {@link BooleanFlag}, checked. */
@@ -26,179 +42,196 @@ export interface BooleanSpec extends CommonSpec {
   readonly percentage: number | undefined
 }
 
-/** A {@link VariantFlag}, checked. */
+/** A {@link VariantFlag}, checked. Variants go by their index. */
 export interface VariantSpec extends CommonSpec {
   readonly kind: 'variant'
-  readonly default: string
-  readonly variants: readonly string[]
+  readonly default: number
+  readonly variants: Variants
   readonly split: Split | undefined
+  /** The variants are split in an order of their own, or the flag that is required would have chosen the variant. */
+  readonly splitSaltHash: number
 }
 
-/** How ids are shared out between variants. */
-export interface Split {
-  readonly saltHash: number
-  /** The threshold under which a bucket belongs to the variant of the same index, unless to an earlier one. */
-  readonly thresholds: readonly number[]
-  /** The share of each variant, 0 to 100. */
-  readonly percentages: readonly number[]
+const common = ['default', 'enabled', 'by', 'salt', 'requires', 'rules', 'expiresAt', 'owner', 'description']
+const booleanProperties = [...common, 'percentage']
+const variantProperties = [...common, 'variants', 'weights']
+
+/** What flags are specified with, beside their own settings. */
+export interface Surroundings {
+  readonly segments: SegmentDefinitions
+  /** Whether conditions may use `matches`. */
+  readonly patterns: boolean
+  /** The attributes that rules may ask for; `undefined` for any. */
+  readonly attributes: readonly string[] | undefined
 }
 
-const booleanProperties = ['default', 'percentage', 'by', 'salt', 'requires']
-const variantProperties = ['default', 'variants', 'weights', 'by', 'salt', 'requires']
+/** A problem and the flag that it is about. */
+export class FlagProblem extends Error {
+  readonly flag: string
+  readonly problem: SettingProblem
+
+  constructor(flag: string, problem: SettingProblem) {
+    super(problem.message)
+    this.flag = flag
+    this.problem = problem
+  }
+}
 
 /**
- * Checks a declaration.
+ * Checks all flags.
  *
+ * @param before - what was made of them the last time with the same surroundings, for those that are still the same
  * @returns the flags, each after those that it requires
- * @throws TypeError, RangeError naming the flag, the value and what to write instead
+ * @throws FlagProblem for the first that cannot be; SettingProblem for a segment that cannot be
  */
-export function specify(definitions: FlagDefinitions): ReadonlyMap<string, FlagSpec> {
-  if (!isRecord(definitions)) throw new TypeError('`flags` must be an object of flags by name')
-  const declared = new Map<string, FlagDefinition>(Object.entries(definitions))
+export function specify(
+  flags: ReadonlyMap<string, FlagSettings>,
+  surroundings: Surroundings,
+  before?: ReadonlyMap<string, FlagSpec>,
+): ReadonlyMap<string, FlagSpec> {
+  const compiled = at(['segments'], () => compileSegments(surroundings.segments, surroundings))
+  const scope: RuleScope = { ...surroundings, compiled }
   const requires = new Map<string, readonly string[]>()
-  for (const [name, definition] of declared) {
-    if (!isRecord(definition)) throw new TypeError(`Flag ${quote(name)} must be an object such as { default: false }`)
-    requires.set(name, checkedRequires(name, definition.requires))
+  for (const [name, { settings }] of flags) {
+    requires.set(
+      name,
+      of(name, () => checkedRequires(settings['requires'])),
+    )
   }
   const specs = new Map<string, FlagSpec>()
   for (const name of orderByRequirement(requires)) {
+    const source = flags.get(name) as FlagSettings
     const required = (requires.get(name) ?? []).map((other) => specs.get(other) as FlagSpec)
-    const variant = required.find((spec) => spec.kind === 'variant')
-    if (variant !== undefined) {
-      throw new TypeError(`Flag ${quote(name)} requires ${quote(variant.name)}, which has variants and is never "off"`)
-    }
-    specs.set(name, specifyFlag(name, declared.get(name) as FlagDefinition, required))
+    const old = before?.get(name)
+    const isSame = old?.source === source && old.requires.every((spec, i) => spec === required[i])
+    specs.set(name, isSame ? old : of(name, () => specifyFlag(name, source, required, scope)))
   }
   return specs
 }
 
-function specifyFlag(name: string, definition: FlagDefinition, requires: readonly FlagSpec[]): FlagSpec {
-  const isVariant = definition.variants !== undefined
-  refuseUnknown(name, definition, isVariant ? variantProperties : booleanProperties)
-  const by = definition.by ?? requires[0]?.by ?? flagDefaults.by
-  if (by !== 'guild' && by !== 'user') {
-    throw new TypeError(`Flag ${quote(name)}: \`by\` must be 'guild' or 'user', not ${literal(by)}`)
-  }
-  if (definition.salt !== undefined && typeof definition.salt !== 'string') {
-    throw new TypeError(`Flag ${quote(name)}: \`salt\` must be a string, not ${literal(definition.salt)}`)
-  }
-  const inheritedSalt = requires[0]?.salt ?? name
-  if (isVariant) {
-    // The variants are split in an order of their own, or the flag that is required would have chosen the variant.
-    const split = specifySplit(name, definition, definition.salt ?? name)
-    const variants = [...definition.variants]
-    const saltHash = murmur3(inheritedSalt)
-    return {
-      kind: 'variant',
-      name,
-      requires,
-      salt: inheritedSalt,
-      saltHash,
-      by,
-      default: definition.default,
-      variants,
-      split,
-    }
-  }
-  if (definition.default !== undefined && typeof definition.default !== 'boolean') {
-    throw new TypeError(
-      `Flag ${quote(name)}: \`default\` must be true or false, not ${literal(definition.default)}; a flag of words needs \`variants\``,
-    )
-  }
-  const salt = definition.salt ?? inheritedSalt
-  const percentage =
-    definition.percentage === undefined ? undefined : checkPercentage(`Flag ${quote(name)}`, definition.percentage)
-  return {
-    kind: 'boolean',
-    name,
-    requires,
-    salt,
-    saltHash: murmur3(salt),
-    by,
-    default: definition.default ?? flagDefaults.default,
-    percentage,
+function of<T>(name: string, make: () => T): T {
+  try {
+    return make()
+  } catch (error) {
+    if (error instanceof SettingProblem) throw new FlagProblem(name, error)
+    throw error
   }
 }
 
-/** @throws TypeError, RangeError when it is not a number from 0 to 100 */
-export function checkPercentage(whose: string, percentage: number): number {
+function specifyFlag(name: string, source: FlagSettings, requires: readonly FlagSpec[], scope: RuleScope): FlagSpec {
+  const { settings } = source
+  const isVariant = settings['variants'] !== undefined
+  refuseUnknown(settings, isVariant ? variantProperties : booleanProperties)
+  const variant = requires.find((spec) => spec.kind === 'variant')
+  if (variant !== undefined) {
+    throw new SettingProblem(`it requires ${quote(variant.name)}, which has variants and is never "off"`, ['requires'])
+  }
+  const by = settings['by'] ?? requires[0]?.by ?? flagDefaults.by
+  if (by !== 'guild' && by !== 'user') {
+    throw new SettingProblem(`\`by\` must be 'guild' or 'user', not ${literal(by)}`, ['by'])
+  }
+  const ownSalt = text(settings, 'salt')
+  const inheritedSalt = requires[0]?.salt ?? name
+  if (settings['enabled'] !== undefined && typeof settings['enabled'] !== 'boolean') {
+    throw new SettingProblem(`\`enabled\` must be true or false, not ${literal(settings['enabled'])}`, ['enabled'])
+  }
+  const all = {
+    name,
+    source,
+    requires,
+    by,
+    offWhy: source.offWhy,
+    expiresAt: expiry(settings['expiresAt']),
+    owner: text(settings, 'owner'),
+    description: text(settings, 'description'),
+  } as const
+  if (isVariant) {
+    const variants = checkVariants(settings['variants'])
+    const weights = settings['weights']
+    return {
+      ...all,
+      kind: 'variant',
+      salt: inheritedSalt,
+      saltHash: murmur3(inheritedSalt),
+      rules: specifyRules(settings['rules'], scope, variants),
+      default: at(['default'], () => checkVariant(variants, settings['default'], '`default`')),
+      variants,
+      split: weights === undefined ? undefined : at(['weights'], () => checkWeights(variants, weights)),
+      splitSaltHash: murmur3(ownSalt ?? name),
+    }
+  }
+  const fallback = settings['default'] ?? flagDefaults.default
+  if (typeof fallback !== 'boolean') {
+    throw new SettingProblem(
+      `\`default\` must be true or false, not ${literal(fallback)}; a flag of words needs \`variants\``,
+      ['default'],
+    )
+  }
+  const salt = ownSalt ?? inheritedSalt
+  const percentage = settings['percentage']
+  return {
+    ...all,
+    kind: 'boolean',
+    salt,
+    saltHash: murmur3(salt),
+    rules: specifyRules(settings['rules'], scope, undefined),
+    default: fallback,
+    percentage: percentage === undefined ? undefined : at(['percentage'], () => checkPercentage(percentage)),
+  }
+}
+
+/** @throws SettingProblem when it is not a number from 0 to 100 */
+export function checkPercentage(percentage: unknown): number {
   if (typeof percentage !== 'number') {
-    throw new TypeError(`${whose}: the percentage must be a number from 0 to 100, not ${literal(percentage)}`)
+    throw new SettingProblem(`the percentage must be a number from 0 to 100, not ${literal(percentage)}`)
   }
   if (!(percentage >= 0 && percentage <= 100)) {
-    throw new RangeError(`${whose}: the percentage must be from 0 to 100, not ${percentage}`)
+    throw new SettingProblem(`the percentage must be from 0 to 100, not ${percentage}`, [], true)
   }
   return percentage
 }
 
-function specifySplit(
-  name: string,
-  { variants, default: fallback, weights }: Extract<FlagDefinition, { variants: readonly string[] }>,
-  salt: string,
-): Split | undefined {
-  if (!Array.isArray(variants) || variants.length === 0 || variants.some((variant) => typeof variant !== 'string')) {
-    throw new TypeError(`Flag ${quote(name)}: \`variants\` must be a list of strings, not ${literal(variants)}`)
-  }
-  if (new Set(variants).size < variants.length) {
-    throw new TypeError(`Flag ${quote(name)}: \`variants\` names one twice: ${literal(variants)}`)
-  }
-  if (!variants.includes(fallback)) {
-    throw new TypeError(
-      `Flag ${quote(name)}: \`default\` must be one of ${literal(variants)}, not ${literal(fallback)}`,
-    )
-  }
-  if (weights === undefined) return undefined
-  if (!isRecord(weights)) throw new TypeError(`Flag ${quote(name)}: \`weights\` must be numbers by variant`)
-  for (const [variant, weight] of Object.entries(weights)) {
-    if (!variants.includes(variant)) {
-      throw new TypeError(`Flag ${quote(name)}: \`weights\` names ${quote(variant)}, not one of ${literal(variants)}`)
-    }
-    if (typeof weight !== 'number' || !(weight >= 0) || !Number.isFinite(weight)) {
-      throw new RangeError(
-        `Flag ${quote(name)}: the weight of ${quote(variant)} must be 0 or more, not ${literal(weight)}`,
-      )
-    }
-  }
-  const names: readonly string[] = variants
-  const shares = names.map((variant) => (Object.hasOwn(weights, variant) ? (weights[variant] ?? 0) : 0))
-  const total = shares.reduce((sum, share) => sum + share, 0)
-  if (!(total > 0) || !Number.isFinite(total)) {
-    throw new RangeError(`Flag ${quote(name)}: \`weights\` must add up to more than 0, not ${total}`)
-  }
-  return {
-    saltHash: murmur3(salt),
-    thresholds: cuts(shares),
-    percentages: shares.map((share) => (share / total) * 100),
-  }
-}
-
-function checkedRequires(name: string, requires: unknown): readonly string[] {
+function checkedRequires(requires: unknown): readonly string[] {
   if (requires === undefined) return []
   if (!Array.isArray(requires) || requires.some((other) => typeof other !== 'string')) {
-    throw new TypeError(`Flag ${quote(name)}: \`requires\` must be a list of flag names, not ${literal(requires)}`)
+    throw new SettingProblem(`\`requires\` must be a list of flag names, not ${literal(requires)}`, ['requires'])
   }
   return [...new Set(requires as string[])]
 }
 
-function refuseUnknown(name: string, definition: object, known: readonly string[]): void {
-  for (const property of Object.keys(definition)) {
+function text(settings: Readonly<Record<string, unknown>>, property: string): string | undefined {
+  const value = settings[property]
+  if (value === undefined || typeof value === 'string') return value
+  throw new SettingProblem(`\`${property}\` must be a string, not ${literal(value)}`, [property])
+}
+
+function expiry(value: unknown): number | undefined {
+  if (value === undefined) return undefined
+  const at = typeof value === 'string' && /^\d{4}-\d{2}-\d{2}/.test(value) ? Date.parse(value) : value
+  if (typeof at === 'number' && Number.isFinite(at)) return at
+  throw new SettingProblem(`\`expiresAt\` must be a date such as '2027-01-31', or epoch ms, not ${literal(value)}`, [
+    'expiresAt',
+  ])
+}
+
+function refuseUnknown(settings: Readonly<Record<string, unknown>>, known: readonly string[]): void {
+  for (const property of Object.keys(settings)) {
     // A variant's properties on a boolean flag may be there and undefined.
-    if (known.includes(property) || (definition as Record<string, unknown>)[property] === undefined) continue
-    throw new TypeError(
-      `Flag ${quote(name)} has no property ${quote(property)}${didYouMean(property, known) || `; it may have ${known.join(', ')}`}`,
-    )
+    if (known.includes(property) || settings[property] === undefined) continue
+    const hint = didYouMean(property, known) || `; it may have ${known.join(', ')}`
+    throw new SettingProblem(`it has no property ${quote(property)}${hint}`, [property])
   }
 }
 
-function isRecord(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function quote(text: string): string {
-  return JSON.stringify(text)
-}
-
-/** A value as it was written. */
-export function literal(value: unknown): string {
-  return inspect(value, { depth: 1, breakLength: Infinity })
+/** The flags of a declaration, as settings. @throws FlagProblem, TypeError when it is no declaration */
+export function settingsOf(definitions: unknown): ReadonlyMap<string, FlagSettings> {
+  if (!isRecord(definitions)) throw new TypeError('`flags` must be an object of flags by name')
+  const flags = new Map<string, FlagSettings>()
+  for (const [name, settings] of Object.entries(definitions)) {
+    if (!isRecord(settings)) {
+      throw new FlagProblem(name, new SettingProblem('it must be an object such as { default: false }'))
+    }
+    flags.set(name, { settings, offWhy: settings['enabled'] === false ? 'the code says so' : undefined })
+  }
+  return flags
 }

@@ -2,6 +2,7 @@ import { EVERYONE, NOBODY, thresholdOf } from './bucketing.js'
 import type { BucketBy } from './context.js'
 import type { Pin } from './environment.js'
 import { UnknownFlagError } from './errors.js'
+import type { CompiledRule } from './rules.js'
 import type { FlagSpec } from './specification.js'
 
 /** Why something was changed by hand, or by a fall-back. */
@@ -11,20 +12,55 @@ export interface Cause {
   readonly at: number
 }
 
-/** Answers by id. */
-export type Overrides = ReadonlyMap<string, boolean | string>
+/** Answers by id: on or off, or the index of a variant. */
+export type Overrides = ReadonlyMap<string, boolean | number>
+
+/** What a rollout gives to a flag. */
+export interface FlagShare {
+  /** 0 to 100. */
+  readonly percentage: number
+  /** The guilds that have it whatever the percentage. */
+  readonly targetGuilds: readonly string[]
+  /** Grows with each share of a flag: one that comes late does not undo a newer one. */
+  readonly sequence: number
+}
+
+/** What was done to a flag at run time. Replaced whole by each change. */
+export interface RuntimeFlag {
+  /** The last change: of which epoch, why and by whom. */
+  readonly changed: Cause & { readonly epoch: number }
+  /** In place of the declared one: set by hand, or by a rollout. */
+  readonly percentage?: number | undefined
+  readonly share?: FlagShare | undefined
+  readonly disabled?: Cause | undefined
+  readonly fallenBack?: Trip | undefined
+}
+
+/** A flag has fallen back, and has been tried again so often without success. */
+export interface Trip extends Cause {
+  readonly trials: number
+}
 
 /** A flag and all that was done to it. Replaced whole by each change. */
 export interface FlagRecord {
   readonly spec: FlagSpec
+  /** Where handles find it, in each table alike. */
+  readonly slot: number
   readonly pin: Pin | undefined
-  /** Set while running; `undefined` leaves the declared one. */
-  readonly livePercentage: number | undefined
+  readonly runtime: RuntimeFlag | undefined
+  /** The same, of trips that belong to this process alone. */
+  readonly tripped: RuntimeFlag | undefined
+  /** Why it is off by hand, in whichever layer. */
   readonly disabled: Cause | undefined
   readonly fallenBack: Cause | undefined
   readonly users: Overrides
   readonly guilds: Overrides
+  readonly targetGuilds: ReadonlySet<string> | undefined
+  readonly usage: Usage
 }
+
+/** How often each answer was given: off and on, or each variant by its index. Counted in place. */
+export type Usage = Float64Array
 
 /**
  * Whether a flag decides by its own rules (`active`), or what keeps it off for everyone: it was switched off by hand
@@ -40,8 +76,9 @@ export interface CompiledFlag {
   readonly saltHash: number
   /** Whether it is on, where that holds for every context. A flag with variants that is not on has its default. */
   readonly fixed: boolean | undefined
-  /** Whether overrides may decide if it is on. Those of a flag with variants only choose between variants. */
-  readonly hasOverrides: boolean
+  /** Whether some are answered one by one: by overrides, target guilds or rules. Those of variants only choose. */
+  readonly hasExceptions: boolean
+  readonly rules: readonly CompiledRule[]
   /** Below it lie the buckets of which both this flag's own percentage and {@link CompiledFlag.inherited} say yes. */
   readonly threshold: number
   /** The same for a context without an id. */
@@ -49,13 +86,17 @@ export interface CompiledFlag {
   /** The lowest threshold of the required flags of the same buckets, at any depth. It binds overrides too. */
   readonly inherited: number
   readonly inheritedWithoutId: boolean
-  /** The required flags that no threshold can stand for: they have overrides, or buckets of their own. */
+  /** The required flags that no threshold can stand for: they have exceptions, or buckets of their own. */
   readonly visits: readonly CompiledFlag[]
+  readonly usage: Usage
 }
 
 /** All flags at one moment. Swapped whole by each change, so that whoever holds one sees one truth. */
 export interface Table {
+  /** Each after those that it requires. */
   readonly flags: ReadonlyMap<string, CompiledFlag>
+  /** The same by their slots. */
+  readonly bySlot: readonly CompiledFlag[]
   /** Why every flag is off, if it is. */
   readonly killed: Cause | undefined
 }
@@ -63,11 +104,14 @@ export interface Table {
 /** Works out all flags. Looks at each flag and each requirement once. @param records - each after those it requires */
 export function compile(records: Iterable<FlagRecord>, killed: Cause | undefined): Table {
   const flags = new Map<string, CompiledFlag>()
+  const bySlot: CompiledFlag[] = []
   for (const record of records) {
     const required = record.spec.requires.map((spec) => flags.get(spec.name) as CompiledFlag)
-    flags.set(record.spec.name, compileFlag(record, required, killed !== undefined))
+    const flag = compileFlag(record, required, killed !== undefined)
+    flags.set(record.spec.name, flag)
+    bySlot[record.slot] = flag
   }
-  return { flags, killed }
+  return { flags, bySlot, killed }
 }
 
 function compileFlag(record: FlagRecord, required: readonly CompiledFlag[], isKilled: boolean): CompiledFlag {
@@ -81,7 +125,7 @@ function compileFlag(record: FlagRecord, required: readonly CompiledFlag[], isKi
     if (flag.fixed === true) continue
     if (flag.fixed === false) isOff = true
     const sharesBuckets = flag.record.spec.salt === spec.salt && flag.record.spec.by === spec.by
-    if (flag.hasOverrides || !sharesBuckets) {
+    if (flag.hasExceptions || !sharesBuckets) {
       direct.push(flag)
       continue
     }
@@ -91,8 +135,10 @@ function compileFlag(record: FlagRecord, required: readonly CompiledFlag[], isKi
   }
   const visits = joinVisits(direct, through)
   const own = ownGate(record)
-  const canOverride = spec.kind === 'boolean' && pin?.value === undefined
-  const hasOverrides = canOverride && record.users.size + record.guilds.size > 0
+  const canDiffer = spec.kind === 'boolean' && pin?.value === undefined
+  const rules = pin?.value === undefined ? spec.rules : []
+  const hasExceptions =
+    canDiffer && (record.users.size + record.guilds.size > 0 || record.targetGuilds !== undefined || rules.length > 0)
   const threshold = Math.min(inherited, own.threshold)
   const isOpen = inherited === EVERYONE && visits.length === 0
   return {
@@ -100,18 +146,20 @@ function compileFlag(record: FlagRecord, required: readonly CompiledFlag[], isKi
     state: stateOf(record, required),
     by: spec.by,
     saltHash: spec.saltHash,
-    fixed: isOff ? false : fixedAnswer(threshold, isOpen, hasOverrides),
-    hasOverrides,
+    fixed: isOff ? false : fixedAnswer(threshold, isOpen, hasExceptions),
+    hasExceptions,
+    rules,
     threshold,
     withoutId: inheritedWithoutId && own.withoutId,
     inherited,
     inheritedWithoutId,
     visits,
+    usage: record.usage,
   }
 }
 
-function fixedAnswer(threshold: number, isOpen: boolean, hasOverrides: boolean): boolean | undefined {
-  if (hasOverrides) return undefined
+function fixedAnswer(threshold: number, isOpen: boolean, hasExceptions: boolean): boolean | undefined {
+  if (hasExceptions) return undefined
   if (threshold === NOBODY) return false
   return threshold === EVERYONE && isOpen ? true : undefined
 }
@@ -130,8 +178,9 @@ function ownGate(record: FlagRecord): { threshold: number; withoutId: boolean } 
 }
 
 /** The percentage that counts, if the flag has one: the environment's, the one set while running, the declared one. */
-export function percentageOf({ spec, pin, livePercentage }: FlagRecord): number | undefined {
-  return pin?.percentage ?? livePercentage ?? (spec.kind === 'boolean' ? spec.percentage : undefined)
+export function percentageOf({ spec, pin, runtime }: FlagRecord): number | undefined {
+  if (spec.kind === 'variant') return undefined
+  return pin?.percentage ?? runtime?.percentage ?? spec.percentage
 }
 
 function gate(isOpen: boolean): { threshold: number; withoutId: boolean } {
@@ -170,4 +219,28 @@ export function findBooleanFlag(table: Table, name: string): CompiledFlag {
     throw new TypeError(`Flag ${JSON.stringify(name)} has variants and is neither on nor off; ask \`variant\` for it`)
   }
   return flag
+}
+
+/** @throws UnknownFlagError when there is no such flag; TypeError when it has no variants */
+export function findVariantFlag(table: Table, name: string): CompiledFlag {
+  const flag = findFlag(table, name)
+  if (flag.record.spec.kind !== 'variant') {
+    throw new TypeError(`Flag ${JSON.stringify(name)} has no variants; ask \`isEnabled\` for it`)
+  }
+  return flag
+}
+
+/** @throws UnknownFlagError when the table is older than the flag */
+export function flagAt(
+  { bySlot, flags }: Table,
+  { slot, name }: { readonly slot: number; readonly name: string },
+): CompiledFlag {
+  const flag = bySlot[slot]
+  if (flag === undefined) throw new UnknownFlagError(name, flags.keys())
+  return flag
+}
+
+/** Counts an answer, in place. */
+export function count({ usage }: CompiledFlag, answer: number): void {
+  usage[answer] = (usage[answer] as number) + 1
 }

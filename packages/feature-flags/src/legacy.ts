@@ -1,0 +1,8 @@
+export { Deprecations } from './legacy/deprecations.js'
+export { deprecationsDefaults, type DeprecationsOptions } from './legacy/options.js'
+export type { AnyFunction, Deprecation, FlagSwitch } from './legacy/deprecation.js'
+export type { Adapter, AdapterMethods, AdapterValues, MethodKey } from './legacy/adapter.js'
+export type { CallSiteChange, DeprecatedUse, DeprecationEvents, DeprecationReport } from './legacy/news.js'
+export { RemovedError } from './legacy/errors.js'
+export type { SwitchFlags, WallClock } from './legacy/ports.js'
+export type { FlagContext } from './context.js'

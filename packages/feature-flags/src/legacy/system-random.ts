@@ -1,0 +1,2 @@
+/** Chance, where nobody hands in another. */
+export const systemRandom = (): number => Math.random()

@@ -1,0 +1,6 @@
+export { EvenkeelProvider } from './openfeature/evenkeel-provider.js'
+export { evenkeelProviderDefaults, type EvenkeelProviderOptions, type TrackedEvent } from './openfeature/options.js'
+export type { TargetingKeyOf } from './openfeature/audience.js'
+export type { ProviderNews } from './openfeature/provider-news.js'
+export type { FlagAnswer, FlagAudience, ProvidedChange, ProvidedFlags } from './openfeature/ports.js'
+export type { Id } from './context.js'

@@ -1,0 +1,42 @@
+export { Rollout, type RollbackReason, type RolloutStatus, type StartOptions } from './rollout/rollout.js'
+export {
+  rolloutDefaults,
+  type RolloutLimits,
+  type RolloutMeasures,
+  type RolloutOptions,
+} from './rollout/rollout-options.js'
+export type { RolloutResult } from './rollout/rollout-driver.js'
+export type { RolloutState } from './rollout/transitions.js'
+export type { RolloutEntry } from './rollout/rollout-record.js'
+export type { CheckResult, ValidationCheck } from './rollout/validation.js'
+export type {
+  RolloutChange,
+  RolloutController,
+  RolloutControllerChange,
+  RolloutEvents,
+  RolloutStoreChange,
+  RolloutTransition,
+} from './rollout/rollout-news.js'
+export { RolloutFormatError, RolloutStateError, RolloutStoreError } from './rollout/rollout-errors.js'
+export type { FlagShare, RanCall, RolloutFlags, RolloutStore } from './rollout/rollout-ports.js'
+
+export { checkPlan } from './rollout/check-plan.js'
+export { parsePlan, readPlan, type PlanFormat } from './rollout/plan-text.js'
+export {
+  triggerDefaults,
+  type PhaseDefinition,
+  type PlanDefinition,
+  type RollbackTriggers,
+  type RolloutPhase,
+  type RolloutPlan,
+} from './rollout/plan.js'
+
+export {
+  RolloutJudge,
+  type PhaseJudgement,
+  type RolloutInterval,
+  type RolloutJudgement,
+  type RolloutJudgeOptions,
+  type RolloutJudgeState,
+  type RolloutTraffic,
+} from './rollout/rollout-judge.js'

@@ -1,0 +1,201 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { hour, pathOf, World } from '../test-support/rollout-bot.js'
+
+const minute = 60_000
+
+describe('several processes with one rollout', () => {
+  it('begin it once, however many start at once, and each transition is told once', async () => {
+    const world = new World()
+    const all = Array.from({ length: 5 }, () => world.process())
+    await Promise.all(all.map(({ rollout }) => rollout.start()))
+    await world.clock.advance(4 * hour)
+    const ends = await Promise.all(all.map(({ rollout }) => rollout.finished))
+    expect(ends.map(({ outcome }) => outcome)).toEqual(Array.from({ length: 5 }, () => 'COMPLETE'))
+    expect(pathOf(world.told)).toEqual([
+      'PENDING>RUNNING 0 %',
+      'RUNNING>RUNNING 10 %',
+      'RUNNING>RUNNING 100 %',
+      'RUNNING>COMPLETE 100 %',
+    ])
+    expect(world.flag.shares.map(({ percentage }) => percentage)).toEqual([0, 10, 100])
+    await Promise.all(all.map(({ rollout }) => rollout.stop()))
+    expect(world.clock.pending).toBe(0)
+  })
+
+  it('have one that drives; when it stops another takes over, and when it dies after leaseMs', async () => {
+    const world = new World()
+    const [first, second, third] = [world.process(), world.process(), world.process()] as const
+    for (const { rollout } of [first, second, third]) await rollout.start()
+    const drivers = (): string[] => [first, second, third].map(({ rollout }) => rollout.status.controller)
+    expect(drivers()).toEqual(['DRIVING', 'STANDBY', 'STANDBY'])
+    await first.rollout.stop()
+    await world.clock.advance(11_000)
+    expect(drivers()).toEqual(['STOPPED', 'DRIVING', 'STANDBY'])
+    second.kill()
+    await world.clock.advance(58_000)
+    expect(third.rollout.status.controller).toBe('STANDBY')
+    await world.clock.advance(20_000)
+    expect(third.rollout.status.controller).toBe('DRIVING')
+    await world.clock.advance(4 * hour)
+    expect((await third.rollout.finished).outcome).toBe('COMPLETE')
+    await third.rollout.stop()
+  })
+
+  it('judge by what all of them have counted, each call once, whoever drives', async () => {
+    const world = new World()
+    const [first, second] = [world.process(), world.process()]
+    await first.rollout.start()
+    await second.rollout.start()
+    for (let i = 0; i < 3; i++) first.flags.ran('on')
+    for (let i = 0; i < 4; i++) second.flags.ran('off')
+    await world.clock.advance(minute)
+    expect(first.store.record?.judge).toEqual({ calls: 7 })
+    await first.rollout.stop()
+    for (let i = 0; i < 5; i++) second.flags.ran('on')
+    await world.clock.advance(minute)
+    expect(second.rollout.status.controller).toBe('DRIVING')
+    expect(second.store.record?.judge).toEqual({ calls: 12 })
+    await second.rollout.stop()
+    expect(second.store.tallies).toEqual([])
+  })
+
+  it('forget the tally of one that was killed', async () => {
+    const world = new World()
+    const [first, second] = [world.process(), world.process()]
+    await first.rollout.start()
+    await second.rollout.start()
+    await world.clock.advance(minute)
+    expect(first.store.tallies).toHaveLength(1)
+    second.kill()
+    await world.clock.advance(3 * minute)
+    expect(first.store.tallies).toEqual([])
+    await first.rollout.stop()
+  })
+
+  it('do not listen to one that froze and wakes up after another took over', async () => {
+    const world = new World()
+    const first = world.process()
+    await first.rollout.start()
+    await first.rollout.skip({ why: 'go on' })
+    // The write of an advance is under way when the process freezes.
+    let isFrozen = false
+    let wake: () => void = () => undefined
+    first.store.beforeWrite = () => (isFrozen ? new Promise<void>((resolve) => (wake = resolve)) : undefined)
+    isFrozen = true
+    await world.clock.advance(16_000)
+    const second = world.process()
+    await second.rollout.start()
+    await world.clock.advance(70_000)
+    expect(second.rollout.status.controller).toBe('DRIVING')
+    await second.rollout.rollback({ why: 'harm' })
+    isFrozen = false
+    wake()
+    await world.clock.advance(minute)
+    expect(first.rollout.status).toMatchObject({ controller: 'STANDBY', state: 'ROLLED_BACK' })
+    expect((await first.rollout.finished).outcome).toBe('ROLLED_BACK')
+    expect(world.flag.share).toMatchObject({ percentage: 0 })
+    expect(world.told.map(({ id }) => id)).toEqual(['newSearch#1', 'newSearch#2', 'newSearch#3', 'newSearch#4'])
+    await first.rollout.stop()
+    await second.rollout.stop()
+  })
+
+  it('take a command from any of them, and the driver tells it', async () => {
+    const world = new World()
+    const [driver, other] = [world.process(), world.process()]
+    await driver.rollout.start()
+    await other.rollout.start()
+    await other.rollout.skip({ why: 'go on', by: 'alice' })
+    expect(world.flag.share?.percentage).toBe(10)
+    await world.clock.advance(16_000)
+    expect(driver.news.filter(({ aspect }) => aspect === 'rollout')).toHaveLength(2)
+    expect(other.news.filter(({ aspect }) => aspect === 'rollout')).toHaveLength(0)
+    expect(world.told[1]).toMatchObject({ by: 'alice', percentage: 10 })
+    expect(driver.rollout.status.controller).toBe('DRIVING')
+    await driver.rollout.stop()
+    await other.rollout.stop()
+  })
+
+  it('let a rollback win over an advance that is being written, whichever is first', async () => {
+    for (const isFirst of [true, false]) {
+      const world = new World()
+      const [driver, other] = [world.process(), world.process()]
+      await driver.rollout.start()
+      await other.rollout.start()
+      await world.clock.advance(hour - 20_000)
+      driver.store.beforeWrite = async () => {
+        if (driver.rollout.status.healthyMs < hour - 16_000) return
+        driver.store.beforeWrite = undefined
+        if (isFirst) await other.rollout.rollback({ why: 'harm' })
+        else void other.rollout.rollback({ why: 'harm' })
+      }
+      await world.clock.advance(2 * minute)
+      expect(driver.rollout.status).toMatchObject({ state: 'ROLLED_BACK', percentage: 0 })
+      expect(world.flag.share).toMatchObject({ percentage: 0, targetGuilds: [] })
+      const shares = world.flag.shares.map(({ sequence }) => sequence)
+      expect(shares).toEqual([...new Set(shares)].toSorted((a, b) => a - b))
+      await driver.rollout.stop()
+      await other.rollout.stop()
+    }
+  })
+
+  it('let a rollback win over an advance of the same process that the store does not answer', async () => {
+    const world = new World()
+    const { rollout, store, flags } = world.process()
+    await rollout.start()
+    await world.clock.advance(hour - 1_000)
+    store.faults.set(store.writes + 1, 'written but hangs')
+    await world.clock.advance(1_500)
+    const rolledBack = rollout.rollback({ why: 'harm' })
+    await world.clock.advance(20_000)
+    await rolledBack
+    expect(world.flag.shares.map(({ percentage }) => percentage)).not.toContain(10)
+    expect(flags.status('newSearch').percentage).toBe(0)
+    // What was written was told, also what was never put in force.
+    expect(pathOf(world.told)).toEqual([
+      'PENDING>RUNNING 0 %',
+      'RUNNING>RUNNING 10 %',
+      'RUNNING>VALIDATING 0 %',
+      'VALIDATING>ROLLED_BACK 0 %',
+    ])
+    await rollout.stop()
+  })
+
+  it('never tell a transition twice nor leave one out, whoever starts, stops, and asks for what', async () => {
+    const step = fc.record({
+      who: fc.nat({ max: 2 }),
+      what: fc.constantFrom('start', 'stop', 'pause', 'resume', 'skip', 'rollback', 'gradually', 'down', 'up'),
+      waitMs: fc.constantFrom(0, 1, 20_000, 90_000, hour),
+    })
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 25 }), async (steps) => {
+        const world = new World()
+        const all = [world.process(), world.process(), world.process()]
+        const asked: Promise<unknown>[] = []
+        for (const { who, what, waitMs } of [{ who: 0, what: 'start', waitMs: 0 }, ...steps]) {
+          const { rollout, store } = all[who]!
+          const reason = { why: what }
+          if (what === 'down' || what === 'up') store.isDown = what === 'down'
+          else if (what === 'start' || what === 'stop') asked.push(rollout[what]())
+          else if (what === 'gradually') asked.push(rollout.rollback({ ...reason, gradually: true }))
+          else asked.push(rollout[what as 'pause'](reason))
+          asked.at(-1)?.catch(() => undefined)
+          await world.clock.advance(waitMs)
+        }
+        for (const { store } of all) store.isDown = false
+        for (const { rollout } of all) void rollout.start()
+        await world.clock.advance(30 * minute)
+        const { record } = all[0]!.store
+        const sequences = world.told.map(({ sequence }) => sequence)
+        expect(sequences).toEqual([...new Set(sequences)].toSorted((a, b) => a - b))
+        expect(sequences.at(-1)).toBe(record?.sequence)
+        expect(world.flag.share).toEqual(record?.run.share)
+        const shares = world.flag.shares.map(({ sequence }) => sequence)
+        expect(shares).toEqual([...new Set(shares)].toSorted((a, b) => a - b))
+        await Promise.all([...all.map(({ rollout }) => rollout.stop()), world.clock.advance(minute)])
+        expect(world.clock.pending).toBe(0)
+      }),
+      { numRuns: 60 },
+    )
+  })
+})

@@ -1,0 +1,166 @@
+import type { Clock } from '../ports.js'
+import { ControllerLease } from './controller-lease.js'
+import type { EvidenceJudge, RolloutFlags } from './rollout-ports.js'
+import { FORMAT, hasAttempt, withTransition, type Reason, type RolloutRecord } from './rollout-record.js'
+import type { Counted } from './tally.js'
+import { isOver, transition, type Input, type PlanInForce, type RolloutState } from './transitions.js'
+import { isSettled, type Wish } from './wish.js'
+
+/** What a journal needs. */
+export interface JournalSettings {
+  readonly flags: RolloutFlags
+  readonly flag: string
+  readonly plan: PlanInForce
+  readonly instance: string
+  readonly clock: Clock
+}
+
+/** What is known of a run, with what it was learnt from. */
+export interface Evidence {
+  readonly judge: unknown
+  readonly counted: Counted
+}
+
+/** What is written together with a transition. */
+export interface Along extends Partial<Evidence> {
+  /** Written only if the record is still this one. */
+  readonly since?: RolloutRecord
+  /** The time that has passed before it. */
+  readonly time?: Input
+}
+
+/** Writes transitions into the record. Each is one compare-and-set, and done once, also if its outcome is unknown. */
+export class Journal {
+  readonly #settings: JournalSettings
+  readonly #lease: ControllerLease
+  #attempts = 0
+
+  constructor(settings: JournalSettings, lease: ControllerLease) {
+    this.#settings = settings
+    this.#lease = lease
+  }
+
+  /** The record as it was last seen. */
+  get record(): RolloutRecord | undefined {
+    return this.#lease.record
+  }
+
+  /** Whether this process drives, as far as it knows. */
+  get isMine(): boolean {
+    return this.#lease.isMine
+  }
+
+  /** Whether this process may take over. */
+  get isFree(): boolean {
+    return this.#lease.isFree
+  }
+
+  /** Reads the record anew. @throws RolloutStoreError, RolloutFormatError */
+  look(): Promise<RolloutRecord | undefined> {
+    return this.#lease.look()
+  }
+
+  /** Above all that were given, also when a record was lost whose share is still in force. */
+  nextSequence(record: RolloutRecord | undefined = this.record): number {
+    const { flags, flag } = this.#settings
+    return Math.max(record?.sequence ?? 0, flags.share(flag)?.sequence ?? 0) + 1
+  }
+
+  /**
+   * Becomes the driver, with a new run if that is the wish.
+   *
+   * @param seen - the record as it was when that was decided: if somebody was faster, nothing happens
+   * @param evidence - what a new run begins with, and one whose plan judges by something else
+   */
+  take(seen: RolloutRecord | undefined, wish: Wish, evidence: Evidence): Promise<boolean> {
+    const { flag, plan, clock } = this.#settings
+    const attempt = this.#nextAttempt()
+    return this.#lease.write((record) => {
+      if (record !== seen) return undefined
+      const lease = this.#lease.take(record)
+      if (wish === 'TAKE') return record && { ...record, ...lease, writes: record.writes + 1 }
+      const sequence = this.nextSequence(record)
+      const run = transition(record?.run, wish, plan, sequence)
+      if (run === undefined) return undefined
+      const isNew = wish.type === 'BEGIN' || record === undefined
+      const isKept = !isNew && judgedBy(record.run.fingerprint) === judgedBy(run.fingerprint)
+      const { judge, counted } = isKept ? record : evidence
+      const why = isNew ? 'start() was called' : 'its plan was edited, so the phase begins anew'
+      const base = { format: FORMAT, flag, told: record?.told ?? 0, ...lease, judge, counted } as const
+      return withTransition(record, base, { run, sequence, at: clock.now(), attempt, reason: { why, severity: 'INFO' } })
+    })
+  }
+
+  /** Writes a transition of the driver, or that time has passed. @returns whether it was written */
+  async move(input: Input, reason: Reason, { since, time, ...evidence }: Along = {}): Promise<boolean> {
+    const { plan, clock } = this.#settings
+    const attempt = this.#nextAttempt()
+    let isDone = false
+    const kept = await this.#lease.write((record) => {
+      isDone = record !== undefined && hasAttempt(record, attempt)
+      if (record === undefined || isDone || !this.#lease.isMine) return undefined
+      if (since !== undefined && record !== since) return undefined
+      const sequence = this.nextSequence(record)
+      const before = time === undefined ? record.run : (transition(record.run, time, plan, sequence) ?? record.run)
+      const run = transition(before, input, plan, sequence)
+      if (run === undefined) return undefined
+      const base = { ...record, ...evidence }
+      // Time that passes is no transition.
+      if (input.type === 'TICK' || input.type === 'ROLLBACK_TICK') return { ...base, run, writes: record.writes + 1 }
+      return withTransition(record, base, { run, sequence, at: clock.now(), attempt, reason })
+    })
+    return kept || isDone
+  }
+
+  /**
+   * Writes a transition that a person asks for, whoever drives.
+   *
+   * @param done - the states in which there is nothing to do
+   * @returns the state in which it has no meaning, if it has none
+   */
+  async command(input: Input, reason: Reason, done: readonly RolloutState[]): Promise<RolloutState | undefined> {
+    const { plan, clock } = this.#settings
+    const attempt = this.#nextAttempt()
+    let refused: RolloutState | undefined
+    await this.#lease.write((record) => {
+      refused = undefined
+      if (record !== undefined && (hasAttempt(record, attempt) || done.includes(record.run.state))) return undefined
+      const sequence = this.nextSequence(record)
+      const run = record && transition(record.run, input, plan, sequence)
+      if (record === undefined || run === undefined) {
+        refused = record?.run.state ?? 'PENDING'
+        return undefined
+      }
+      const lease = this.#lease.isFree ? this.#lease.take(record) : {}
+      return withTransition(record, { ...record, ...lease }, { run, sequence, at: clock.now(), attempt, reason })
+    })
+    return refused
+  }
+
+  /** Writes down that everything up to this record was put in force and told. What is over is given back with it. */
+  async told(upTo: RolloutRecord): Promise<void> {
+    await this.#lease.write((record) => {
+      if (record === undefined || !this.#lease.isMine || isSettled(record)) return undefined
+      const told = Math.max(record.told, upTo.sequence)
+      const isDone = isOver(record.run) && told === record.sequence
+      return { ...record, told, owner: isDone ? null : record.owner, writes: record.writes + 1 }
+    })
+  }
+
+  /** Lets another process drive, at once. */
+  async giveBack(): Promise<void> {
+    await this.#lease.write((record) => {
+      return record && this.#lease.isMine ? { ...record, owner: null, writes: record.writes + 1 } : undefined
+    })
+  }
+
+  #nextAttempt(): string {
+    this.#attempts += 1
+    return `${this.#settings.instance}:${this.#attempts}`
+  }
+}
+
+/** The part of a fingerprint that is about what it is judged by. */
+function judgedBy(fingerprint: string): string {
+  return fingerprint.slice(fingerprint.indexOf('-'))
+}

@@ -1,0 +1,112 @@
+import type { FlagContext } from '../context.js'
+import { within } from '../deadline.js'
+import type { DriverParts, Meter } from './driver-parts.js'
+import type { Evidence } from './journal.js'
+import type { RolloutMeasures, RolloutSettings } from './rollout-options.js'
+import type { PhaseVerdict, RolloutVerdict } from './rollout-ports.js'
+import type { RolloutRecord } from './rollout-record.js'
+import { TallyExchange } from './tally-exchange.js'
+import { countTallies } from './tally.js'
+import { messageOf } from './validation.js'
+
+/** What is seen in one look at all processes. */
+export interface Observation extends Evidence {
+  readonly verdict: RolloutVerdict
+}
+
+/** Looks at what all processes have counted, and has it judged. */
+export class Observer {
+  readonly #settings: RolloutSettings
+  readonly #judge: DriverParts['judge']
+  readonly #meter: Meter
+  readonly #exchange: TallyExchange
+  #verdict: RolloutVerdict | undefined
+
+  /** @param instance - this process, as long as it is started */
+  constructor(settings: RolloutSettings, parts: DriverParts, instance: string) {
+    const { store, key, clock, timeoutMs, leaseMs, intervalMs } = settings
+    const staleMs = Math.max(leaseMs, 4 * intervalMs)
+    this.#settings = settings
+    this.#judge = parts.judge
+    this.#meter = parts.meter(instance)
+    this.#exchange = new TallyExchange({ store, prefix: `${key}/tally/`, instance, clock, timeoutMs, staleMs })
+  }
+
+  /** What the judge said last. */
+  get verdict(): RolloutVerdict | undefined {
+    return this.#verdict
+  }
+
+  start(): void {
+    this.#meter.start()
+  }
+
+  /** Counts no more. */
+  stop(): void {
+    this.#meter.stop()
+  }
+
+  /** Takes back what this process has shown to others. Never rejects. */
+  async leave(): Promise<void> {
+    await this.#exchange.stop()
+  }
+
+  /** A user complained. */
+  report(context: FlagContext): void {
+    this.#meter.report(context)
+  }
+
+  /** Shows the driver what this process has counted. @throws RolloutStoreError */
+  async show(): Promise<void> {
+    await this.#exchange.show(this.#meter.take())
+  }
+
+  /** Where a new run begins: it is judged by what happens from now on. @throws RolloutStoreError */
+  async fresh(last: RolloutRecord | undefined): Promise<Evidence> {
+    const tallies = [this.#meter.take(), ...(await this.#exchange.others())]
+    let judge = this.#judge.start()
+    try {
+      if (last !== undefined) judge = this.#judge.startAgain?.(last.judge) ?? judge
+    } catch {
+      // What an older release has left may be of no use.
+    }
+    return { judge, counted: countTallies({}, tallies).counted }
+  }
+
+  /** Reads and judges. Without the others' tallies it is judged by one's own alone. Never rejects. */
+  async observe(record: RolloutRecord, tookMs: number): Promise<Observation> {
+    const own = this.#meter.take()
+    const [others, measures] = await Promise.all([this.#exchange.others().catch(() => []), this.#measure()])
+    const { counted, differences } = countTallies(record.counted, [own, ...others])
+    let judge = record.judge
+    let verdict: RolloutVerdict
+    try {
+      judge = this.#judge.observe(judge, { ...measures, tookMs, phase: record.run.phase, processes: differences })
+      verdict = this.#judge.judge(judge)
+    } catch (error) {
+      verdict = { action: 'PAUSE', why: `the judge failed: ${messageOf(error)}` }
+    }
+    this.#verdict = verdict
+    return { judge, counted, verdict }
+  }
+
+  /** What to do when the time of a phase is over. Never throws. */
+  endPhase(judge: unknown): PhaseVerdict {
+    try {
+      return this.#judge.endPhase(judge)
+    } catch (error) {
+      return { action: 'hold', why: `the judge failed: ${messageOf(error)}` }
+    }
+  }
+
+  /** What is not measured is no evidence, and no error. */
+  async #measure(): Promise<RolloutMeasures> {
+    const { measure, clock, checkTimeoutMs } = this.#settings
+    if (measure === undefined) return {}
+    try {
+      return (await within(clock, checkTimeoutMs, 'measure', async () => measure())) ?? {}
+    } catch {
+      return {}
+    }
+  }
+}

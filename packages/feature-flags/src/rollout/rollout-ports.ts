@@ -1,0 +1,113 @@
+import type { FlagContext } from '../context.js'
+import type { StoredRecord, StoredValue, StoredVersion } from '../ports.js'
+
+/** How much of a flag is on because a rollout says so. */
+export interface FlagShare {
+  /** The share of guilds or users, 0 to 100. */
+  readonly percentage: number
+  /** Guilds that have it on whatever the percentage. */
+  readonly targetGuilds: readonly string[]
+  /** A whole number that grows with each share of the flag, so that a late one is refused. */
+  readonly sequence: number
+}
+
+/** A call of `flags.run` that has ended. */
+export interface RanCall {
+  /** The flag's name. */
+  readonly flag: string
+  /** The path that was taken: `on` is the new one. */
+  readonly path: 'on' | 'off'
+  /** Whether it failed. */
+  readonly isFailure: boolean
+  /** How long it took, in milliseconds. */
+  readonly tookMs: number
+  /** The guild that it was for, if any. */
+  readonly guildId: string | undefined
+  /** The user that it was for, if any. */
+  readonly userId: string | undefined
+}
+
+/** What a rollout asks of `FeatureFlags`, which fits. */
+export interface RolloutFlags {
+  /** Whether there is a flag of this name. */
+  has(name: string): boolean
+  /** What a flag is like at present. */
+  status(name: string): {
+    readonly state: string
+    readonly percentage: number | undefined
+    readonly by?: 'guild' | 'user' | undefined
+  }
+  /**
+   * Puts a share in force: here at once, and in all processes when it resolves. Resolves `false` when one of the same or
+   * a higher sequence is in force. Rejects when the store cannot be reached.
+   */
+  setShare(name: string, share: FlagShare, reason: { readonly why: string; readonly by?: string }): Promise<boolean>
+  /** The share in force, as far as this process knows. */
+  share(name: string): FlagShare | undefined
+  /** Whether a flag is on for a guild or a user. */
+  isEnabled(name: string, context?: FlagContext): boolean
+  /** Why, and where the id stands in the flag's order, 0 to 100. */
+  explain(name: string, context?: FlagContext): { readonly place?: number | undefined }
+  /** Calls the listener with each call of `flags.run`. */
+  on(event: 'ran', listener: (call: RanCall) => void): unknown
+  /** Calls the listener with each change of a flag. */
+  on(event: 'change', listener: (change: { readonly what: string }) => void): unknown
+  /** Takes a listener off again. */
+  off(event: 'ran', listener: (call: RanCall) => void): unknown
+  /** Takes a listener off again. */
+  off(event: 'change', listener: (change: { readonly what: string }) => void): unknown
+}
+
+/**
+ * Where a rollout keeps its one record: a collection of `@evenkeel/storage-adapter`, or anything of this shape. With the
+ * methods that may be left out, the processes that share it also share what they see.
+ */
+export interface RolloutStore {
+  /** Who sees what is written here: this process, those of this machine, or those of every machine. */
+  readonly scope: 'process' | 'machine' | 'cluster'
+  /** The value of a key and its version; `undefined` means that there is none. */
+  entry(key: string): Promise<StoredValue | undefined>
+  /**
+   * Writes only if the version is still `expected`, where `undefined` stands for "no value yet".
+   * Resolves `undefined` when somebody else was first.
+   */
+  compareAndSet(key: string, expected: string | undefined, value: unknown): Promise<StoredVersion | undefined>
+  /** Writes whatever was there. */
+  set?(key: string, value: unknown): Promise<unknown>
+  /** Removes a record. An absent one may be removed too. */
+  delete?(key: string): Promise<unknown>
+  /** The records whose keys begin with `prefix`. */
+  scan?(options: { readonly prefix: string }): AsyncIterable<StoredRecord>
+}
+
+/** What a judge says while a phase goes on. */
+export interface RolloutVerdict {
+  /** What to do. */
+  readonly action: 'CONTINUE' | 'PAUSE' | 'ROLLBACK'
+  /** Why, as a clause. */
+  readonly why: string
+  /** How strong the evidence of harm is; what that means is the judge's. */
+  readonly evidence?: number | undefined
+}
+
+/** What a judge says when the time of a phase is over. */
+export interface PhaseVerdict {
+  /** What to do: to hold is to wait for more evidence. */
+  readonly action: 'advance' | 'hold' | 'roll back'
+  /** Why, as a clause. */
+  readonly why: string
+}
+
+/** Judges a rollout. Remembers nothing itself: its state is JSON, and kept with the rollout. */
+export interface EvidenceJudge<State, Interval> {
+  /** Before the first interval. */
+  start(): State
+  /** Before the first interval of another rollout, with what may be kept of the last one. */
+  startAgain?(state: State): State
+  /** Takes in what happened since the last look. */
+  observe(state: State, interval: Interval): State
+  /** Says what is known, at any time. */
+  judge(state: State): RolloutVerdict
+  /** Says what to do when the time of a phase is over. */
+  endPhase(state: State): PhaseVerdict
+}

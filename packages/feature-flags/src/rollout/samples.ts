@@ -1,0 +1,170 @@
+import { randomUUID } from 'node:crypto'
+import type { FlagContext } from '../context.js'
+import { guildIdOf, userIdOf } from '../context.js'
+import type { Clock } from '../ports.js'
+import { FairGuilds } from './fair-guilds.js'
+import type { Both, GuildCounts, Tally, TimedCall } from './tally.js'
+
+/** A call of `flags.run`: what {@link SampleCollector} looks at. */
+export interface CountedCall {
+  /** Of which flag. */
+  readonly flag: string
+  /** Which path was to serve it. */
+  readonly path: 'on' | 'off'
+  /** Whether that path failed, whatever served the call then. */
+  readonly isFailure: boolean
+  /** How long that path took, in milliseconds. */
+  readonly tookMs: number
+  /** In which guild. */
+  readonly guildId: string | undefined
+}
+
+/** Flags of which calls are counted: `FeatureFlags` fits. */
+export interface CountedFlags {
+  /** Tells each call. */
+  on(event: 'ran', listener: (call: CountedCall) => void): unknown
+  /** Tells no more. */
+  off(event: 'ran', listener: (call: CountedCall) => void): unknown
+  /** Whether the flag is on for whoever complains. */
+  isEnabled(flag: string, context?: FlagContext): boolean
+}
+
+/** Options of {@link SampleCollector}. */
+export interface SampleCollectorOptions {
+  /** Of which calls are counted. */
+  readonly flags: CountedFlags
+  /** The flag. */
+  readonly flag: string
+  /** Where time comes from: a guild's complaint counts once in two hours. */
+  readonly clock: Pick<Clock, 'monotonic'>
+  /** Draws which latencies are kept: from 0 to 1, 1 excluded. */
+  readonly random: () => number
+  /**
+   * What names this life of this process, and no other one ever.
+   *
+   * @defaultValue a random UUID
+   */
+  readonly instance?: string | undefined
+}
+
+/** Of so many guilds a process counts apart. */
+const MOST_GUILDS = 2_500
+/** So many latencies of each path are kept for an interval. */
+const MOST_LATENCIES = 128
+/** A guild, or a user outside of one, complains once in so long. */
+const REPORT_MS = 7_200_000
+/** So many complaints are remembered by whom they were. */
+const MOST_REPORTERS = 1_000
+
+/**
+ * Counts what the calls of one flag come to in this process. The new path is green and the old one blue.
+ *
+ * What it takes in memory is bounded: 2,500 guilds, of more of them a fixed share that stands for all, and 128 latencies
+ * of each path, drawn at random (reservoir sampling, Vitter 1985).
+ */
+export class SampleCollector {
+  readonly #flags: CountedFlags
+  readonly #flag: string
+  readonly #clock: Pick<Clock, 'monotonic'>
+  readonly #random: () => number
+  readonly #instance: string
+  readonly #counts: Both<{ calls: number; failures: number; reports: number }> = { green: none(), blue: none() }
+  readonly #guilds = new FairGuilds<[number, number, number, number]>(MOST_GUILDS)
+  readonly #reporters = new Map<string, number>()
+  #latencies: Both<Reservoir> = { green: emptyReservoir(), blue: emptyReservoir() }
+  #sequence = 0
+  readonly #count = (call: CountedCall): void => this.#add(call)
+
+  /** @param options - which calls, and what is needed to count them */
+  constructor({ flags, flag, clock, random, instance = randomUUID() }: SampleCollectorOptions) {
+    this.#flags = flags
+    this.#flag = flag
+    this.#clock = clock
+    this.#random = random
+    this.#instance = instance
+  }
+
+  /** Begins to count. May be called twice. */
+  start(): void {
+    this.stop()
+    this.#flags.on('ran', this.#count)
+  }
+
+  /** Counts no more. What was counted stays. May be called twice. */
+  stop(): void {
+    this.#flags.off('ran', this.#count)
+  }
+
+  /**
+   * A user complained. Of one guild, or of one user outside of any, one complaint counts in two hours.
+   *
+   * @param context - who
+   * @returns whether it counts
+   */
+  report(context: FlagContext): boolean {
+    const guildId = guildIdOf(context)
+    const who = guildId === undefined ? `user ${userIdOf(context) ?? ''}` : `guild ${guildId}`
+    const now = this.#clock.monotonic()
+    const last = this.#reporters.get(who)
+    if (last !== undefined && now - last < REPORT_MS) return false
+    this.#reporters.delete(who)
+    this.#reporters.set(who, now)
+    const [oldest] = this.#reporters.keys()
+    if (oldest !== undefined && this.#reporters.size > MOST_REPORTERS) this.#reporters.delete(oldest)
+    this.#counts[this.#flags.isEnabled(this.#flag, context) ? 'green' : 'blue'].reports++
+    return true
+  }
+
+  /** What has been counted until now. The next one's latencies begin here. */
+  take(): Tally {
+    const { green, blue } = this.#latencies
+    this.#latencies = { green: emptyReservoir(), blue: emptyReservoir() }
+    return {
+      format: 1,
+      instance: this.#instance,
+      sequence: ++this.#sequence,
+      green: { ...this.#counts.green },
+      blue: { ...this.#counts.blue },
+      guilds: Object.fromEntries(Array.from(this.#guilds.entries, ([id, counts]) => [id, [...counts] as GuildCounts])),
+      latencies: { green: green.kept, blue: blue.kept },
+    }
+  }
+
+  #add({ flag, path, isFailure, tookMs, guildId }: CountedCall): void {
+    if (flag !== this.#flag) return
+    const side = path === 'on' ? 'green' : 'blue'
+    this.#counts[side].calls++
+    if (isFailure) this.#counts[side].failures++
+    if (Number.isFinite(tookMs) && tookMs >= 0)
+      this.#keep(this.#latencies[side], [Math.round(tookMs * 100) / 100, guildId ?? null])
+    if (guildId === undefined) return
+    const counts = this.#guilds.get(guildId) ?? [0, 0, 0, 0]
+    const at = path === 'on' ? 0 : 2
+    counts[at]++
+    if (isFailure) counts[at + 1]!++
+    this.#guilds.set(guildId, counts)
+  }
+
+  /** Every call of the interval is kept with the same chance. */
+  #keep(reservoir: Reservoir, call: TimedCall): void {
+    reservoir.seen++
+    if (reservoir.kept.length < MOST_LATENCIES) reservoir.kept.push(call)
+    else {
+      const place = Math.floor(this.#random() * reservoir.seen)
+      if (place < MOST_LATENCIES) reservoir.kept[place] = call
+    }
+  }
+}
+
+interface Reservoir {
+  seen: number
+  readonly kept: TimedCall[]
+}
+
+function emptyReservoir(): Reservoir {
+  return { seen: 0, kept: [] }
+}
+
+function none(): { calls: number; failures: number; reports: number } {
+  return { calls: 0, failures: 0, reports: 0 }
+}

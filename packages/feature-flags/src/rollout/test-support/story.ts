@@ -1,0 +1,126 @@
+import { checkPlan } from '../check-plan.js'
+import type { RolloutPlan } from '../plan.js'
+import { RolloutJudge, type RolloutInterval } from '../rollout-judge.js'
+import type { GuildCounts, TallyDifference, TimedCall } from '../tally.js'
+
+/** Numbers from 0 to 1, the same for the same seed (mulberry32). */
+export function seeded(seed: number): () => number {
+  let state = seed | 0
+  return () => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
+  }
+}
+
+const percentages = [1, 5, 10, 25, 50, 75, 100] as const
+const HOUR_MS = 3_600_000
+
+/** A plan of seven phases of an hour. */
+const sevenPhases = (): RolloutPlan =>
+  checkPlan({
+    phases: percentages.map((percentage) => ({ name: `${percentage} %`, percentage, durationMs: HOUR_MS })),
+  })
+
+/** How a bot behaves, and from which phase on the new path is worse. */
+export interface Story {
+  readonly by: 'guild' | 'user'
+  /** So many times as many errors on the new path, and so many times as slow. */
+  readonly errors: number
+  readonly slowness: number
+  readonly fromPhase?: number
+  /** Some guilds always fail, and each is fast or slow in its own way. */
+  readonly guilds?: number
+  /** Intervals before the first phase, in which nobody has the flag on. */
+  readonly before?: number
+}
+
+const INTERVALS = 8
+const INTERVAL_MS = HOUR_MS / INTERVALS
+const CALLS = 1_500
+
+/** Tells a whole rollout; ends when it is rolled back. */
+export function tell(
+  random: () => number,
+  story: Story,
+): { readonly action: string; readonly phase: number; readonly why: string } {
+  const { by, errors, slowness, fromPhase = 0, before = 0, guilds = 120 } = story
+  const judge = new RolloutJudge({ plan: sevenPhases(), by, random })
+  const community = Array.from({ length: guilds }, (_, i) => {
+    return {
+      id: `guild ${i}`,
+      weight: 1 / (i + 5),
+      place: random() * 100,
+      speed: Math.exp(0.5 * normal(random)),
+      fails: random() < 0.03,
+    }
+  })
+  const weights = community.reduce((sum, { weight }) => sum + weight, 0)
+  let state = judge.start()
+  for (let step = -before; step < percentages.length * INTERVALS; step++) {
+    const phase = Math.max(0, Math.floor(step / INTERVALS))
+    const percentage = step < 0 ? 0 : (percentages[phase] ?? 100)
+    const isWorse = step >= 0 && phase >= fromPhase
+    const path = (isGreen: boolean, calls: number, ratio: number, speed: number) => {
+      const worse = isGreen && isWorse ? errors : 1
+      const slow = isGreen && isWorse ? slowness : 1
+      const failures = Math.min(calls, poisson(random, calls * Math.min(1, ratio * worse)))
+      const took = (): number => 100 * speed * slow * Math.exp(0.8 * normal(random))
+      return { calls, failures, took }
+    }
+    const interval = (process: TallyDifference): RolloutInterval => ({
+      tookMs: INTERVAL_MS,
+      phase,
+      processes: [process],
+    })
+    let process: TallyDifference
+    if (by === 'user') {
+      const share = percentage / 100
+      const green = path(true, poisson(random, CALLS * share), 0.01, 1)
+      const blue = path(false, poisson(random, CALLS * (1 - share)), 0.01, 1)
+      const times = ({ calls, took }: typeof green): TimedCall[] =>
+        Array.from({ length: Math.min(calls, 64) }, () => [took(), null] as const)
+      process = {
+        green: { calls: green.calls, failures: green.failures, reports: 0 },
+        blue: { calls: blue.calls, failures: blue.failures, reports: 0 },
+        guilds: {},
+        latencies: { green: times(green), blue: times(blue) },
+      }
+    } else process = guildProcess()
+    state = judge.observe(state, interval(process))
+    const verdict = judge.judge(state)
+    if (verdict.action !== 'CONTINUE') return { ...verdict, phase }
+
+    function guildProcess(): TallyDifference {
+      const counts = { green: { calls: 0, failures: 0, reports: 0 }, blue: { calls: 0, failures: 0, reports: 0 } }
+      const rows: [string, GuildCounts][] = []
+      const latencies: { green: TimedCall[]; blue: TimedCall[] } = { green: [], blue: [] }
+      for (const { id, weight, place, speed, fails } of community) {
+        const isGreen = place < percentage
+        const side = isGreen ? 'green' : 'blue'
+        const calls = poisson(random, (CALLS * weight) / weights)
+        if (calls === 0) continue
+        const { failures, took } = path(isGreen, calls, fails ? 0.25 : 0.01, speed)
+        counts[side].calls += calls
+        counts[side].failures += failures
+        rows.push([id, isGreen ? [calls, failures, 0, 0] : [0, 0, calls, failures]])
+        latencies[side].push([took(), id])
+      }
+      return { ...counts, guilds: Object.fromEntries(rows), latencies }
+    }
+  }
+  return { action: 'CONTINUE', why: '', phase: percentages.length }
+}
+
+function poisson(random: () => number, mean: number): number {
+  if (mean > 50) return Math.max(0, Math.round(mean + Math.sqrt(mean) * normal(random)))
+  const limit = Math.exp(-mean)
+  let count = 0
+  for (let product = random(); product > limit; product *= random()) count++
+  return count
+}
+
+function normal(random: () => number): number {
+  return Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random())
+}

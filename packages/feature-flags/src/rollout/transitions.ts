@@ -1,0 +1,229 @@
+import type { RolloutPhase } from './plan.js'
+import type { FlagShare } from './rollout-ports.js'
+import type { CheckResult } from './validation.js'
+
+/**
+ * Where a rollout is.
+ *
+ * `PENDING`: nothing is written down yet. `RUNNING`: the time of a phase runs. `HOLDING`: it does not, until the flag
+ * is in force again or there is enough evidence. `PAUSED`: it waits for a person. `ROLLING_BACK`: the share goes down,
+ * at once or in batches. `VALIDATING`: the flag is off, and it is looked whether all is well again. `COMPLETE`: every
+ * phase was passed, and the share of the last one stays. `ROLLED_BACK`, `ABORTED`: the flag is off.
+ */
+export type RolloutState =
+  | 'PENDING'
+  | 'RUNNING'
+  | 'HOLDING'
+  | 'PAUSED'
+  | 'ROLLING_BACK'
+  | 'VALIDATING'
+  | 'COMPLETE'
+  | 'ROLLED_BACK'
+  | 'ABORTED'
+
+/** What a phase may wait for: evidence, or its own flag, which is off. */
+export type HoldCause = 'EVIDENCE' | 'FLAG'
+
+/** How far a rollback has come. */
+export interface RollbackProgress {
+  /** Why it is rolled back, as a clause. */
+  readonly why: string
+  /** Whether it goes in batches. */
+  readonly isGradual: boolean
+  /** How many batches are done. */
+  readonly batches: number
+  /** How long it has taken, as far as somebody drove it, in milliseconds. */
+  readonly elapsedMs: number
+}
+
+/** One run of a rollout. Plain JSON. */
+export interface Run {
+  /** Where it is. */
+  readonly state: Exclude<RolloutState, 'PENDING'>
+  /** The version of the code that it is about. */
+  readonly version: string
+  /** Tells an edited plan from the one that it runs by. */
+  readonly fingerprint: string
+  /** The index of the phase in the plan. */
+  readonly phase: number
+  /** The phase's name, for people. */
+  readonly phaseName: string
+  /** What is to be in force. */
+  readonly share: FlagShare
+  /** How long the phase has lasted in good health, in milliseconds. */
+  readonly healthyMs: number
+  /** How long the phase has been held, in milliseconds. */
+  readonly heldMs: number
+  /** What it waits for, while it is held. */
+  readonly heldFor: HoldCause | null
+  /** How far its rollback has come, if there is one. */
+  readonly rollback: RollbackProgress | null
+  /** What was found after its rollback. */
+  readonly validation: readonly CheckResult[] | null
+}
+
+/** What a run is measured against: the plan of the process that drives. */
+export interface PlanInForce {
+  readonly fingerprint: string
+  readonly version: string
+  readonly phases: readonly RolloutPhase[]
+}
+
+/** What can happen to a run. */
+export type Input =
+  /** A new run, from its first phase. */
+  | { readonly type: 'BEGIN' }
+  /** Its plan was edited: the phase begins anew. After the last phase of the old plan, the new one goes on. */
+  | { readonly type: 'EDIT' }
+  /** Time has passed. */
+  | { readonly type: 'TICK'; readonly healthyMs: number; readonly heldMs: number }
+  | { readonly type: 'ADVANCE' }
+  | { readonly type: 'HOLD'; readonly heldFor: HoldCause }
+  /** What held it is over. */
+  | { readonly type: 'GO_ON' }
+  | { readonly type: 'PAUSE' }
+  /** A person lets a paused run go on. */
+  | { readonly type: 'RESUME' }
+  /** A person passes to the next phase without waiting. */
+  | { readonly type: 'SKIP' }
+  | { readonly type: 'ABORT' }
+  | { readonly type: 'ROLL_BACK'; readonly isGradual: boolean; readonly why: string }
+  /** The next share of a gradual rollback. */
+  | { readonly type: 'BATCH'; readonly percentage: number; readonly targetGuilds: readonly string[] }
+  /** The rollback takes its time. */
+  | { readonly type: 'ROLLBACK_TICK'; readonly elapsedMs: number }
+  | { readonly type: 'VALIDATED'; readonly checks: readonly CheckResult[] }
+  /** The same share under a newer sequence. */
+  | { readonly type: 'REASSERT' }
+
+/** Whether a run is over. */
+export function isOver({ state }: Pick<Run, 'state'>): boolean {
+  return state === 'COMPLETE' || state === 'ROLLED_BACK' || state === 'ABORTED'
+}
+
+/** Whether a run is on its way up, or waits there. */
+export function isGoing({ state }: Pick<Run, 'state'>): boolean {
+  return state === 'RUNNING' || state === 'HOLDING' || state === 'PAUSED'
+}
+
+/**
+ * The whole state machine. Pure: no clock, no store, no side effect.
+ *
+ * @param sequence - that of the next transition; a share that changes gets it
+ * @returns the next run, or `undefined` where the input has no meaning: an advance that comes after a rollback, say, which
+ * is how a rollback wins every race
+ */
+export function transition(run: Run | undefined, input: Input, plan: PlanInForce, sequence: number): Run | undefined {
+  if (input.type === 'BEGIN') {
+    const isRollingBack = run?.state === 'ROLLING_BACK' || run?.state === 'VALIDATING'
+    return isRollingBack ? undefined : begin(plan, sequence)
+  }
+  if (run === undefined) return undefined
+  const { state } = run
+  switch (input.type) {
+    case 'EDIT':
+      return edit(run, plan, sequence)
+    case 'TICK':
+      if (!isGoing(run)) return undefined
+      return { ...run, healthyMs: run.healthyMs + input.healthyMs, heldMs: run.heldMs + input.heldMs }
+    case 'ADVANCE':
+      return state === 'RUNNING' || state === 'HOLDING' ? advance(run, plan, sequence) : undefined
+    case 'SKIP':
+      return isGoing(run) ? advance(run, plan, sequence) : undefined
+    case 'HOLD':
+      if (state !== 'RUNNING' && state !== 'HOLDING') return undefined
+      return state === 'HOLDING' && run.heldFor === input.heldFor
+        ? undefined
+        : { ...run, state: 'HOLDING', heldFor: input.heldFor }
+    case 'GO_ON':
+      return state === 'HOLDING' ? { ...run, state: 'RUNNING', heldFor: null } : undefined
+    case 'PAUSE':
+      return state === 'RUNNING' || state === 'HOLDING' ? { ...run, state: 'PAUSED', heldFor: null } : undefined
+    case 'RESUME':
+      // The share gets a new sequence, and so goes before what was set by hand meanwhile.
+      if (state !== 'PAUSED') return undefined
+      return { ...run, state: 'RUNNING', heldMs: 0, share: { ...run.share, sequence } }
+    case 'ABORT':
+      return isGoing(run) ? { ...off(run, sequence), state: 'ABORTED' } : undefined
+    case 'ROLL_BACK':
+      return rollBack(run, input, sequence)
+    case 'BATCH':
+      return batch(run, input, sequence)
+    case 'ROLLBACK_TICK':
+      if (state !== 'ROLLING_BACK' || run.rollback === null) return undefined
+      return { ...run, rollback: { ...run.rollback, elapsedMs: run.rollback.elapsedMs + input.elapsedMs } }
+    case 'VALIDATED':
+      return state === 'VALIDATING' ? { ...run, state: 'ROLLED_BACK', validation: input.checks } : undefined
+    case 'REASSERT':
+      return { ...run, share: { ...run.share, sequence } }
+  }
+}
+
+function begin(plan: PlanInForce, sequence: number): Run {
+  const { version, fingerprint } = plan
+  const start = { state: 'RUNNING', version, fingerprint, heldFor: null, rollback: null, validation: null } as const
+  return { ...start, ...atPhase(plan, 0, [], sequence) }
+}
+
+type PhaseFields = Pick<Run, 'phase' | 'phaseName' | 'share' | 'healthyMs' | 'heldMs'>
+
+function atPhase(plan: PlanInForce, index: number, stay: readonly string[], sequence: number): PhaseFields {
+  const phase = plan.phases[index]
+  if (phase === undefined) throw new RangeError(`the plan has no phase ${index}`)
+  // Who is in stays in: also a guild that an edited plan names no more.
+  const targetGuilds = [...new Set([...stay, ...phase.targetGuilds])]
+  const share = { percentage: phase.percentage, targetGuilds, sequence }
+  return { phase: index, phaseName: phase.name, share, healthyMs: 0, heldMs: 0 }
+}
+
+function advance(run: Run, plan: PlanInForce, sequence: number): Run | undefined {
+  if (run.fingerprint !== plan.fingerprint) return undefined
+  const next = run.phase + 1
+  if (next >= plan.phases.length) return { ...run, state: 'COMPLETE', heldFor: null }
+  const phase = atPhase(plan, next, run.share.targetGuilds, sequence)
+  return { ...run, ...phase, state: 'RUNNING', heldFor: null }
+}
+
+function edit(run: Run, plan: PlanInForce, sequence: number): Run | undefined {
+  const { fingerprint, phases } = plan
+  if (run.fingerprint === fingerprint) return undefined
+  const stay = run.share.targetGuilds
+  if (run.state === 'COMPLETE') {
+    const next = phases.findIndex(({ percentage }) => percentage > run.share.percentage)
+    return next === -1
+      ? undefined
+      : { ...run, fingerprint, ...atPhase(plan, next, stay, sequence), state: 'RUNNING', heldFor: null }
+  }
+  if (!isGoing(run)) return undefined
+  const named = phases.findIndex(({ name }) => name === run.phaseName)
+  const index = named === -1 ? Math.min(run.phase, phases.length - 1) : named
+  const state = run.state === 'PAUSED' ? 'PAUSED' : 'RUNNING'
+  return { ...run, fingerprint, ...atPhase(plan, index, stay, sequence), state, heldFor: null }
+}
+
+/** The flag off for everyone. */
+function off(run: Run, sequence: number): Run {
+  return { ...run, share: { percentage: 0, targetGuilds: [], sequence }, heldFor: null }
+}
+
+function rollBack(run: Run, { isGradual, why }: { isGradual: boolean; why: string }, sequence: number): Run | undefined {
+  // "At once" goes before "gradually", and never the other way round.
+  if (run.state === 'ROLLING_BACK' && isGradual) return undefined
+  if (run.state === 'VALIDATING' || run.state === 'ROLLED_BACK' || run.state === 'ABORTED') return undefined
+  const { batches, elapsedMs } = run.rollback ?? { batches: 0, elapsedMs: 0 }
+  if (!isGradual) {
+    return { ...off(run, sequence), state: 'VALIDATING', rollback: { why, isGradual, batches, elapsedMs } }
+  }
+  return { ...run, state: 'ROLLING_BACK', heldFor: null, rollback: { why, isGradual, batches: 0, elapsedMs: 0 } }
+}
+
+function batch(run: Run, next: { percentage: number; targetGuilds: readonly string[] }, sequence: number): Run | undefined {
+  if (run.state !== 'ROLLING_BACK' || run.rollback === null) return undefined
+  const rollback = { ...run.rollback, batches: run.rollback.batches + 1 }
+  // A rollback never gives anybody the flag, whatever a batch says.
+  const percentage = Math.min(run.share.percentage, next.percentage)
+  const stay = new Set(next.targetGuilds)
+  const targetGuilds = run.share.targetGuilds.filter((guild) => stay.has(guild))
+  const isOff = percentage === 0 && targetGuilds.length === 0
+  return { ...run, rollback, share: { percentage, targetGuilds, sequence }, state: isOff ? 'VALIDATING' : 'ROLLING_BACK' }
+}

@@ -1,0 +1,157 @@
+import { EVERYONE, NOBODY, thresholdOf } from './bucketing.js'
+import {
+  compileConditions,
+  conditionAttributes,
+  describeConditions,
+  holds,
+  type CompiledConditions,
+} from './conditions/compile-conditions.js'
+import { didYouMean } from './nearest.js'
+import { at, isRecord, literal, quote, SettingProblem } from './setting-problem.js'
+import { checkPercentage, type Surroundings } from './specification.js'
+import { checkVariant, checkWeights, type Split, type Variants } from './variants.js'
+
+/** A segment, ready to be asked: whoever meets one of several sets of conditions. */
+export type CompiledSegment = readonly CompiledConditions[]
+
+/** What rules are specified with. */
+export interface RuleScope extends Surroundings {
+  readonly compiled: ReadonlyMap<string, CompiledSegment>
+}
+
+/** A rule, ready to be asked. */
+export interface CompiledRule {
+  readonly conditions: CompiledConditions | undefined
+  readonly segment: CompiledSegment | undefined
+  /** Of a boolean flag: below it lie the buckets for which it is on. */
+  readonly threshold: number
+  /** The same for a context without an id; `undefined` leaves it to the flag's default. */
+  readonly withoutId: boolean | undefined
+  readonly percentage: number | undefined
+  /** Of a flag with variants: the one that answers, unless there is a split. */
+  readonly variant: number
+  readonly split: Split | undefined
+  /** Which rule, and whom it matches, for people. */
+  readonly label: string
+}
+
+/** What conditions may ask for beside attributes. */
+const ids = ['guildId', 'userId']
+const properties = ['when', 'segment', 'value', 'description']
+
+/** Whether a rule is about a context. Nothing is allocated. */
+export function matches(
+  rule: CompiledRule,
+  guildId: string | undefined,
+  userId: string | undefined,
+  attributes: Readonly<Record<string, unknown>> | undefined,
+): boolean {
+  if (rule.conditions !== undefined && !holds(rule.conditions, guildId, userId, attributes)) return false
+  if (rule.segment === undefined) return true
+  for (const conditions of rule.segment) if (holds(conditions, guildId, userId, attributes)) return true
+  return false
+}
+
+/** @throws SettingProblem, its path beginning with the name of the segment */
+export function compileSegments(segments: unknown, surroundings: Surroundings): ReadonlyMap<string, CompiledSegment> {
+  if (!isRecord(segments)) throw new SettingProblem(`\`segments\` must be conditions by name, not ${literal(segments)}`)
+  const compiled = new Map<string, CompiledSegment>()
+  for (const [name, segment] of Object.entries(segments)) {
+    const several: readonly unknown[] = Array.isArray(segment) ? segment : [segment]
+    if (several.length === 0) throw new SettingProblem(`segment ${quote(name)} is empty, so nobody is in it`, [name])
+    const path = (i: number): (string | number)[] => (Array.isArray(segment) ? [name, i] : [name])
+    compiled.set(
+      name,
+      several.map((conditions, i) => at(path(i), () => compile(conditions, surroundings))),
+    )
+  }
+  return compiled
+}
+
+/** @param variants - those of the flag, if it has any @throws SettingProblem, its path beginning with `rules` */
+export function specifyRules(
+  rules: unknown,
+  scope: RuleScope,
+  variants: Variants | undefined,
+): readonly CompiledRule[] {
+  if (rules === undefined) return []
+  if (!Array.isArray(rules)) throw new SettingProblem(`\`rules\` must be a list, not ${literal(rules)}`, ['rules'])
+  return rules.map((rule, i) => at(['rules', i], () => specifyRule(rule, i, scope, variants)))
+}
+
+function specifyRule(rule: unknown, index: number, scope: RuleScope, variants: Variants | undefined): CompiledRule {
+  if (!isRecord(rule)) throw new SettingProblem(`a rule must be an object such as { when: { plan: 'pro' } }`)
+  const known = [...properties, variants === undefined ? 'percentage' : 'weights']
+  for (const property of Object.keys(rule)) {
+    if (known.includes(property) || rule[property] === undefined) continue
+    const hint = didYouMean(property, known) || `; it may have ${known.join(', ')}`
+    throw new SettingProblem(`a rule has no property ${quote(property)}${hint}`, [property])
+  }
+  const { when, segment, description } = rule
+  if (when === undefined && segment === undefined) {
+    throw new SettingProblem('a rule needs `when` or `segment`; for everyone there are `percentage` and `default`')
+  }
+  if (description !== undefined && typeof description !== 'string') {
+    throw new SettingProblem(`\`description\` must be a string, not ${literal(description)}`, ['description'])
+  }
+  const conditions = when === undefined ? undefined : at(['when'], () => compile(when, scope))
+  const named = segment === undefined ? undefined : at(['segment'], () => findSegment(segment, scope))
+  const phrases = [
+    ...(segment === undefined ? [] : [`in segment ${quote(String(segment))}`]),
+    ...(conditions === undefined ? [] : [describeConditions(conditions)]),
+  ]
+  const label = `rule ${index + 1} (${description ?? phrases.join(' and ')})`
+  const match = { conditions, segment: named, label }
+  return variants === undefined ? booleanRule(rule, match) : variantRule(rule, match, variants)
+}
+
+type Match = Pick<CompiledRule, 'conditions' | 'segment' | 'label'>
+
+function booleanRule({ value, percentage }: Readonly<Record<string, unknown>>, match: Match): CompiledRule {
+  const rest = { ...match, variant: -1, split: undefined }
+  if (percentage !== undefined) {
+    if (value !== undefined) {
+      throw new SettingProblem('a rule has either `value` or `percentage`; on for a share means off for the rest')
+    }
+    const share = at(['percentage'], () => checkPercentage(percentage))
+    const threshold = thresholdOf(share)
+    const withoutId = threshold === EVERYONE ? true : threshold === NOBODY ? false : undefined
+    return { ...rest, threshold, withoutId, percentage: share }
+  }
+  if (value !== undefined && typeof value !== 'boolean') {
+    throw new SettingProblem(`\`value\` must be true or false, not ${literal(value)}`, ['value'])
+  }
+  const isOn = value ?? true
+  return { ...rest, threshold: isOn ? EVERYONE : NOBODY, withoutId: isOn, percentage: undefined }
+}
+
+function variantRule(
+  { value, weights }: Readonly<Record<string, unknown>>,
+  match: Match,
+  variants: Variants,
+): CompiledRule {
+  if ((value === undefined) === (weights === undefined)) {
+    throw new SettingProblem('a rule of a flag with variants has either `value` or `weights`')
+  }
+  const split = weights === undefined ? undefined : at(['weights'], () => checkWeights(variants, weights))
+  const variant = value === undefined ? -1 : at(['value'], () => checkVariant(variants, value, '`value`'))
+  return { ...match, threshold: EVERYONE, withoutId: true, percentage: undefined, variant, split }
+}
+
+function findSegment(name: unknown, { compiled }: RuleScope): CompiledSegment {
+  const segment = typeof name === 'string' ? compiled.get(name) : undefined
+  if (segment !== undefined) return segment
+  const hint = typeof name === 'string' ? didYouMean(name, compiled.keys()) : ''
+  throw new SettingProblem(`there is no segment ${literal(name)}${hint || '; declare it in `segments`'}`)
+}
+
+function compile(conditions: unknown, { patterns, attributes }: Surroundings): CompiledConditions {
+  const compiled = compileConditions(conditions, { patterns })
+  if (attributes === undefined) return compiled
+  for (const attribute of conditionAttributes(compiled)) {
+    if (ids.includes(attribute) || attributes.includes(attribute)) continue
+    const hint = didYouMean(attribute, [...attributes, ...ids]) || '; declare it in `attributes`'
+    throw new SettingProblem(`there is no attribute ${quote(attribute)}${hint}`, [attribute])
+  }
+  return compiled
+}

@@ -1,0 +1,178 @@
+import { Breaker, type Attempt } from './breaker.js'
+import type { Subject } from './context.js'
+import { isOn } from './decide.js'
+import { explain } from './explain.js'
+import type { FlagFailure, RanCall } from './news.js'
+import type { Limits } from './options.js'
+import { describeError, mayHaveApplied } from './outcome.js'
+import type { Clock } from './ports.js'
+import type { Runtime } from './runtime.js'
+import { recover, trip, tripOf, tryAgain } from './runtime-state.js'
+import type { RunOptions } from './scope.js'
+import { count, findBooleanFlag, findFlag, type Cause, type CompiledFlag, type Table, type Trip } from './table.js'
+
+/** What a runner needs of the flags. */
+export interface RunnerHost {
+  readonly clock: Clock
+  readonly limits: Limits
+  readonly runtime: Runtime
+  /** Whether other processes see a trip, and fall back as well. */
+  readonly sharesTrips: boolean
+  readonly isUserError: ((error: unknown) => boolean) | undefined
+  current(): Table
+  tellFailed(failure: Omit<FlagFailure, 'epoch'>): void
+  /** `undefined` while nobody counts. */
+  tellRan: ((call: RanCall) => void) | undefined
+  cause(why: string): Cause
+}
+
+/** Runs operations by their flags, and trips a flag whose new path keeps failing. */
+export class Runner {
+  readonly #host: RunnerHost
+  readonly #breakers = new Map<string, Breaker>()
+
+  constructor(host: RunnerHost) {
+    this.#host = host
+  }
+
+  /** From when on a fallen-back flag may be tried again, in monotonic ms. */
+  retryAtMs(name: string): number | undefined {
+    return this.#breakers.get(name)?.retryAtMs
+  }
+
+  /** Forgets the failures that were counted. */
+  reset(name: string): void {
+    this.#breakers.get(name)?.reset()
+  }
+
+  /** Takes over what was decided elsewhere: a trip, so many trials, or that the flag is well again. */
+  follow(name: string, trip: Trip | undefined): void {
+    if (trip === undefined) this.#breakers.get(name)?.letGo()
+    else this.#breakerOf(name).hold(trip.trials, this.#host.clock.monotonic())
+  }
+
+  async run<On, Off>(
+    name: string,
+    table: Table,
+    subject: Subject,
+    on: () => On | PromiseLike<On>,
+    off: () => Off | PromiseLike<Off>,
+    options: RunOptions | undefined,
+  ): Promise<On | Off> {
+    const flag = findBooleanFlag(table, name)
+    if (typeof on !== 'function' || typeof off !== 'function') {
+      throw new TypeError(`run(${JSON.stringify(name)}) needs two functions, the new path and the old one`)
+    }
+    const isFlagOn = isOn(flag, subject)
+    count(flag, isFlagOn ? 1 : 0)
+    const attempt = isFlagOn ? this.#breakerOf(name).begin() : await this.#beginTrial(flag, table, subject)
+    const startedMs = this.#host.clock.monotonic()
+    if (attempt === undefined) return this.#runOld(name, subject, startedMs, off)
+    let value: On
+    try {
+      value = await on()
+    } catch (error) {
+      const isFailure = this.#host.isUserError?.(error) !== true
+      this.#ran(name, 'on', isFailure, startedMs, subject)
+      // The user would make the same mistake with the old path, and the new one has shown that it works.
+      if (!isFailure) {
+        this.#succeeded(name, attempt)
+        throw error
+      }
+      const isServed = options?.idempotent === true || !mayHaveApplied(error)
+      this.#failed(name, { attempt, isServed }, error)
+      if (!isServed) throw error
+      return off()
+    }
+    this.#ran(name, 'on', false, startedMs, subject)
+    this.#succeeded(name, attempt)
+    return value
+  }
+
+  async #runOld<Off>(
+    name: string,
+    subject: Subject,
+    startedMs: number,
+    off: () => Off | PromiseLike<Off>,
+  ): Promise<Off> {
+    if (this.#host.tellRan === undefined) return off()
+    try {
+      const value = await off()
+      this.#ran(name, 'off', false, startedMs, subject)
+      return value
+    } catch (error) {
+      this.#ran(name, 'off', this.#host.isUserError?.(error) !== true, startedMs, subject)
+      throw error
+    }
+  }
+
+  #ran(flag: string, path: 'on' | 'off', isFailure: boolean, startedMs: number, { guildId, userId }: Subject): void {
+    const tookMs = this.#host.clock.monotonic() - startedMs
+    this.#host.tellRan?.({ flag, path, isFailure, tookMs, guildId, userId })
+  }
+
+  /** A trial, if the flag is fallen back, would be on but for that, and its delay is over. */
+  #beginTrial(flag: CompiledFlag, table: Table, subject: Subject): Attempt | undefined | Promise<Attempt | undefined> {
+    const { spec, fallenBack } = flag.record
+    const breaker = this.#breakers.get(spec.name)
+    const nowMs = this.#host.clock.monotonic()
+    if (fallenBack === undefined || breaker?.retryAtMs === undefined || nowMs < breaker.retryAtMs) return undefined
+    // A scope holds an older table. Neither what it has seen nor what holds now may say no.
+    const isOnOtherwise = [table, this.#host.current()].every(
+      (moment) => explain(findFlag(moment, spec.name).record, moment, subject, true).value === true,
+    )
+    if (!isOnOtherwise) return undefined
+    const attempt = breaker.beginTrial(nowMs)
+    return this.#host.sharesTrips ? this.#claimTrial(spec.name, attempt) : attempt
+  }
+
+  /** Of all processes one gets through: the others find that somebody tries already. */
+  async #claimTrial(name: string, attempt: Attempt): Promise<Attempt | undefined> {
+    const trials = tripOf(this.#host.runtime.state, name)?.trials
+    if (trials === undefined) return undefined
+    const isMine = await this.#host.runtime.change(tryAgain(name, trials + 1)).catch(() => false)
+    return isMine ? attempt : undefined
+  }
+
+  #succeeded(name: string, attempt: Attempt): void {
+    if (!this.#breakerOf(name).succeeded(attempt, this.#host.clock.monotonic())) return
+    const cause = this.#host.cause('a trial of the new path succeeded')
+    this.#keep(recover(name, cause))
+  }
+
+  #failed(name: string, { attempt, isServed }: { attempt: Attempt; isServed: boolean }, error: unknown): void {
+    const counted = this.#breakerOf(name).failed(attempt, this.#host.clock.monotonic())
+    const failure = failureOf(name, { isTrial: attempt.isTrial, isServed }, error, this.#host.clock.now())
+    this.#host.tellFailed(failure)
+    if (counted === undefined) return
+    const seconds = this.#host.limits.failureWindowMs / 1_000
+    const last = `the last with: ${failure.why}`
+    const cause = this.#host.cause(`${counted.failures} of ${counted.calls} calls failed in ${seconds} s, ${last}`)
+    this.#keep(trip(name, cause))
+  }
+
+  #keep(change: ReturnType<typeof trip>): void {
+    // That it is not stored is told as news of the store; here it is in force.
+    void this.#host.runtime.change(change).catch(() => undefined)
+  }
+
+  #breakerOf(name: string): Breaker {
+    let breaker = this.#breakers.get(name)
+    if (breaker === undefined) this.#breakers.set(name, (breaker = new Breaker(this.#host.limits)))
+    return breaker
+  }
+}
+
+function failureOf(
+  name: string,
+  { isTrial, isServed }: { isTrial: boolean; isServed: boolean },
+  error: unknown,
+  at: number,
+): Omit<FlagFailure, 'epoch'> {
+  const why = describeError(error)
+  const outcome = isServed
+    ? 'the old path serves the call'
+    : 'the caller gets the error, since the new path may have taken effect'
+  const message = `The new path of ${JSON.stringify(name)} failed${isTrial ? ' its trial' : ''}, and ${outcome}: ${why}`
+  return { what: name, from: 'on', to: isServed ? 'off' : 'error', at, why, severity: 'WARNING', message, error }
+}

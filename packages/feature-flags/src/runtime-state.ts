@@ -1,0 +1,170 @@
+import type { Cause, FlagShare, RuntimeFlag, Trip } from './table.js'
+
+/** All that was done to flags at run time, but for overrides. Never changed in place. */
+export interface RuntimeState {
+  /** Grows with each change, whoever makes it. */
+  readonly epoch: number
+  /** Why every flag is off, if it is. */
+  readonly killed: Cause | undefined
+  /** Why that was changed last. */
+  readonly killChanged: Cause | undefined
+  /** By name, also of flags that this process does not know. */
+  readonly flags: ReadonlyMap<string, RuntimeFlag>
+}
+
+/** Nothing was done yet. */
+export const untouched: RuntimeState = { epoch: 0, killed: undefined, killChanged: undefined, flags: new Map() }
+
+/** A change that can be made to any state: here at once, and to what a store holds when it is reached. */
+export interface RuntimeChange {
+  /** The flag that it is about; `undefined` for all of them. */
+  readonly flag: string | undefined
+  /** Whether it switches off: that is done however late, and never undone by what was there before. */
+  readonly isOff: boolean
+  /** @returns the state after it; the same one if there is nothing to do */
+  apply(state: RuntimeState): RuntimeState
+}
+
+/** Switches a flag off by hand. The first reason stays. */
+export function disable(flag: string, cause: Cause): RuntimeChange {
+  return changeOf(flag, cause, true, (old) => (old?.disabled === undefined ? { disabled: cause } : undefined))
+}
+
+/** Lets go of a flag that was disabled or has fallen back. */
+export function enable(flag: string, cause: Cause): RuntimeChange {
+  return changeOf(flag, cause, false, (old) =>
+    old?.disabled === undefined && old?.fallenBack === undefined
+      ? undefined
+      : { disabled: undefined, fallenBack: undefined },
+  )
+}
+
+/** Sets a percentage by hand. */
+export function setPercentage(flag: string, percentage: number, cause: Cause): RuntimeChange {
+  return changeOf(flag, cause, false, (old) => (old?.percentage === percentage ? undefined : { percentage }))
+}
+
+/** Gives a flag a rollout's share, unless it has one of the same sequence or a later one. */
+export function share(flag: string, next: FlagShare, cause: Cause): RuntimeChange {
+  return changeOf(flag, cause, next.percentage === 0 && next.targetGuilds.length === 0, (old) =>
+    isOutdated(next, old) ? undefined : { share: next, percentage: next.percentage },
+  )
+}
+
+/** Whether a share comes too late. */
+export function isOutdated(next: FlagShare, old: RuntimeFlag | undefined): boolean {
+  return old?.share !== undefined && old.share.sequence >= next.sequence
+}
+
+/** A flag falls back. */
+export function trip(flag: string, cause: Cause): RuntimeChange {
+  return changeOf(flag, cause, true, (old) =>
+    old?.fallenBack === undefined ? { fallenBack: { ...cause, trials: 0 } } : undefined,
+  )
+}
+
+/** A fallen-back flag is about to be tried again, for the n-th time. One of many processes gets this through. */
+export function tryAgain(flag: string, trials: number): RuntimeChange {
+  return {
+    flag,
+    isOff: false,
+    apply(state) {
+      const old = state.flags.get(flag)
+      if (old?.fallenBack?.trials !== trials - 1) return state
+      return withFlag(state, flag, { ...old, fallenBack: { ...old.fallenBack, trials } })
+    },
+  }
+}
+
+/** A trial succeeded. */
+export function recover(flag: string, cause: Cause): RuntimeChange {
+  return changeOf(flag, cause, false, (old) => (old?.fallenBack === undefined ? undefined : { fallenBack: undefined }))
+}
+
+/** Switches every flag off. The first reason stays. */
+export function killAll(cause: Cause): RuntimeChange {
+  return {
+    flag: undefined,
+    isOff: true,
+    apply: (state) =>
+      state.killed === undefined ? { ...state, epoch: state.epoch + 1, killed: cause, killChanged: cause } : state,
+  }
+}
+
+/** Gives every flag back to its own rules. */
+export function reviveAll(cause: Cause): RuntimeChange {
+  return {
+    flag: undefined,
+    isOff: false,
+    apply: (state) =>
+      state.killed === undefined ? state : { ...state, epoch: state.epoch + 1, killed: undefined, killChanged: cause },
+  }
+}
+
+/** An override was written beside the state: whoever sees the epoch knows that there is one to read. */
+export function noteOverride(): RuntimeChange {
+  return { flag: undefined, isOff: false, apply: (state) => ({ ...state, epoch: state.epoch + 1 }) }
+}
+
+function changeOf(
+  flag: string,
+  cause: Cause,
+  isOff: boolean,
+  patch: (old: RuntimeFlag | undefined) => Partial<RuntimeFlag> | undefined,
+): RuntimeChange {
+  return {
+    flag,
+    isOff,
+    apply(state) {
+      const old = state.flags.get(flag)
+      const changes = patch(old)
+      if (changes === undefined) return state
+      return withFlag(state, flag, { ...old, ...changes, changed: { ...cause, epoch: state.epoch + 1 } })
+    },
+  }
+}
+
+function withFlag(state: RuntimeState, name: string, flag: RuntimeFlag): RuntimeState {
+  return { ...state, epoch: state.epoch + 1, flags: new Map(state.flags).set(name, flag) }
+}
+
+const FORMAT = 1
+
+/** The state as JSON. */
+export function toJson({ epoch, killed, killChanged, flags }: RuntimeState): unknown {
+  // Pairs: a name may be `__proto__`.
+  return {
+    format: FORMAT,
+    epoch,
+    killed: plain(killed),
+    killChanged: plain(killChanged),
+    flags: [...flags].map(([name, flag]) => [name, plain(flag)]),
+  }
+}
+
+/** What is not there is left out, as JSON does. */
+export function plain<T>(value: T): T {
+  return value === undefined ? (null as T) : (JSON.parse(JSON.stringify(value)) as T)
+}
+
+/** @throws TypeError when it is no state, or one of a later version */
+export function fromJson(value: unknown): RuntimeState {
+  const { format, epoch, killed, killChanged, flags } = (value ?? {}) as Record<string, unknown>
+  if (typeof format === 'number' && format > FORMAT) {
+    throw new TypeError(`the flags in the store have format ${format}, and this version knows ${FORMAT}; update it`)
+  }
+  if (format !== FORMAT || !Number.isSafeInteger(epoch) || !Array.isArray(flags)) {
+    throw new TypeError('what the store holds under "flags/state" was not written by evenkeel')
+  }
+  return {
+    epoch: epoch as number,
+    killed: (killed ?? undefined) as Cause | undefined,
+    killChanged: (killChanged ?? undefined) as Cause | undefined,
+    flags: new Map(flags as [string, RuntimeFlag][]),
+  }
+}
+
+/** The trip of a flag, if it has fallen back. */
+export function tripOf(state: RuntimeState, flag: string): Trip | undefined {
+  return state.flags.get(flag)?.fallenBack
+}

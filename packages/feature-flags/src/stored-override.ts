@@ -1,0 +1,44 @@
+import { isRecord } from './setting-problem.js'
+
+/** An override as it is kept in a store, where variants go by their names. */
+export interface StoredOverride {
+  readonly value: boolean | string
+  readonly why: string
+  readonly by: string | undefined
+  readonly at: number
+}
+
+/** Whose override, of which flag. */
+export interface OverridePlace {
+  readonly flag: string
+  readonly whose: 'users' | 'guilds'
+  readonly id: string
+}
+
+/** What the keys of all overrides begin with. */
+export const overridePrefix = 'flags/override/'
+
+/** Where an override is kept. */
+export function overrideKey({ flag, whose, id }: OverridePlace): string {
+  return `${overridePrefix}${encodeURIComponent(flag)}/${whose}/${encodeURIComponent(id)}`
+}
+
+/** Whose override is kept there; `undefined` when it was not written by us. */
+export function placeOfKey(key: string): OverridePlace | undefined {
+  const parts = key.startsWith(overridePrefix) ? key.slice(overridePrefix.length).split('/') : []
+  const [flag = '', whose = '', id = ''] = parts
+  if (parts.length !== 3 || (whose !== 'users' && whose !== 'guilds')) return undefined
+  try {
+    return { flag: decodeURIComponent(flag), whose, id: decodeURIComponent(id) }
+  } catch {
+    return undefined
+  }
+}
+
+/** @returns `undefined` when it was not written by us */
+export function readOverride(stored: unknown): StoredOverride | undefined {
+  if (!isRecord(stored)) return undefined
+  const { value, why, by, at } = stored
+  if ((typeof value !== 'boolean' && typeof value !== 'string') || typeof why !== 'string') return undefined
+  return { value, why, by: typeof by === 'string' ? by : undefined, at: typeof at === 'number' ? at : 0 }
+}
