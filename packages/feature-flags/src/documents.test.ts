@@ -1,7 +1,13 @@
 import { FakeClock } from '@evenkeel/testing'
 import { describe, expect, it } from 'vitest'
-import { FeatureFlags, FlagDocumentError, type FlagChange, type FlagDefinitions,
-  type FlagHandle, type FlagRefusal } from './index.js'
+import {
+  FeatureFlags,
+  FlagDocumentError,
+  type FlagChange,
+  type FlagDefinitions,
+  type FlagHandle,
+  type FlagRefusal,
+} from './index.js'
 import { HandSource } from './test-support/hand-source.js'
 
 const why = 'a test'
@@ -233,11 +239,7 @@ describe('a document', () => {
     const scope = flags.for(guilds[0])
     const handle = flags.flag('a') as unknown as FlagHandle
     sources[0].say({ flags: { a: false, b: true } })
-    expect([scope.isEnabled('a'), scope.isEnabled(handle), handle.isEnabled(guilds[0])]).toEqual([
-      true,
-      true,
-      false,
-    ])
+    expect([scope.isEnabled('a'), scope.isEnabled(handle), handle.isEnabled(guilds[0])]).toEqual([true, true, false])
     expect(() => scope.isEnabled(flags.flag('b') as never)).toThrow('There is no flag "b"')
   })
 
@@ -246,10 +248,10 @@ describe('a document', () => {
     const { flags, sources } = await setUp({}, theme(['a', 'b']))
     void flags.override('theme', { guildId: '1' }, 'b', { why })
     sources[0].say(theme(['c', 'b', 'a']))
-    expect(flags.variant('theme', { guildId: '1' } as never)).toBe('b')
+    expect(flags.variant('theme', { guildId: '1' })).toBe('b')
     sources[0].say(theme(['a']))
-    expect(flags.variant('theme', { guildId: '1' } as never)).toBe('a')
+    expect(flags.variant('theme', { guildId: '1' })).toBe('a')
     sources[0].say(theme(['a', 'b']))
-    expect(flags.variant('theme', { guildId: '1' } as never)).toBe('b')
+    expect(flags.variant('theme', { guildId: '1' })).toBe('b')
   })
 })

@@ -45,14 +45,14 @@ describe('the environment', () => {
 
   it('goes before overrides with on, off and a variant, and only replaces the number with a percentage', () => {
     const pinned = make({ EVENKEEL_FLAG_NEW_SEARCH: 'off', EVENKEEL_FLAG_THEME: 'cards' })
-    pinned.override('newSearch', context, true, { why: 'beta' })
-    pinned.override('theme', context, 'plain', { why: 'beta' })
+    void pinned.override('newSearch', context, true, { why: 'beta' })
+    void pinned.override('theme', context, 'plain', { why: 'beta' })
     expect(pinned.isEnabled('newSearch', context)).toBe(false)
     expect(pinned.variant('theme', context)).toBe('cards')
     expect(pinned.explain('newSearch', context)).toMatchObject({ reason: 'environment', decidedBy: 'newSearch' })
 
     const shared = make({ EVENKEEL_FLAG_NEW_SEARCH: '0' })
-    shared.override('newSearch', context, true, { why: 'beta' })
+    void shared.override('newSearch', context, true, { why: 'beta' })
     expect(shared.isEnabled('newSearch', context)).toBe(true)
   })
 
@@ -60,7 +60,7 @@ describe('the environment', () => {
     const flags = make({ EVENKEEL_FLAG_NEW_SEARCH: '50' })
     const messages: string[] = []
     flags.on('change', ({ message }) => messages.push(message))
-    flags.setPercentage('newSearch', 90, { why: 'all is well' })
+    void flags.setPercentage('newSearch', 90, { why: 'all is well' })
     expect(flags.status('newSearch').percentage).toBe(50)
     expect(messages).toEqual([
       '"newSearch" goes from 10 % to 90 % of guilds (without effect while EVENKEEL_FLAG_NEW_SEARCH is set): all is well',
@@ -69,7 +69,7 @@ describe('the environment', () => {
 
   it('goes after what is switched off by hand', () => {
     const flags = make({ EVENKEEL_FLAG_NEW_SEARCH: 'on' })
-    flags.disable('newSearch', { why: 'it fails' })
+    void flags.disable('newSearch', { why: 'it fails' })
     expect(flags.explain('newSearch', context)).toMatchObject({ value: false, reason: 'disabled' })
   })
 
@@ -77,8 +77,8 @@ describe('the environment', () => {
     const flags = make({ EVENKEEL_FLAGS: 'off', EVENKEEL_FLAG_NEW_SEARCH: 'on', EVENKEEL_FLAG_THEME: 'cards' })
     const changes: unknown[] = []
     flags.on('change', (change) => changes.push(change))
-    flags.enableAll({ why: 'please' })
-    flags.disableAll({ why: 'by hand as well' })
+    void flags.enableAll({ why: 'please' })
+    void flags.disableAll({ why: 'by hand as well' })
     expect(flags.isEnabled('newSearch', context)).toBe(false)
     expect(flags.variant('theme', context)).toBe('plain')
     expect(flags.explain('theme', context)).toMatchObject({

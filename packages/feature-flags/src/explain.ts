@@ -5,7 +5,7 @@ import type { JsonValue } from './definitions.js'
 import { told } from './news.js'
 import type { CompiledRule } from './rules.js'
 import type { FlagSpec, VariantSpec } from './specification.js'
-import { percentageOf, type Cause, type FlagRecord, type Table } from './table.js'
+import { count, percentageOf, type Cause, type CompiledFlag, type FlagRecord, type Table } from './table.js'
 import type { Split } from './variants.js'
 
 /** Which rule answered, in the order in which rules are asked. */
@@ -23,10 +23,8 @@ export type Reason =
   | 'split'
   | 'default'
 
-/** An answer and how it came about. */
-export interface Explanation<V = JsonValue> {
-  /** The flag that was asked for. */
-  readonly flag: string
+/** An answer and which rule gave it. */
+export interface Evaluation<V = JsonValue> {
   /** The answer: what `isEnabled` or `variant` returns for the same context at the same moment. */
   readonly value: V
   /** The name of the answer: that of the variant, or `on` and `off`. */
@@ -35,6 +33,12 @@ export interface Explanation<V = JsonValue> {
   readonly reason: Reason
   /** The flag whose rule it was: this one, or the required flag that is off. */
   readonly decidedBy: string
+}
+
+/** An answer and how it came about. */
+export interface Explanation<V = JsonValue> extends Evaluation<V> {
+  /** The flag that was asked for. */
+  readonly flag: string
   /** The whole of it as a sentence. */
   readonly why: string
   /** The share of ids that get this rule's answer, 0 to 100, where a percentage or weights decided. */
@@ -44,8 +48,12 @@ export interface Explanation<V = JsonValue> {
 }
 
 /** A rule's answer: on or off, or the index of a variant. */
-interface Verdict extends Pick<Explanation, 'reason' | 'why' | 'percentage' | 'place'> {
+interface Verdict extends Pick<Explanation, 'reason' | 'percentage' | 'place'> {
   readonly answer: boolean | number
+  /** Another flag whose rule it was. */
+  readonly decidedBy?: string
+  /** The sentence, made only for whoever reads it. */
+  readonly why: () => string
 }
 
 /**
@@ -55,18 +63,26 @@ interface Verdict extends Pick<Explanation, 'reason' | 'why' | 'percentage' | 'p
  */
 export function explain(record: FlagRecord, table: Table, subject: Subject, ignoresFallback = false): Explanation {
   const { spec } = record
-  const { answer, ...verdict } =
-    (table.killed === undefined ? undefined : allOff(spec, table.killed)) ??
+  const { answer, why, ...verdict } = verdictOf(record, table, subject, ignoresFallback)
+  const facts = { flag: spec.name, decidedBy: spec.name, value: valueOf(spec, answer), variant: nameOf(spec, answer) }
+  return { ...facts, ...verdict, why: why() }
+}
+
+/** The same without the sentence, counted as an answer. */
+export function evaluate(flag: CompiledFlag, table: Table, subject: Subject): Evaluation {
+  const { spec } = flag.record
+  const { answer, reason, decidedBy = spec.name } = verdictOf(flag.record, table, subject, false)
+  count(flag, Number(answer))
+  return { value: valueOf(spec, answer), variant: nameOf(spec, answer), reason, decidedBy }
+}
+
+function verdictOf(record: FlagRecord, table: Table, subject: Subject, ignoresFallback: boolean): Verdict {
+  return (
+    (table.killed === undefined ? undefined : allOff(record.spec, table.killed)) ??
     heldOff(record, ignoresFallback) ??
     requirementOff(record, table, subject) ??
     ownRules(record, subject)
-  return {
-    flag: spec.name,
-    decidedBy: spec.name,
-    value: valueOf(spec, answer),
-    variant: nameOf(spec, answer),
-    ...verdict,
-  }
+  )
 }
 
 /** What an answer is. */
@@ -86,28 +102,25 @@ function shown(spec: FlagSpec, answer: boolean | number): string {
 }
 
 function allOff(spec: FlagSpec, cause: Cause): Verdict {
-  return { answer: off(spec), reason: 'all-off', why: `All flags are off${told(cause)}` }
+  return { answer: off(spec), reason: 'all-off', why: () => `All flags are off${told(cause)}` }
 }
 
 function heldOff({ spec, disabled, fallenBack }: FlagRecord, ignoresFallback: boolean): Verdict | undefined {
   if (disabled !== undefined) {
-    return { answer: off(spec), reason: 'disabled', why: `${quote(spec)} is disabled${told(disabled)}` }
+    return { answer: off(spec), reason: 'disabled', why: () => `${quote(spec)} is disabled${told(disabled)}` }
   }
   if (fallenBack === undefined || ignoresFallback) return undefined
-  return { answer: off(spec), reason: 'fallen-back', why: `${quote(spec)} has fallen back${told(fallenBack)}` }
+  return { answer: off(spec), reason: 'fallen-back', why: () => `${quote(spec)} has fallen back${told(fallenBack)}` }
 }
 
 /** The flag at the root of it: the first, from the bottom, that is off though all that it requires is on. */
-function requirementOff(
-  record: FlagRecord,
-  table: Table,
-  subject: Subject,
-): (Verdict & { decidedBy: string }) | undefined {
+function requirementOff(record: FlagRecord, table: Table, subject: Subject): Verdict | undefined {
+  if (record.spec.requires.length === 0) return undefined
   for (const spec of allRequired(record.spec, table)) {
     const required = table.flags.get(spec.name)?.record as FlagRecord
     const verdict = heldOff(required, false) ?? ownRules(required, subject)
     if (verdict.answer !== false) continue
-    const why = `${quote(record.spec)} requires ${quote(spec)}, which is off: ${verdict.why}`
+    const why = (): string => `${quote(record.spec)} requires ${quote(spec)}, which is off: ${verdict.why()}`
     return { ...verdict, answer: off(record.spec), reason: 'required', why, decidedBy: spec.name }
   }
   return undefined
@@ -137,7 +150,7 @@ function ownRules(record: FlagRecord, subject: Subject): Verdict {
 
 function pinned({ spec, pin }: FlagRecord): Verdict | undefined {
   if (pin?.value === undefined) return undefined
-  const why = `${pin.variable} sets ${quote(spec)} to ${shown(spec, pin.value)}`
+  const why = (): string => `${pin.variable} sets ${quote(spec)} to ${shown(spec, pin.value)}`
   return { answer: pin.value, reason: 'environment', why }
 }
 
@@ -146,13 +159,13 @@ function overridden(record: FlagRecord, subject: Subject): Verdict | undefined {
   if (answer === undefined) return undefined
   const ofUser = subject.userId !== undefined && record.users.has(subject.userId)
   const whom = ofUser ? `user ${subject.userId}` : `guild ${subject.guildId}`
-  const why = `${quote(record.spec)} is overridden to ${shown(record.spec, answer)} for ${whom}`
+  const why = (): string => `${quote(record.spec)} is overridden to ${shown(record.spec, answer)} for ${whom}`
   return { answer, reason: ofUser ? 'user-override' : 'guild-override', why }
 }
 
 function targeted({ spec, targetGuilds }: FlagRecord, { guildId }: Subject): Verdict | undefined {
   if (spec.kind === 'variant' || guildId === undefined || targetGuilds?.has(guildId) !== true) return undefined
-  return { answer: true, reason: 'target-guild', why: `${quote(spec)} is rolled out to guild ${guildId} by name` }
+  return { answer: true, reason: 'target-guild', why: () => `${quote(spec)} is rolled out to guild ${guildId} by name` }
 }
 
 function ruled({ spec }: FlagRecord, subject: Subject): Verdict | undefined {
@@ -161,9 +174,9 @@ function ruled({ spec }: FlagRecord, subject: Subject): Verdict | undefined {
   if (spec.kind === 'variant') return ruledVariant(spec, rule, subject)
   if (rule.percentage === undefined) {
     const answer = rule.withoutId === true
-    return { answer, reason: 'rule', why: `${quote(spec)} is ${shown(spec, answer)} by its ${rule.label}` }
+    return { answer, reason: 'rule', why: () => `${quote(spec)} is ${shown(spec, answer)} by its ${rule.label}` }
   }
-  const share = `${quote(spec)} is on for ${rule.percentage} % of ${spec.by}s by its ${rule.label}`
+  const share = (): string => `${quote(spec)} is on for ${rule.percentage} % of ${spec.by}s by its ${rule.label}`
   return (
     placed(spec, 'rule', rule.percentage, share, subject) ??
     byDefault({ spec }, `, since its ${rule.label} has nobody to count`)
@@ -172,11 +185,11 @@ function ruled({ spec }: FlagRecord, subject: Subject): Verdict | undefined {
 
 function ruledVariant(spec: VariantSpec, rule: CompiledRule, subject: Subject): Verdict {
   if (rule.split === undefined) {
-    const why = `${quote(spec)} is ${shown(spec, rule.variant)} by its ${rule.label}`
+    const why = (): string => `${quote(spec)} is ${shown(spec, rule.variant)} by its ${rule.label}`
     return { answer: rule.variant, reason: 'rule', why }
   }
   const split = splitVerdict(spec, rule.split, subject)
-  if (split !== undefined) return { ...split, reason: 'rule', why: `${split.why}, by its ${rule.label}` }
+  if (split !== undefined) return { ...split, reason: 'rule', why: () => `${split.why()}, by its ${rule.label}` }
   return byDefault({ spec }, `, since its ${rule.label} has nobody to count`)
 }
 
@@ -190,7 +203,7 @@ function shared(record: FlagRecord, subject: Subject): Verdict | undefined {
     spec,
     'percentage',
     percentage,
-    `${quote(spec)} is on for ${percentage} % of ${spec.by}s${setBy}`,
+    () => `${quote(spec)} is on for ${percentage} % of ${spec.by}s${setBy}`,
     subject,
   )
 }
@@ -200,7 +213,7 @@ function placed(
   spec: FlagSpec,
   reason: Reason,
   percentage: number,
-  share: string,
+  share: () => string,
   subject: Subject,
 ): Verdict | undefined {
   const threshold = thresholdOf(percentage)
@@ -210,7 +223,7 @@ function placed(
     return { answer: threshold === EVERYONE, reason, why: share, percentage }
   }
   const place = placeOf(bucket)
-  const why = `${share}; ${whose(spec, subject)} stands at ${place.toFixed(2)} of 100`
+  const why = (): string => `${share()}; ${whose(spec, subject)} stands at ${place.toFixed(2)} of 100`
   return { answer: bucket < threshold, reason, why, percentage, place }
 }
 
@@ -218,7 +231,8 @@ function splitVerdict(spec: VariantSpec, weights: Split | undefined, subject: Su
   const split = splitFor(weights, spec, subject)
   if (split === undefined) return undefined
   const { index, percentage } = split
-  const why = `${shown(spec, index)} goes to ${Number(percentage.toFixed(2))} % of ${spec.by}s, ${whose(spec, subject)} among them`
+  const why = (): string =>
+    `${shown(spec, index)} goes to ${Number(percentage.toFixed(2))} % of ${spec.by}s, ${whose(spec, subject)} among them`
   return { answer: index, reason: 'split', why, percentage, place: placeOf(split.bucket) }
 }
 
@@ -226,7 +240,7 @@ function byDefault(record: Pick<FlagRecord, 'spec'> & Partial<FlagRecord>, becau
   const { spec } = record
   const isShared = spec.kind === 'variant' ? spec.split !== undefined : percentageOf(record as FlagRecord) !== undefined
   const nobody = isShared ? `, since there is no ${spec.by === 'user' ? 'user' : 'guild or user'} to count` : ''
-  const why = `${quote(spec)} is ${shown(spec, spec.default)} by default${because ?? nobody}`
+  const why = (): string => `${quote(spec)} is ${shown(spec, spec.default)} by default${because ?? nobody}`
   return { answer: spec.default, reason: 'default', why }
 }
 

@@ -23,8 +23,8 @@ const reason: boolean = flags.explain('search').value
 const words: 'plain' | 'cards' = flags.explain('theme').value
 const ran = (): number => 1
 void (flags.run('search', context, ran, async () => 'old') satisfies Promise<number | string>)
-flags.override('theme', { guildId: 1n }, 'cards', { why })
-flags.override('search', { userId: 1 }, false, { why })
+void flags.override('theme', { guildId: 1n }, 'cards', { why })
+void flags.override('search', { userId: 1 }, false, { why })
 declare const typed: string
 if (flags.has(typed)) flags.status(typed)
 void [isOn, theme, reason, words]
@@ -36,13 +36,13 @@ flags.isEnabled('theme', context)
 // @ts-expect-error a flag that is on or off has no variants
 flags.variant('search', context)
 // @ts-expect-error not one of its variants
-flags.override('theme', context, 'crads', { why })
+void flags.override('theme', context, 'crads', { why })
 // @ts-expect-error an override is for one guild or one user
-flags.override('search', { guildId: '1', userId: '2' }, true, { why })
+void flags.override('search', { guildId: '1', userId: '2' }, true, { why })
 // @ts-expect-error a flag with variants has no percentage
-flags.setPercentage('theme', 5, { why })
+void flags.setPercentage('theme', 5, { why })
 // @ts-expect-error every change says why
-flags.disable('search')
+void flags.disable('search')
 // @ts-expect-error a scope knows the same names
 flags.for(context).isEnabled('newSaerch')
 // @ts-expect-error a scope knows the same variants
@@ -119,7 +119,7 @@ rich.variant('layout', everything).rows satisfies 3 | 9
 rich.flag('layout').variant(everything).rows satisfies 3 | 9
 rich.for(everything).variant(rich.flag('limit')) satisfies 10 | 50
 rich.for(everything).isEnabled(rich.flag('search'))
-rich.override('layout', { guildId: '1' }, 'large', { why, forMs: 60_000 })
+void rich.override('layout', { guildId: '1' }, 'large', { why, forMs: 60_000 })
 rich.isEnabled('search', { attributes })
 // @ts-expect-error the attributes that were declared are missing
 rich.isEnabled('search', { guildId: '1' })
@@ -134,7 +134,7 @@ rich.isEnabled('inbox', { guildId: '1', attributes })
 // @ts-expect-error a flag that counts guilds must be told the guild, or that there is none
 flags.isEnabled('newSearch', { userId: '2' })
 // @ts-expect-error an override names a variant
-rich.override('layout', { guildId: '1' }, { rows: 3 }, { why })
+void rich.override('layout', { guildId: '1' }, { rows: 3 }, { why })
 // @ts-expect-error a rule that answers with no variant
 new FeatureFlags({ flags: { t: { default: 'a', variants: ['a'], rules: [{ when: { guildId: '1' }, value: 'b' }] } } })
 // @ts-expect-error an attribute of no known type

@@ -54,14 +54,14 @@ describe('isEnabled', () => {
     const flags = make({ a: { percentage: 99 }, b: { percentage: 1, default: true } })
     const answers = (): boolean[] => [flags.isEnabled('a'), flags.isEnabled('b', { guildId: null })]
     expect(answers()).toEqual([false, true])
-    flags.setPercentage('a', 100, { why })
-    flags.setPercentage('b', 0, { why })
+    void flags.setPercentage('a', 100, { why })
+    void flags.setPercentage('b', 0, { why })
     expect(answers()).toEqual([true, false])
   })
 
   it('reads a BigInt and a safe integer as the digits of an id', () => {
     const flags = make({ newSearch: { percentage: 9 } })
-    flags.override('newSearch', { guildId: 12n }, true, { why })
+    void flags.override('newSearch', { guildId: 12n }, true, { why })
     expect(flags.isEnabled('newSearch', { guildId: BigInt(guildId) })).toBe(true)
     expect([12, 12n, '12'].map((id) => flags.explain('newSearch', { guildId: id }).reason)).toEqual([
       'guild-override',
@@ -94,7 +94,7 @@ describe('isEnabled', () => {
     expect(() => flags.variant('search' as never)).toThrow('Flag "search" has no variants; ask `isEnabled` for it')
     expect([flags.has('search'), flags.has('serch'), flags.has('__proto__')]).toEqual([true, false, false])
     try {
-      flags.disable('serch' as never, { why })
+      void flags.disable('serch' as never, { why })
     } catch (error) {
       expect(error).toMatchObject({ name: 'UnknownFlagError', code: 'UNKNOWN_FLAG', suggestions: ['search'] })
     }
@@ -119,7 +119,7 @@ describe('isEnabled', () => {
     const flags = make(definitions)
     expect(flags.names).toEqual(['__proto__', 'constructor'])
     expect(flags.isEnabled('__proto__')).toBe(true)
-    flags.override('constructor', { guildId: '__proto__' }, false, { why })
+    void flags.override('constructor', { guildId: '__proto__' }, false, { why })
     expect(flags.isEnabled('constructor', { guildId: '__proto__' })).toBe(false)
     expect(flags.isEnabled('constructor', { guildId: 'toString' })).toBe(true)
     expect(() => flags.isEnabled('toString')).toThrow(UnknownFlagError)
@@ -129,9 +129,9 @@ describe('isEnabled', () => {
 describe('requirements', () => {
   it('keep a flag off where one that it requires is off, even against its own override', () => {
     const flags = make({ search: { percentage: 50 }, newSearch: { default: true, requires: ['search'] } })
-    flags.override('newSearch', { guildId }, true, { why })
+    void flags.override('newSearch', { guildId }, true, { why })
     expect(flags.explain('newSearch', context)).toMatchObject({ value: false, reason: 'required', decidedBy: 'search' })
-    flags.override('search', { guildId }, true, { why })
+    void flags.override('search', { guildId }, true, { why })
     expect(flags.isEnabled('newSearch', context)).toBe(true)
   })
 
@@ -159,8 +159,8 @@ describe('requirements', () => {
       otherStep: { default: true, requires: ['other'] },
       steps: { default: true, requires: ['step', 'otherStep'] },
     })
-    flags.override('root', { guildId: '1' }, false, { why })
-    flags.override('other', { guildId: '2' }, false, { why })
+    void flags.override('root', { guildId: '1' }, false, { why })
+    void flags.override('other', { guildId: '2' }, false, { why })
     const answers = (name: 'leaf' | 'both' | 'steps'): boolean[] =>
       ['1', '2', '3'].map((id) => flags.isEnabled(name, { guildId: id }))
     expect(answers('leaf')).toEqual([false, false, true])
@@ -174,7 +174,7 @@ describe('requirements', () => {
       b: { default: true, requires: ['a'] },
       c: { default: true, requires: ['b'] },
     })
-    flags.disable('a', { why: 'the index is being rebuilt', by: 'alice' })
+    void flags.disable('a', { why: 'the index is being rebuilt', by: 'alice' })
     expect(flags.explain('c', context)).toEqual({
       flag: 'c',
       value: false,
@@ -193,15 +193,15 @@ describe('requirements', () => {
     const outside = { guildId: '1' }
     const answers = (): boolean[] => [inside, outside].map((id) => flags.isEnabled('f9999', id))
     expect(answers()).toEqual([false, true])
-    flags.override('f0', { guildId: '2' }, true, { why })
+    void flags.override('f0', { guildId: '2' }, true, { why })
     expect(answers()).toEqual([true, true])
     expect(flags.explain('f9999', inside).value).toBe(true)
     const startedAt = performance.now()
     for (let i = 0; i < 100_000; i++) flags.isEnabled('f9999', inside)
     expect(performance.now() - startedAt).toBeLessThan(2_000)
-    for (let i = 1; i < 10_000; i += 100) flags.override(`f${i}`, { guildId: '1' }, true, { why })
+    for (let i = 1; i < 10_000; i += 100) void flags.override(`f${i}`, { guildId: '1' }, true, { why })
     expect(answers()).toEqual([true, true])
-    flags.disable('f0', { why })
+    void flags.disable('f0', { why })
     expect(flags.explain('f9999', inside)).toMatchObject({ reason: 'required', decidedBy: 'f0' })
   })
 
@@ -216,7 +216,7 @@ describe('requirements', () => {
     }
     const flags = make(definitions)
     // Overrides keep every step from being worked out beforehand.
-    for (const name of flags.names) flags.override(name, { guildId: 'x' }, false, { why })
+    for (const name of flags.names) void flags.override(name, { guildId: 'x' }, false, { why })
     expect(flags.isEnabled('b30', context)).toBe(true)
     expect(flags.explain('b30', context).value).toBe(true)
     expect(flags.isEnabled('b30', { guildId: 'x' })).toBe(false)
@@ -268,15 +268,15 @@ describe('variants', () => {
 
   it('can be overridden, switched off and explained', () => {
     const flags = make({ theme })
-    flags.override('theme', { guildId }, 'grid', { why })
-    flags.override('theme', { userId }, 'cards', { why })
+    void flags.override('theme', { guildId }, 'grid', { why })
+    void flags.override('theme', { userId }, 'cards', { why })
     expect(flags.variant('theme', context)).toBe('cards')
     expect(flags.variant('theme', { guildId })).toBe('grid')
     expect(flags.explain('theme', { guildId: '1' })).toMatchObject({
       reason: 'split',
       percentage: expect.any(Number) as number,
     })
-    flags.disable('theme', { why })
+    void flags.disable('theme', { why })
     expect(flags.variant('theme', context)).toBe('plain')
     expect(() => flags.override('theme', { userId }, 'crads' as never, { why })).toThrow(
       'An override of "theme" is one of "plain", "cards", "grid", not \'crads\'',
@@ -292,23 +292,23 @@ describe('a scope', () => {
       theme: { default: 'plain', variants: ['plain', 'cards'] },
     })
     const scope = flags.for(context)
-    flags.disable('a', { why })
-    flags.override('b', { guildId }, true, { why })
-    flags.override('theme', { userId }, 'cards', { why })
+    void flags.disable('a', { why })
+    void flags.override('b', { guildId }, true, { why })
+    void flags.override('theme', { userId }, 'cards', { why })
     expect([scope.isEnabled('a'), scope.isEnabled('b'), scope.variant('theme')]).toEqual([true, false, 'plain'])
     expect(scope.explain('a').reason).toBe('default')
     const later = flags.for(context)
-    flags.removeOverride('b', { guildId }, { why })
+    void flags.removeOverride('b', { guildId }, { why })
     expect([later.isEnabled('a'), later.isEnabled('b'), later.variant('theme')]).toEqual([false, true, 'cards'])
     expect(flags.isEnabled('b', context)).toBe(false)
   })
 
   it('sees none of the overrides set after it, however many follow', () => {
     const flags = make({ a: {} })
-    flags.override('a', { guildId: '1' }, true, { why })
+    void flags.override('a', { guildId: '1' }, true, { why })
     const scope = flags.for({ guildId: '2' })
-    flags.override('a', { guildId: '2' }, true, { why })
-    flags.override('a', { guildId: '3' }, true, { why })
+    void flags.override('a', { guildId: '2' }, true, { why })
+    void flags.override('a', { guildId: '3' }, true, { why })
     expect(scope.isEnabled('a')).toBe(false)
     expect(flags.status('a').guildOverrides).toBe(3)
   })
@@ -316,7 +316,7 @@ describe('a scope', () => {
   it('runs the path of its own answer', async () => {
     const flags = make({ a: { default: true } })
     const scope = flags.for(context)
-    flags.disable('a', { why })
+    void flags.disable('a', { why })
     await expect(
       scope.run(
         'a',
@@ -339,8 +339,8 @@ describe('changes', () => {
   it('take dependents down before what they require, and bring them back after it', () => {
     const flags = make({ a: { default: true }, b: { requires: ['a'] }, c: { requires: ['b'] }, other: {} })
     const changes = heard(flags as never)
-    flags.disable('a', { why: 'the index is being rebuilt', by: 'alice' })
-    flags.enable('a', { why: 'rebuilt' })
+    void flags.disable('a', { why: 'the index is being rebuilt', by: 'alice' })
+    void flags.enable('a', { why: 'rebuilt' })
     expect(changes.map(({ what, from, to }) => [what, from, to])).toEqual([
       ['c', 'active', 'blocked'],
       ['b', 'active', 'blocked'],
@@ -362,10 +362,10 @@ describe('changes', () => {
   it('of percentages and overrides say from what to what', () => {
     const flags = make({ a: { default: true } })
     const changes = heard(flags as never)
-    flags.setPercentage('a', 25, { why: 'too many errors' })
-    flags.override('a', { userId: 7 }, true, { why: 'a tester', by: 'bob' })
-    flags.override('a', { userId: 7 }, false, { why: 'no longer' })
-    flags.removeOverride('a', { userId: '7' }, { why: 'left' })
+    void flags.setPercentage('a', 25, { why: 'too many errors' })
+    void flags.override('a', { userId: 7 }, true, { why: 'a tester', by: 'bob' })
+    void flags.override('a', { userId: 7 }, false, { why: 'no longer' })
+    void flags.removeOverride('a', { userId: '7' }, { why: 'left' })
     expect(changes.map(({ aspect, from, to }) => [aspect, from, to])).toEqual([
       ['percentage', 100, 25],
       ['override', undefined, true],
@@ -384,11 +384,11 @@ describe('changes', () => {
 
   it('of all flags at once are one piece of news, and keep what was disabled by name', () => {
     const flags = make({ a: { default: true }, b: { default: true } })
-    flags.disable('b', { why })
+    void flags.disable('b', { why })
     const changes = heard(flags as never)
-    flags.disableAll({ why: 'an incident' })
+    void flags.disableAll({ why: 'an incident' })
     expect([flags.isEnabled('a'), flags.explain('a').reason]).toEqual([false, 'all-off'])
-    flags.enableAll({ why: 'over' })
+    void flags.enableAll({ why: 'over' })
     expect([flags.isEnabled('a'), flags.isEnabled('b')]).toEqual([true, false])
     expect(changes).toMatchObject([
       {
@@ -407,22 +407,22 @@ describe('changes', () => {
     const flags = make({ a: { default: true } })
     for (let i = 0; i < 5; i++) await flags.run('a', {}, () => Promise.reject(new Error('boom')), vi.fn())
     expect(flags.status('a')).toMatchObject({ state: 'fallen-back', retryAt: expect.any(Number) as number })
-    flags.disableAll({ why })
+    void flags.disableAll({ why })
     expect(flags.status('a')).toMatchObject({ state: 'all-off', retryAt: undefined })
-    flags.enableAll({ why })
+    void flags.enableAll({ why })
     expect(flags.status('a').state).toBe('fallen-back')
-    flags.disable('a', { why })
+    void flags.disable('a', { why })
     expect(flags.status('a')).toMatchObject({ state: 'disabled', retryAt: undefined })
   })
 
   it('that change nothing are no news', () => {
     const flags = make({ a: { percentage: 5 } })
-    flags.disable('a', { why: 'first' })
+    void flags.disable('a', { why: 'first' })
     const changes = heard(flags as never)
-    flags.disable('a', { why: 'second' })
-    flags.setPercentage('a', 5, { why })
-    flags.enableAll({ why })
-    flags.removeOverride('a', { guildId }, { why })
+    void flags.disable('a', { why: 'second' })
+    void flags.setPercentage('a', 5, { why })
+    void flags.enableAll({ why })
+    void flags.removeOverride('a', { guildId }, { why })
     expect(changes).toEqual([])
     expect(flags.explain('a').why).toBe('"a" is disabled: first')
   })
@@ -432,10 +432,10 @@ describe('changes', () => {
     const story: unknown[] = []
     flags.on('change', ({ what, to }) => {
       story.push([what, to, flags.isEnabled('a')])
-      if (what === 'b' && to === 'blocked') flags.enable('a', { why: 'no, wait' })
+      if (what === 'b' && to === 'blocked') void flags.enable('a', { why: 'no, wait' })
     })
     const heardSecond = heard(flags as never)
-    flags.disable('a', { why })
+    void flags.disable('a', { why })
     expect(heardSecond.map(({ what, to }) => [what, to])).toEqual([
       ['b', 'blocked'],
       ['a', 'disabled'],
@@ -459,11 +459,11 @@ describe('changes', () => {
     flags.once('change', () => {
       throw thrown
     })
-    flags.disable('a', { why })
+    void flags.disable('a', { why })
     expect(flags.isEnabled('a')).toBe(false)
     expect(emitWarning.mock.calls[0]?.[1]).toMatchObject({ code: 'EVENKEEL_LISTENER' })
     const changes = heard(flags as never)
-    flags.enable('a', { why })
+    void flags.enable('a', { why })
     expect(changes).toHaveLength(1)
     emitWarning.mockRestore()
   })

@@ -36,7 +36,7 @@ export type {
   TypedContext,
 } from './attributes.js'
 export type { Attributes, BucketBy, FlagContext, GuildTarget, Id, OverrideTarget, UserTarget } from './context.js'
-export type { Explanation, Reason } from './explain.js'
+export type { Evaluation, Explanation, Reason } from './explain.js'
 export type {
   AllFlagsChange,
   ChangeReason,

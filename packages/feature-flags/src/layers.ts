@@ -55,9 +55,7 @@ export class Layers {
       this.#code = settingsOf(foundations.definitions)
       this.#specs = specify(this.#code, this.#surroundings(foundations.segments))
     } catch (error) {
-      if (error instanceof FlagProblem) throw inCode(error.flag, error.problem)
-      if (error instanceof SettingProblem) throw new TypeError(`${error.path.join('.')}: ${error.message}`)
-      throw error
+      throw asDeclarationError(error)
     }
     this.#environment = readEnvironment(foundations.environment, this.#specs)
     this.#table = this.#compile()
@@ -220,6 +218,11 @@ function refuseOtherKinds(code: ReadonlyMap<string, FlagSettings>, specs: Readon
     if (specs.get(name)?.source.settings['variants'] === settings['variants']) continue
     throw new FlagProblem(name, new SettingProblem('its `variants` are those of the code', ['variants']))
   }
+}
+
+function asDeclarationError(error: unknown): unknown {
+  if (error instanceof FlagProblem) return inCode(error.flag, error.problem)
+  return error instanceof SettingProblem ? new TypeError(`${error.path.join('.')}: ${error.message}`) : error
 }
 
 function asDocumentError(error: unknown, document: FlagDocument): Error {

@@ -190,6 +190,10 @@ function checkSharing(
   }
 }
 
+function hasStart(source: unknown): boolean {
+  return typeof (source as Partial<FlagSource> | null)?.start === 'function'
+}
+
 function checkAttributes(attributes: unknown): void {
   if (attributes === undefined) return
   if (typeof attributes !== 'object' || attributes === null) {

@@ -143,13 +143,13 @@ function build(models: readonly Model[]): FeatureFlags {
   const why = 'a test'
   for (const [index, model] of models.entries()) {
     const name = `flag${index}`
-    for (const [userId, value] of model.users) built.override(name, { userId }, value, { why })
-    for (const [guildId, value] of model.guilds) built.override(name, { guildId }, value, { why })
+    for (const [userId, value] of model.users) void built.override(name, { userId }, value, { why })
+    for (const [guildId, value] of model.guilds) void built.override(name, { guildId }, value, { why })
     const { targetGuilds, livePercentage = 0 } = model
     if (targetGuilds.length > 0)
-      built.setShare(name, { targetGuilds, percentage: livePercentage, sequence: 1 }, { why })
-    else if (model.livePercentage !== undefined) built.setPercentage(name, model.livePercentage, { why })
-    if (model.isDisabled) built.disable(name, { why })
+      void built.setShare(name, { targetGuilds, percentage: livePercentage, sequence: 1 }, { why })
+    else if (model.livePercentage !== undefined) void built.setPercentage(name, model.livePercentage, { why })
+    if (model.isDisabled) void built.disable(name, { why })
   }
   return built
 }
@@ -180,7 +180,7 @@ describe('the rules', () => {
         const [low, high] = [Math.min(one, other), Math.max(one, other)]
         const flags = build(models.map((model) => ({ ...model, environment: undefined })))
         const answersAt = (percentage: number): boolean[] => {
-          flags.setPercentage(`flag${raised}`, percentage, { why: 'a test' })
+          void flags.setPercentage(`flag${raised}`, percentage, { why: 'a test' })
           return flags.names.flatMap((name) => ids.map((guildId) => flags.isEnabled(name, { guildId })))
         }
         const before = answersAt(low)
@@ -203,29 +203,29 @@ describe('the rules', () => {
     const make = (environment: Record<string, string>) => new FeatureFlags({ flags: declared, environment })
     const flags = make({ EVENKEEL_FLAG_FLAG: 'off' })
     const reason = (): string => flags.explain('flag', context).reason
-    flags.disableAll({ why })
-    flags.disable('flag', { why })
-    flags.disable('core', { why })
+    void flags.disableAll({ why })
+    void flags.disable('flag', { why })
+    void flags.disable('core', { why })
     const unpinned = make({})
     for (const each of [flags, unpinned]) {
-      each.override('flag', { userId: '2' }, true, { why })
-      each.override('flag', { guildId: '1' }, false, { why })
+      void each.override('flag', { userId: '2' }, true, { why })
+      void each.override('flag', { guildId: '1' }, false, { why })
     }
     const reasons = [reason()]
-    flags.enableAll({ why })
+    void flags.enableAll({ why })
     reasons.push(reason())
-    flags.enable('flag', { why })
+    void flags.enable('flag', { why })
     reasons.push(reason())
-    flags.enable('core', { why })
+    void flags.enable('core', { why })
     reasons.push(reason())
     const next = (): string => unpinned.explain('flag', context).reason
     reasons.push(next())
-    unpinned.removeOverride('flag', { userId: '2' }, { why })
+    void unpinned.removeOverride('flag', { userId: '2' }, { why })
     reasons.push(next())
-    unpinned.setShare('flag', { percentage: 100, targetGuilds: ['1'], sequence: 1 }, { why })
-    unpinned.removeOverride('flag', { guildId: '1' }, { why })
+    void unpinned.setShare('flag', { percentage: 100, targetGuilds: ['1'], sequence: 1 }, { why })
+    void unpinned.removeOverride('flag', { guildId: '1' }, { why })
     reasons.push(next())
-    unpinned.setShare('flag', { percentage: 100, targetGuilds: [], sequence: 2 }, { why })
+    void unpinned.setShare('flag', { percentage: 100, targetGuilds: [], sequence: 2 }, { why })
     reasons.push(next(), unpinned.explain('flag', { guildId: '2' }).reason, unpinned.explain('core', context).reason)
     expect(reasons).toEqual([
       'all-off',

@@ -97,7 +97,7 @@ function specifyRule(rule: unknown, index: number, scope: RuleScope, variants: V
   const conditions = when === undefined ? undefined : at(['when'], () => compile(when, scope))
   const named = segment === undefined ? undefined : at(['segment'], () => findSegment(segment, scope))
   const phrases = [
-    ...(segment === undefined ? [] : [`in segment ${quote(String(segment))}`]),
+    ...(segment === undefined ? [] : [`in segment ${literal(segment)}`]),
     ...(conditions === undefined ? [] : [describeConditions(conditions)]),
   ]
   const label = `rule ${index + 1} (${description ?? phrases.join(' and ')})`

@@ -38,7 +38,7 @@ describe('run', () => {
   it('takes the new path where the flag is on, the old one where it is off', async () => {
     const { flags, search } = setUp()
     await expect(search(() => 'new')).resolves.toBe('new')
-    flags.disable('newSearch', { why })
+    void flags.disable('newSearch', { why })
     await expect(search(() => 'new')).resolves.toBe('old')
   })
 
@@ -193,12 +193,12 @@ describe('a flag whose new path keeps failing', () => {
         () => 'old',
       ),
     ).resolves.toBe('new')
-    flags.disable('core', { why })
+    void flags.disable('core', { why })
     await expect(search(() => 'new')).resolves.toBe('old')
-    flags.enable('core', { why })
-    flags.disable('newSearch', { why })
+    void flags.enable('core', { why })
+    void flags.disable('newSearch', { why })
     await expect(search(() => 'new')).resolves.toBe('old')
-    flags.disableAll({ why })
+    void flags.disableAll({ why })
     await expect(
       flags.run(
         'rare',
@@ -231,9 +231,9 @@ describe('a flag whose new path keeps failing', () => {
       const { clock, flags, fallBack } = setUp()
       await fallBack()
       await clock.advance(30_000)
-      if (when === 'before') flags.setPercentage('newSearch', 0, { why })
+      if (when === 'before') void flags.setPercentage('newSearch', 0, { why })
       const scope = flags.for(context)
-      flags.setPercentage('newSearch', when === 'before' ? 100 : 0, { why })
+      void flags.setPercentage('newSearch', when === 'before' ? 100 : 0, { why })
       const on = vi.fn()
       await scope.run('newSearch', on, () => 'old')
       expect(on).not.toHaveBeenCalled()
@@ -259,7 +259,7 @@ describe('a flag whose new path keeps failing', () => {
   it('is given back by hand, with its failures forgotten', async () => {
     const { flags, changes, search, fallBack } = setUp()
     await fallBack()
-    flags.enable('newSearch', { why: 'fixed', by: 'alice' })
+    void flags.enable('newSearch', { why: 'fixed', by: 'alice' })
     expect(flags.status('newSearch')).toMatchObject({ state: 'active', retryAt: undefined })
     await search()
     await search()

@@ -21,8 +21,8 @@ export interface RunnerHost {
   readonly isUserError: ((error: unknown) => boolean) | undefined
   current(): Table
   tellFailed(failure: Omit<FlagFailure, 'epoch'>): void
-  /** `undefined` while nobody counts. */
-  tellRan: ((call: RanCall) => void) | undefined
+  /** Whom to tell of each call; `undefined` while nobody counts. */
+  tellRan(): ((call: RanCall) => void) | undefined
   cause(why: string): Cause
 }
 
@@ -95,7 +95,7 @@ export class Runner {
     startedMs: number,
     off: () => Off | PromiseLike<Off>,
   ): Promise<Off> {
-    if (this.#host.tellRan === undefined) return off()
+    if (this.#host.tellRan() === undefined) return off()
     try {
       const value = await off()
       this.#ran(name, 'off', false, startedMs, subject)
@@ -107,8 +107,9 @@ export class Runner {
   }
 
   #ran(flag: string, path: 'on' | 'off', isFailure: boolean, startedMs: number, { guildId, userId }: Subject): void {
-    const tookMs = this.#host.clock.monotonic() - startedMs
-    this.#host.tellRan?.({ flag, path, isFailure, tookMs, guildId, userId })
+    const tell = this.#host.tellRan()
+    if (tell === undefined) return
+    tell({ flag, path, isFailure, tookMs: this.#host.clock.monotonic() - startedMs, guildId, userId })
   }
 
   /** A trial, if the flag is fallen back, would be on but for that, and its delay is over. */

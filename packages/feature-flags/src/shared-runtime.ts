@@ -2,7 +2,15 @@ import { within } from './deadline.js'
 import { FlagStoreError } from './errors.js'
 import { describeError } from './outcome.js'
 import type { Clock, FlagStore, StoreNotice } from './ports.js'
-import { fromJson, noteOverride, plain, toJson, untouched, type RuntimeChange, type RuntimeState } from './runtime-state.js'
+import {
+  fromJson,
+  noteOverride,
+  plain,
+  toJson,
+  untouched,
+  type RuntimeChange,
+  type RuntimeState,
+} from './runtime-state.js'
 import {
   overrideKey,
   overridePrefix,

@@ -125,7 +125,7 @@ describe('an evaluation through the SDK', () => {
   })
 
   it('takes the cheaper way to an answer where there is one', async () => {
-    const flags = Object.assign(new FakeFlags(), { decide: () => ({ value: false, reason: 'disabled' }) })
+    const flags = Object.assign(new FakeFlags(), { evaluate: () => ({ value: false, reason: 'disabled' }) })
     const client = await clientOf(new EvenkeelProvider({ flags }))
     expect(await client.getBooleanDetails('onOff', true)).toMatchObject({ value: false, reason: 'DISABLED' })
     expect(flags.asked).toEqual([])

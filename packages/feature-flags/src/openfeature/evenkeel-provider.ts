@@ -168,7 +168,7 @@ export class EvenkeelProvider implements Provider {
         return refusal(defaultValue, 'FLAG_NOT_FOUND', `There is no flag ${JSON.stringify(String(flagKey))}`)
       }
       const audience = audienceOf(context, this.#targetingKeyOf)
-      const answer = this.#flags.decide?.(flagKey, audience) ?? this.#flags.explain(flagKey, audience)
+      const answer = this.#flags.evaluate?.(flagKey, audience) ?? this.#flags.explain(flagKey, audience)
       if (typeof answer.value !== type) {
         const message = `Flag ${JSON.stringify(flagKey)} answers with a ${typeof answer.value}, not a ${type}`
         return refusal(defaultValue, 'TYPE_MISMATCH', message)

@@ -41,7 +41,7 @@ export interface ProvidedFlags {
   /** The answer and how it came about. Throws a `TypeError` or `RangeError` when an id is none. */
   explain(name: string, context: FlagAudience): FlagAnswer
   /** The same answer without its sentence, where there is a cheaper way to it. It is asked in place of `explain`. */
-  decide?(name: string, context: FlagAudience): FlagAnswer
+  evaluate?(name: string, context: FlagAudience): FlagAnswer
   /** Calls a listener with each change, when it is in force. */
   on(event: 'change', listener: (change: ProvidedChange) => void): unknown
   /** Undoes `on`. */

@@ -16,7 +16,7 @@ export interface Look {
   readonly problem: FlagProblem | undefined
   readonly verdict: RolloutVerdict
   /** Asked only when the time of the phase is over. */
-  endPhase(): PhaseVerdict
+  readonly endPhase: () => PhaseVerdict
 }
 
 /** What follows from a look. */

@@ -1,6 +1,6 @@
 import type { Clock } from '../ports.js'
-import { ControllerLease } from './controller-lease.js'
-import type { EvidenceJudge, RolloutFlags } from './rollout-ports.js'
+import type { ControllerLease } from './controller-lease.js'
+import type { RolloutFlags } from './rollout-ports.js'
 import { FORMAT, hasAttempt, withTransition, type Reason, type RolloutRecord } from './rollout-record.js'
 import type { Counted } from './tally.js'
 import { isOver, transition, type Input, type PlanInForce, type RolloutState } from './transitions.js'
@@ -131,7 +131,7 @@ export class Journal {
         refused = record?.run.state ?? 'PENDING'
         return undefined
       }
-      const lease = this.#lease.isFree ? this.#lease.take(record) : {}
+      const lease = {}
       return withTransition(record, { ...record, ...lease }, { run, sequence, at: clock.now(), attempt, reason })
     })
     return refused
