@@ -318,6 +318,7 @@ export class FeatureFlags<
       description: spec.description,
       owner: spec.owner,
       state,
+      by: spec.by,
       percentage: percentageOf(record),
       share: runtime?.share,
       guildOverrides: record.guilds.size,
@@ -485,6 +486,7 @@ export class FeatureFlags<
   #listener(): RuntimeListener {
     return {
       onState: (state, before) => {
+        if (state.flags === before.flags && state.killed === before.killed) return
         this.#swap(() => this.#layers.applyRuntime(state), state.killChanged)
         for (const name of this.#layers.current.flags.keys()) {
           const trip = changes.tripOf(state, name)

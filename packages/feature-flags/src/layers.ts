@@ -105,7 +105,7 @@ export class Layers {
   applyRuntime(runtime: RuntimeState): void {
     const before = this.#runtime
     this.#runtime = runtime
-    if (before.killed !== runtime.killed || before.flags !== runtime.flags) this.#renew(before, runtime)
+    this.#renew(before, runtime)
   }
 
   /** Puts the trips of this process in place of those that were. */

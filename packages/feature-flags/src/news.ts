@@ -1,3 +1,4 @@
+import type { BucketBy } from './context.js'
 import type { Cause, FlagShare, FlagState } from './table.js'
 
 /** Why something is changed, and who changes it. */
@@ -27,6 +28,8 @@ export interface FlagStatus {
   readonly owner: string | undefined
   /** Whether it decides by its own rules, or what holds it off; `all-off` while all flags are. */
   readonly state: FlagState | 'all-off'
+  /** What is counted. */
+  readonly by: BucketBy
   /** The percentage that counts, 0 to 100; `undefined` where there is none. */
   readonly percentage: number | undefined
   /** What a rollout has given to it. */

@@ -179,10 +179,8 @@ function checkSharing(
   if (store !== undefined && !isStore) {
     throw new TypeError('store must have compareAndSet and watch, as a collection of storage-adapter has')
   }
-  if (
-    sources !== undefined &&
-    !(Array.isArray(sources) && sources.every((each) => typeof each?.start === 'function'))
-  ) {
+  const areSources = Array.isArray(sources) && sources.every((each: unknown) => hasStart(each))
+  if (sources !== undefined && !areSources) {
     throw new TypeError("sources must be a list such as [flagFile('flags.yaml')]")
   }
   if (isUserError !== undefined && typeof isUserError !== 'function') {

@@ -58,11 +58,6 @@ export class OverrideBook {
     }
   }
 
-  /** Lets go of its timer. */
-  stop(): void {
-    this.#expiry.clear()
-  }
-
   #answer({ flag, whose, id }: OverridePlace, value: boolean | string | undefined): void {
     const spec = this.#layers.current.flags.get(flag)?.record.spec
     // Another version of the bot may know other flags, and other variants.

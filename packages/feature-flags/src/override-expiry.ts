@@ -30,13 +30,6 @@ export class OverrideExpiry {
     if (this.#timer === undefined || dueMs < this.#timer.dueMs) this.#arm(dueMs)
   }
 
-  /** No override ends any more. */
-  clear(): void {
-    this.#due.clear()
-    this.#timer?.cancel()
-    this.#timer = undefined
-  }
-
   #arm(dueMs: number): void {
     this.#timer?.cancel()
     const delayMs = Math.min(Math.max(0, dueMs - this.#clock.monotonic()), maxTimerMs)

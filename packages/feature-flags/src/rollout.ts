@@ -18,8 +18,16 @@ export type {
   RolloutTransition,
 } from './rollout/rollout-news.js'
 export { RolloutFormatError, RolloutStateError, RolloutStoreError } from './rollout/rollout-errors.js'
-export type { FlagShare, RanCall, RolloutFlags, RolloutStore } from './rollout/rollout-ports.js'
+export type {
+  FlagPlace,
+  FlagShare,
+  RanCall,
+  RolledOutFlag,
+  RolloutFlags,
+  RolloutStore,
+} from './rollout/rollout-ports.js'
 
+export { FlagDocumentError } from './document-error.js'
 export { checkPlan } from './rollout/check-plan.js'
 export { parsePlan, readPlan, type PlanFormat } from './rollout/plan-text.js'
 export {
@@ -40,3 +48,7 @@ export {
   type RolloutJudgeState,
   type RolloutTraffic,
 } from './rollout/rollout-judge.js'
+export type { DatabaseCounts, HourSlot, RecentHour } from './rollout/recent-hour.js'
+export type { GuildRow, GuildWatch } from './rollout/guild-watch.js'
+export type { GuildSpeeds } from './rollout/guild-speeds.js'
+export type { Both, GuildCounts, PathCounts, TallyDifference, TimedCall } from './rollout/tally.js'

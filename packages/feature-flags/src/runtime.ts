@@ -1,4 +1,4 @@
-import { untouched, type RuntimeChange, type RuntimeState } from './runtime-state.js'
+import { noteOverride, untouched, type RuntimeChange, type RuntimeState } from './runtime-state.js'
 import type { OverrideUntil, RuntimeListener } from './shared-runtime.js'
 import type { OverridePlace } from './stored-override.js'
 
@@ -35,7 +35,7 @@ export class LocalRuntime implements Runtime {
   }
 
   setOverride(): Promise<boolean> {
-    return Promise.resolve(true)
+    return this.change(noteOverride())
   }
 
   start(): Promise<void> {

@@ -83,6 +83,7 @@ export class SharedRuntime {
   #pending: Pending[] = []
   readonly #pendingOverrides = new Map<string, OverrideUntil | undefined>()
   #flushing: Promise<void> | undefined
+  #turn: Promise<unknown> = Promise.resolve()
   #isLive: boolean | undefined
   #isLoaded = false
   #life: AbortController | undefined
@@ -127,7 +128,7 @@ export class SharedRuntime {
     const life = new AbortController()
     this.#life = life
     try {
-      await this.#load()
+      await this.#inTurn(() => this.#load())
       this.#tellFeed(true, 'the store answers')
     } catch (error) {
       this.#tellFeed(false, describeError(error))
@@ -155,7 +156,7 @@ export class SharedRuntime {
       try {
         for await (const notice of this.#options.store.watch({ prefix: 'flags/', signal })) {
           if (signal.aborted) return
-          await this.#notice(notice)
+          await this.#inTurn(() => this.#notice(notice))
         }
       } catch (error) {
         if (!signal.aborted) this.#tellFeed(false, describeError(error))
@@ -166,6 +167,13 @@ export class SharedRuntime {
         signal.addEventListener('abort', () => (cancel(), resolve()), { once: true })
       })
     }
+  }
+
+  /** What was read earlier takes effect earlier: else a slow scan would undo what the watch has told meanwhile. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(work)
+    this.#turn = turn.catch(() => undefined)
+    return turn
   }
 
   async #notice(notice: StoreNotice): Promise<void> {
@@ -320,7 +328,9 @@ export class SharedRuntime {
   /** Asks for the epoch, so that a watch that was lost without a word is noticed. */
   async #check(): Promise<void> {
     try {
-      if ((await this.#readState()) || !this.#isLoaded) await this.#load()
+      await this.#inTurn(async () => {
+        if ((await this.#readState()) || !this.#isLoaded) await this.#load()
+      })
       this.#tellFeed(true, 'the store answers again')
       if (this.#pending.length > 0) await this.#flush()
     } catch (error) {

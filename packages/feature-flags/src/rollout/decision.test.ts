@@ -64,7 +64,12 @@ describe('what a driver decides', () => {
   it('counts only the time of a phase that runs, with nothing against it', () => {
     expect(look(run, {}).time).toEqual({ type: 'TICK', healthyMs: 100, heldMs: 0 })
     expect(look(held, { end: 'hold' }).time).toEqual({ type: 'TICK', healthyMs: 0, heldMs: 100 })
-    for (const seen of [{ problem: isOff }, { problem: byHand }, { verdict: 'PAUSE' }, { verdict: 'ROLLBACK' }] as const) {
+    for (const seen of [
+      { problem: isOff },
+      { problem: byHand },
+      { verdict: 'PAUSE' },
+      { verdict: 'ROLLBACK' },
+    ] as const) {
       expect(look(run, seen).time.healthyMs).toBe(0)
     }
     expect(look(paused, {}).time).toEqual({ type: 'TICK', healthyMs: 0, heldMs: 0 })

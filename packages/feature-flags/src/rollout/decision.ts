@@ -59,7 +59,8 @@ export function decide(
     if (run.heldFor === 'FLAG') return tooLong(run, time, problem.why, maxHoldMs) ?? nothing
     return { time, input: { type: 'HOLD', heldFor: 'FLAG' }, why: problem.why, severity: 'WARNING' }
   }
-  if (run.heldFor === 'FLAG') return { time, input: { type: 'GO_ON' }, why: 'the flag is in force again', severity: 'INFO' }
+  if (run.heldFor === 'FLAG')
+    return { time, input: { type: 'GO_ON' }, why: 'the flag is in force again', severity: 'INFO' }
   if (run.healthyMs + time.healthyMs < durationMs) return nothing
 
   const end = endPhase()

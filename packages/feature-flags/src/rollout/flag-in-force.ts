@@ -34,10 +34,16 @@ export class FlagInForce {
     const { share } = run
     const last = history.findLast(({ sequence }) => sequence <= share.sequence)
     const isSet = await this.#set(share, { why: last?.why ?? 'the rollout goes on', by: last?.by })
-    this.#applied = share.sequence
     const inForce = isSet ? undefined : flags.share(flag)
-    if (inForce === undefined || inForce.sequence < share.sequence || isSame(inForce, share)) return undefined
-    return inForce
+    if (inForce !== undefined && inForce.sequence >= share.sequence && !isSame(inForce, share)) return inForce
+    this.#applied = share.sequence
+    return undefined
+  }
+
+  /** Whether the last share gave nobody the flag, as far as this process knows. */
+  get isOff(): boolean {
+    const share = this.#settings.flags.share(this.#settings.flag)
+    return share !== undefined && isOff(share)
   }
 
   /** Switches the flag off here, and wherever that can be reached. */
@@ -50,7 +56,8 @@ export class FlagInForce {
     const { flags, flag } = this.#settings
     const { state, percentage } = flags.status(flag)
     if (state !== 'active') return { kind: 'OFF', why: `the flag is ${state}` }
-    if (flags.share(flag)?.sequence !== share.sequence) return { kind: 'OFF', why: 'its share is not in force here yet' }
+    if (flags.share(flag)?.sequence !== share.sequence)
+      return { kind: 'OFF', why: 'its share is not in force here yet' }
     if (percentage === share.percentage) return undefined
     const found = percentage === undefined ? 'no percentage' : `${percentage} %`
     return { kind: 'BY_HAND', why: `the flag was set to ${found} in place of the ${share.percentage} % of the rollout` }

@@ -29,7 +29,7 @@ export interface Along extends Partial<Evidence> {
   readonly time?: Input
 }
 
-/** Writes transitions into the record. Each is one compare-and-set, and done once, also if its outcome is unknown. */
+/** Writes transitions into the record, each by one compare-and-set. */
 export class Journal {
   readonly #settings: JournalSettings
   readonly #lease: ControllerLease
@@ -87,7 +87,13 @@ export class Journal {
       const { judge, counted } = isKept ? record : evidence
       const why = isNew ? 'start() was called' : 'its plan was edited, so the phase begins anew'
       const base = { format: FORMAT, flag, told: record?.told ?? 0, ...lease, judge, counted } as const
-      return withTransition(record, base, { run, sequence, at: clock.now(), attempt, reason: { why, severity: 'INFO' } })
+      return withTransition(record, base, {
+        run,
+        sequence,
+        at: clock.now(),
+        attempt,
+        reason: { why, severity: 'INFO' },
+      })
     })
   }
 
@@ -95,10 +101,8 @@ export class Journal {
   async move(input: Input, reason: Reason, { since, time, ...evidence }: Along = {}): Promise<boolean> {
     const { plan, clock } = this.#settings
     const attempt = this.#nextAttempt()
-    let isDone = false
-    const kept = await this.#lease.write((record) => {
-      isDone = record !== undefined && hasAttempt(record, attempt)
-      if (record === undefined || isDone || !this.#lease.isMine) return undefined
+    return this.#lease.write((record) => {
+      if (record === undefined || !this.#lease.isMine) return undefined
       if (since !== undefined && record !== since) return undefined
       const sequence = this.nextSequence(record)
       const before = time === undefined ? record.run : (transition(record.run, time, plan, sequence) ?? record.run)
@@ -109,7 +113,6 @@ export class Journal {
       if (input.type === 'TICK' || input.type === 'ROLLBACK_TICK') return { ...base, run, writes: record.writes + 1 }
       return withTransition(record, base, { run, sequence, at: clock.now(), attempt, reason })
     })
-    return kept || isDone
   }
 
   /**
@@ -124,6 +127,7 @@ export class Journal {
     let refused: RolloutState | undefined
     await this.#lease.write((record) => {
       refused = undefined
+      // A store that tries again by itself may say that somebody was faster, and that was this very attempt.
       if (record !== undefined && (hasAttempt(record, attempt) || done.includes(record.run.state))) return undefined
       const sequence = this.nextSequence(record)
       const run = record && transition(record.run, input, plan, sequence)
@@ -131,7 +135,7 @@ export class Journal {
         refused = record?.run.state ?? 'PENDING'
         return undefined
       }
-      const lease = {}
+      const lease = this.#lease.isFree ? this.#lease.take(record) : {}
       return withTransition(record, { ...record, ...lease }, { run, sequence, at: clock.now(), attempt, reason })
     })
     return refused

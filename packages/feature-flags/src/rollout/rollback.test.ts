@@ -29,7 +29,9 @@ describe('a rollback in batches', () => {
   it('takes a hundred guilds at a time, those that came last first', () => {
     const guilds = evenly(450)
     const shares = allShares({ percentage: 100, targetGuilds: [] }, guilds)
-    expect(shares.map((share) => guilds.filter((guild) => isIn(share, guild)).length)).toEqual([450, 350, 250, 150, 50, 0])
+    expect(shares.map((share) => guilds.filter((guild) => isIn(share, guild)).length)).toEqual([
+      450, 350, 250, 150, 50, 0,
+    ])
     const leaving = guilds.filter((guild) => isIn(shares[0]!, guild) && !isIn(shares[1]!, guild))
     expect(Math.min(...leaving.map(({ place }) => place!))).toBeGreaterThanOrEqual((350 / 450) * 100)
   })
@@ -63,7 +65,10 @@ describe('a rollback in batches', () => {
 
   it('never gives anybody the flag, skips nobody and ends in time, wherever it is taken up again', () => {
     const anyGuilds = fc.uniqueArray(
-      fc.record({ id: fc.string({ minLength: 1 }), place: fc.option(fc.double({ min: 0, max: 99.9, noNaN: true }), { nil: undefined }) }),
+      fc.record({
+        id: fc.string({ minLength: 1 }),
+        place: fc.option(fc.double({ min: 0, max: 99.9, noNaN: true }), { nil: undefined }),
+      }),
       { selector: ({ id }) => id, maxLength: 400 },
     )
     const run = fc.record({

@@ -9,7 +9,13 @@ import { Journal } from './journal.js'
 import { Observer } from './observer.js'
 import { nextShare } from './rollback.js'
 import { RolloutStateError, RolloutStoreError } from './rollout-errors.js'
-import { controllerNews, storeNews, transitionNews, type RolloutChange, type RolloutController } from './rollout-news.js'
+import {
+  controllerNews,
+  storeNews,
+  transitionNews,
+  type RolloutChange,
+  type RolloutController,
+} from './rollout-news.js'
 import type { RolloutSettings } from './rollout-options.js'
 import type { FlagShare, RolloutVerdict } from './rollout-ports.js'
 import type { Reason, RolloutRecord } from './rollout-record.js'
@@ -240,16 +246,19 @@ export class RolloutDriver {
     const isRunning = record !== undefined && !isOver(record.run)
     if (isRunning) this.#hooks.going()
     const wish = wishFor(record, this.#plan, this.#start)
-    if (wish === undefined) return this.#rest(record)
+    if (wish === undefined) return this.#rest(life, record)
     if (!journal.isFree && !(this.#settings.isAlone && this.#start !== undefined)) {
       // Somebody drives the very run that was to be started.
-      if (isRunning && wish === 'TAKE') this.#start = undefined
+      if (isRunning && wish === 'TAKE' && record.run.version === this.#plan.version) this.#start = undefined
+      // Flags without a store of their own learn the share from the record.
+      if (record !== undefined) await this.#apply(life, record)
       if (isRunning) await observer.show()
       return false
     }
     const evidence = wish === 'TAKE' ? { judge: null, counted: {} } : await observer.fresh(record)
     if (!(await journal.take(record, wish, evidence))) return true
-    this.#start = undefined
+    // After the rollback of another version, this one begins.
+    if (wish !== 'TAKE' || record?.run.version === this.#plan.version) this.#start = undefined
     this.#lastLookMs = undefined
     this.#batchAtMs = undefined
     this.#hooks.going()
@@ -257,8 +266,10 @@ export class RolloutDriver {
   }
 
   /** There is nothing to drive. */
-  #rest(record: RolloutRecord | undefined): boolean {
+  async #rest(life: Life, record: RolloutRecord | undefined): Promise<boolean> {
     if (record === undefined) return false
+    // After a restart flags may have forgotten it.
+    await this.#apply(life, record)
     const { state, version } = record.run
     if (this.#start !== undefined && state !== 'COMPLETE') {
       const which = version === '' ? 'it' : `version ${JSON.stringify(version)}`
@@ -272,7 +283,7 @@ export class RolloutDriver {
   }
 
   #isMoreToCome(record: RolloutRecord | undefined): boolean {
-    if (record === undefined || !isOver(record.run) || !isSettled(record)) return true
+    if (record === undefined || !isOver(record.run) || !isSettled(record) || this.#start !== undefined) return true
     this.#becomes('STANDBY', 'the rollout is over')
     this.#tellEnd(record)
     return false
@@ -315,6 +326,7 @@ export class RolloutDriver {
   async #correct({ journal }: Life, { run }: RolloutRecord, other: FlagShare): Promise<void> {
     const record = await journal.look()
     if (record === undefined || !journal.isMine || record.run.share.sequence !== run.share.sequence) return
+    if (isOff(other) && isOff(record.run.share)) return
     if (isOff(other) && isGoing(record.run)) {
       const why = 'a process switched it off while the store was out of reach'
       await journal.move({ type: 'ROLL_BACK', isGradual: false, why }, { why, severity: 'CRITICAL' })
@@ -350,7 +362,7 @@ export class RolloutDriver {
       if (input?.type === 'ROLL_BACK') await this.#owe(life, input, { why, severity })
       throw error
     }
-    this.#lastLookMs = kept ? nowMs : undefined
+    this.#lastLookMs = nowMs
     return !kept || input !== undefined
   }
 
@@ -450,10 +462,10 @@ export class RolloutDriver {
 
   /** The store cannot be reached: here the flag goes off at once, and the record follows. */
   async #owe({ journal, inForce }: Life, input: Input, reason: Reason): Promise<void> {
-    if (!journal.isMine) return
+    if (journal.record === undefined) return
     this.#owed = { input, reason }
     // What may take ten minutes may wait for the store as well.
-    if (input.type === 'ROLL_BACK' && input.isGradual) return
+    if ((input.type === 'ROLL_BACK' && input.isGradual) || inForce.isOff) return
     await inForce.off(journal.nextSequence(), reason)
   }
 
@@ -480,7 +492,11 @@ export class RolloutDriver {
     this.#tellController([from, controller], why)
   }
 
-  #tellController(change: readonly [RolloutController, RolloutController], why: string, severity: Severity = 'INFO'): void {
+  #tellController(
+    change: readonly [RolloutController, RolloutController],
+    why: string,
+    severity: Severity = 'INFO',
+  ): void {
     const { flag, clock } = this.#settings
     this.#hooks.tell(controllerNews(flag, change, { why, severity, at: clock.now() }))
   }

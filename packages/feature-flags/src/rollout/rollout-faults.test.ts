@@ -3,7 +3,14 @@ import type { Fault } from '../test-support/faulty-rollout-store.js'
 import { hour, World, type Process } from '../test-support/rollout-bot.js'
 
 const minute = 60_000
-const faults: Fault[] = ['refused', 'written but refused', 'hangs', 'written but hangs', 'lands late']
+const faults: Fault[] = [
+  'refused',
+  'written but refused',
+  'written but says no',
+  'hangs',
+  'written but hangs',
+  'lands late',
+]
 
 /** With few looks, each write of the story can fail in a test of its own. */
 const slow = { intervalMs: 5 * minute, leaseMs: 10 * minute }
@@ -127,46 +134,59 @@ describe(`a store that fails once, at any of ${allWrites} writes`, () => {
 })
 
 describe('a flag that cannot be set in that moment', () => {
-  it.each(['rejects', 'is set, but rejects', 'hangs'] as const)('is set later, or by whoever takes over: %s', async (how) => {
-    for (const isKilled of [false, true]) {
-      for (let at = 1; at <= 14; at++) {
-        const world = new World()
-        let process = world.process(slow)
-        let n = 0
-        const { flags } = process
-        const setShare = flags.setShare.bind(flags)
-        flags.setShare = async (...share) => {
-          n += 1
-          if (n !== at) return setShare(...share)
-          if (how === 'is set, but rejects') await setShare(...share)
-          if (how === 'hangs') return new Promise(() => undefined)
-          throw new Error('connection refused')
+  it.each(['rejects', 'is set, but rejects', 'hangs'] as const)(
+    'is set later, or by whoever takes over: %s',
+    async (how) => {
+      for (const isKilled of [false, true]) {
+        for (let at = 1; at <= 14; at++) {
+          const world = new World()
+          let process = world.process(slow)
+          let n = 0
+          const { flags } = process
+          const setShare = flags.setShare.bind(flags)
+          flags.setShare = async (...share) => {
+            n += 1
+            if (n !== at) return setShare(...share)
+            if (how === 'is set, but rejects') await setShare(...share)
+            if (how === 'hangs') return new Promise(() => undefined)
+            throw new Error('connection refused')
+          }
+          let isReplaced = false
+          for (const step of steps) {
+            await step(process, world)
+            if (!isKilled || isReplaced || n < at) continue
+            isReplaced = true
+            process.kill()
+            process = world.process(slow)
+            await process.rollout.start()
+            if (step !== steps.at(-1)) await world.clock.advance(12 * minute)
+          }
+          await insist(process, world)
+          expectSound(world, process)
+          if (!isKilled) expect(world.told.length).toBe(process.store.record?.sequence)
+          await process.rollout.stop()
         }
-        let isReplaced = false
-        for (const step of steps) {
-          await step(process, world)
-          if (!isKilled || isReplaced || n < at) continue
-          isReplaced = true
-          process.kill()
-          process = world.process(slow)
-          await process.rollout.start()
-          if (step !== steps.at(-1)) await world.clock.advance(12 * minute)
-        }
-        await insist(process, world)
-        expectSound(world, process)
-        if (!isKilled) expect(world.told.length).toBe(process.store.record?.sequence)
-        await process.rollout.stop()
       }
-    }
-  })
+    },
+  )
 
   it('is in force before it is told', async () => {
     const world = new World()
     const { rollout, flags } = world.process()
-    rollout.on('transition', ({ percentage }) => expect(flags.status('newSearch').percentage).toBe(percentage))
-    await rollout.start()
-    await world.clock.advance(4 * hour)
-    expect(world.told).toHaveLength(4)
+    const setShare = flags.setShare.bind(flags)
+    flags.setShare = async (...share) => {
+      await new Promise<void>((resolve) => world.clock.after(2_000, resolve))
+      return setShare(...share)
+    }
+    const inForce: (readonly [number, number])[] = []
+    rollout.on('transition', ({ percentage }) => inForce.push([percentage, flags.status('newSearch').percentage]))
+    await Promise.all([rollout.start(), world.clock.advance(4 * hour)])
+    expect(inForce).toEqual([
+      [0, 0],
+      [10, 10],
+      [100, 100],
+      [100, 100],
+    ])
     await rollout.stop()
   })
 })
@@ -180,9 +200,10 @@ describe('a store that is out of reach', () => {
     process.store.isDown = true
     await world.clock.advance(5 * hour)
     expect(process.rollout.status).toMatchObject({ phase: 'testers', store: 'down' })
+    const { healthyMs } = process.rollout.status
     process.store.isDown = false
-    await world.clock.advance(minute)
-    expect(process.rollout.status).toMatchObject({ phase: 'testers', store: 'up' })
+    await world.clock.advance(1_000)
+    expect(process.rollout.status).toMatchObject({ phase: 'testers', store: 'up', healthyMs })
     await world.clock.advance(10 * minute)
     expect(process.rollout.status.phase).toBe('canary')
     const told = process.news.filter(({ aspect }) => aspect === 'store')
@@ -239,6 +260,80 @@ describe('a store that is out of reach', () => {
     await world.clock.advance(2_000)
     expect((await rollout.finished).why).toBe('the new path loses its database; all is well now')
     await rollout.stop()
+  })
+
+  it('does not keep the flag on where somebody asks a process that stands by', async () => {
+    const world = new World()
+    const [driver, other] = [world.process(), world.process()]
+    await driver.rollout.start()
+    await other.rollout.start()
+    await driver.rollout.skip({ why: 'go on' })
+    await world.clock.advance(11_000)
+    for (const { store } of [driver, other]) store.isDown = true
+    world.flag.isDown = true
+    await expect(other.rollout.rollback({ why: 'harm' })).rejects.toMatchObject({ code: 'ROLLOUT_STORE' })
+    expect(other.flags.status('newSearch').percentage).toBe(0)
+    for (const { store } of [driver, other]) store.isDown = false
+    world.flag.isDown = false
+    await world.clock.advance(minute)
+    expect(driver.rollout.status.state).toBe('ROLLED_BACK')
+    expect(world.flag.share?.percentage).toBe(0)
+    await driver.rollout.stop()
+    await other.rollout.stop()
+  })
+
+  it('does not keep a rollback waiting for an answer when it is known to be gone', async () => {
+    const world = new World()
+    const { rollout, store, flags } = world.process()
+    await rollout.start()
+    await rollout.skip({ why: 'go on' })
+    store.isDown = true
+    await world.clock.advance(minute)
+    store.isDead = true
+    const refused = expect(rollout.rollback({ why: 'harm' })).rejects.toMatchObject({ code: 'ROLLOUT_STORE' })
+    await world.clock.advance(1)
+    expect(flags.status('newSearch').percentage).toBe(0)
+    await world.clock.advance(minute)
+    await refused
+    const stopped = rollout.stop()
+    await world.clock.advance(minute)
+    await stopped
+  })
+
+  it('does not make anybody forget a rollback that was never written down', async () => {
+    const world = new World()
+    const { rollout, store } = world.process()
+    await rollout.start()
+    await rollout.skip({ why: 'go on' })
+    store.isDown = true
+    await expect(rollout.rollback({ why: 'harm' })).rejects.toMatchObject({ code: 'ROLLOUT_STORE' })
+    await rollout.stop()
+    store.isDown = false
+    await rollout.start()
+    await world.clock.advance(2 * minute)
+    expect(rollout.status).toMatchObject({ state: 'ROLLED_BACK', percentage: 0 })
+    expect((await rollout.finished).why).toMatch('a process switched it off while the store was out of reach')
+    await rollout.stop()
+  })
+
+  it('does not make a late rollback of one version harm the next', async () => {
+    const world = new World()
+    const [first, second] = [world.process({ version: 'v1' }), world.process({ version: 'v2' })]
+    await first.rollout.start()
+    await first.rollout.skip({ why: 'go on' })
+    first.store.isDown = true
+    world.flag.isDown = true
+    await expect(first.rollout.rollback({ why: 'harm' })).rejects.toMatchObject({ code: 'ROLLOUT_STORE' })
+    world.flag.isDown = false
+    await second.rollout.start()
+    await world.clock.advance(2 * minute)
+    expect(second.rollout.status).toMatchObject({ state: 'RUNNING', version: 'v2', controller: 'DRIVING' })
+    first.store.isDown = false
+    await world.clock.advance(2 * minute)
+    expect(second.rollout.status).toMatchObject({ state: 'RUNNING', version: 'v2', controller: 'DRIVING' })
+    expect(first.rollout.status.controller).toBe('STANDBY')
+    await first.rollout.stop()
+    await second.rollout.stop()
   })
 
   it('is no reason to hang: stop() ends within its deadline', async () => {

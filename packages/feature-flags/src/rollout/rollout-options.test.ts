@@ -25,7 +25,11 @@ describe('the options of a rollout', () => {
     ['a misspelt option', { intervallMs: 1 }, 'Rollout has no option "intervallMs"; did you mean "intervalMs"?'],
     ['no flags', { flags: {} }, 'flags.has must be a function'],
     ['an unknown flag', { flag: 'newSaerch' }, "There is no flag 'newSaerch' to roll out"],
-    ['a store without compare-and-set', { store: { scope: 'cluster', entry: () => undefined } }, 'pass a collection of @evenkeel/storage-adapter'],
+    [
+      'a store without compare-and-set',
+      { store: { scope: 'cluster', entry: () => undefined } },
+      'pass a collection of @evenkeel/storage-adapter',
+    ],
     ['a store of one process', storeOf('process'), "If there are none, say so: scope: 'process'"],
     ['a store of a machine for several', { ...storeOf('machine'), scope: 'cluster' }, 'agrees only within one machine'],
     ['a store of no scope', storeOf(undefined), "store.scope must be 'process', 'machine' or 'cluster', not undefined"],
@@ -54,7 +58,9 @@ describe('the options of a rollout', () => {
       expect(key.slice('rollout/'.length)).not.toMatch(/\/|%(?![0-9A-F]{2})/)
     }
     const lone = '\ud800'
-    expect(() => readOptions({ ...sound, flags: new FakeFlags(undefined, lone), flag: lone })).toThrow('no well-formed text')
+    expect(() => readOptions({ ...sound, flags: new FakeFlags(undefined, lone), flag: lone })).toThrow(
+      'no well-formed text',
+    )
   })
 
   it('tell an edited plan from the one before, and what it is judged by from the rest', () => {

@@ -130,7 +130,20 @@ export const rolloutDefaults: { readonly [K in keyof RolloutLimits]-?: NonNullab
   version: '',
 }
 
-const others = ['flags', 'flag', 'plan', 'store', 'scope', 'guilds', 'check', 'measure', 'by', 'validate', 'clock', 'random']
+const others = [
+  'flags',
+  'flag',
+  'plan',
+  'store',
+  'scope',
+  'guilds',
+  'check',
+  'measure',
+  'by',
+  'validate',
+  'clock',
+  'random',
+]
 
 /** Options, checked and filled in. */
 export interface RolloutSettings extends BatchSettings {
@@ -226,7 +239,9 @@ function keyOf(flag: string): string {
   try {
     return `rollout/${encodeURIComponent(flag)}`
   } catch {
-    throw new TypeError(`The name of flag ${JSON.stringify(flag)} is no well-formed text, so nothing can be kept for it`)
+    throw new TypeError(
+      `The name of flag ${JSON.stringify(flag)} is no well-formed text, so nothing can be kept for it`,
+    )
   }
 }
 
@@ -248,7 +263,8 @@ function digest(value: unknown): string {
 const reach = { process: 0, machine: 1, cluster: 2 }
 
 function readScope(asked: unknown, found: unknown): keyof typeof reach {
-  const isScope = (scope: unknown): scope is keyof typeof reach => typeof scope === 'string' && Object.hasOwn(reach, scope)
+  const isScope = (scope: unknown): scope is keyof typeof reach =>
+    typeof scope === 'string' && Object.hasOwn(reach, scope)
   if (!isScope(found)) {
     throw new TypeError(`store.scope must be 'process', 'machine' or 'cluster', not ${literal(found)}`)
   }
@@ -287,7 +303,9 @@ function readDurations(options: RolloutOptions): Durations {
 function readChecks(checks: unknown): Readonly<Record<string, ValidationCheck>> {
   if (checks === undefined) return {}
   if (typeof checks !== 'object' || checks === null) {
-    throw new TypeError(`validate must be an object of functions, such as { commands: () => ... }, not ${literal(checks)}`)
+    throw new TypeError(
+      `validate must be an object of functions, such as { commands: () => ... }, not ${literal(checks)}`,
+    )
   }
   for (const [name, check] of Object.entries(checks)) {
     if (typeof check !== 'function') throw new TypeError(`validate: ${JSON.stringify(name)} is not a function`)

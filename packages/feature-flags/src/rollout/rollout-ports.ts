@@ -1,4 +1,4 @@
-import type { FlagContext } from '../context.js'
+import type { BucketBy, FlagContext } from '../context.js'
 import type { StoredRecord, StoredValue, StoredVersion } from '../ports.js'
 
 /** How much of a flag is on because a rollout says so. */
@@ -27,16 +27,28 @@ export interface RanCall {
   readonly userId: string | undefined
 }
 
+/** What a flag is like at present. */
+export interface RolledOutFlag {
+  /** `active` while it decides by its own rules; anything else while something holds it off. */
+  readonly state: string
+  /** The percentage that counts, 0 to 100. */
+  readonly percentage: number | undefined
+  /** What that is a share of. */
+  readonly by?: BucketBy | undefined
+}
+
+/** Where an id stands in a flag's order. */
+export interface FlagPlace {
+  /** 0 to 100; the flag is on for the id while the percentage is above. `undefined` where something else decides. */
+  readonly place?: number | undefined
+}
+
 /** What a rollout asks of `FeatureFlags`, which fits. */
 export interface RolloutFlags {
   /** Whether there is a flag of this name. */
   has(name: string): boolean
   /** What a flag is like at present. */
-  status(name: string): {
-    readonly state: string
-    readonly percentage: number | undefined
-    readonly by?: 'guild' | 'user' | undefined
-  }
+  status(name: string): RolledOutFlag
   /**
    * Puts a share in force: here at once, and in all processes when it resolves. Resolves `false` when one of the same or
    * a higher sequence is in force. Rejects when the store cannot be reached.
@@ -47,7 +59,7 @@ export interface RolloutFlags {
   /** Whether a flag is on for a guild or a user. */
   isEnabled(name: string, context?: FlagContext): boolean
   /** Why, and where the id stands in the flag's order, 0 to 100. */
-  explain(name: string, context?: FlagContext): { readonly place?: number | undefined }
+  explain(name: string, context?: FlagContext): FlagPlace
   /** Calls the listener with each call of `flags.run`. */
   on(event: 'ran', listener: (call: RanCall) => void): unknown
   /** Calls the listener with each change of a flag. */

@@ -20,8 +20,16 @@ describe('the record of a rollout', () => {
     ['a newer format', (record) => ({ ...record, format: 2 }), 'it has format 2. This release reads format 1'],
     ['no format', () => ({ newSearch: true }), 'it carries no format version'],
     ['no object', () => 'RUNNING', 'it carries no format version'],
-    ['a state that is none', (record) => ({ ...record, run: { ...record.run, state: 'toString' } }), 'its field "state"'],
-    ['a share that is none', (record) => ({ ...record, run: { ...record.run, share: { percentage: 101 } } }), '"share"'],
+    [
+      'a state that is none',
+      (record) => ({ ...record, run: { ...record.run, state: 'toString' } }),
+      'its field "state"',
+    ],
+    [
+      'a share that is none',
+      (record) => ({ ...record, run: { ...record.run, share: { percentage: 101 } } }),
+      '"share"',
+    ],
     ['a missing field', ({ owner: _, ...rest }) => rest, 'its field "owner" is missing or malformed'],
     ['a damaged history', (record) => ({ ...record, history: [null] }), 'its field "history"'],
   ])('is refused with %s', async (_, damage, message) => {

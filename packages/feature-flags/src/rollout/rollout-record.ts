@@ -152,7 +152,8 @@ const runShape: Shape = {
   heldMs: isDuration,
   share: isShare,
   heldFor: (value) => value === null || value === 'EVIDENCE' || value === 'FLAG',
-  rollback: (value) => value === null || (isObject(value) && isCount(value['batches']) && isDuration(value['elapsedMs'])),
+  rollback: (value) =>
+    value === null || (isObject(value) && isCount(value['batches']) && isDuration(value['elapsedMs'])),
   validation: (value) => value === null || Array.isArray(value),
 }
 

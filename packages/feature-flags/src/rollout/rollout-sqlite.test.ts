@@ -1,7 +1,6 @@
 import { SqliteStorage } from '@evenkeel/storage-adapter/sqlite'
 import { spawn, type ChildProcess } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -44,7 +43,9 @@ class Child {
   }
 }
 
-describe.skipIf(!hasSqlite())('two processes with one SQLite database', () => {
+const hasSqlite = await findSqlite()
+
+describe.skipIf(!hasSqlite)('two processes with one SQLite database', () => {
   it('go on where they were when the one that drives is killed in the middle of a phase', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'evenkeel-rollout-'))
     const path = join(directory, 'bot.db')
@@ -93,14 +94,18 @@ describe.skipIf(!hasSqlite())('two processes with one SQLite database', () => {
 })
 
 /** Whether this machine has SQLite for this Node. In continuous integration it must have, so there nothing is left out. */
-function hasSqlite(): boolean {
-  if (process.env['CI'] !== undefined) return true
+async function findSqlite(): Promise<boolean> {
+  const directory = await mkdtemp(join(tmpdir(), 'evenkeel-sqlite-'))
+  const storage = new SqliteStorage({ path: join(directory, 'try.db') })
   try {
-    void new SqliteStorage({ path: ':memory:' })
-    createRequire(import.meta.url).resolve('better-sqlite3')
+    await storage.collection('try').get('it')
     return true
   } catch (error) {
+    if (process.env['CI'] !== undefined) return true
     console.warn(`TESTS OF SQLITE ARE SKIPPED: ${String(error)}`)
     return false
+  } finally {
+    await storage.stop()
+    await rm(directory, { recursive: true })
   }
 }

@@ -46,8 +46,7 @@ describe('a rollout', () => {
       why: 'the testers are happy',
       by: 'alice',
       severity: 'INFO',
-      message:
-        'The rollout of "newSearch" goes from 0 % to phase "canary", 10 % (alice). Why: the testers are happy.',
+      message: 'The rollout of "newSearch" goes from 0 % to phase "canary", 10 % (alice). Why: the testers are happy.',
     })
     expect(rollout.history.map(({ sequence }: RolloutEntry) => sequence)).toEqual([1, 2])
     await rollout.stop()
@@ -82,6 +81,18 @@ describe('a rollout', () => {
     expect((await rollout.finished).outcome).toBe('COMPLETE')
     expect(warn).toHaveBeenCalled()
     warn.mockRestore()
+    await rollout.stop()
+  })
+
+  it('hands over what users complain of', async () => {
+    const world = new World()
+    const { rollout, store } = world.process()
+    await rollout.start()
+    rollout.report({ guildId: '7' })
+    rollout.report({ guildId: '8' })
+    rollout.report({ guildId: '8' })
+    await world.clock.advance(minute)
+    expect(Object.values(store.record?.counted ?? {})).toMatchObject([{ green: { reports: 1 }, blue: { reports: 1 } }])
     await rollout.stop()
   })
 
@@ -120,13 +131,24 @@ describe('the time of a phase', () => {
 
   it('does not run when the process stood still, nor by the wall clock', async () => {
     const world = new World()
-    const { rollout } = world.process()
+    let standingMs = 0
+    const { clock } = world
+    const { rollout } = world.process({
+      clock: {
+        now: () => clock.now(),
+        monotonic: () => clock.monotonic() + standingMs,
+        after: (delayMs, run) => clock.after(delayMs, run),
+      },
+    })
     await rollout.start()
-    await world.clock.advance(minute)
+    await clock.advance(minute)
     const before = rollout.status.healthyMs
-    world.clock.jump(10 * hour)
-    await world.clock.advance(15_000)
-    expect(rollout.status.healthyMs - before).toBeLessThanOrEqual(30_000)
+    clock.jump(10 * hour)
+    await clock.advance(15_000)
+    expect(rollout.status.healthyMs - before).toBe(15_000)
+    standingMs = 10 * hour
+    await clock.advance(15_000)
+    expect(rollout.status.healthyMs - before).toBe(45_000)
     await rollout.stop()
   })
 
@@ -156,8 +178,8 @@ describe('the time of a phase', () => {
     await world.clock.advance(10_000)
     flags.setState('fallen-back')
     flags.setState('active')
-    await world.clock.advance(10_000)
-    expect(rollout.status.healthyMs).toBeLessThanOrEqual(10_000)
+    await world.clock.advance(1)
+    expect(rollout.status).toMatchObject({ state: 'RUNNING', healthyMs: 0 })
     await rollout.stop()
   })
 
@@ -207,6 +229,17 @@ describe('the time of a phase', () => {
     world.judge.verdict = { action: 'PAUSE', why: 'the 95th percentile is above 500 ms' }
     await world.clock.advance(minute)
     expect(rollout.status).toMatchObject({ state: 'PAUSED', why: 'the 95th percentile is above 500 ms' })
+    await rollout.stop()
+  })
+
+  it('does not run while it is paused, not even for part of an interval', async () => {
+    const world = new World()
+    const { rollout } = world.process()
+    await rollout.start()
+    await rollout.pause({ why: 'lunch' })
+    await world.clock.advance(10_000)
+    await rollout.resume({ why: 'back' })
+    expect(rollout.status.healthyMs).toBe(0)
     await rollout.stop()
   })
 
@@ -295,7 +328,9 @@ describe('a rollback', () => {
     flags.isEnabled = (name, context) => context?.guildId === '2' || isEnabled(name, context)
     await rollout.start()
     await rollout.rollback({ why: 'it hurts' })
-    expect((await rollout.finished).why).toBe('it hurts; afterwards this was not well: flag is off (it is on for guild 2)')
+    expect((await rollout.finished).why).toBe(
+      'it hurts; afterwards this was not well: flag is off (it is on for guild 2)',
+    )
     await rollout.stop()
   })
 
@@ -363,6 +398,24 @@ describe('a rollback', () => {
     await second.rollout.stop()
   })
 
+  it.each([
+    ['another version', { version: 'v2' }, 'RUNNING'],
+    ['an edited plan', { plan: { phases: plan.phases.slice(0, 1) } }, 'ROLLED_BACK'],
+  ] as const)('is brought to its end first, whoever takes over: %s', async (_, options, end) => {
+    const world = new World()
+    const first = world.process()
+    await first.rollout.start()
+    await first.rollout.skip({ why: 'go on' })
+    await first.rollout.rollback({ why: 'it hurts', gradually: true })
+    first.kill()
+    const second = world.process(options)
+    await second.rollout.start()
+    await world.clock.advance(20 * minute)
+    expect(world.told.map(({ to }) => to)).toContain('ROLLED_BACK')
+    expect(second.rollout.status.state).toBe(end)
+    await second.rollout.stop()
+  })
+
   it('is hurried by a rollback at once', async () => {
     const world = new World()
     const { rollout } = world.process()
@@ -412,7 +465,11 @@ describe('a rollout that is over', () => {
     await second.rollout.start()
     expect(await second.rollout.finished).toEqual({ outcome: 'ROLLED_BACK', why: 'it hurts; all is well now' })
     expect(second.news).toMatchObject([
-      { aspect: 'controller', severity: 'WARNING', why: 'version "v1" was rolled back before; start({ retry: true }) begins anew' },
+      {
+        aspect: 'controller',
+        severity: 'WARNING',
+        why: 'version "v1" was rolled back before; start({ retry: true }) begins anew',
+      },
     ])
     expect(world.flag.share?.percentage).toBe(0)
     await second.rollout.stop()
@@ -440,6 +497,39 @@ describe('a rollout that is over', () => {
     const second = world.process()
     await second.rollout.start()
     expect(second.rollout.status).toMatchObject({ state: 'RUNNING', phase: 'all', percentage: 100 })
+    await second.rollout.stop()
+  })
+
+  it('goes above the share that is in force when its record was lost', async () => {
+    const world = new World()
+    const first = world.process()
+    await first.rollout.start()
+    await first.rollout.skip({ why: 'go on' })
+    await first.rollout.stop()
+    world.records.entries.clear()
+    const second = world.process()
+    await second.rollout.start()
+    expect(world.flag.share).toMatchObject({ percentage: 0, sequence: 3 })
+    expect(world.told.at(-1)?.id).toBe('newSearch#3')
+    await second.rollout.stop()
+  })
+
+  it('is not judged by what came before, when it is begun anew', async () => {
+    const world = new World()
+    const [first, second] = [world.process(), world.process()]
+    await first.rollout.start()
+    await second.rollout.start()
+    for (let i = 0; i < 5; i++) second.flags.ran('on')
+    await world.clock.advance(minute)
+    await first.rollout.abort({ why: 'not today' })
+    await first.rollout.stop()
+    await first.rollout.start({ retry: true })
+    await world.clock.advance(minute)
+    expect(first.store.record?.judge).toEqual({ calls: 0 })
+    second.flags.ran('on')
+    await world.clock.advance(minute)
+    expect(first.store.record?.judge).toEqual({ calls: 1 })
+    await first.rollout.stop()
     await second.rollout.stop()
   })
 

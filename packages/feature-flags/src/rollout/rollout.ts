@@ -20,6 +20,8 @@ export interface StartOptions {
 
 /** Why a rollout is rolled back, and how. */
 export interface RollbackReason extends ChangeReason {
+  /** For the people who will read it. */
+  readonly why: string
   /**
    * In batches, in place of at once.
    * @defaultValue `false`
@@ -249,8 +251,8 @@ export class Rollout extends EventEmitter<RolloutEvents> {
    *
    * @param reason - why, and by whom
    * @throws {@link RolloutStateError} when it is over, or being rolled back
-   * @throws {@link RolloutStoreError} when the store does not confirm; the flag is off in this process, if it drives, and
-   *   the rest follows when the store is back
+   * @throws {@link RolloutStoreError} when the store does not confirm; the flag is off in this process, and the rest
+   *   follows when the store is back
    */
   abort(reason: ChangeReason): Promise<void> {
     return this.#command('abort', reason, { input: { type: 'ABORT' }, done: ['ABORTED'] })
@@ -264,8 +266,8 @@ export class Rollout extends EventEmitter<RolloutEvents> {
    *
    * @param reason - why, by whom, and whether gradually
    * @throws {@link RolloutStateError} when nothing was begun
-   * @throws {@link RolloutStoreError} when the store does not confirm; the flag is off in this process, if it drives, and
-   *   the rest follows when the store is back
+   * @throws {@link RolloutStoreError} when the store does not confirm; the flag is off in this process unless it was to
+   *   go in batches, and the rest follows when the store is back
    */
   rollback(reason: RollbackReason): Promise<void> {
     const isGradual = reason?.gradually === true

@@ -11,15 +11,7 @@ import type { CheckResult } from './validation.js'
  * phase was passed, and the share of the last one stays. `ROLLED_BACK`, `ABORTED`: the flag is off.
  */
 export type RolloutState =
-  | 'PENDING'
-  | 'RUNNING'
-  | 'HOLDING'
-  | 'PAUSED'
-  | 'ROLLING_BACK'
-  | 'VALIDATING'
-  | 'COMPLETE'
-  | 'ROLLED_BACK'
-  | 'ABORTED'
+  'PENDING' | 'RUNNING' | 'HOLDING' | 'PAUSED' | 'ROLLING_BACK' | 'VALIDATING' | 'COMPLETE' | 'ROLLED_BACK' | 'ABORTED'
 
 /** What a phase may wait for: evidence, or its own flag, which is off. */
 export type HoldCause = 'EVIDENCE' | 'FLAG'
@@ -206,7 +198,11 @@ function off(run: Run, sequence: number): Run {
   return { ...run, share: { percentage: 0, targetGuilds: [], sequence }, heldFor: null }
 }
 
-function rollBack(run: Run, { isGradual, why }: { isGradual: boolean; why: string }, sequence: number): Run | undefined {
+function rollBack(
+  run: Run,
+  { isGradual, why }: { isGradual: boolean; why: string },
+  sequence: number,
+): Run | undefined {
   // "At once" goes before "gradually", and never the other way round.
   if (run.state === 'ROLLING_BACK' && isGradual) return undefined
   if (run.state === 'VALIDATING' || run.state === 'ROLLED_BACK' || run.state === 'ABORTED') return undefined
@@ -217,7 +213,11 @@ function rollBack(run: Run, { isGradual, why }: { isGradual: boolean; why: strin
   return { ...run, state: 'ROLLING_BACK', heldFor: null, rollback: { why, isGradual, batches: 0, elapsedMs: 0 } }
 }
 
-function batch(run: Run, next: { percentage: number; targetGuilds: readonly string[] }, sequence: number): Run | undefined {
+function batch(
+  run: Run,
+  next: { percentage: number; targetGuilds: readonly string[] },
+  sequence: number,
+): Run | undefined {
   if (run.state !== 'ROLLING_BACK' || run.rollback === null) return undefined
   const rollback = { ...run.rollback, batches: run.rollback.batches + 1 }
   // A rollback never gives anybody the flag, whatever a batch says.
@@ -225,5 +225,10 @@ function batch(run: Run, next: { percentage: number; targetGuilds: readonly stri
   const stay = new Set(next.targetGuilds)
   const targetGuilds = run.share.targetGuilds.filter((guild) => stay.has(guild))
   const isOff = percentage === 0 && targetGuilds.length === 0
-  return { ...run, rollback, share: { percentage, targetGuilds, sequence }, state: isOff ? 'VALIDATING' : 'ROLLING_BACK' }
+  return {
+    ...run,
+    rollback,
+    share: { percentage, targetGuilds, sequence },
+    state: isOff ? 'VALIDATING' : 'ROLLING_BACK',
+  }
 }

@@ -47,7 +47,8 @@ export function checkFlagIsOff(flags: RolloutFlags, flag: string, guilds: Iterab
   const { state, percentage } = flags.status(flag)
   const targets = flags.share(flag)?.targetGuilds ?? []
   const isHeldOff = state !== 'active'
-  if (!isHeldOff && percentage !== 0) return `it is at ${percentage === undefined ? 'no percentage' : `${percentage} %`}`
+  if (!isHeldOff && percentage !== 0)
+    return `it is at ${percentage === undefined ? 'no percentage' : `${percentage} %`}`
   if (!isHeldOff && targets.length > 0) return `it is on for the target guilds ${targets.slice(0, 5).join(', ')}`
   if (flags.isEnabled(flag)) return 'it is on for a context without ids'
   for (const guildId of guilds) if (flags.isEnabled(flag, { guildId })) return `it is on for guild ${guildId}`

@@ -20,7 +20,11 @@ export function isSettled({ told, sequence, run, owner }: RolloutRecord): boolea
  * What is over is begun anew only by a start, and then only with another version, or when told to. A rollback that is
  * under way is brought to its end first, whoever comes with whichever version.
  */
-export function wishFor(record: RolloutRecord | undefined, plan: PlanInForce, start: Start | undefined): Wish | undefined {
+export function wishFor(
+  record: RolloutRecord | undefined,
+  plan: PlanInForce,
+  start: Start | undefined,
+): Wish | undefined {
   if (record === undefined) return start && { type: 'BEGIN' }
   const { run } = record
   if (run.state === 'ROLLING_BACK' || run.state === 'VALIDATING' || !isSettled(record)) return 'TAKE'

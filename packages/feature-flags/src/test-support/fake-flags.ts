@@ -22,7 +22,7 @@ export class FakeFlags
   extends EventEmitter<{ ran: [RanCall]; change: [{ readonly what: string }] }>
   implements RolloutFlags
 {
-  readonly world: SharedFlag
+  world: SharedFlag
   readonly #name: string
   /** A share that is in force only here, since the store was out of reach. */
   local: FlagShare | undefined

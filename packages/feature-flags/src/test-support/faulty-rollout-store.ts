@@ -8,6 +8,8 @@ export type Fault =
   | 'refused'
   /** Rejects, but was written. */
   | 'written but refused'
+  /** Says that somebody was faster, and it was this very write. */
+  | 'written but says no'
   /** Never settles, nothing was written. */
   | 'hangs'
   /** Never settles, but was written. */
@@ -67,6 +69,10 @@ export class FaultyRolloutStore implements RolloutStore {
     if (fault === undefined) return write()
     if (fault === 'lands late') this.#late.push(write)
     if (fault === 'written but refused' || fault === 'written but hangs') write()
+    if (fault === 'written but says no') {
+      write()
+      return undefined
+    }
     if (fault === 'refused' || fault === 'written but refused') throw new Error('the connection was lost')
     return new Promise(() => undefined)
   }
@@ -83,7 +89,8 @@ export class FaultyRolloutStore implements RolloutStore {
 
   async *scan({ prefix }: { readonly prefix: string }): AsyncIterable<StoredRecord> {
     await this.#reach()
-    for (const [key, entry] of this.records.entries) if (key.startsWith(prefix)) yield { key, ...structuredClone(entry) }
+    for (const [key, entry] of this.records.entries)
+      if (key.startsWith(prefix)) yield { key, ...structuredClone(entry) }
   }
 
   /** The writes that were late reach the records after all. */

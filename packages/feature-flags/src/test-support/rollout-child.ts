@@ -41,7 +41,12 @@ async function main(): Promise<void> {
   // Keeps the process alive, which a rollout does not.
   const timer = setInterval(() => {
     calls += 1
-    void flags.run('newSearch', { guildId: String(calls % 50) }, () => 'new', () => 'old')
+    void flags.run(
+      'newSearch',
+      { guildId: String(calls % 50) },
+      () => 'new',
+      () => 'old',
+    )
   }, 5)
   const end = new Promise<string>((resolve) => process.once('SIGTERM', () => resolve('SIGTERM')))
   const outcome = await Promise.race([rollout.finished.then((result) => result.outcome), end])
