@@ -1,5 +1,5 @@
 import type { FlagContext, Id } from './context.js'
-import type { FlagDefinitions } from './definitions.js'
+import type { BooleanFlag, FlagDefinitions, VariantFlag } from './definitions.js'
 
 /** What an attribute holds. With a question mark it may be left out. */
 export type AttributeType = 'string' | 'number' | 'boolean' | 'date' | 'string?' | 'number?' | 'boolean?' | 'date?'
@@ -19,7 +19,8 @@ export const attributeTypes: readonly AttributeType[] = [
   'date?',
 ]
 
-type ValueOf<T extends AttributeType> = T extends `string${string}`
+/** What an attribute of a type may be. */
+export type AttributeValue<T extends AttributeType> = T extends `string${string}`
   ? string
   : T extends `number${string}`
     ? number
@@ -27,13 +28,14 @@ type ValueOf<T extends AttributeType> = T extends `string${string}`
       ? boolean
       : Date | string | number
 
-type Optional = `${string}?`
+/** The types of attributes that may be left out. */
+export type OptionalAttribute = `${string}?`
 
 /** The attributes that a context must bring, as they were declared. */
 export type AttributesOf<A extends AttributeTypes> = {
-  readonly [K in keyof A as A[K] extends Optional ? never : K]: ValueOf<A[K]>
+  readonly [K in keyof A as A[K] extends OptionalAttribute ? never : K]: AttributeValue<A[K]>
 } & {
-  readonly [K in keyof A as A[K] extends Optional ? K : never]?: ValueOf<A[K]> | undefined
+  readonly [K in keyof A as A[K] extends OptionalAttribute ? K : never]?: AttributeValue<A[K]> | undefined
 }
 
 /** A context with the attributes that were declared; any, if none were. */
@@ -44,13 +46,19 @@ export type TypedContext<A extends AttributeTypes> = AttributeTypes extends A
       readonly attributes: AttributesOf<A>
     }
 
+/** A flag that counts users. */
+export interface CountsUsers {
+  /** What is counted. */
+  readonly by: 'user'
+}
+
 /** What a flag counts must be said, even if it is `null`. */
-type CountedId<F> = F extends { readonly by: 'user' }
+export type CountedId<F> = F extends CountsUsers
   ? {
       /** The flag counts users. */
       readonly userId: Id | null | undefined
     }
-  : F extends { readonly percentage: number } | { readonly weights: object }
+  : F extends Required<Pick<BooleanFlag, 'percentage'>> | Required<Pick<VariantFlag, 'weights'>>
     ? {
         /** The flag counts guilds; `null` in a direct message. */
         readonly guildId: Id | null | undefined

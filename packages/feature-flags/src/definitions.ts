@@ -175,9 +175,10 @@ export type OverrideValue<D extends FlagDefinitions, K extends keyof D> = D[K] e
     : boolean
 
 /** Refuses, in what was declared, the properties that do not exist. */
-type NoOthers<Declared, Known> = { readonly [P in Exclude<keyof Declared, keyof Known>]: never }
+export type NoOthers<Declared, Known> = { readonly [P in Exclude<keyof Declared, keyof Known>]: never }
 
-type CheckedWeights<Weights, Key> = {
+/** Refuses weights of what is no variant. */
+export type CheckedWeights<Weights, Key> = {
   readonly [W in keyof Weights]: W extends Key | `${Key & (string | number)}` ? number : never
 }
 

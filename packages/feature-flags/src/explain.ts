@@ -91,7 +91,7 @@ export function valueOf(spec: FlagSpec, answer: boolean | number): JsonValue {
 }
 
 /** What an answer is called. */
-export function nameOf(spec: FlagSpec, answer: boolean | number): string {
+function nameOf(spec: FlagSpec, answer: boolean | number): string {
   if (spec.kind === 'variant') return spec.variants.names[Number(answer)] as string
   return answer === true ? 'on' : 'off'
 }

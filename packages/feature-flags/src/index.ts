@@ -2,18 +2,20 @@ export { FeatureFlags } from './feature-flags.js'
 export type { FlagScope, RunOptions } from './scope.js'
 export type { FlagHandle, VariantHandle } from './handle.js'
 export { featureFlagsDefaults, flagDefaults } from './options.js'
-export type { FallbackOptions, FeatureFlagsOptions, SharingOptions } from './options.js'
+export type { FallbackOptions, FeatureFlagsOptions, RuleOptions, SharingOptions } from './options.js'
 export type {
   BooleanFlag,
   BooleanFlagName,
   BooleanRule,
   CheckedDefinitions,
+  CheckedWeights,
   CommonFlag,
   FlagDefinition,
   FlagDefinitions,
   FlagName,
   FlagValue,
   JsonValue,
+  NoOthers,
   OverrideValue,
   RuleMatch,
   SegmentDefinition,
@@ -31,8 +33,12 @@ export type {
   AttributesOf,
   AttributeType,
   AttributeTypes,
+  AttributeValue,
   ContextArgument,
   ContextFor,
+  CountedId,
+  CountsUsers,
+  OptionalAttribute,
   TypedContext,
 } from './attributes.js'
 export type { Attributes, BucketBy, FlagContext, GuildTarget, Id, OverrideTarget, UserTarget } from './context.js'
@@ -61,4 +67,14 @@ export type { FlagShare, FlagState } from './table.js'
 export type { FlagFeed, FlagSource } from './sources.js'
 export { FlagDocumentError, type TextPlace } from './document-error.js'
 export { FlagHeldOffError, FlagStoreError, UnknownFlagError } from './errors.js'
-export type { Clock, FlagStore, StoredRecord, StoredValue, StoredVersion, StoreNotice } from './ports.js'
+export type {
+  Clock,
+  FlagStore,
+  RemovedNotice,
+  ResetNotice,
+  StoredNotice,
+  StoredRecord,
+  StoredValue,
+  StoredVersion,
+  StoreNotice,
+} from './ports.js'

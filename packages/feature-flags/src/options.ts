@@ -57,6 +57,15 @@ export interface SharingOptions {
   readonly checkIntervalMs?: number
 }
 
+/** What targeting rules may do. */
+export interface RuleOptions {
+  /**
+   * Whether conditions may use `matches`, which takes a regular expression.
+   * @defaultValue `false`
+   */
+  readonly patterns?: boolean
+}
+
 /** Options of {@link FeatureFlags}. */
 export interface FeatureFlagsOptions<
   D extends FlagDefinitions = FlagDefinitions,
@@ -72,11 +81,6 @@ export interface FeatureFlagsOptions<
   readonly attributes?: A
   /** Conditions by name, for rules to refer to. */
   readonly segments?: SegmentDefinitions
-  /**
-   * Whether conditions may use `matches`, which takes a regular expression.
-   * @defaultValue `false`
-   */
-  readonly patterns?: boolean
   /** Where flags are described beside the code, such as `flagFile('flags.yaml')`: a later one goes before an earlier one. */
   readonly sources?: readonly FlagSource[]
   /** What is changed while running is kept here, and shared with all processes that have the same: a collection. */
@@ -99,7 +103,7 @@ export interface FeatureFlagsOptions<
 export const flagDefaults: Required<Pick<BooleanFlag, 'default' | 'by'>> = { default: false, by: 'guild' }
 
 /** The options of {@link FeatureFlags} unless told otherwise. */
-export const featureFlagsDefaults: Required<FallbackOptions & SharingOptions & { readonly patterns: boolean }> = {
+export const featureFlagsDefaults: Required<FallbackOptions & SharingOptions & RuleOptions> = {
   failureThreshold: 5,
   failureRatio: 0.1,
   failureWindowMs: 60_000,

@@ -28,11 +28,28 @@ export interface StoredRecord extends StoredValue {
   readonly key: string
 }
 
-/** What happened to a record; after a `reset` everything is read anew. */
-export type StoreNotice =
-  | (StoredRecord & { readonly type: 'set' })
-  | { readonly type: 'delete'; readonly key: string }
-  | { readonly type: 'reset' }
+/** A record was written. */
+export interface StoredNotice extends StoredRecord {
+  /** What happened. */
+  readonly type: 'set'
+}
+
+/** A record was removed. */
+export interface RemovedNotice {
+  /** What happened. */
+  readonly type: 'delete'
+  /** The key. */
+  readonly key: string
+}
+
+/** Everything is to be read anew. */
+export interface ResetNotice {
+  /** What happened. */
+  readonly type: 'reset'
+}
+
+/** What happened to a record. */
+export type StoreNotice = StoredNotice | RemovedNotice | ResetNotice
 
 /**
  * Where processes share what is set at run time: a collection of `@evenkeel/storage-adapter`, or anything of this shape.

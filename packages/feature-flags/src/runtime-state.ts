@@ -52,7 +52,7 @@ export function share(flag: string, next: FlagShare, cause: Cause): RuntimeChang
 }
 
 /** Whether a share comes too late. */
-export function isOutdated(next: FlagShare, old: RuntimeFlag | undefined): boolean {
+function isOutdated(next: FlagShare, old: RuntimeFlag | undefined): boolean {
   return old?.share !== undefined && old.share.sequence >= next.sequence
 }
 

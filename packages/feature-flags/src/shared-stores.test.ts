@@ -1,7 +1,18 @@
+import { FakeClock } from '@evenkeel/testing'
 import fc from 'fast-check'
-import { afterEach, describe, expect, it } from 'vitest'
-import type { FlagStore } from './index.js'
-import { BotProcesses, someGuilds, viewOf, type BotFlags, type BotProcess } from './test-support/bot-processes.js'
+import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
+import { FeatureFlags, type FlagChange } from './index.js'
+import { anyEvent, happen, type BotEvent } from './test-support/bot-events.js'
+import {
+  BotProcesses,
+  declared,
+  someGuilds,
+  viewOf,
+  type BotFlags,
+  type BotProcess,
+} from './test-support/bot-processes.js'
+import { BrokenStore, faults, type Fault } from './test-support/broken-store.js'
+import { HandSource } from './test-support/hand-source.js'
 
 const why = 'a test'
 const lost = new Error('the connection was lost')
@@ -39,48 +50,6 @@ const meanwhile: readonly ((flags: BotFlags) => Promise<unknown>)[] = [
   (flags) => flags.setShare('digest', { percentage: 70, targetGuilds: [], sequence: 5 }, { why }),
   (flags) => flags.disable('digest', { why }),
 ]
-
-/** How the call of a store goes wrong. */
-const faults = ['before', 'after', 'hangs before', 'hangs after'] as const
-type Fault = (typeof faults)[number]
-
-/** A store whose n-th call goes wrong, counted from when it is told; one that hangs does so until the store works again. */
-class BrokenStore {
-  /** Calls since then. */
-  calls = 0
-  #n = Infinity
-  #fault: Fault = 'before'
-
-  breakNth(n: number, fault: Fault): void {
-    this.calls = 0
-    this.#n = n
-    this.#fault = fault
-  }
-
-  around(store: FlagStore, faulty: () => BotProcess['faulty']): FlagStore {
-    const strike = (): void => {
-      if (++this.calls !== this.#n) return
-      const when = this.#fault.endsWith('before') ? 'before' : 'after'
-      if (this.#fault.startsWith('hangs')) faulty().hang({ when })
-      else faulty().failNext(1, lost, { when })
-    }
-    const struck = <P extends readonly unknown[], R>(call: (...parameters: P) => R) => {
-      return (...parameters: P): R => {
-        strike()
-        return call(...parameters)
-      }
-    }
-    return {
-      scope: store.scope,
-      entry: struck((key) => store.entry(key)),
-      compareAndSet: struck((key, expected, value) => store.compareAndSet(key, expected, value)),
-      set: struck((key, value, options) => store.set(key, value, options)),
-      delete: struck((key) => store.delete(key)),
-      scan: (options) => store.scan(options),
-      watch: (options) => store.watch(options),
-    }
-  }
-}
 
 /** Two processes; the n-th call of the first goes wrong, in the middle of so many changes of its story. */
 async function tell(
@@ -124,21 +93,20 @@ function withoutEpoch(view: object): object {
 
 describe('a store that fails at any one call of a story of changes', () => {
   /** How it ends when nothing fails, by the number of changes. */
-  const unharmed = Promise.all(
-    Array.from({ length: story.length + 1 }, async (_, changes) => {
+  const ends: { readonly view: object; readonly calls: number }[] = []
+
+  beforeAll(async () => {
+    for (let changes = 0; changes <= story.length; changes++) {
       const { processes, one, other, broken } = await tell(Infinity, 'before', changes)
       await processes.recover()
-      const view = viewOf(one)
-      expect(viewOf(other)).toEqual(view)
-      const { calls } = broken
+      expect(viewOf(other)).toEqual(viewOf(one))
+      ends.push({ view: withoutEpoch(viewOf(one)), calls: broken.calls })
       await processes.stop()
-      return { view: withoutEpoch(view), calls }
-    }),
-  )
+    }
+  })
 
   describe.each(faults)('%s', (fault) => {
     it('loses no change, whether it was acknowledged or not, and no epoch falls', async () => {
-      const ends = await unharmed
       let strikes = 0
       for (let changes = 1; changes <= story.length; changes++) {
         for (let n = 1; n <= (ends[changes]?.calls ?? 0); n++) {
@@ -170,7 +138,6 @@ describe('a store that fails at any one call of a story of changes', () => {
 
   describe.each(['hangs before', 'hangs after'] as const)('%s, and so does the process', (fault) => {
     it('leaves to the others all that was acknowledged, and nothing by half', async () => {
-      const ends = await unharmed
       const changes = story.length
       for (let n = 1; n <= (ends[changes]?.calls ?? 0); n++) {
         const { processes, other, outcomes } = await tell(n, fault, changes)
@@ -199,7 +166,7 @@ describe('a store that fails at any one call of a story of changes', () => {
     ['the process that listens', 'after', 1],
   ] as const)('any call of %s, also of its watch, %s', (_, when, whose) => {
     it('harms neither', async () => {
-      const end = (await unharmed)[story.length]
+      const end = ends[story.length]
       for (let n = 1; n <= 60; n++) {
         const { processes, one, other } = await tell(n, 'before', story.length, (pair) => {
           pair[whose].faulty.failNth(n, lost, { when })
@@ -214,71 +181,9 @@ describe('a store that fails at any one call of a story of changes', () => {
   })
 })
 
-/** Something that happens to one of three processes. */
-type Event =
-  | { readonly is: 'on' | 'off'; readonly of: number; readonly flag: 'search' | 'digest' }
-  | { readonly is: 'all on' | 'all off'; readonly of: number }
-  | { readonly is: 'percentage' | 'share'; readonly of: number; readonly flag: 'search' | 'digest'; readonly n: number }
-  | { readonly is: 'override'; readonly of: number; readonly guild: number; readonly value: boolean | undefined }
-  | { readonly is: 'down' | 'mute' | 'deaf' | 'up'; readonly of: number }
-  | { readonly is: 'time'; readonly of: number; readonly ms: number }
-
-const of = fc.nat(2)
-const flag = fc.constantFrom('search' as const, 'digest' as const)
-const anyEvent: fc.Arbitrary<Event> = fc.oneof(
-  fc.record({ is: fc.constantFrom('on', 'off'), of, flag }),
-  fc.record({ is: fc.constantFrom('all on', 'all off'), of }),
-  fc.record({ is: fc.constantFrom('percentage', 'share'), of, flag, n: fc.nat(100) }),
-  fc.record({
-    is: fc.constant('override' as const),
-    of,
-    guild: fc.nat(2),
-    value: fc.constantFrom(true, false, undefined),
-  }),
-  fc.record({ is: fc.constantFrom('down', 'mute', 'deaf', 'up'), of }),
-  fc.record({ is: fc.constant('time' as const), of, ms: fc.constantFrom(0, 500, 2_500, 6_000) }),
-)
-
-/** Lets it happen. @returns the change that it is, if it is one */
-async function happen(event: Event, processes: BotProcesses, { flags, faulty }: BotProcess): Promise<unknown> {
-  const reason = { why }
-  switch (event.is) {
-    case 'on':
-      return flags.enable(event.flag, reason)
-    case 'off':
-      return flags.disable(event.flag, reason)
-    case 'all on':
-      return flags.enableAll(reason)
-    case 'all off':
-      return flags.disableAll(reason)
-    case 'percentage':
-      return flags.setPercentage(event.flag, event.n, reason)
-    case 'share': {
-      const share = { percentage: event.n % 10, targetGuilds: [], sequence: event.n + 1 }
-      return flags.setShare(event.flag, share, reason)
-    }
-    case 'override': {
-      const target = { guildId: someGuilds[event.guild] as string }
-      if (event.value === undefined) return flags.removeOverride('suggestions', target, reason)
-      return flags.override('suggestions', target, event.value, reason)
-    }
-    case 'down':
-      return faulty.down()
-    case 'mute':
-      // What it writes arrives, and it hears of nothing.
-      return faulty.failAlways(lost, { when: 'after' })
-    case 'deaf':
-      return faulty.hang()
-    case 'up':
-      return faulty.up()
-    case 'time':
-      return processes.clock.advance(event.ms)
-  }
-}
-
 describe('three processes to which anything happens, in any order', () => {
   it('agree in the end, on a share that none of a lower sequence has replaced, and no stored epoch falls', async () => {
-    const run = async (events: readonly Event[]): Promise<void> => {
+    const run = async (events: readonly BotEvent[]): Promise<void> => {
       const processes = newProcesses()
       const three = [await processes.start(), await processes.start(), await processes.start()]
       const highest = { search: 0, digest: 0 }
@@ -295,8 +200,7 @@ describe('three processes to which anything happens, in any order', () => {
           },
           ({ code }: { code: string }) => expect(code).toBe('FLAG_STORE'),
         )
-        // Else the next begins while this is under way.
-        if (event.of === 0) await processes.settle()
+        await processes.settle()
         epochs.push(await processes.storedEpoch())
       }
       await processes.recover()
@@ -313,7 +217,7 @@ describe('three processes to which anything happens, in any order', () => {
   }, 60_000)
 
   it('end with a flag off if to switch it off was the last thing that anybody asked for', async () => {
-    const run = async (events: readonly Event[], by: number): Promise<void> => {
+    const run = async (events: readonly BotEvent[], by: number): Promise<void> => {
       const processes = newProcesses()
       const three = [await processes.start(), await processes.start(), await processes.start()]
       // What was asked for and could not be stored in time is settled first: that is another question.
@@ -340,4 +244,131 @@ describe('three processes to which anything happens, in any order', () => {
     }
     await fc.assert(fc.asyncProperty(fc.array(anyEvent, { maxLength: 20 }), fc.nat(2), run), { numRuns: 100 })
   }, 60_000)
+})
+
+describe('a source that is read again', () => {
+  it('in the middle of a rollback undoes nothing of it, in any process', async () => {
+    const processes = newProcesses()
+    const document = { flags: { search: { percentage: 90 }, theme: { default: 'plain' } } }
+    const sources = [new HandSource(document), new HandSource(document)] as const
+    const [one, other] = [await processes.start([sources[0]]), await processes.start([sources[1]])]
+    let sequence = 0
+    const reread = async (percentage: number): Promise<void> => {
+      for (const source of sources) {
+        source.say({ flags: { search: { percentage: 90, owner: `owner ${++sequence}` }, theme: { default: 'cards' } } })
+        source.say({ flags: {} })
+        source.say(document)
+      }
+      await processes.settle()
+      for (const { flags } of [one, other]) expect(flags.status('search').percentage).toBe(percentage)
+    }
+    await reread(90)
+    for (const percentage of [5, 25, 50, 10, 0]) {
+      const share = { percentage, targetGuilds: [], sequence: ++sequence }
+      const stored = one.flags.setShare('search', share, { why: 'step by step' })
+      // Also before it is stored.
+      sources[0].say({ ...document, segments: {} })
+      expect(one.flags.status('search').percentage).toBe(percentage)
+      expect(await stored).toBe(true)
+      await processes.settle()
+      await reread(percentage)
+    }
+    for (const { flags } of [one, other]) {
+      expect(someGuilds.filter((each) => flags.isEnabled('search', { guildId: each }))).toEqual([])
+    }
+    const late = await processes.start([new HandSource(document)])
+    expect(late.flags.status('search').percentage).toBe(0)
+  })
+
+  it('a thousand times leaves one scope its one answer throughout', async () => {
+    const processes = newProcesses()
+    const source = new HandSource({ flags: { search: { percentage: 100 } } })
+    const { flags } = await processes.start([source])
+    const scope = flags.for({ guildId })
+    const first = [scope.isEnabled('search'), scope.isEnabled('suggestions'), scope.variant('theme')]
+    const seen = new Set<boolean>()
+    for (let i = 0; i < 1_000; i++) {
+      const percentage = i % 2 === 0 ? 0 : 100
+      const weights = { plain: i % 3, cards: (i % 2) + 1 }
+      source.say({ flags: { search: { percentage }, theme: { weights }, [`extra${i % 50}`]: true } })
+      if (i % 100 === 0) void flags.override('theme', { guildId }, i % 200 === 0 ? 'cards' : 'none', { why })
+      if (i % 250 === 0) void flags.disable('suggestions', { why })
+      seen.add(flags.isEnabled('search', { guildId }))
+      expect([scope.isEnabled('search'), scope.isEnabled('suggestions'), scope.variant('theme')]).toEqual(first)
+    }
+    expect(seen).toEqual(new Set([true, false]))
+    expect(flags.for({ guildId }).isEnabled('suggestions')).toBe(false)
+  })
+})
+
+describe('a listener that throws', () => {
+  it('stops no change, here or elsewhere, and does not deafen its process', async () => {
+    const processes = newProcesses()
+    const [one, other] = [await processes.start(), await processes.start()]
+    const emitWarning = vi.spyOn(process, 'emitWarning').mockReturnValue()
+    const heard: FlagChange[] = []
+    for (const { flags } of [one, other]) {
+      flags.on('change', (change) => {
+        heard.push(change)
+        throw new Error(`a fault of the bot, at ${change.what}`)
+      })
+    }
+    for (const change of story) await change(one.flags)
+    await other.flags.override('digest', { guildId }, false, { why, forMs: 1_000 })
+    await processes.settle()
+    await processes.clock.advance(2_000)
+    expect(viewOf(other)).toEqual(viewOf(one))
+    expect(one.flags.status('search')).toMatchObject({ state: 'disabled', percentage: 40 })
+    expect(one.flags.status('digest').guildOverrides).toBe(0)
+    expect([one, other].map(({ flags }) => flags.feed)).toEqual(['live', 'live'])
+    // Each of them, by each of the two.
+    expect(heard.length).toBeGreaterThanOrEqual(2 * story.length)
+    const codes = emitWarning.mock.calls.map(([, options]) => (options as unknown as { code: string }).code)
+    emitWarning.mockRestore()
+    expect(codes).toEqual(heard.map(() => 'EVENKEEL_LISTENER'))
+  })
+})
+
+describe('100,000 overrides for a time', () => {
+  const count = 100_000
+  /** A sanity deadline, far above what it takes. */
+  const timeout = 60_000
+
+  it('are gone from memory when it is over, in the process that set them', { timeout }, async () => {
+    const clock = new FakeClock()
+    const flags = new FeatureFlags({ flags: declared, environment: {}, clock })
+    let ended = 0
+    flags.on('change', ({ to }) => (to === undefined ? ended++ : undefined))
+    for (let i = 0; i < count; i++) {
+      // In a bot, handlers ask in between.
+      if (i % 1_000 === 0) flags.for({ guildId }).isEnabled('digest')
+      void flags.override('digest', { guildId: `${i}` }, false, { why, forMs: 1_000 + (i % 60) * 1_000 })
+    }
+    expect(flags.status('digest').guildOverrides).toBe(count)
+    await clock.advance(30_000)
+    expect(flags.status('digest').guildOverrides).toBeGreaterThan(count * 0.4)
+    expect(flags.status('digest').guildOverrides).toBeLessThan(count * 0.6)
+    await clock.advance(40_000)
+    expect(flags.status('digest').guildOverrides).toBe(0)
+    expect(flags.isEnabled('digest', { guildId: '7' })).toBe(true)
+    expect(ended).toBe(count)
+    expect(clock.pending).toBe(0)
+  })
+
+  it('are gone from the memory of all processes and from their store', { timeout }, async () => {
+    const processes = newProcesses()
+    const [one, other] = [await processes.start(), await processes.start()]
+    for (let i = 0; i < count; i += 500) {
+      const some = Array.from({ length: 500 }, (_, j) => String(i + j))
+      await Promise.all(some.map((id) => one.flags.override('digest', { guildId: id }, false, { why, forMs: 60_000 })))
+    }
+    // No time passes; the news of them takes its turns.
+    while (other.flags.status('digest').guildOverrides < count) await processes.settle()
+    expect(one.flags.status('digest').guildOverrides).toBe(count)
+    await processes.clock.advance(62_000)
+    for (const { flags } of [one, other]) expect(flags.status('digest').guildOverrides).toBe(0)
+    const late = await processes.start()
+    expect(late.flags.status('digest').guildOverrides).toBe(0)
+    expect(await processes.storage.collection('evenkeel').count({ prefix: 'flags/override/' })).toBe(0)
+  })
 })

@@ -5,7 +5,7 @@ import { FakeClock } from '@evenkeel/testing'
 import { expect, it, vi } from 'vitest'
 import { FlagFile } from './flag-file.js'
 import { checkFlagFile } from './flag-file-options.js'
-import { RecordingFeed, until } from './test-support/recording-feed.js'
+import { RecordingFeed, until } from '../test-support/recording-feed.js'
 
 // A file system whose clock has not ticked since the file was read.
 vi.mock(import('./read-text-file.js'), async (original) => {

@@ -7,13 +7,13 @@ import { PathWatch, type WatchDirectory } from './path-watch.js'
 import { type FileText, readTextFile, signatureAt } from './read-text-file.js'
 
 /** How long a document may be refused before it is told: a writer may be in the middle of it. */
-export const GRACE_MS = 100
+const GRACE_MS = 100
 
 /**
  * How long a YAML text that changes in place must have stood still: a part of it may be valid. Replaced files and JSON,
  * of which no part is valid, are not waited for.
  */
-export const STILL_MS = 25
+const STILL_MS = 25
 
 /** From one start of a file to its stop: reads it, judges what it reads, hands it over. */
 export class FileFollower {

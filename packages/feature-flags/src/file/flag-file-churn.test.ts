@@ -11,7 +11,7 @@ import type { FlagSource } from '../sources.js'
 import { FlagFile } from './flag-file.js'
 import { checkFlagFile } from './flag-file-options.js'
 import { parseText } from './parse-text.js'
-import { RecordingFeed, until } from './test-support/recording-feed.js'
+import { RecordingFeed, until } from '../test-support/recording-feed.js'
 
 /** Far beyond every deadline below, so that only notification can have shown the change. */
 const NEVER_POLL = { pollMs: 600_000 }
@@ -301,7 +301,7 @@ describe('a writer that is killed (kill -9)', () => {
 describe('a process that has started a file of flags', () => {
   it('ends by itself', async () => {
     await writeFile(at('flags.json'), text(7))
-    const child = startChild('idle-child.ts', at('flags.json'))
+    const child = startChild('flag-file-child.ts', at('flags.json'))
     let output = ''
     for (const stream of [child.stdout, child.stderr])
       stream?.setEncoding('utf8').on('data', (part) => (output += part))
@@ -313,7 +313,7 @@ describe('a process that has started a file of flags', () => {
 })
 
 function startChild(program: string, ...parameters: string[]): ChildProcess {
-  const file = fileURLToPath(new URL(`test-support/${program}`, import.meta.url))
+  const file = fileURLToPath(new URL(`../test-support/${program}`, import.meta.url))
   return startNode(['--import', 'tsx', '--conditions=@evenkeel/source', file, ...parameters])
 }
 

@@ -10,7 +10,7 @@ import { flagFile, flagFileDefaults, type FlagFileOptions } from '../file.js'
 import { FlagFile } from './flag-file.js'
 import { checkFlagFile } from './flag-file-options.js'
 import type { WatchDirectory } from './path-watch.js'
-import { RecordingFeed, until } from './test-support/recording-feed.js'
+import { RecordingFeed, until } from '../test-support/recording-feed.js'
 
 const good = '{"flags": {"a": true}}'
 const better = '{"flags": {"a": false}}'

@@ -25,12 +25,13 @@ import type { WatchDirectory } from './path-watch.js'
  * ```ts
  * import { FeatureFlags } from '@evenkeel/feature-flags'
  * import { flagFile } from '@evenkeel/feature-flags/file'
- * import { writeFile } from 'node:fs/promises'
+ * import { mkdir, writeFile } from 'node:fs/promises'
  *
- * await writeFile('flags.json', '{ "flags": { "newSearch": { "percentage": 25 } } }')
- * const flags = new FeatureFlags({ flags: { newSearch: {} }, sources: [flagFile('flags.json')] })
+ * await mkdir('data', { recursive: true })
+ * await writeFile('data/flags.json', '{ "flags": { "newSearch": { "percentage": 25 } } }')
+ * const flags = new FeatureFlags({ flags: { newSearch: {} }, sources: [flagFile('data/flags.json')] })
  * await flags.start()
- * console.log(flags.status('newSearch').percentage) // 25
+ * console.log(flags.status('newSearch').percentage) // => 25
  * await flags.stop()
  * ```
  */

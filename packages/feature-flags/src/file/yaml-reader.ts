@@ -4,7 +4,7 @@ import { setOwn } from './json-reader.js'
 import { type DocumentPath, lossyNumber, MAX_DEPTH, placeAt } from './text-place.js'
 
 /** How many values aliases may repeat in one document. Enough to share conditions, too little to fill the memory. */
-export const MAX_ALIASED_VALUES = 10_000
+const MAX_ALIASED_VALUES = 10_000
 
 /** A value and how many values it holds, itself included. */
 interface Converted {

@@ -2,6 +2,7 @@ import type {
   EvaluationContext,
   JsonValue,
   Provider,
+  ProviderMetadata,
   ResolutionDetails,
   ServerProviderEvents,
 } from '@openfeature/server-sdk'
@@ -44,7 +45,7 @@ interface Session {
  */
 export class EvenkeelProvider implements Provider {
   /** How the SDK names this provider. */
-  readonly metadata = { name: 'evenkeel' } as const
+  readonly metadata: ProviderMetadata = { name: 'evenkeel' }
   /** Where this provider runs. */
   readonly runsOn = 'server'
   /** Tells the SDK that flags changed, that they may be out of date, and that they are not any more. */

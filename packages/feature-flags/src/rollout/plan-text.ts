@@ -60,7 +60,7 @@ export async function readPlan(path: string): Promise<RolloutPlan> {
  *
  * const phases = [{ name: 'canary', percentage: [5, 25, 100], duration_per_phase: '1h30m' }]
  * const plan = await parsePlan(JSON.stringify({ rollout_strategy: { type: 'canary', phases } }), 'json')
- * console.log(plan.phases[1]) // => { name: 'canary (25 %)', percentage: 25, targetGuilds: [], durationMs: 5400000 }
+ * console.log(plan.phases[1]?.name, plan.phases[1]?.durationMs) // => canary (25 %) 5400000
  * ```
  */
 export async function parsePlan(text: string, format: PlanFormat, name = 'plan'): Promise<RolloutPlan> {

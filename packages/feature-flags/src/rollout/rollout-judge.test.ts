@@ -5,7 +5,7 @@ import type { RollbackTriggers } from './plan.js'
 import { isAbove } from './recent-hour.js'
 import { RolloutJudge, type RolloutInterval, type RolloutJudgeState } from './rollout-judge.js'
 import type { GuildCounts, TallyDifference } from './tally.js'
-import { seeded } from './test-support/story.js'
+import { seeded } from '../test-support/rollout-story.js'
 
 const minute = 60_000
 

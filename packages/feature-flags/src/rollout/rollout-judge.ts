@@ -62,7 +62,12 @@ export interface RolloutJudgeState {
   /** How fast each guild is. */
   readonly speeds: GuildSpeeds
   /** Calls of the new path, and those that failed. */
-  readonly green: { readonly calls: number; readonly failures: number }
+  readonly green: {
+    /** How many there were. */
+    readonly calls: number
+    /** How many of them failed. */
+    readonly failures: number
+  }
   /** Why to go back without waiting for evidence; `null` for no reason. */
   readonly catastrophe: string | null
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { seeded, tell, type Story } from './test-support/story.js'
+import { seeded, tell, type Story } from '../test-support/rollout-story.js'
 
 // Each figure is the same at every run: chance is seeded.
 const stories = (runs: number, seed: number, story: Story) => {

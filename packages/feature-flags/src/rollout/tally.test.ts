@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { SampleCollector, type CountedCall } from './samples.js'
 import { countTallies, difference, noDifference, type Counted, type Tally, type TallyDifference } from './tally.js'
-import { seeded } from './test-support/story.js'
+import { seeded } from '../test-support/rollout-story.js'
 
 const call = fc.record<CountedCall>({
   flag: fc.constantFrom('search', 'search', 'search', 'theme'),

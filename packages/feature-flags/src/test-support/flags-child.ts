@@ -36,7 +36,9 @@ function look(): ProcessView {
   const answers = createHash('sha256')
   for (const id of ids) {
     const context = { guildId: id, userId: id }
-    answers.update(flags.names.map((name) => JSON.stringify(flags.explain(name, context).value)).join())
+    const scope = flags.for(context)
+    const on = (['search', 'suggestions', 'digest'] as const).map((name) => scope.isEnabled(name))
+    answers.update([...on, scope.variant('theme')].join())
   }
   const status = flags.names.map((name) => flags.status(name))
   return {

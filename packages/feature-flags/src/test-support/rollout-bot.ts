@@ -22,7 +22,7 @@ export const plan: PlanDefinition = {
 }
 
 /** A judge that says what it is told to, and remembers how many calls it has seen. */
-export class FakeJudge {
+class FakeJudge {
   verdict: RolloutVerdict = { action: 'CONTINUE', why: 'all is well' }
   end: PhaseVerdict = { action: 'advance', why: 'there is evidence enough' }
 

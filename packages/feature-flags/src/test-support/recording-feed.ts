@@ -1,5 +1,5 @@
-import type { FlagDocumentError } from '../../document-error.js'
-import type { FlagFeed } from '../../sources.js'
+import type { FlagDocumentError } from '../document-error.js'
+import type { FlagFeed } from '../sources.js'
 
 /** Keeps what it is handed, and lets a test wait for it. */
 export class RecordingFeed implements FlagFeed {

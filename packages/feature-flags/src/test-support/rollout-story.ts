@@ -1,7 +1,7 @@
-import { checkPlan } from '../check-plan.js'
-import type { RolloutPlan } from '../plan.js'
-import { RolloutJudge, type RolloutInterval } from '../rollout-judge.js'
-import type { GuildCounts, TallyDifference, TimedCall } from '../tally.js'
+import { checkPlan } from '../rollout/check-plan.js'
+import type { RolloutPlan } from '../rollout/plan.js'
+import { RolloutJudge, type RolloutInterval } from '../rollout/rollout-judge.js'
+import type { GuildCounts, TallyDifference, TimedCall } from '../rollout/tally.js'
 
 /** Numbers from 0 to 1, the same for the same seed (mulberry32). */
 export function seeded(seed: number): () => number {

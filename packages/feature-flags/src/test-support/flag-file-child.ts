@@ -1,5 +1,5 @@
 // Starts a file of flags and leaves it so: the process must end by itself.
-import { flagFile } from '../flag-file.js'
+import { flagFile } from '../file/flag-file.js'
 
 const [, , path = ''] = process.argv
 await flagFile(path).start({
