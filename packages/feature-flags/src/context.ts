@@ -81,15 +81,22 @@ export class Subject {
 /** The guild of a context. @throws TypeError, RangeError as {@link idText} does, or when it is no context */
 export function guildIdOf(context: FlagContext | undefined): string | undefined {
   if (context === undefined) return undefined
-  if (typeof context !== 'object' || context === null) {
-    throw new TypeError(`A context is { guildId?, userId? }, not ${describe(context)}`)
-  }
-  return idText(context.guildId, 'guildId')
+  if (typeof context !== 'object' || context === null) refuseContext(context)
+  const id = context.guildId
+  if (id === undefined) return undefined
+  return typeof id === 'string' && id.length > 0 ? id : idText(id, 'guildId')
 }
 
 /** The user of a context. @throws TypeError, RangeError as {@link idText} does */
 export function userIdOf(context: FlagContext | undefined): string | undefined {
-  return context === undefined ? undefined : idText(context.userId, 'userId')
+  const id = context?.userId
+  if (id === undefined) return undefined
+  return typeof id === 'string' && id.length > 0 ? id : idText(id, 'userId')
+}
+
+// What is rare stands apart: the compiler then takes what is left into the function that asks.
+function refuseContext(context: unknown): never {
+  throw new TypeError(`A context is { guildId?, userId? }, not ${describe(context)}`)
 }
 
 /**

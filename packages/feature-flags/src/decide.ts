@@ -19,13 +19,18 @@ export function isOn(flag: CompiledFlag, subject: Subject): boolean {
 
 /** The same for a context that is asked about once. A bot does this for every command, so nothing is allocated. */
 export function isOnFor(flag: CompiledFlag, context: FlagContext | undefined): boolean {
-  if (flag.visits.length > 0) return isOn(flag, new Subject(context))
+  if (flag.visits.length > 0) return isOnWithVisits(flag, context)
   const guildId = guildIdOf(context)
   const userId = userIdOf(context)
   if (flag.fixed !== undefined) return flag.fixed
   const id = flag.by === 'guild' ? (guildId ?? userId) : userId
   const idHash = id === undefined ? undefined : murmur3(id)
   return isOnForIds(flag, guildId, userId, context?.attributes, idHash)
+}
+
+// Apart, so that the compiler can take the rest into the function that asks.
+function isOnWithVisits(flag: CompiledFlag, context: FlagContext | undefined): boolean {
+  return isOn(flag, new Subject(context))
 }
 
 /** The answer of a flag with variants, as the index of one. */
@@ -92,8 +97,10 @@ function isOnForIds(
   if (!flag.hasExceptions) return bucket === undefined ? flag.withoutId : bucket < flag.threshold
   if (!(bucket === undefined ? flag.inheritedWithoutId : bucket < flag.inherited)) return false
   const { record } = flag
-  const override = overrideFor(record, guildId, userId)
-  if (override !== undefined) return override === true
+  if (flag.hasOverrides) {
+    const override = overrideFor(record, guildId, userId)
+    if (override !== undefined) return override === true
+  }
   if (guildId !== undefined && record.targetGuilds?.has(guildId) === true) return true
   const rule = ruleFor(flag.rules, guildId, userId, attributes)
   if (rule === undefined) return bucket === undefined ? flag.withoutId : bucket < flag.threshold

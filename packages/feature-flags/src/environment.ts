@@ -24,6 +24,11 @@ const prefix = 'EVENKEEL_FLAG_'
 
 /** `newSearch`, `new-search` and `new_search` are all `EVENKEEL_FLAG_NEW_SEARCH`. */
 export function variableOf(flag: string): string {
+  // Most names, and quicker than looking for words of any script.
+  if (/^[A-Za-z\d]+$/.test(flag)) {
+    const words = /[A-Z]/.test(flag) ? flag.replace(/[a-z\d](?=[A-Z])|[A-Z](?=[A-Z][a-z])/g, '$&_') : flag
+    return prefix + words.toUpperCase()
+  }
   const words = flag
     .replace(/(\p{Ll}|\p{N})(\p{Lu})/gu, '$1_$2')
     .replace(/(\p{Lu})(\p{Lu}\p{Ll})/gu, '$1_$2')
@@ -42,6 +47,8 @@ export function readEnvironment(
 ): EnvironmentReading {
   const flags = new Map<string, FlagSpec>()
   const pins = new Map<string, Pin>()
+  // Looking up ten thousand names in it costs more than looking through it once.
+  const isSet = Object.keys(environment).some((variable) => variable.startsWith(prefix))
   for (const spec of specs.values()) {
     const variable = variableOf(spec.name)
     const other = flags.get(variable)
@@ -51,7 +58,7 @@ export function readEnvironment(
       )
     }
     flags.set(variable, spec)
-    const text = environment[variable]?.trim() ?? ''
+    const text = isSet ? (environment[variable]?.trim() ?? '') : ''
     if (text !== '') pins.set(spec.name, readPin(variable, text, spec))
   }
   warnOfMisspelt(environment, flags)

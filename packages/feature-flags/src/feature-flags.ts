@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { EventEmitter } from 'eventemitter3'
 import { Announcer } from './announcer.js'
 import type { AttributeTypes, ContextArgument, ContextFor, TypedContext } from './attributes.js'
@@ -80,6 +81,8 @@ export class FeatureFlags<
   extends EventEmitter<FlagEvents>
   implements AsyncDisposable
 {
+  /** Names this process among all that share a store. */
+  readonly #process = randomUUID()
   readonly #clock: Clock
   readonly #options: typeof featureFlagsDefaults
   readonly #layers: Layers
@@ -92,6 +95,7 @@ export class FeatureFlags<
   readonly #lastChanges = new Map<string, FlagChange>()
   readonly #announcer = new Announcer()
   readonly #expired = new Set<string>()
+  #overridesSet = 0
   readonly #currentTable = (): Table => this.#layers.current
   readonly #runInScope: ScopedRun = (...call) => this.#runner.run(...call)
   #starting: Promise<void> | undefined
@@ -123,7 +127,10 @@ export class FeatureFlags<
     this.#runtime =
       options.store === undefined
         ? new LocalRuntime(listener)
-        : new SharedRuntime({ store: options.store, clock: this.#clock, timeoutMs, checkIntervalMs }, listener)
+        : new SharedRuntime(
+            { store: options.store, clock: this.#clock, process: this.#process, timeoutMs, checkIntervalMs },
+            listener,
+          )
     this.#trips =
       tripScope === 'shared'
         ? this.#runtime
@@ -142,7 +149,7 @@ export class FeatureFlags<
 
   /** The number of the state of all that was changed while running. It only grows, also between processes of one store. */
   get epoch(): number {
-    return this.#runtime.state.epoch
+    return this.#runtime.epoch
   }
 
   /**
@@ -504,6 +511,7 @@ export class FeatureFlags<
         if (isFirst) return
         for (const turn of turns) this.#tellOverride(turn, turn.to?.override ?? this.#elsewhere())
       },
+      overrides: () => this.#overrides.entries(),
       onFeed: (isLive, why) => {
         const before = this.#feed
         this.#feed = isLive ? 'live' : 'stale'
@@ -575,9 +583,12 @@ export class FeatureFlags<
       throw new RangeError(`forMs must be a number of milliseconds above 0, not ${literal(forMs)}`)
     }
     const expiresAt = forMs === undefined ? undefined : Math.ceil(this.#clock.now() + forMs)
-    const until = value === undefined ? undefined : { override: { value, ...cause }, expiresAt }
+    const id = `${this.#process}:${++this.#overridesSet}`
+    const { why, by, at } = cause
+    const until = value === undefined ? undefined : { override: { value, why, by, at, id }, expiresAt }
+    const before = this.#overrides.get(place)
     const turn = this.#overrides.set(place, until)
-    const stored = calm(this.#runtime.setOverride(place, until).then(() => undefined))
+    const stored = calm(this.#runtime.setOverride(place, until, before).then(() => undefined))
     if (turn !== undefined) this.#tellOverride(turn, cause)
     return stored
   }
@@ -590,7 +601,7 @@ export class FeatureFlags<
   }
 
   #occasion(cause: Cause): Occasion {
-    return { cause, epoch: this.#runtime?.state.epoch ?? 0 }
+    return { cause, epoch: this.#runtime?.epoch ?? 0 }
   }
 
   #elsewhere(): Cause {
@@ -613,7 +624,7 @@ export class FeatureFlags<
     this.#cancelCheck = this.#clock.after(this.#options.checkIntervalMs, () => this.#check())
   }
 
-  #cause(reason: ChangeReason): Cause {
+  #cause(reason: ChangeReason): changes.ChangeCause {
     const { why, by } = (reason ?? {}) as Partial<ChangeReason>
     if (typeof why !== 'string' || why.trim() === '') {
       throw new TypeError(`Say why, for those who will wonder: { why: 'moving hosts' }, not ${literal(reason)}`)
@@ -621,7 +632,7 @@ export class FeatureFlags<
     if (by !== undefined && typeof by !== 'string') {
       throw new TypeError(`Who does it, \`by\`, must be a name or an id as a string, not ${literal(by)}`)
     }
-    return { why, by, at: this.#clock.now() }
+    return { why, by, at: this.#clock.now(), process: this.#process }
   }
 
   /** Everything is in force by now, so a listener that looks at a flag sees what it is told. */

@@ -72,9 +72,11 @@ export type {
   FlagStore,
   RemovedNotice,
   ResetNotice,
+  StoreCondition,
   StoredNotice,
   StoredRecord,
   StoredValue,
   StoredVersion,
   StoreNotice,
+  StoreSetOptions,
 } from './ports.js'

@@ -194,7 +194,7 @@ export class Layers {
   #usageOf(name: string, spec: FlagSpec): Usage {
     const answers = spec.kind === 'variant' ? spec.variants.names.length : 2
     let usage = this.#usage.get(name)
-    if (usage?.length !== answers) this.#usage.set(name, (usage = new Float64Array(answers)))
+    if (usage?.length !== answers) this.#usage.set(name, (usage = zeros(answers)))
     return usage
   }
 
@@ -210,6 +210,12 @@ export class Layers {
     for (const [name, spec] of this.#specs) this.#records.set(name, this.#recordOf(name, spec))
     return compile(this.#records.values(), this.#killed())
   }
+}
+
+function zeros(count: number): Usage {
+  const usage: Usage = []
+  for (let i = 0; i < count; i++) usage.push(0)
+  return usage
 }
 
 /** A document may say how a flag of the code is decided, and not what it can answer: the code was written for that. */

@@ -1,8 +1,7 @@
 import type { Layers } from './layers.js'
 import { OverrideExpiry } from './override-expiry.js'
 import type { Clock } from './ports.js'
-import type { OverrideUntil } from './shared-runtime.js'
-import { overrideKey, type OverridePlace } from './stored-override.js'
+import { overrideKey, type OverridePlace, type OverrideUntil } from './stored-override.js'
 
 /** An override that is another one now. */
 export interface OverrideTurn {
@@ -26,6 +25,16 @@ export class OverrideBook {
       const turn = this.set(place, undefined)
       if (turn !== undefined) onEnd(turn)
     })
+  }
+
+  /** All that hold. */
+  entries(): readonly (readonly [OverridePlace, OverrideUntil])[] {
+    return [...this.#entries.values()].map(({ place, until }) => [place, until])
+  }
+
+  /** The one that holds there. */
+  get(place: OverridePlace): OverrideUntil | undefined {
+    return this.#entries.get(overrideKey(place))?.until
   }
 
   /** @returns what it was and is now; `undefined` when that is the same */

@@ -28,6 +28,20 @@ export interface StoredRecord extends StoredValue {
   readonly key: string
 }
 
+/** On what a write depends. */
+export interface StoreCondition {
+  /** Only if the record has this version. */
+  readonly ifVersion?: string | undefined
+}
+
+/** On what a write depends, and how long it holds. */
+export interface StoreSetOptions extends StoreCondition {
+  /** Only if there is no record. */
+  readonly ifAbsent?: boolean | undefined
+  /** When the record ceases to exist, in epoch ms; `undefined` for never. */
+  readonly expiresAt?: number | undefined
+}
+
 /** A record was written. */
 export interface StoredNotice extends StoredRecord {
   /** What happened. */
@@ -65,10 +79,10 @@ export interface FlagStore {
    * Resolves `undefined` when somebody else was first.
    */
   compareAndSet(key: string, expected: string | undefined, value: unknown): Promise<StoredVersion | undefined>
-  /** Writes whatever was there. */
-  set(key: string, value: unknown, options?: { readonly expiresAt?: number | undefined }): Promise<StoredVersion>
-  /** Removes a record. An absent one may be removed too. */
-  delete(key: string): Promise<StoredVersion>
+  /** Writes, unless a condition does not hold: then it rejects. */
+  set(key: string, value: unknown, options?: StoreSetOptions): Promise<StoredVersion>
+  /** Removes a record, unless its condition does not hold: then it rejects. An absent one may be removed too. */
+  delete(key: string, options?: StoreCondition): Promise<StoredVersion>
   /** The records whose keys begin with `prefix`. */
   scan(options: { readonly prefix: string }): AsyncIterable<StoredRecord>
   /** Follows the records whose keys begin with `prefix`, whoever writes them. Begins with a `reset`. */

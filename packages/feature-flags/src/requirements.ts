@@ -23,6 +23,11 @@ export function orderByRequirement(requires: ReadonlyMap<string, readonly string
   const path = new Map<string, number>()
   for (const start of requires.keys()) {
     if (ordered.has(start)) continue
+    // Most are declared after what they require.
+    if (requires.get(start)?.every((required) => ordered.has(required)) === true) {
+      ordered.add(start)
+      continue
+    }
     const stack = [start]
     path.set(start, 0)
     for (let name = stack.at(-1); name !== undefined; name = stack.at(-1)) {

@@ -48,7 +48,16 @@ export function matches(
 ): boolean {
   if (rule.conditions !== undefined && !holds(rule.conditions, guildId, userId, attributes)) return false
   if (rule.segment === undefined) return true
-  for (const conditions of rule.segment) if (holds(conditions, guildId, userId, attributes)) return true
+  return anyHolds(rule.segment, guildId, userId, attributes)
+}
+
+function anyHolds(
+  segment: CompiledSegment,
+  guildId: string | undefined,
+  userId: string | undefined,
+  attributes: Readonly<Record<string, unknown>> | undefined,
+): boolean {
+  for (const conditions of segment) if (holds(conditions, guildId, userId, attributes)) return true
   return false
 }
 
@@ -108,7 +117,6 @@ function specifyRule(rule: unknown, index: number, scope: RuleScope, variants: V
 type Match = Pick<CompiledRule, 'conditions' | 'segment' | 'label'>
 
 function booleanRule({ value, percentage }: Readonly<Record<string, unknown>>, match: Match): CompiledRule {
-  const rest = { ...match, variant: -1, split: undefined }
   if (percentage !== undefined) {
     if (value !== undefined) {
       throw new SettingProblem('a rule has either `value` or `percentage`; on for a share means off for the rest')
@@ -116,13 +124,22 @@ function booleanRule({ value, percentage }: Readonly<Record<string, unknown>>, m
     const share = at(['percentage'], () => checkPercentage(percentage))
     const threshold = thresholdOf(share)
     const withoutId = threshold === EVERYONE ? true : threshold === NOBODY ? false : undefined
-    return { ...rest, threshold, withoutId, percentage: share }
+    return booleanAnswer(match, threshold, withoutId, share)
   }
   if (value !== undefined && typeof value !== 'boolean') {
     throw new SettingProblem(`\`value\` must be true or false, not ${literal(value)}`, ['value'])
   }
   const isOn = value ?? true
-  return { ...rest, threshold: isOn ? EVERYONE : NOBODY, withoutId: isOn, percentage: undefined }
+  return booleanAnswer(match, isOn ? EVERYONE : NOBODY, isOn, undefined)
+}
+
+function booleanAnswer(
+  { conditions, segment, label }: Match,
+  threshold: number,
+  withoutId: boolean | undefined,
+  percentage: number | undefined,
+): CompiledRule {
+  return { conditions, segment, threshold, withoutId, percentage, variant: -1, split: undefined, label }
 }
 
 function variantRule(
@@ -135,7 +152,8 @@ function variantRule(
   }
   const split = weights === undefined ? undefined : at(['weights'], () => checkWeights(variants, weights))
   const variant = value === undefined ? -1 : at(['value'], () => checkVariant(variants, value, '`value`'))
-  return { ...match, threshold: EVERYONE, withoutId: true, percentage: undefined, variant, split }
+  const { conditions, segment, label } = match
+  return { conditions, segment, threshold: EVERYONE, withoutId: true, percentage: undefined, variant, split, label }
 }
 
 function findSegment(name: unknown, { compiled }: RuleScope): CompiledSegment {

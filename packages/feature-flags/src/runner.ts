@@ -7,9 +7,9 @@ import type { Limits } from './options.js'
 import { describeError, mayHaveApplied } from './outcome.js'
 import type { Clock } from './ports.js'
 import type { Runtime } from './runtime.js'
-import { recover, trip, tripOf, tryAgain } from './runtime-state.js'
+import { recover, trip, tripOf, tryAgain, type ChangeCause } from './runtime-state.js'
 import type { RunOptions } from './scope.js'
-import { count, findBooleanFlag, findFlag, type Cause, type CompiledFlag, type Table, type Trip } from './table.js'
+import { count, findBooleanFlag, findFlag, type CompiledFlag, type Table, type Trip } from './table.js'
 
 /** What a runner needs of the flags. */
 export interface RunnerHost {
@@ -23,7 +23,7 @@ export interface RunnerHost {
   tellFailed(failure: Omit<FlagFailure, 'epoch'>): void
   /** Whom to tell of each call; `undefined` while nobody counts. */
   tellRan(): ((call: RanCall) => void) | undefined
-  cause(why: string): Cause
+  cause(why: string): ChangeCause
 }
 
 /** Runs operations by their flags, and trips a flag whose new path keeps failing. */

@@ -1,4 +1,4 @@
-import type { Cause, FlagShare, RuntimeFlag, Trip } from './table.js'
+import type { Cause, Changed, FlagShare, RuntimeFlag, Trip } from './table.js'
 
 /** All that was done to flags at run time, but for overrides. Never changed in place. */
 export interface RuntimeState {
@@ -6,8 +6,8 @@ export interface RuntimeState {
   readonly epoch: number
   /** Why every flag is off, if it is. */
   readonly killed: Cause | undefined
-  /** Why that was changed last. */
-  readonly killChanged: Cause | undefined
+  /** The last change of that. */
+  readonly killChanged: Changed | undefined
   /** By name, also of flags that this process does not know. */
   readonly flags: ReadonlyMap<string, RuntimeFlag>
 }
@@ -15,58 +15,64 @@ export interface RuntimeState {
 /** Nothing was done yet. */
 export const untouched: RuntimeState = { epoch: 0, killed: undefined, killChanged: undefined, flags: new Map() }
 
+/** Why a flag is changed, by whom, and by which process. */
+export interface ChangeCause extends Cause {
+  readonly process: string
+}
+
 /** A change that can be made to any state: here at once, and to what a store holds when it is reached. */
 export interface RuntimeChange {
-  /** The flag that it is about; `undefined` for all of them. */
-  readonly flag: string | undefined
+  /** What it is about: one flag, the switch for all, or overrides, which are kept beside the state. */
+  readonly about: { readonly flag: string } | 'all' | 'overrides'
   /** Whether it switches off: that is done however late, and never undone by what was there before. */
   readonly isOff: boolean
   /** @returns the state after it; the same one if there is nothing to do */
   apply(state: RuntimeState): RuntimeState
 }
 
+/** The last change of what a change is about. */
+export function lastChange(state: RuntimeState, { about }: RuntimeChange): Changed | undefined {
+  if (about === 'overrides') return undefined
+  return about === 'all' ? state.killChanged : state.flags.get(about.flag)?.changed
+}
+
+// What is asked for by hand is noted even where it changes nothing: it is newer than what somebody asked for earlier.
+
 /** Switches a flag off by hand. The first reason stays. */
-export function disable(flag: string, cause: Cause): RuntimeChange {
-  return changeOf(flag, cause, true, (old) => (old?.disabled === undefined ? { disabled: cause } : undefined))
+export function disable(flag: string, cause: ChangeCause): RuntimeChange {
+  return changeOf(flag, cause, true, (old) => ({ disabled: old?.disabled ?? plainCause(cause) }))
 }
 
 /** Lets go of a flag that was disabled or has fallen back. */
-export function enable(flag: string, cause: Cause): RuntimeChange {
-  return changeOf(flag, cause, false, (old) =>
-    old?.disabled === undefined && old?.fallenBack === undefined
-      ? undefined
-      : { disabled: undefined, fallenBack: undefined },
-  )
+export function enable(flag: string, cause: ChangeCause): RuntimeChange {
+  return changeOf(flag, cause, false, () => ({ disabled: undefined, fallenBack: undefined }))
 }
 
 /** Sets a percentage by hand. */
-export function setPercentage(flag: string, percentage: number, cause: Cause): RuntimeChange {
-  return changeOf(flag, cause, false, (old) => (old?.percentage === percentage ? undefined : { percentage }))
+export function setPercentage(flag: string, percentage: number, cause: ChangeCause): RuntimeChange {
+  return changeOf(flag, cause, false, () => ({ percentage }))
 }
 
 /** Gives a flag a rollout's share, unless it has one of the same sequence or a later one. */
-export function share(flag: string, next: FlagShare, cause: Cause): RuntimeChange {
+export function share(flag: string, next: FlagShare, cause: ChangeCause): RuntimeChange {
   return changeOf(flag, cause, next.percentage === 0 && next.targetGuilds.length === 0, (old) =>
-    isOutdated(next, old) ? undefined : { share: next, percentage: next.percentage },
+    old?.share !== undefined && old.share.sequence >= next.sequence
+      ? undefined
+      : { share: next, percentage: next.percentage },
   )
 }
 
-/** Whether a share comes too late. */
-function isOutdated(next: FlagShare, old: RuntimeFlag | undefined): boolean {
-  return old?.share !== undefined && old.share.sequence >= next.sequence
-}
-
 /** A flag falls back. */
-export function trip(flag: string, cause: Cause): RuntimeChange {
+export function trip(flag: string, cause: ChangeCause): RuntimeChange {
   return changeOf(flag, cause, true, (old) =>
-    old?.fallenBack === undefined ? { fallenBack: { ...cause, trials: 0 } } : undefined,
+    old?.fallenBack === undefined ? { fallenBack: { ...plainCause(cause), trials: 0 } } : undefined,
   )
 }
 
 /** A fallen-back flag is about to be tried again, for the n-th time. One of many processes gets this through. */
 export function tryAgain(flag: string, trials: number): RuntimeChange {
   return {
-    flag,
+    about: { flag },
     isOff: false,
     apply(state) {
       const old = state.flags.get(flag)
@@ -77,43 +83,51 @@ export function tryAgain(flag: string, trials: number): RuntimeChange {
 }
 
 /** A trial succeeded. */
-export function recover(flag: string, cause: Cause): RuntimeChange {
+export function recover(flag: string, cause: ChangeCause): RuntimeChange {
   return changeOf(flag, cause, false, (old) => (old?.fallenBack === undefined ? undefined : { fallenBack: undefined }))
 }
 
 /** Switches every flag off. The first reason stays. */
-export function killAll(cause: Cause): RuntimeChange {
+export function killAll(cause: ChangeCause): RuntimeChange {
   return {
-    flag: undefined,
+    about: 'all',
     isOff: true,
-    apply: (state) =>
-      state.killed === undefined ? { ...state, epoch: state.epoch + 1, killed: cause, killChanged: cause } : state,
+    apply: (state) => ({
+      ...state,
+      epoch: state.epoch + 1,
+      killed: state.killed ?? plainCause(cause),
+      killChanged: { ...cause, epoch: state.epoch + 1 },
+    }),
   }
 }
 
 /** Gives every flag back to its own rules. */
-export function reviveAll(cause: Cause): RuntimeChange {
+export function reviveAll(cause: ChangeCause): RuntimeChange {
   return {
-    flag: undefined,
+    about: 'all',
     isOff: false,
-    apply: (state) =>
-      state.killed === undefined ? state : { ...state, epoch: state.epoch + 1, killed: undefined, killChanged: cause },
+    apply: (state) => ({
+      ...state,
+      epoch: state.epoch + 1,
+      killed: undefined,
+      killChanged: { ...cause, epoch: state.epoch + 1 },
+    }),
   }
 }
 
 /** An override was written beside the state: whoever sees the epoch knows that there is one to read. */
 export function noteOverride(): RuntimeChange {
-  return { flag: undefined, isOff: false, apply: (state) => ({ ...state, epoch: state.epoch + 1 }) }
+  return { about: 'overrides', isOff: false, apply: (state) => ({ ...state, epoch: state.epoch + 1 }) }
 }
 
 function changeOf(
   flag: string,
-  cause: Cause,
+  cause: ChangeCause,
   isOff: boolean,
   patch: (old: RuntimeFlag | undefined) => Partial<RuntimeFlag> | undefined,
 ): RuntimeChange {
   return {
-    flag,
+    about: { flag },
     isOff,
     apply(state) {
       const old = state.flags.get(flag)
@@ -122,6 +136,10 @@ function changeOf(
       return withFlag(state, flag, { ...old, ...changes, changed: { ...cause, epoch: state.epoch + 1 } })
     },
   }
+}
+
+function plainCause({ why, by, at }: ChangeCause): Cause {
+  return { why, by, at }
 }
 
 function withFlag(state: RuntimeState, name: string, flag: RuntimeFlag): RuntimeState {
@@ -159,7 +177,7 @@ export function fromJson(value: unknown): RuntimeState {
   return {
     epoch: epoch as number,
     killed: (killed ?? undefined) as Cause | undefined,
-    killChanged: (killChanged ?? undefined) as Cause | undefined,
+    killChanged: (killChanged ?? undefined) as Changed | undefined,
     flags: new Map(flags as [string, RuntimeFlag][]),
   }
 }

@@ -1,15 +1,21 @@
 import { noteOverride, untouched, type RuntimeChange, type RuntimeState } from './runtime-state.js'
-import type { OverrideUntil, RuntimeListener } from './shared-runtime.js'
-import type { OverridePlace } from './stored-override.js'
+import type { RuntimeListener } from './shared-runtime.js'
+import type { OverridePlace, OverrideUntil } from './stored-override.js'
 
 /** What was done to flags at run time, wherever it is kept. */
 export interface Runtime {
   /** What holds here. */
   readonly state: RuntimeState
+  /** That of the state that is kept. */
+  readonly epoch: number
   /** Makes a change here at once. Resolves when it is kept; `false` when there was nothing to do. */
   change(change: RuntimeChange): Promise<boolean>
   /** Sets an override, or removes it, in the same way. */
-  setOverride(place: OverridePlace, override: OverrideUntil | undefined): Promise<boolean>
+  setOverride(
+    place: OverridePlace,
+    until: OverrideUntil | undefined,
+    before: OverrideUntil | undefined,
+  ): Promise<boolean>
   start(): Promise<void>
   stop(): Promise<void>
 }
@@ -25,6 +31,10 @@ export class LocalRuntime implements Runtime {
 
   get state(): RuntimeState {
     return this.#state
+  }
+
+  get epoch(): number {
+    return this.#state.epoch
   }
 
   change(change: RuntimeChange): Promise<boolean> {

@@ -1,11 +1,12 @@
 import { within } from './deadline.js'
 import { FlagStoreError } from './errors.js'
 import { describeError } from './outcome.js'
-import type { Clock, FlagStore, StoreNotice } from './ports.js'
+import { PendingOverrides } from './pending-overrides.js'
+import type { Clock, FlagStore, StoredValue, StoreNotice } from './ports.js'
 import {
   fromJson,
+  lastChange,
   noteOverride,
-  plain,
   toJson,
   untouched,
   type RuntimeChange,
@@ -17,33 +18,26 @@ import {
   placeOfKey,
   readOverride,
   type OverridePlace,
-  type StoredOverride,
+  type OverrideUntil,
 } from './stored-override.js'
 
 /** Where the state is kept. */
 const stateKey = 'flags/state'
 /** How long after a watch has ended it is begun again. */
 const rewatchMs = 500
-/** So many overrides are written at a time. */
-const overridesAtOnce = 100
 /** So often a write is tried anew at once when others are faster. */
 const maxRaces = 50
-
-/** An override, and until when it holds. */
-export interface OverrideUntil {
-  readonly override: StoredOverride
-  /** Epoch ms; `undefined` for ever. */
-  readonly expiresAt: number | undefined
-}
 
 /** What is told to whoever holds the flags. */
 export interface RuntimeListener {
   /** The state is another one. */
   onState(state: RuntimeState, before: RuntimeState): void
   /** An override was set or, `undefined`, removed. */
-  onOverride(place: OverridePlace, override: OverrideUntil | undefined): void
+  onOverride(place: OverridePlace, until: OverrideUntil | undefined): void
   /** These are all overrides that there are. */
   onOverrides(all: readonly (readonly [OverridePlace, OverrideUntil])[]): void
+  /** All overrides that hold here. */
+  overrides(): readonly (readonly [OverridePlace, OverrideUntil])[]
   /** Whether what others change is seen here. */
   onFeed(isLive: boolean, why: string): void
 }
@@ -52,18 +46,26 @@ export interface RuntimeListener {
 export interface SharedRuntimeOptions {
   readonly store: FlagStore
   readonly clock: Clock
+  /** Names this process among all that share the store. */
+  readonly process: string
   readonly timeoutMs: number
   readonly checkIntervalMs: number
 }
 
 interface Pending {
   readonly change: RuntimeChange
-  /** The flag's last change when this one was made. */
+  /** The last change of the same that was stored when this one was made. */
   readonly basedOn: number
-  /** The store was not reached in time. What is newer stands then, unless this one switches off. */
+  /** It was tried in vain. What somebody else changed since stands then, unless this one switches off. */
   isLate: boolean
   readonly settle: (isApplied: boolean) => void
   readonly fail: (error: Error) => void
+}
+
+/** What was found in the store. */
+interface Found {
+  readonly entry: StoredValue | undefined
+  readonly state: RuntimeState
 }
 
 /**
@@ -71,7 +73,7 @@ interface Pending {
  *
  * A change is in force here at once and in the store when it is reached: what is seen is what was stored, and upon it the
  * changes that wait. The state is one record with an epoch, which only grows: an older one never takes the place of a
- * newer one, and if the store has lost its state it is given it again. Overrides are records of their own.
+ * newer one, and a store that has lost its state is given it again. Overrides are records of their own.
  *
  * The watch tells what others change. It may be lost without a word, so the epoch is also asked for from time to time.
  */
@@ -80,8 +82,8 @@ export class SharedRuntime {
   readonly #listener: RuntimeListener
   #stored: RuntimeState = untouched
   #seen: RuntimeState = untouched
-  #pending: Pending[] = []
-  readonly #pendingOverrides = new Map<string, OverrideUntil | undefined>()
+  readonly #pending: Pending[] = []
+  readonly #pendingOverrides = new PendingOverrides()
   #flushing: Promise<void> | undefined
   #turn: Promise<unknown> = Promise.resolve()
   #isLive: boolean | undefined
@@ -99,6 +101,11 @@ export class SharedRuntime {
     return this.#seen
   }
 
+  /** That of the state that was stored last, as far as is known here. */
+  get epoch(): number {
+    return this.#stored.epoch
+  }
+
   /**
    * Makes a change here at once, and in the store.
    *
@@ -107,7 +114,7 @@ export class SharedRuntime {
    *   something newer is there by then
    */
   change(change: RuntimeChange): Promise<boolean> {
-    const basedOn = epochOf(this.#seen, change)
+    const basedOn = lastChange(this.#stored, change)?.epoch ?? 0
     const stored = new Promise<boolean>((settle, fail) => {
       this.#pending.push({ change, basedOn, isLate: false, settle, fail })
     })
@@ -117,8 +124,12 @@ export class SharedRuntime {
   }
 
   /** Sets an override, or removes it, here at once and in the store. Throws as {@link SharedRuntime.change} does. */
-  setOverride(place: OverridePlace, override: OverrideUntil | undefined): Promise<boolean> {
-    this.#pendingOverrides.set(overrideKey(place), override)
+  setOverride(
+    place: OverridePlace,
+    until: OverrideUntil | undefined,
+    before: OverrideUntil | undefined,
+  ): Promise<boolean> {
+    this.#pendingOverrides.set(overrideKey(place), until, before)
     return this.change(noteOverride())
   }
 
@@ -148,7 +159,7 @@ export class SharedRuntime {
     this.#isLive = undefined
     this.#cancelCheck()
     life?.abort()
-    if (this.#pending.length > 0) await this.#flush()
+    await this.#flush()
   }
 
   async #follow(signal: AbortSignal): Promise<void> {
@@ -180,50 +191,62 @@ export class SharedRuntime {
     if (notice.type === 'reset') return this.#load()
     const place = placeOfKey(notice.key)
     if (place !== undefined) {
-      if (this.#pendingOverrides.has(notice.key)) return
-      const override = notice.type === 'set' ? readOverride(notice.value) : undefined
-      const expiresAt = notice.type === 'set' ? notice.expiresAt : undefined
-      this.#listener.onOverride(place, override && { override, expiresAt })
+      if (this.#pendingOverrides.cross(notice.key)) return
+      this.#listener.onOverride(place, notice.type === 'set' ? readOverride(notice) : undefined)
     } else if (notice.key === stateKey && notice.type === 'set') {
       this.#adopt(fromJson(notice.value))
     }
   }
 
+  /** Reads everything. What the store has lost since it was last seen, it is given again: overrides first. */
   async #load(): Promise<void> {
-    await this.#readState()
-    const all: [OverridePlace, OverrideUntil][] = []
-    await this.#within('reading overrides', async () => {
-      for await (const { key, value, expiresAt } of this.#options.store.scan({ prefix: overridePrefix })) {
-        const place = placeOfKey(key)
-        const override = readOverride(value)
-        if (place !== undefined && override !== undefined && !this.#pendingOverrides.has(key)) {
-          all.push([place, { override, expiresAt }])
-        }
+    const found = await this.#read()
+    const stored = new Map<string, readonly [OverridePlace, OverrideUntil]>()
+    await this.#within(async () => {
+      for await (const record of this.#options.store.scan({ prefix: overridePrefix })) {
+        const place = placeOfKey(record.key)
+        const until = readOverride(record)
+        if (place !== undefined && until !== undefined) stored.set(record.key, [place, until])
       }
     })
-    for (const [key, override] of this.#pendingOverrides) {
-      const place = placeOfKey(key)
-      if (place !== undefined && override !== undefined) all.push([place, override])
+    if (this.#isLoaded && found.state.epoch < this.#stored.epoch) {
+      await this.#restoreOverrides(stored)
+      await this.#restoreState(found)
+      return
     }
     this.#isLoaded = true
-    this.#listener.onOverrides(all)
-  }
-
-  /** @returns whether there was something that had not been seen */
-  async #readState(): Promise<boolean> {
-    const entry = await this.#within('the store of flags', () => this.#options.store.entry(stateKey))
-    const state = entry === undefined ? untouched : fromJson(entry.value)
-    const isNew = state.epoch > this.#stored.epoch
-    this.#adopt(state)
-    // A store that was emptied, or brought back from a backup, is told what it has forgotten.
-    if (state.epoch < this.#stored.epoch && this.#stored.epoch > 0) {
-      await this.#within('the store of flags', () =>
-        this.#options.store.compareAndSet(stateKey, entry?.version, toJson(this.#stored)),
-      )
+    this.#adopt(found.state)
+    for (const [key, { until }] of this.#pendingOverrides.entries()) {
+      const place = placeOfKey(key)
+      stored.delete(key)
+      if (place !== undefined && until !== undefined) stored.set(key, [place, until])
     }
-    return isNew
+    this.#listener.onOverrides([...stored.values()])
   }
 
+  /** A store that was emptied, or brought back from a backup, has overrides that were removed since, and lacks others. */
+  async #restoreOverrides(stored: Map<string, readonly [OverridePlace, OverrideUntil]>): Promise<void> {
+    for (const [place, until] of this.#listener.overrides()) {
+      const key = overrideKey(place)
+      const there = stored.get(key)?.[1]
+      stored.delete(key)
+      if (there?.override.id !== until.override.id) this.#pendingOverrides.set(key, until, there)
+    }
+    for (const [key, [, there]] of stored) this.#pendingOverrides.set(key, undefined, there)
+    await this.#storeOverrides()
+  }
+
+  async #restoreState({ entry }: Found): Promise<void> {
+    const json = toJson(this.#stored)
+    await this.#within(() => this.#options.store.compareAndSet(stateKey, entry?.version, json))
+  }
+
+  async #read(): Promise<Found> {
+    const entry = await this.#within(() => this.#options.store.entry(stateKey))
+    return { entry, state: entry === undefined ? untouched : fromJson(entry.value) }
+  }
+
+  /** An older state never takes the place of a newer one. */
   #adopt(state: RuntimeState): void {
     if (state.epoch <= this.#stored.epoch) return
     this.#stored = state
@@ -253,12 +276,14 @@ export class SharedRuntime {
     try {
       for (let race = 0; this.#pending.length > 0; race++) {
         if (race > maxRaces) throw new Error('others write to the store of flags all the time')
-        await this.#storeOverrides()
+        // In turn, or all overrides that were read before would undo one that is stored meanwhile.
+        if (this.#pendingOverrides.size > 0) await this.#inTurn(() => this.#storeOverrides())
         if (await this.#storeOnce()) race = 0
       }
       this.#tellFeed(true, 'the store answers')
     } catch (error) {
       this.#tellFeed(false, describeError(error))
+      this.#pendingOverrides.fail()
       for (const late of this.#pending) {
         late.isLate = true
         late.fail(new FlagStoreError(error))
@@ -269,51 +294,44 @@ export class SharedRuntime {
     }
   }
 
-  async #storeOverrides(): Promise<void> {
-    const { store } = this.#options
-    while (this.#pendingOverrides.size > 0) {
-      // Together, so that a store that commits in groups can.
-      const some = [...this.#pendingOverrides].slice(0, overridesAtOnce)
-      await this.#within('the store of flags', () =>
-        Promise.all(
-          some.map(([key, override]) =>
-            override === undefined
-              ? store.delete(key)
-              : store.set(key, plain(override.override), { expiresAt: override.expiresAt }),
-          ),
-        ),
-      )
-      for (const [key, override] of some) {
-        if (this.#pendingOverrides.get(key) === override) this.#pendingOverrides.delete(key)
-      }
-    }
+  #storeOverrides(): Promise<void> {
+    return this.#pendingOverrides.store(
+      this.#options.store,
+      (work) => this.#within(work),
+      (place, until) => this.#listener.onOverride(place, until),
+    )
   }
 
   /** @returns whether what waited is stored, rather than that somebody else was first */
   async #storeOnce(): Promise<boolean> {
     const pending = [...this.#pending]
-    const entry = await this.#within('the store of flags', () => this.#options.store.entry(stateKey))
-    const found = entry === undefined ? untouched : fromJson(entry.value)
+    const { entry, state: found } = await this.#read()
     const from = found.epoch < this.#stored.epoch ? this.#stored : found
     const outcomes: boolean[] = []
     let next = from
-    for (const { change, basedOn, isLate } of pending) {
+    for (const each of pending) {
       const before = next
-      const isSuperseded = isLate && !change.isOff && epochOf(from, change) > basedOn
-      if (!isSuperseded) next = change.apply(next)
+      if (!this.#isSuperseded(each, from)) next = each.change.apply(next)
       outcomes.push(next !== before)
     }
     if (next !== found) {
-      const stored = await this.#within('the store of flags', () =>
-        this.#options.store.compareAndSet(stateKey, entry?.version, toJson(next)),
-      )
+      const json = toJson(next)
+      const stored = await this.#within(() => this.#options.store.compareAndSet(stateKey, entry?.version, json))
       if (stored === undefined) return false
     }
-    this.#stored = next
     this.#pending.splice(0, pending.length)
+    // The watch may have told of a later one before this answer came.
+    if (next.epoch > this.#stored.epoch) this.#stored = next
     this.#look()
     for (const [i, { settle }] of pending.entries()) settle(outcomes[i] === true)
     return true
+  }
+
+  /** Whether somebody else has changed the same since. What this process has changed itself came before. */
+  #isSuperseded({ change, basedOn, isLate }: Pending, from: RuntimeState): boolean {
+    if (!isLate || change.isOff) return false
+    const last = lastChange(from, change)
+    return last !== undefined && last.epoch > basedOn && last.process !== this.#options.process
   }
 
   #checkLater(): void {
@@ -329,10 +347,11 @@ export class SharedRuntime {
   async #check(): Promise<void> {
     try {
       await this.#inTurn(async () => {
-        if ((await this.#readState()) || !this.#isLoaded) await this.#load()
+        const { state } = await this.#read()
+        if (state.epoch !== this.#stored.epoch || !this.#isLoaded) await this.#load()
       })
       this.#tellFeed(true, 'the store answers again')
-      if (this.#pending.length > 0) await this.#flush()
+      await this.#flush()
     } catch (error) {
       this.#tellFeed(false, describeError(error))
     }
@@ -345,12 +364,7 @@ export class SharedRuntime {
     this.#listener.onFeed(isLive, why)
   }
 
-  #within<T>(what: string, work: () => Promise<T>): Promise<T> {
-    return within(this.#options.clock, this.#options.timeoutMs, what, work)
+  #within<T>(work: () => Promise<T>): Promise<T> {
+    return within(this.#options.clock, this.#options.timeoutMs, 'the store of flags', work)
   }
-}
-
-/** The epoch of the last change of what a change is about. */
-function epochOf(state: RuntimeState, { flag }: RuntimeChange): number {
-  return flag === undefined ? 0 : (state.flags.get(flag)?.changed.epoch ?? 0)
 }

@@ -135,21 +135,22 @@ function specifyFlag(name: string, source: FlagSettings, requires: readonly Flag
   if (settings['enabled'] !== undefined && typeof settings['enabled'] !== 'boolean') {
     throw new SettingProblem(`\`enabled\` must be true or false, not ${literal(settings['enabled'])}`, ['enabled'])
   }
-  const all = {
-    name,
-    source,
-    requires,
-    by,
-    offWhy: source.offWhy,
-    expiresAt: expiry(settings['expiresAt']),
-    owner: text(settings, 'owner'),
-    description: text(settings, 'description'),
-  } as const
+  const expiresAt = expiry(settings['expiresAt'])
+  const owner = text(settings, 'owner')
+  const description = text(settings, 'description')
+  const { offWhy } = source
   if (isVariant) {
     const variants = checkVariants(settings['variants'])
     const weights = settings['weights']
     return {
-      ...all,
+      name,
+      source,
+      requires,
+      by,
+      offWhy,
+      expiresAt,
+      owner,
+      description,
       kind: 'variant',
       salt: inheritedSalt,
       saltHash: murmur3(inheritedSalt),
@@ -170,7 +171,14 @@ function specifyFlag(name: string, source: FlagSettings, requires: readonly Flag
   const salt = ownSalt ?? inheritedSalt
   const percentage = settings['percentage']
   return {
-    ...all,
+    name,
+    source,
+    requires,
+    by,
+    offWhy,
+    expiresAt,
+    owner,
+    description,
     kind: 'boolean',
     salt,
     saltHash: murmur3(salt),
@@ -196,7 +204,7 @@ function checkedRequires(requires: unknown): readonly string[] {
   if (!Array.isArray(requires) || requires.some((other) => typeof other !== 'string')) {
     throw new SettingProblem(`\`requires\` must be a list of flag names, not ${literal(requires)}`, ['requires'])
   }
-  return [...new Set(requires as string[])]
+  return requires.length < 2 ? (requires as string[]) : [...new Set(requires as string[])]
 }
 
 function text(settings: Readonly<Record<string, unknown>>, property: string): string | undefined {
@@ -227,7 +235,8 @@ function refuseUnknown(settings: Readonly<Record<string, unknown>>, known: reado
 export function settingsOf(definitions: unknown): ReadonlyMap<string, FlagSettings> {
   if (!isRecord(definitions)) throw new TypeError('`flags` must be an object of flags by name')
   const flags = new Map<string, FlagSettings>()
-  for (const [name, settings] of Object.entries(definitions)) {
+  for (const name of Object.keys(definitions)) {
+    const settings = definitions[name]
     if (!isRecord(settings)) {
       throw new FlagProblem(name, new SettingProblem('it must be an object such as { default: false }'))
     }

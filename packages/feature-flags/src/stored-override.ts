@@ -6,6 +6,15 @@ export interface StoredOverride {
   readonly why: string
   readonly by: string | undefined
   readonly at: number
+  /** Another one for each time that an override is set. */
+  readonly id: string
+}
+
+/** An override, and until when it holds. */
+export interface OverrideUntil {
+  readonly override: StoredOverride
+  /** Epoch ms; `undefined` for ever. */
+  readonly expiresAt: number | undefined
 }
 
 /** Whose override, of which flag. */
@@ -35,10 +44,14 @@ export function placeOfKey(key: string): OverridePlace | undefined {
   }
 }
 
-/** @returns `undefined` when it was not written by us */
-export function readOverride(stored: unknown): StoredOverride | undefined {
-  if (!isRecord(stored)) return undefined
-  const { value, why, by, at } = stored
+/** @returns `undefined` when there is none, or none that was written by us */
+export function readOverride(
+  stored: { readonly value: unknown; readonly expiresAt?: number | undefined } | undefined,
+): OverrideUntil | undefined {
+  if (!isRecord(stored?.value)) return undefined
+  const { value, why, by, at, id } = stored.value
   if ((typeof value !== 'boolean' && typeof value !== 'string') || typeof why !== 'string') return undefined
-  return { value, why, by: typeof by === 'string' ? by : undefined, at: typeof at === 'number' ? at : 0 }
+  const who = typeof by === 'string' ? by : undefined
+  const override = { value, why, by: who, at: typeof at === 'number' ? at : 0, id: typeof id === 'string' ? id : '' }
+  return { override, expiresAt: stored?.expiresAt }
 }

@@ -25,10 +25,16 @@ export interface FlagShare {
   readonly sequence: number
 }
 
+/** A change at run time: why, by whom, of which epoch, and of which process. */
+export interface Changed extends Cause {
+  readonly epoch: number
+  readonly process: string
+}
+
 /** What was done to a flag at run time. Replaced whole by each change. */
 export interface RuntimeFlag {
-  /** The last change: of which epoch, why and by whom. */
-  readonly changed: Cause & { readonly epoch: number }
+  /** The last change. */
+  readonly changed: Changed
   /** In place of the declared one: set by hand, or by a rollout. */
   readonly percentage?: number | undefined
   readonly share?: FlagShare | undefined
@@ -60,7 +66,7 @@ export interface FlagRecord {
 }
 
 /** How often each answer was given: off and on, or each variant by its index. Counted in place. */
-export type Usage = Float64Array
+export type Usage = number[]
 
 /**
  * Whether a flag decides by its own rules (`active`), or what keeps it off for everyone: it was switched off by hand
@@ -71,6 +77,7 @@ export type FlagState = 'active' | 'disabled' | 'fallen-back' | 'blocked'
 /** A flag as it is evaluated: everything that does not depend on the context is worked out beforehand. */
 export interface CompiledFlag {
   readonly record: FlagRecord
+  readonly kind: FlagSpec['kind']
   readonly state: FlagState
   readonly by: BucketBy
   readonly saltHash: number
@@ -78,6 +85,7 @@ export interface CompiledFlag {
   readonly fixed: boolean | undefined
   /** Whether some are answered one by one: by overrides, target guilds or rules. Those of variants only choose. */
   readonly hasExceptions: boolean
+  readonly hasOverrides: boolean
   readonly rules: readonly CompiledRule[]
   /** Below it lie the buckets of which both this flag's own percentage and {@link CompiledFlag.inherited} say yes. */
   readonly threshold: number
@@ -101,12 +109,16 @@ export interface Table {
   readonly killed: Cause | undefined
 }
 
+/** Never pushed to: one for all flags that need no list. */
+const none: CompiledFlag[] = []
+
 /** Works out all flags. Looks at each flag and each requirement once. @param records - each after those it requires */
 export function compile(records: Iterable<FlagRecord>, killed: Cause | undefined): Table {
   const flags = new Map<string, CompiledFlag>()
   const bySlot: CompiledFlag[] = []
   for (const record of records) {
-    const required = record.spec.requires.map((spec) => flags.get(spec.name) as CompiledFlag)
+    const { requires } = record.spec
+    const required = requires.length === 0 ? none : requires.map((spec) => flags.get(spec.name) as CompiledFlag)
     const flag = compileFlag(record, required, killed !== undefined)
     flags.set(record.spec.name, flag)
     bySlot[record.slot] = flag
@@ -119,35 +131,40 @@ function compileFlag(record: FlagRecord, required: readonly CompiledFlag[], isKi
   let inherited = EVERYONE
   let inheritedWithoutId = true
   let isOff = isKilled || record.disabled !== undefined || record.fallenBack !== undefined
-  const direct: CompiledFlag[] = []
-  const through: CompiledFlag[] = []
+  let direct = none
+  let through = none
   for (const flag of required) {
     if (flag.fixed === true) continue
     if (flag.fixed === false) isOff = true
     const sharesBuckets = flag.record.spec.salt === spec.salt && flag.record.spec.by === spec.by
     if (flag.hasExceptions || !sharesBuckets) {
+      if (direct === none) direct = []
       direct.push(flag)
       continue
     }
     inherited = Math.min(inherited, flag.threshold)
     inheritedWithoutId &&= flag.withoutId
-    if (flag.visits.length > 0) through.push(flag)
+    if (flag.visits.length === 0) continue
+    if (through === none) through = []
+    through.push(flag)
   }
   const visits = joinVisits(direct, through)
   const own = ownGate(record)
   const canDiffer = spec.kind === 'boolean' && pin?.value === undefined
   const rules = pin?.value === undefined ? spec.rules : []
-  const hasExceptions =
-    canDiffer && (record.users.size + record.guilds.size > 0 || record.targetGuilds !== undefined || rules.length > 0)
+  const hasOverrides = record.users.size + record.guilds.size > 0
+  const hasExceptions = canDiffer && (hasOverrides || record.targetGuilds !== undefined || rules.length > 0)
   const threshold = Math.min(inherited, own.threshold)
   const isOpen = inherited === EVERYONE && visits.length === 0
   return {
     record,
+    kind: spec.kind,
     state: stateOf(record, required),
     by: spec.by,
     saltHash: spec.saltHash,
     fixed: isOff ? false : fixedAnswer(threshold, isOpen, hasExceptions),
     hasExceptions,
+    hasOverrides,
     rules,
     threshold,
     withoutId: inheritedWithoutId && own.withoutId,
@@ -214,11 +231,13 @@ export function findFlag(table: Table, name: string): CompiledFlag {
 
 /** @throws UnknownFlagError when there is no such flag; TypeError when it has variants */
 export function findBooleanFlag(table: Table, name: string): CompiledFlag {
-  const flag = findFlag(table, name)
-  if (flag.record.spec.kind !== 'boolean') {
-    throw new TypeError(`Flag ${JSON.stringify(name)} has variants and is neither on nor off; ask \`variant\` for it`)
-  }
-  return flag
+  const flag = table.flags.get(name)
+  return flag?.kind === 'boolean' ? flag : refuseVariants(table, name)
+}
+
+function refuseVariants(table: Table, name: string): never {
+  findFlag(table, name)
+  throw new TypeError(`Flag ${JSON.stringify(name)} has variants and is neither on nor off; ask \`variant\` for it`)
 }
 
 /** @throws UnknownFlagError when there is no such flag; TypeError when it has no variants */

@@ -114,7 +114,7 @@ describe('a missing attribute', () => {
       },
     ],
     ['a proxy that throws', new Proxy({ plan: 'gold' }, { get: fail })],
-    ['a proxy that throws before', new Proxy({ plan: 'gold' }, { getOwnPropertyDescriptor: fail })],
+    ['a proxy that throws when asked whose it is', new Proxy({ plan: 'gold' }, { getPrototypeOf: fail })],
     ['a revoked proxy', revoked.proxy],
   ]
   it.each(missing)('satisfies `exists: false` and nothing else: %s', (_, attributes) => {
