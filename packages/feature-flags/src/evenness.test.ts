@@ -15,7 +15,7 @@ const names = Array.from({ length: 200 }, (_, i) => `feature${i}`)
 /** Who has it, as the numbers of ids. */
 function chosen(flags: FeatureFlags, name: string): number[] {
   const has: number[] = []
-  for (const [i, guildId] of ids.entries()) if (flags.isEnabled(name as never, { guildId } as never)) has.push(i)
+  for (const [i, guildId] of ids.entries()) if (flags.isEnabled(name as never, { guildId })) has.push(i)
   return has
 }
 
@@ -94,7 +94,7 @@ describe('a percentage', () => {
     for (const name of names.slice(0, 20)) {
       const flags = flagsOf({ [name]: { percentage: 0 } })
       const at = (percentage: number): number[] => {
-        void flags.setPercentage(name as never, percentage, { why })
+        void flags.setPercentage(name, percentage, { why })
         return chosen(flags, name)
       }
       expect(at(0)).toEqual([])
@@ -130,7 +130,7 @@ describe('the split of variants', () => {
   function cardsAmong(definitions: FlagDefinitions, rollout: string, test: string): number {
     const flags = flagsOf(definitions)
     const has = chosen(flags, rollout)
-    const cards = has.filter((i) => flags.variant(test as never, { guildId: ids[i] } as never) === ('cards' as never))
+    const cards = has.filter((i) => flags.variant(test as never, { guildId: ids[i] }) === ('cards' as never))
     return deviation(cards.length, has.length, 0.5)
   }
 
@@ -152,8 +152,8 @@ describe('the split of variants', () => {
     const deviations = tests.map((name) => {
       const flags = flagsOf({ [`${name}-look`]: split, [`${name}-words`]: split })
       const looks = (id: string): [unknown, unknown] => [
-        flags.variant(`${name}-look` as never, { guildId: id } as never),
-        flags.variant(`${name}-words` as never, { guildId: id } as never),
+        flags.variant(`${name}-look` as never, { guildId: id }),
+        flags.variant(`${name}-words` as never, { guildId: id }),
       ]
       const cards = ids.map(looks).filter(([look]) => look === 'cards')
       return deviation(cards.filter(([, words]) => words === 'cards').length, cards.length, 0.5)

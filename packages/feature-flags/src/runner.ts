@@ -65,7 +65,9 @@ export class Runner {
     }
     const isFlagOn = isOn(flag, subject)
     count(flag, isFlagOn ? 1 : 0)
-    const attempt = isFlagOn ? this.#breakerOf(name).begin() : await this.#beginTrial(flag, table, subject)
+    const begun = isFlagOn ? this.#breakerOf(name).begin() : this.#beginTrial(flag, table, subject)
+    // Both paths are timed from the same moment: to wait for nothing would leave out what else the event loop has in hand.
+    const attempt = begun instanceof Promise ? await begun : begun
     const startedMs = this.#host.clock.monotonic()
     if (attempt === undefined) return this.#runOld(name, subject, startedMs, off)
     let value: On

@@ -12,6 +12,7 @@ import {
   type BotProcess,
 } from './test-support/bot-processes.js'
 import { BrokenStore, faults, type Fault } from './test-support/broken-store.js'
+import { HeldStore } from './test-support/held-store.js'
 import { HandSource } from './test-support/hand-source.js'
 
 const why = 'a test'
@@ -60,8 +61,7 @@ async function tell(
 ) {
   const processes = newProcesses()
   const broken = new BrokenStore()
-  let one: BotProcess | undefined
-  one = await processes.start([], (store) => broken.around(store, () => (one as BotProcess).faulty))
+  const one: BotProcess = await processes.start([], (store) => broken.around(store, () => one.faulty))
   const other = await processes.start()
   if (breakIt === undefined) broken.breakNth(n, fault)
   else breakIt([one, other])
@@ -182,35 +182,43 @@ describe('a store that fails at any one call of a story of changes', () => {
 })
 
 describe('three processes to which anything happens, in any order', () => {
-  it('agree in the end, on a share that none of a lower sequence has replaced, and no stored epoch falls', async () => {
+  it('agree in the end, on a share that none of a lower sequence has replaced, and no epoch falls', async () => {
     const run = async (events: readonly BotEvent[]): Promise<void> => {
       const processes = newProcesses()
       const three = [await processes.start(), await processes.start(), await processes.start()]
       const highest = { search: 0, digest: 0 }
-      const epochs: number[] = []
+      const stored: number[] = []
+      const seen: number[][] = [[], [], []]
+      const note = async (): Promise<void> => {
+        stored.push(await processes.storedEpoch())
+        for (const [i, { flags }] of three.entries()) seen[i]?.push(flags.epoch)
+      }
+      const wrong: unknown[] = []
       for (const event of events) {
         const process = three[event.of] as BotProcess
         void happen(event, processes, process).then(
           (result) => {
-            if (event.is === 'share' && result === true) {
-              // Acknowledged: from now on none of a lower sequence may be.
-              expect(event.n + 1).toBeGreaterThan(highest[event.flag])
-              highest[event.flag] = event.n + 1
-            }
+            if (event.is !== 'share' || result !== true) return
+            // Acknowledged: from now on none of the same sequence or a lower one may be.
+            if (event.n + 1 <= highest[event.flag]) wrong.push(event)
+            highest[event.flag] = event.n + 1
           },
-          ({ code }: { code: string }) => expect(code).toBe('FLAG_STORE'),
+          (error: { code?: string }) => {
+            if (error.code !== 'FLAG_STORE') wrong.push(error)
+          },
         )
         await processes.settle()
-        epochs.push(await processes.storedEpoch())
+        await note()
       }
       await processes.recover()
-      epochs.push(await processes.storedEpoch())
+      await note()
+      expect(wrong).toEqual([])
       const fresh = await processes.start()
       for (const each of three) expect(viewOf(each)).toEqual(viewOf(fresh))
       for (const name of ['search', 'digest'] as const) {
         expect(fresh.flags.share(name)?.sequence ?? 0).toBeGreaterThanOrEqual(highest[name])
       }
-      expect(epochs).toEqual([...epochs].sort((a, b) => a - b))
+      for (const epochs of [stored, ...seen]) expect(epochs).toEqual([...epochs].sort((a, b) => a - b))
       await processes.stop()
     }
     await fc.assert(fc.asyncProperty(fc.array(anyEvent, { maxLength: 40 }), run), { numRuns: 150 })
@@ -244,6 +252,120 @@ describe('three processes to which anything happens, in any order', () => {
     }
     await fc.assert(fc.asyncProperty(fc.array(anyEvent, { maxLength: 20 }), fc.nat(2), run), { numRuns: 100 })
   }, 60_000)
+})
+
+describe('changes of two processes that cross', () => {
+  async function twoProcesses() {
+    const processes = newProcesses()
+    const held = new HeldStore()
+    const one = await processes.start([], (store) => held.around(store))
+    const other = await processes.start()
+    /** The first cannot reach the store for a while; what it changes then is stored late, if at all. */
+    const cutOff = async (...changes: readonly ((flags: BotFlags) => Promise<unknown>)[]): Promise<void> => {
+      one.faulty.down()
+      for (const change of changes) await expect(change(one.flags)).rejects.toMatchObject({ code: 'FLAG_STORE' })
+      await processes.settle()
+    }
+    return { processes, held, one, other, cutOff, pair: [one.flags, other.flags] as const }
+  }
+  const target = { guildId }
+
+  it('leave in force what came last when the answer to what came before is slow', async () => {
+    const { processes, held, one, other } = await twoProcesses()
+    const letGo = held.hold('compareAndSet')
+    const stored = one.flags.setPercentage('search', 10, { why })
+    await processes.settle()
+    await other.flags.disable('search', { why })
+    await processes.settle()
+    expect([one.flags.epoch, one.flags.status('search').state]).toEqual([2, 'disabled'])
+    letGo()
+    await stored
+    expect([one.flags.epoch, one.flags.status('search').state]).toEqual([2, 'disabled'])
+  })
+
+  it.each([true, false, undefined])('end with one override, %s, when both set it', async (last) => {
+    const { processes, held, one, other, pair } = await twoProcesses()
+    const letGo = held.hold('set')
+    const stored = one.flags.override('digest', target, last !== true, { why })
+    await processes.settle()
+    await (last === undefined
+      ? other.flags.removeOverride('digest', target, { why })
+      : other.flags.override('digest', target, last, { why }))
+    await processes.settle()
+    letGo()
+    await stored
+    await processes.recover()
+    expect(viewOf(one)).toEqual(viewOf(other))
+    expect(pair.map((flags) => flags.status('digest').guildOverrides)).toEqual(last === undefined ? [0, 0] : [1, 1])
+    if (last !== undefined) expect(pair.map((flags) => flags.isEnabled('digest', target))).toEqual([last, last])
+  })
+
+  it('leave an acknowledged override in place of an earlier one that comes late', async () => {
+    const { processes, other, cutOff, pair } = await twoProcesses()
+    await cutOff((flags) => flags.override('digest', target, true, { why: 'earlier' }))
+    await other.flags.override('digest', target, false, { why: 'later' })
+    await processes.recover()
+    expect(pair.map((flags) => flags.isEnabled('digest', target))).toEqual([false, false])
+  })
+
+  it('leave an acknowledged percentage in place of several earlier ones that come late', async () => {
+    const { processes, other, cutOff, pair } = await twoProcesses()
+    await cutOff(
+      (flags) => flags.setPercentage('search', 80, { why }),
+      (flags) => flags.setPercentage('search', 90, { why }),
+    )
+    await other.flags.setPercentage('search', 20, { why })
+    await processes.recover()
+    expect(pair.map((flags) => flags.status('search').percentage)).toEqual([20, 20])
+  })
+
+  it.each([
+    ['after it was switched on in between', true],
+    ['also when it was off all the time', false],
+  ])('leave everything off when that was asked for after what comes late, %s', async (_, isOnBetween) => {
+    const { processes, other, cutOff, pair } = await twoProcesses()
+    await other.flags.disableAll({ why: 'the first incident' })
+    await other.flags.disable('search', { why: 'the first incident' })
+    await processes.settle()
+    await cutOff(
+      (flags) => flags.enableAll({ why }),
+      (flags) => flags.enable('search', { why }),
+    )
+    if (isOnBetween) {
+      await other.flags.enableAll({ why })
+      await other.flags.enable('search', { why })
+    }
+    await other.flags.disableAll({ why: 'the second incident' })
+    await other.flags.disable('search', { why: 'the second incident' })
+    await processes.recover()
+    expect(pair.map((flags) => flags.status('search').state)).toEqual(['all-off', 'all-off'])
+    await other.flags.enableAll({ why })
+    await processes.settle()
+    expect(pair.map((flags) => flags.status('search').state)).toEqual(['disabled', 'disabled'])
+  })
+
+  it('end an override in time that could be stored only after its time', async () => {
+    const { processes, one, cutOff, pair } = await twoProcesses()
+    await cutOff((flags) => flags.override('digest', target, false, { why, forMs: 1_000 }))
+    await processes.clock.advance(10_000)
+    await processes.recover()
+    // What is changed afterwards is stored as ever.
+    await one.flags.setPercentage('search', 5, { why })
+    await processes.settle()
+    expect(pair.map((flags) => flags.isEnabled('digest', target))).toEqual([true, true])
+    expect(pair.map((flags) => flags.status('search').percentage)).toEqual([5, 5])
+  })
+
+  it('give a store that was emptied its overrides as well as its state', async () => {
+    const { processes, one } = await twoProcesses()
+    await one.flags.override('digest', target, false, { why })
+    await one.flags.disable('search', { why })
+    await processes.settle()
+    await processes.storage.collection('evenkeel').clear()
+    await processes.recover()
+    const { flags } = await processes.start()
+    expect([flags.isEnabled('digest', target), flags.status('search').state]).toEqual([false, 'disabled'])
+  })
 })
 
 describe('a source that is read again', () => {
@@ -284,6 +406,7 @@ describe('a source that is read again', () => {
     const processes = newProcesses()
     const source = new HandSource({ flags: { search: { percentage: 100 } } })
     const { flags } = await processes.start([source])
+    void flags.override('theme', { guildId }, 'plain', { why })
     const scope = flags.for({ guildId })
     const first = [scope.isEnabled('search'), scope.isEnabled('suggestions'), scope.variant('theme')]
     const seen = new Set<boolean>()
@@ -355,16 +478,17 @@ describe('100,000 overrides for a time', () => {
     expect(clock.pending).toBe(0)
   })
 
-  it('are gone from the memory of all processes and from their store', { timeout }, async () => {
+  it('and 20,000 in a store are gone from the memory of all processes and from the store', { timeout }, async () => {
+    const shared = 20_000
     const processes = newProcesses()
     const [one, other] = [await processes.start(), await processes.start()]
-    for (let i = 0; i < count; i += 500) {
+    for (let i = 0; i < shared; i += 500) {
       const some = Array.from({ length: 500 }, (_, j) => String(i + j))
       await Promise.all(some.map((id) => one.flags.override('digest', { guildId: id }, false, { why, forMs: 60_000 })))
     }
     // No time passes; the news of them takes its turns.
-    while (other.flags.status('digest').guildOverrides < count) await processes.settle()
-    expect(one.flags.status('digest').guildOverrides).toBe(count)
+    while (other.flags.status('digest').guildOverrides < shared) await processes.settle()
+    expect(one.flags.status('digest').guildOverrides).toBe(shared)
     await processes.clock.advance(62_000)
     for (const { flags } of [one, other]) expect(flags.status('digest').guildOverrides).toBe(0)
     const late = await processes.start()

@@ -141,8 +141,12 @@ function sentence(flag: string, { from, to, phase, fromPercentage, percentage }:
   const at = `phase ${JSON.stringify(phase)}, ${short(percentage)} %`
   switch (to) {
     case 'RUNNING':
-      if (from === 'HOLDING' || from === 'PAUSED') return `${rollout} goes on in ${at}`
-      if (from === 'RUNNING') return `${rollout} goes from ${short(fromPercentage)} % to ${at}`
+      if ((from === 'HOLDING' || from === 'PAUSED') && fromPercentage === percentage) {
+        return `${rollout} goes on in ${at}`
+      }
+      if (from === 'RUNNING' || from === 'HOLDING' || from === 'PAUSED') {
+        return `${rollout} goes from ${short(fromPercentage)} % to ${at}`
+      }
       return `${rollout} begins with ${at}`
     case 'HOLDING':
       return `${rollout} holds in ${at}`

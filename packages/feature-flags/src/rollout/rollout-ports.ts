@@ -1,31 +1,9 @@
 import type { BucketBy, FlagContext } from '../context.js'
+import type { RanCall } from '../news.js'
 import type { StoredRecord, StoredValue, StoredVersion } from '../ports.js'
+import type { FlagShare } from '../table.js'
 
-/** How much of a flag is on because a rollout says so. */
-export interface FlagShare {
-  /** The share of guilds or users, 0 to 100. */
-  readonly percentage: number
-  /** Guilds that have it on whatever the percentage. */
-  readonly targetGuilds: readonly string[]
-  /** A whole number that grows with each share of the flag, so that a late one is refused. */
-  readonly sequence: number
-}
-
-/** A call of `flags.run` that has ended. */
-export interface RanCall {
-  /** The flag's name. */
-  readonly flag: string
-  /** The path that was taken: `on` is the new one. */
-  readonly path: 'on' | 'off'
-  /** Whether it failed. */
-  readonly isFailure: boolean
-  /** How long it took, in milliseconds. */
-  readonly tookMs: number
-  /** The guild that it was for, if any. */
-  readonly guildId: string | undefined
-  /** The user that it was for, if any. */
-  readonly userId: string | undefined
-}
+export type { FlagShare, RanCall }
 
 /** What a flag is like at present. */
 export interface RolledOutFlag {

@@ -75,7 +75,7 @@ export function viewOf({ flags }: BotProcess): object {
     ...Object.fromEntries(
       flags.names.map((name) => {
         const { state, percentage, share, guildOverrides, userOverrides } = flags.status(name)
-        const answers = guilds.map((guildId) => String(flags.explain(name, { guildId, userId: guildId }).value))
+        const answers = guilds.map((guildId) => JSON.stringify(flags.explain(name, { guildId, userId: guildId }).value))
         return [name, { state, percentage, share, guildOverrides, userOverrides, answers: answers.join() }]
       }),
     ),
