@@ -1,102 +1,116 @@
-import { GrowthBookClient } from '@growthbook/growthbook'
-import { FeatureFlags } from '@evenkeel/feature-flags'
-import { snowflakes } from './ids.js'
-import { measure, print } from './measure.js'
+import { Answers, asked, askers, turn } from './flags/asked-flag.js'
+import { bareFlags, bareIsEnabled, bareIsEnabledUnsigned, BareScope } from './flags/floor.js'
+import { contextsOf, ours } from './flags/ours.js'
+import { flagd, growthbook, launchDarkly, openFeatureInMemory, unleash } from './flags/peers.js'
+import { measure, print, type Candidate } from './measure.js'
 
-/** `isEnabled` of one of a hundred flags at 25 %, for ten thousand guilds. */
+const OTHERS = [flagd, growthbook, unleash, launchDarkly, openFeatureInMemory]
+
+/** `isEnabled` beside other libraries: one flag of a hundred, a rule that matches, 25 % of ten thousand guilds. */
 export async function isEnabled(): Promise<void> {
-  const ids = snowflakes(10_000)
-  const contexts = ids.map((guildId) => ({ guildId }))
-  const scopes = ids.slice(0, 100)
-
-  const names = Array.from({ length: 100 }, (_, index) => `flag${index}`)
-  const flags = new FeatureFlags({
-    flags: { asked: { percentage: 25 }, ...Object.fromEntries(names.map((name) => [name, { percentage: 10 }])) },
-    environment: {},
-  })
-
-  const growthbook = new GrowthBookClient().initSync({
-    payload: {
-      features: Object.fromEntries(
-        [...names, 'asked'].map((name) => [
-          name,
-          {
-            defaultValue: false,
-            rules: [{ force: true, coverage: 0.25, hashAttribute: 'guildId', hashVersion: 2, seed: name }],
-          },
-        ]),
-      ),
+  const all = askers(10_000)
+  const contexts = contextsOf(all)
+  const flags = ours()
+  const handle = flags.flag(asked)
+  const answers = new Answers()
+  const candidates: Candidate[] = [
+    {
+      name: 'floor: three lookups, hash of the id',
+      run(count) {
+        let yes = 0
+        for (let i = 0; i < count; i++) if (bareIsEnabled(asked, turn(contexts, i))) yes++
+        answers.add(count, yes)
+      },
     },
-  })
-  const growthbookContexts = ids.map((guildId) => ({ attributes: { guildId } }))
-
-  const floor = new Map([...names, 'asked'].map((name) => [name, { salt: murmurLike(name), threshold: 2 ** 30 }]))
-  let sink = 0
-
-  print(
-    'flags: isEnabled, 25 % of guilds, 100 flags, 10,000 guilds',
-    await measure(
-      [
-        {
-          name: 'floor: Map lookup, hash of the id, compare',
-          run(count) {
-            for (let i = 0; i < count; i++) {
-              const flag = floor.get('asked')
-              const id = ids[i % ids.length] ?? ''
-              if (flag !== undefined && (murmurLike(id) ^ flag.salt) >>> 0 < flag.threshold) sink++
-            }
-          },
-        },
-        {
-          name: 'evenkeel isEnabled(name, context)',
-          run(count) {
-            for (let i = 0; i < count; i++) if (flags.isEnabled('asked', contexts[i % contexts.length])) sink++
-          },
-        },
-        {
-          name: 'evenkeel, scoped by context',
-          run(count) {
-            const perScope = count / scopes.length
-            for (const guildId of scopes) {
-              const scope = flags.for({ guildId })
-              for (let i = 0; i < perScope; i++) if (scope.isEnabled('asked')) sink++
-            }
-          },
-        },
-        {
-          name: '@growthbook/growthbook isOn(name, context)',
-          run(count) {
-            for (let i = 0; i < count * 0.1; i++) {
-              const context = growthbookContexts[i % growthbookContexts.length]
-              if (context !== undefined && growthbook.isOn('asked', context)) sink++
-            }
-          },
-          share: 0.1,
-        },
-      ],
-      500_000,
-    ),
-  )
-  if (sink < 0) throw new Error('Never: the sum keeps the loops from being optimised away')
+    {
+      name: 'the floor with an unsigned hash',
+      run(count) {
+        let yes = 0
+        for (let i = 0; i < count; i++) if (bareIsEnabledUnsigned(asked, turn(contexts, i))) yes++
+        answers.add(count, yes)
+      },
+    },
+    {
+      name: 'evenkeel isEnabled(name, context)',
+      run(count) {
+        let yes = 0
+        for (let i = 0; i < count; i++) if (flags.isEnabled(asked, turn(contexts, i))) yes++
+        answers.add(count, yes)
+      },
+    },
+    {
+      name: 'evenkeel handle.isEnabled(context)',
+      run(count) {
+        let yes = 0
+        for (let i = 0; i < count; i++) if (handle.isEnabled(turn(contexts, i))) yes++
+        answers.add(count, yes)
+      },
+    },
+  ]
+  const peers = []
+  for (const make of OTHERS) peers.push(await make(all, answers))
+  try {
+    const title = 'flags: isEnabled, one rule and 25 %, 100 flags, 10,000 guilds'
+    print(title, await measure([...candidates, ...peers], 1_000_000))
+    answers.check(title)
+  } finally {
+    for (const peer of peers) await peer.stop?.()
+  }
 }
 
-/** The body of MurmurHash3 over ASCII, without its fuss about other text. */
-function murmurLike(text: string): number {
-  let h = 0
-  let i = 0
-  for (; i + 4 <= text.length; i += 4) {
-    let k =
-      text.charCodeAt(i) |
-      (text.charCodeAt(i + 1) << 8) |
-      (text.charCodeAt(i + 2) << 16) |
-      (text.charCodeAt(i + 3) << 24)
-    k = Math.imul(k, 0xcc9e2d51)
-    k = Math.imul((k << 15) | (k >>> 17), 0x1b873593)
-    h ^= k
-    h = (Math.imul((h << 13) | (h >>> 19), 5) + 0xe6546b64) | 0
-  }
-  for (; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 0xcc9e2d51)
-  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b)
-  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35)
-  return h ^ (h >>> 16)
+/** The flags of one handler: the id is hashed once, and each answer comes from the same moment. */
+export async function scoped(): Promise<void> {
+  const contexts = contextsOf(askers(10_000))
+  const flags = ours()
+  const handle = flags.flag(asked)
+  const bare = bareFlags.get(asked)
+  if (bare === undefined) throw new Error('The floor has no such flag')
+  const bareScopes = contexts.map((context) => new BareScope(context))
+  const scopes = contexts.map((context) => flags.for(context))
+  const answers = new Answers()
+  const byName = await measure(
+    [
+      {
+        name: 'floor: three lookups, a hash at hand',
+        run(count) {
+          let yes = 0
+          for (let i = 0; i < count; i++) if (turn(bareScopes, i).isEnabled(asked)) yes++
+          answers.add(count, yes)
+        },
+      },
+      {
+        name: 'evenkeel scope.isEnabled(name)',
+        run(count) {
+          let yes = 0
+          for (let i = 0; i < count; i++) if (turn(scopes, i).isEnabled(asked)) yes++
+          answers.add(count, yes)
+        },
+      },
+    ],
+    1_000_000,
+  )
+  print('flags: scoped by name', byName)
+  const byHandle = await measure(
+    [
+      {
+        name: 'floor: two lookups, a hash at hand',
+        run(count) {
+          let yes = 0
+          for (let i = 0; i < count; i++) if (turn(bareScopes, i).isOn(bare)) yes++
+          answers.add(count, yes)
+        },
+      },
+      {
+        name: 'evenkeel scope.isEnabled(handle)',
+        run(count) {
+          let yes = 0
+          for (let i = 0; i < count; i++) if (turn(scopes, i).isEnabled(handle)) yes++
+          answers.add(count, yes)
+        },
+      },
+    ],
+    1_000_000,
+  )
+  print('flags: scoped by handle', byHandle)
+  answers.check('flags: scoped')
 }

@@ -1,5 +1,5 @@
 import { guard } from './guard.js'
-import { isEnabled } from './flags.js'
+import { alone } from './flags/alone.js'
 import { judge } from './judge.js'
 import { routing } from './routing.js'
 import { failover } from './storage/failover.js'
@@ -8,7 +8,23 @@ import { postgres } from './storage/postgres.js'
 import { redis } from './storage/redis.js'
 import { sqlite } from './storage/sqlite.js'
 
-const all = { flags: isEnabled, guard, judge, routing, files, sqlite, postgres, redis, failover }
+const all = {
+  flags: alone('isEnabled'),
+  'flags-scoped': alone('scoped'),
+  'flags-allocation': alone('allocation'),
+  'flags-openfeature': alone('openFeature'),
+  'flags-reload': alone('reload'),
+  'flags-package': alone('packaged'),
+  'flags-propagation': alone('propagation'),
+  guard,
+  judge,
+  routing,
+  files,
+  sqlite,
+  postgres,
+  redis,
+  failover,
+}
 
 const asked = process.argv.slice(2).filter((name) => name !== '--')
 const unknown = asked.filter((name) => !Object.hasOwn(all, name))

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { EventEmitter } from 'eventemitter3'
 import { Announcer } from './announcer.js'
 import type { AttributeTypes, ContextArgument, ContextFor, TypedContext } from './attributes.js'
@@ -82,7 +81,7 @@ export class FeatureFlags<
   implements AsyncDisposable
 {
   /** Names this process among all that share a store. */
-  readonly #process = randomUUID()
+  readonly #process: string
   readonly #clock: Clock
   readonly #options: typeof featureFlagsDefaults
   readonly #layers: Layers
@@ -110,6 +109,8 @@ export class FeatureFlags<
   constructor(options: FeatureFlagsOptions<D, A>) {
     super()
     this.#options = checkOptions(options)
+    // Not from `node:crypto`, which takes milliseconds to load.
+    this.#process = options.store === undefined ? 'this process' : globalThis.crypto.randomUUID()
     this.#clock = options.clock ?? systemClock
     this.#layers = new Layers({
       definitions: options.flags,

@@ -57,7 +57,8 @@ export async function readTextFile(path: string, { maxBytes, source }: ReadTextO
     if (error instanceof FlagDocumentError) throw error
     return refuse(describe(error), error)
   } finally {
-    await handle.close()
+    // Nobody needs to wait for that.
+    handle.close().catch(() => undefined)
   }
 }
 

@@ -12,6 +12,7 @@ import { failureOf, findDriver, type SqliteDriver, type SqliteDriverName } from 
 import { examine } from './sqlite-examine.js'
 import { SqliteFile } from './sqlite-file.js'
 import { SqliteHints } from './sqlite-hints.js'
+import { watchLogOf } from './watch-log.js'
 import { SqliteStatements } from './sqlite-statements.js'
 import { SqliteTransaction } from './sqlite-transaction.js'
 import { SqliteTurn } from './sqlite-turn.js'
@@ -73,7 +74,7 @@ export class SqliteBackend implements Backend {
     this.#options = options
     this.#wasOpen = options.mustExist ?? false
     this.#turn = new SqliteTurn(options.clock)
-    this.#hints = new SqliteHints(options.clock, () => this.#readDataVersion())
+    this.#hints = new SqliteHints(options.clock, () => this.#readDataVersion(), watchLogOf(options.path))
     this.log = {
       changes: (cursor, limit) => this.#read(({ log }) => log.read(cursor, limit)),
       onHint: (wake) => this.#hints.add(wake),

@@ -1,0 +1,16 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { bundle } from './bundle.js'
+import type { Program } from './program.js'
+
+/**
+ * Runs a benchmark of flags in a process of its own. Beside `@keyv/redis`, which the benchmarks of storage load, reading
+ * a character of a text takes five times as long, and with it every hash.
+ */
+export function alone(program: Program): () => Promise<void> {
+  return async () => {
+    const child = spawn(process.execPath, [await bundle('program'), program], { stdio: 'inherit' })
+    const [code] = (await once(child, 'exit')) as [number | null]
+    if (code !== 0) throw new Error(`The benchmark ${program} ended with ${code}`)
+  }
+}

@@ -1,0 +1,25 @@
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type * as esbuild from 'esbuild'
+import manifest from '../../package.json' with { type: 'json' }
+
+/** Compiles a program of this folder, as `run.ts` does the whole. @returns its path */
+export async function bundle(name: 'follower' | 'program'): Promise<string> {
+  const folder = fileURLToPath(new URL('..', import.meta.url))
+  const outfile = join(folder, 'dist', `flags-${name}.mjs`)
+  // By a variable, so that it is not bundled itself.
+  const bundler = 'esbuild'
+  const { build } = (await import(bundler)) as typeof esbuild
+  const foreign = Object.keys({ ...manifest.dependencies, ...manifest.optionalDependencies })
+  await build({
+    entryPoints: [join(folder, `src/flags/${name}.ts`)],
+    outfile,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node20',
+    conditions: ['@evenkeel/source'],
+    external: [...foreign.filter((each) => !each.startsWith('@evenkeel/')), 'yaml'],
+  })
+  return outfile
+}
