@@ -173,11 +173,21 @@ export class SharedRuntime {
         if (!signal.aborted) this.#tellFeed(false, describeError(error))
       }
       if (signal.aborted) return
-      await new Promise<void>((resolve) => {
-        const cancel = this.#options.clock.after(rewatchMs, resolve)
-        signal.addEventListener('abort', () => (cancel(), resolve()), { once: true })
-      })
+      await this.#pause(signal)
     }
+  }
+
+  /** Leaves nothing behind at the signal, which lives as long as the flags. */
+  async #pause(signal: AbortSignal): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const end = (): void => {
+        cancel()
+        signal.removeEventListener('abort', end)
+        resolve()
+      }
+      const cancel = this.#options.clock.after(rewatchMs, end)
+      signal.addEventListener('abort', end)
+    })
   }
 
   /** What was read earlier takes effect earlier: else a slow scan would undo what the watch has told meanwhile. */
@@ -200,6 +210,8 @@ export class SharedRuntime {
 
   /** Reads everything. What the store has lost since it was last seen, it is given again: overrides first. */
   async #load(): Promise<void> {
+    // What is stored here while it is read is newer than what was read, and no sign that the store has lost anything.
+    const knownEpoch = this.#stored.epoch
     const found = await this.#read()
     const stored = new Map<string, readonly [OverridePlace, OverrideUntil]>()
     await this.#within(async () => {
@@ -209,7 +221,7 @@ export class SharedRuntime {
         if (place !== undefined && until !== undefined) stored.set(record.key, [place, until])
       }
     })
-    if (this.#isLoaded && found.state.epoch < this.#stored.epoch) {
+    if (this.#isLoaded && found.state.epoch < knownEpoch) {
       await this.#restoreOverrides(stored)
       await this.#restoreState(found)
       return
@@ -277,7 +289,8 @@ export class SharedRuntime {
       for (let race = 0; this.#pending.length > 0; race++) {
         if (race > maxRaces) throw new Error('others write to the store of flags all the time')
         // In turn, or all overrides that were read before would undo one that is stored meanwhile.
-        if (this.#pendingOverrides.size > 0) await this.#inTurn(() => this.#storeOverrides())
+        // One that comes in between is stored before it is noted, or it would be acknowledged and never stored.
+        while (this.#pendingOverrides.size > 0) await this.#inTurn(() => this.#storeOverrides())
         if (await this.#storeOnce()) race = 0
       }
       this.#tellFeed(true, 'the store answers')
