@@ -10,10 +10,18 @@ export interface RuntimeState {
   readonly killChanged: Changed | undefined
   /** By name, also of flags that this process does not know. */
   readonly flags: ReadonlyMap<string, RuntimeFlag>
+  /** Up to which of its changes each process has got through, so that one whose answer was lost is not made again. */
+  readonly applied: ReadonlyMap<string, number>
 }
 
 /** Nothing was done yet. */
-export const untouched: RuntimeState = { epoch: 0, killed: undefined, killChanged: undefined, flags: new Map() }
+export const untouched: RuntimeState = {
+  epoch: 0,
+  killed: undefined,
+  killChanged: undefined,
+  flags: new Map(),
+  applied: new Map(),
+}
 
 /** Why a flag is changed, by whom, and by which process. */
 export interface ChangeCause extends Cause {
@@ -24,7 +32,9 @@ export interface ChangeCause extends Cause {
 export interface RuntimeChange {
   /** What it is about: one flag, the switch for all, or overrides, which are kept beside the state. */
   readonly about: { readonly flag: string } | 'all' | 'overrides'
-  /** Whether it switches off: that is done however late, and never undone by what was there before. */
+  /** Of several that wait and are alike, about the same, the last one will do. */
+  readonly kind: 'disable' | 'enable' | 'percentage' | 'share' | 'trip' | 'try' | 'recover' | 'note'
+  /** Whether it switches off: that is done however late, whatever somebody else has done since. */
   readonly isOff: boolean
   /** @returns the state after it; the same one if there is nothing to do */
   apply(state: RuntimeState): RuntimeState
@@ -40,22 +50,23 @@ export function lastChange(state: RuntimeState, { about }: RuntimeChange): Chang
 
 /** Switches a flag off by hand. The first reason stays. */
 export function disable(flag: string, cause: ChangeCause): RuntimeChange {
-  return changeOf(flag, cause, true, (old) => ({ disabled: old?.disabled ?? plainCause(cause) }))
+  return changeOf('disable', flag, cause, true, (old) => ({ disabled: old?.disabled ?? plainCause(cause) }))
 }
 
 /** Lets go of a flag that was disabled or has fallen back. */
 export function enable(flag: string, cause: ChangeCause): RuntimeChange {
-  return changeOf(flag, cause, false, () => ({ disabled: undefined, fallenBack: undefined }))
+  return changeOf('enable', flag, cause, false, () => ({ disabled: undefined, fallenBack: undefined }))
 }
 
 /** Sets a percentage by hand. */
 export function setPercentage(flag: string, percentage: number, cause: ChangeCause): RuntimeChange {
-  return changeOf(flag, cause, false, () => ({ percentage }))
+  return changeOf('percentage', flag, cause, percentage === 0, () => ({ percentage }))
 }
 
 /** Gives a flag a rollout's share, unless it has one of the same sequence or a later one. */
 export function share(flag: string, next: FlagShare, cause: ChangeCause): RuntimeChange {
-  return changeOf(flag, cause, next.percentage === 0 && next.targetGuilds.length === 0, (old) =>
+  const isOff = next.percentage === 0 && next.targetGuilds.length === 0
+  return changeOf('share', flag, cause, isOff, (old) =>
     old?.share !== undefined && old.share.sequence >= next.sequence
       ? undefined
       : { share: next, percentage: next.percentage },
@@ -64,7 +75,7 @@ export function share(flag: string, next: FlagShare, cause: ChangeCause): Runtim
 
 /** A flag falls back. */
 export function trip(flag: string, cause: ChangeCause): RuntimeChange {
-  return changeOf(flag, cause, true, (old) =>
+  return changeOf('trip', flag, cause, true, (old) =>
     old?.fallenBack === undefined ? { fallenBack: { ...plainCause(cause), trials: 0 } } : undefined,
   )
 }
@@ -73,6 +84,7 @@ export function trip(flag: string, cause: ChangeCause): RuntimeChange {
 export function tryAgain(flag: string, trials: number): RuntimeChange {
   return {
     about: { flag },
+    kind: 'try',
     isOff: false,
     apply(state) {
       const old = state.flags.get(flag)
@@ -84,13 +96,16 @@ export function tryAgain(flag: string, trials: number): RuntimeChange {
 
 /** A trial succeeded. */
 export function recover(flag: string, cause: ChangeCause): RuntimeChange {
-  return changeOf(flag, cause, false, (old) => (old?.fallenBack === undefined ? undefined : { fallenBack: undefined }))
+  return changeOf('recover', flag, cause, false, (old) =>
+    old?.fallenBack === undefined ? undefined : { fallenBack: undefined },
+  )
 }
 
 /** Switches every flag off. The first reason stays. */
 export function killAll(cause: ChangeCause): RuntimeChange {
   return {
     about: 'all',
+    kind: 'disable',
     isOff: true,
     apply: (state) => ({
       ...state,
@@ -105,6 +120,7 @@ export function killAll(cause: ChangeCause): RuntimeChange {
 export function reviveAll(cause: ChangeCause): RuntimeChange {
   return {
     about: 'all',
+    kind: 'enable',
     isOff: false,
     apply: (state) => ({
       ...state,
@@ -117,10 +133,11 @@ export function reviveAll(cause: ChangeCause): RuntimeChange {
 
 /** An override was written beside the state: whoever sees the epoch knows that there is one to read. */
 export function noteOverride(): RuntimeChange {
-  return { about: 'overrides', isOff: false, apply: (state) => ({ ...state, epoch: state.epoch + 1 }) }
+  return { about: 'overrides', kind: 'note', isOff: false, apply: (state) => ({ ...state, epoch: state.epoch + 1 }) }
 }
 
 function changeOf(
+  kind: RuntimeChange['kind'],
   flag: string,
   cause: ChangeCause,
   isOff: boolean,
@@ -128,6 +145,7 @@ function changeOf(
 ): RuntimeChange {
   return {
     about: { flag },
+    kind,
     isOff,
     apply(state) {
       const old = state.flags.get(flag)
@@ -144,42 +162,6 @@ function plainCause({ why, by, at }: ChangeCause): Cause {
 
 function withFlag(state: RuntimeState, name: string, flag: RuntimeFlag): RuntimeState {
   return { ...state, epoch: state.epoch + 1, flags: new Map(state.flags).set(name, flag) }
-}
-
-const FORMAT = 1
-
-/** The state as JSON. */
-export function toJson({ epoch, killed, killChanged, flags }: RuntimeState): unknown {
-  // Pairs: a name may be `__proto__`.
-  return {
-    format: FORMAT,
-    epoch,
-    killed: plain(killed),
-    killChanged: plain(killChanged),
-    flags: [...flags].map(([name, flag]) => [name, plain(flag)]),
-  }
-}
-
-/** What is not there is left out, as JSON does. */
-export function plain<T>(value: T): T {
-  return value === undefined ? (null as T) : (JSON.parse(JSON.stringify(value)) as T)
-}
-
-/** @throws TypeError when it is no state, or one of a later version */
-export function fromJson(value: unknown): RuntimeState {
-  const { format, epoch, killed, killChanged, flags } = (value ?? {}) as Record<string, unknown>
-  if (typeof format === 'number' && format > FORMAT) {
-    throw new TypeError(`the flags in the store have format ${format}, and this version knows ${FORMAT}; update it`)
-  }
-  if (format !== FORMAT || !Number.isSafeInteger(epoch) || !Array.isArray(flags)) {
-    throw new TypeError('what the store holds under "flags/state" was not written by evenkeel')
-  }
-  return {
-    epoch: epoch as number,
-    killed: (killed ?? undefined) as Cause | undefined,
-    killChanged: (killChanged ?? undefined) as Changed | undefined,
-    flags: new Map(flags as [string, RuntimeFlag][]),
-  }
 }
 
 /** The trip of a flag, if it has fallen back. */

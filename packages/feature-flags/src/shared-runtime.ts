@@ -1,17 +1,11 @@
 import { within } from './deadline.js'
 import { FlagStoreError } from './errors.js'
 import { describeError } from './outcome.js'
+import { PendingChanges } from './pending-changes.js'
 import { PendingOverrides } from './pending-overrides.js'
-import type { Clock, FlagStore, StoredValue, StoreNotice } from './ports.js'
-import {
-  fromJson,
-  lastChange,
-  noteOverride,
-  toJson,
-  untouched,
-  type RuntimeChange,
-  type RuntimeState,
-} from './runtime-state.js'
+import type { Clock, FlagStore, StoredRecord, StoredValue, StoreNotice } from './ports.js'
+import { fromJson, toJson } from './runtime-json.js'
+import { noteOverride, untouched, type RuntimeChange, type RuntimeState } from './runtime-state.js'
 import {
   overrideKey,
   overridePrefix,
@@ -52,16 +46,6 @@ export interface SharedRuntimeOptions {
   readonly checkIntervalMs: number
 }
 
-interface Pending {
-  readonly change: RuntimeChange
-  /** The last change of the same that was stored when this one was made. */
-  readonly basedOn: number
-  /** It was tried in vain. What somebody else changed since stands then, unless this one switches off. */
-  isLate: boolean
-  readonly settle: (isApplied: boolean) => void
-  readonly fail: (error: Error) => void
-}
-
 /** What was found in the store. */
 interface Found {
   readonly entry: StoredValue | undefined
@@ -82,9 +66,10 @@ export class SharedRuntime {
   readonly #listener: RuntimeListener
   #stored: RuntimeState = untouched
   #seen: RuntimeState = untouched
-  readonly #pending: Pending[] = []
+  readonly #pending: PendingChanges
   readonly #pendingOverrides = new PendingOverrides()
   #flushing: Promise<void> | undefined
+  #isFailing = false
   #turn: Promise<unknown> = Promise.resolve()
   #isLive: boolean | undefined
   #isLoaded = false
@@ -94,6 +79,7 @@ export class SharedRuntime {
   constructor(options: SharedRuntimeOptions, listener: RuntimeListener) {
     this.#options = options
     this.#listener = listener
+    this.#pending = new PendingChanges(options.process)
   }
 
   /** What holds here: what was stored, and what waits to be. */
@@ -114,23 +100,22 @@ export class SharedRuntime {
    *   something newer is there by then
    */
   change(change: RuntimeChange): Promise<boolean> {
-    const basedOn = lastChange(this.#stored, change)?.epoch ?? 0
-    const stored = new Promise<boolean>((settle, fail) => {
-      this.#pending.push({ change, basedOn, isLate: false, settle, fail })
-    })
+    const stored = this.#pending.add(change, this.#stored)
     this.#see(change.apply(this.#seen))
     void this.#flush()
     return stored
   }
 
-  /** Sets an override, or removes it, here at once and in the store. Throws as {@link SharedRuntime.change} does. */
-  setOverride(
+  /** Sets an override, or removes it, in the store; here it holds already. Throws as {@link SharedRuntime.change} does. */
+  async setOverride(
     place: OverridePlace,
     until: OverrideUntil | undefined,
     before: OverrideUntil | undefined,
   ): Promise<boolean> {
-    this.#pendingOverrides.set(overrideKey(place), until, before)
-    return this.change(noteOverride())
+    const stored = this.#pendingOverrides.set(overrideKey(place), until, before)
+    void this.#flush()
+    await stored
+    return true
   }
 
   /** Reads what is stored, and follows it. @throws when it cannot be read now; it is followed nevertheless */
@@ -201,7 +186,8 @@ export class SharedRuntime {
     if (notice.type === 'reset') return this.#load()
     const place = placeOfKey(notice.key)
     if (place !== undefined) {
-      if (this.#pendingOverrides.cross(notice.key)) return
+      // One that waits here finds out, when it is stored, what is newer.
+      if (this.#pendingOverrides.has(notice.key)) return
       this.#listener.onOverride(place, notice.type === 'set' ? readOverride(notice) : undefined)
     } else if (notice.key === stateKey && notice.type === 'set') {
       this.#adopt(fromJson(notice.value))
@@ -213,21 +199,16 @@ export class SharedRuntime {
     // What is stored here while it is read is newer than what was read, and no sign that the store has lost anything.
     const knownEpoch = this.#stored.epoch
     const found = await this.#read()
-    const stored = new Map<string, readonly [OverridePlace, OverrideUntil]>()
-    await this.#within(async () => {
-      for await (const record of this.#options.store.scan({ prefix: overridePrefix })) {
-        const place = placeOfKey(record.key)
-        const until = readOverride(record)
-        if (place !== undefined && until !== undefined) stored.set(record.key, [place, until])
-      }
-    })
-    if (this.#isLoaded && found.state.epoch < knownEpoch) {
+    const isLost = this.#isLoaded && found.state.epoch < knownEpoch
+    // What switches off does not wait for a hundred thousand overrides.
+    if (!isLost) this.#adopt(found.state)
+    const stored = await this.#scan()
+    if (isLost) {
       await this.#restoreOverrides(stored)
       await this.#restoreState(found)
       return
     }
     this.#isLoaded = true
-    this.#adopt(found.state)
     for (const [key, { until }] of this.#pendingOverrides.entries()) {
       const place = placeOfKey(key)
       stored.delete(key)
@@ -236,16 +217,39 @@ export class SharedRuntime {
     this.#listener.onOverrides([...stored.values()])
   }
 
+  /** Each record may take as long as an answer may. */
+  async #scan(): Promise<Map<string, readonly [OverridePlace, OverrideUntil]>> {
+    const stored = new Map<string, readonly [OverridePlace, OverrideUntil]>()
+    const records = this.#options.store.scan({ prefix: overridePrefix })[Symbol.asyncIterator]()
+    try {
+      for (;;) {
+        const next: IteratorResult<StoredRecord> = await this.#within(() => records.next())
+        if (next.done === true) return stored
+        const place = placeOfKey(next.value.key)
+        const until = readOverride(next.value)
+        if (place !== undefined && until !== undefined) stored.set(next.value.key, [place, until])
+      }
+    } catch (error) {
+      // Not waited for: it hangs.
+      records.return?.().catch(() => undefined)
+      throw error
+    }
+  }
+
   /** A store that was emptied, or brought back from a backup, has overrides that were removed since, and lacks others. */
   async #restoreOverrides(stored: Map<string, readonly [OverridePlace, OverrideUntil]>): Promise<void> {
     for (const [place, until] of this.#listener.overrides()) {
       const key = overrideKey(place)
       const there = stored.get(key)?.[1]
       stored.delete(key)
-      if (there?.override.id !== until.override.id) this.#pendingOverrides.set(key, until, there)
+      if (there?.override.id !== until.override.id) this.#restore(key, until, there)
     }
-    for (const [key, [, there]] of stored) this.#pendingOverrides.set(key, undefined, there)
-    await this.#storeOverrides()
+    for (const [key, [, there]] of stored) this.#restore(key, undefined, there)
+    while (this.#pendingOverrides.size > 0) await this.#storeOverrides()
+  }
+
+  #restore(key: string, until: OverrideUntil | undefined, there: OverrideUntil | undefined): void {
+    this.#pendingOverrides.set(key, until, there).catch(() => undefined)
   }
 
   async #restoreState({ entry }: Found): Promise<void> {
@@ -255,7 +259,7 @@ export class SharedRuntime {
 
   async #read(): Promise<Found> {
     const entry = await this.#within(() => this.#options.store.entry(stateKey))
-    return { entry, state: entry === undefined ? untouched : fromJson(entry.value) }
+    return { entry, state: fromJson(entry?.value) }
   }
 
   /** An older state never takes the place of a newer one. */
@@ -267,7 +271,7 @@ export class SharedRuntime {
 
   /** What is stored, and upon it what waits. */
   #look(): void {
-    this.#see(this.#pending.reduce((state, { change }) => change.apply(state), this.#stored))
+    this.#see(this.#pending.over(this.#stored))
   }
 
   #see(seen: RuntimeState): void {
@@ -279,72 +283,63 @@ export class SharedRuntime {
 
   #flush(): Promise<void> {
     if (this.#flushing !== undefined) return this.#flushing
-    if (this.#pending.length === 0) return Promise.resolve()
+    if (this.#pending.size + this.#pendingOverrides.size === 0) return Promise.resolve()
     this.#flushing = this.#storeAll()
     return this.#flushing
   }
 
   async #storeAll(): Promise<void> {
     try {
-      for (let race = 0; this.#pending.length > 0; race++) {
-        if (race > maxRaces) throw new Error('others write to the store of flags all the time')
-        // In turn, or all overrides that were read before would undo one that is stored meanwhile.
-        // One that comes in between is stored before it is noted, or it would be acknowledged and never stored.
-        while (this.#pendingOverrides.size > 0) await this.#inTurn(() => this.#storeOverrides())
-        if (await this.#storeOnce()) race = 0
+      // One question is enough to learn that the store is still lost, however much waits.
+      if (this.#isFailing) await this.#read()
+      let races = 0
+      while (this.#pending.size + this.#pendingOverrides.size > 0) {
+        // What switches off goes before overrides. These are stored in turn, or all that were read before would undo them.
+        if (this.#pending.size === 0) await this.#inTurn(() => this.#storeOverrides())
+        else if (await this.#storeChanges()) races = 0
+        else if (++races > maxRaces) throw new Error('others write to the store of flags all the time')
       }
+      this.#isFailing = false
       this.#tellFeed(true, 'the store answers')
     } catch (error) {
+      this.#isFailing = true
       this.#tellFeed(false, describeError(error))
-      this.#pendingOverrides.fail()
-      for (const late of this.#pending) {
-        late.isLate = true
-        late.fail(new FlagStoreError(error))
-      }
+      const failure = new FlagStoreError(error)
+      this.#pendingOverrides.fail(failure)
+      this.#pending.fail(failure)
+      this.#look()
     } finally {
       // In the same turn in which nothing was left: what comes from now on begins anew.
       this.#flushing = undefined
     }
   }
 
-  #storeOverrides(): Promise<void> {
-    return this.#pendingOverrides.store(
+  /** Those who asked are told when others can know: once the epoch says that there is something to read. */
+  async #storeOverrides(): Promise<void> {
+    const { done, failure } = await this.#pendingOverrides.store(
       this.#options.store,
       (work) => this.#within(work),
       (place, until) => this.#listener.onOverride(place, until),
     )
+    const tell = (): void => done.forEach((settle) => settle())
+    if (done.length > 0) this.#pending.add(noteOverride(), this.#stored).then(tell, tell)
+    if (failure !== undefined) throw failure.error
   }
 
   /** @returns whether what waited is stored, rather than that somebody else was first */
-  async #storeOnce(): Promise<boolean> {
-    const pending = [...this.#pending]
+  async #storeChanges(): Promise<boolean> {
     const { entry, state: found } = await this.#read()
-    const from = found.epoch < this.#stored.epoch ? this.#stored : found
-    const outcomes: boolean[] = []
-    let next = from
-    for (const each of pending) {
-      const before = next
-      if (!this.#isSuperseded(each, from)) next = each.change.apply(next)
-      outcomes.push(next !== before)
-    }
+    const { next, outcomes } = this.#pending.resolve(found.epoch < this.#stored.epoch ? this.#stored : found)
     if (next !== found) {
       const json = toJson(next)
       const stored = await this.#within(() => this.#options.store.compareAndSet(stateKey, entry?.version, json))
       if (stored === undefined) return false
     }
-    this.#pending.splice(0, pending.length)
+    this.#pending.settle(outcomes)
     // The watch may have told of a later one before this answer came.
     if (next.epoch > this.#stored.epoch) this.#stored = next
     this.#look()
-    for (const [i, { settle }] of pending.entries()) settle(outcomes[i] === true)
     return true
-  }
-
-  /** Whether somebody else has changed the same since. What this process has changed itself came before. */
-  #isSuperseded({ change, basedOn, isLate }: Pending, from: RuntimeState): boolean {
-    if (!isLate || change.isOff) return false
-    const last = lastChange(from, change)
-    return last !== undefined && last.epoch > basedOn && last.process !== this.#options.process
   }
 
   #checkLater(): void {
@@ -363,6 +358,7 @@ export class SharedRuntime {
         const { state } = await this.#read()
         if (state.epoch !== this.#stored.epoch || !this.#isLoaded) await this.#load()
       })
+      this.#isFailing = false
       this.#tellFeed(true, 'the store answers again')
       await this.#flush()
     } catch (error) {

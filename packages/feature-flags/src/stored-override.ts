@@ -27,9 +27,24 @@ export interface OverridePlace {
 /** What the keys of all overrides begin with. */
 export const overridePrefix = 'flags/override/'
 
-/** Where an override is kept. */
+/** No store takes longer ones. */
+const maxKeyLength = 2_000
+
+/** Where an override is kept. @throws RangeError when the flag or the id is too long, or no well-formed text */
 export function overrideKey({ flag, whose, id }: OverridePlace): string {
-  return `${overridePrefix}${encodeURIComponent(flag)}/${whose}/${encodeURIComponent(id)}`
+  const key = `${overridePrefix}${encoded('flag', flag)}/${whose}/${encoded(whose === 'users' ? 'userId' : 'guildId', id)}`
+  if (key.length <= maxKeyLength) return key
+  throw new RangeError(
+    `An override of flag ${JSON.stringify(flag.slice(0, 100))} for an id of ${id.length} characters cannot be kept; shorten them`,
+  )
+}
+
+function encoded(what: string, text: string): string {
+  try {
+    return encodeURIComponent(text)
+  } catch {
+    throw new RangeError(`${what} ${JSON.stringify(text)} is no well-formed text: it has half of a surrogate pair`)
+  }
 }
 
 /** Whose override is kept there; `undefined` when it was not written by us. */
