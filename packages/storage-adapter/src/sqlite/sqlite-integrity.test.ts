@@ -171,6 +171,32 @@ describeSqlite('a SQLite database that was damaged', () => {
     }
   })
 
+  it('leaves alone the backup that is put in its place while it is being set aside', async () => {
+    await storage.stop()
+    const backup = join(directory, 'backup.db')
+    await copyFile(path, backup)
+    await damageRecords()
+    const ops: FileOps = {
+      ...nodeFiles,
+      // The marker stands, and nothing has been moved yet.
+      async rename(from, to) {
+        await nodeFiles.rename(from, to)
+        if (to.endsWith('.quarantined')) await rename(backup, path).catch(() => undefined)
+      },
+    }
+    const options = { path, driver: 'auto', busyTimeoutMs: 1_000, clock: systemClock, files: ops } as const
+    const hurried = new BackendStorage(new SqliteBackend(options))
+    const count = async (): Promise<number> => {
+      let found = 0
+      for await (const _ of hurried.collection('notes').scan()) found++
+      return found
+    }
+    await expect(count()).rejects.toBeDefined()
+    expect(await count()).toBe(500)
+    await hurried.stop()
+    expect(await files()).toEqual(['bot.db'])
+  })
+
   it('leaves no log behind that could be taken for that of a backup', async () => {
     await storage.stop()
     const backup = join(directory, 'backup.db')

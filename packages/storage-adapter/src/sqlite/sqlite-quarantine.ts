@@ -1,5 +1,5 @@
 import { basename, dirname } from 'node:path'
-import { CorruptError } from '../errors.js'
+import { CorruptError, UnavailableError } from '../errors.js'
 import { replaceFile, type FileIdentity, type FileOps } from '../file/file-ops.js'
 
 /** What a database consists of. The database itself is last: while it is there, the rest may not have been moved. */
@@ -41,11 +41,7 @@ export class SqliteQuarantine {
     const marker = await this.#read()
     if (marker === undefined) return
     const found = this.#files.identify(this.#path)
-    if (found !== undefined && (marker.isMoved || !isSame(found, marker))) {
-      await this.#files.remove(this.#markerPath)
-      await this.#files.syncDirectory(dirname(this.#path))
-      return
-    }
+    if (found !== undefined && (marker.isMoved || !isSame(found, marker))) return this.#forget()
     if (!marker.isMoved) await this.#move(marker)
     throw this.#refusal(marker)
   }
@@ -55,6 +51,7 @@ export class SqliteQuarantine {
    *
    * @param now - in epoch milliseconds; becomes part of the name
    * @returns the error that says where it is
+   * @throws UnavailableError when another one was put in its place meanwhile, which stays there
    */
   async setAside(damaged: FileIdentity, problems: readonly string[], now: number): Promise<CorruptError> {
     // Another process may have been faster.
@@ -74,14 +71,26 @@ export class SqliteQuarantine {
     return this.#refusal(marker)
   }
 
+  /** @throws UnavailableError when another database was put in its place */
   async #move(marker: Marker): Promise<void> {
     for (const part of PARTS) {
+      const found = this.#files.identify(this.#path)
+      if (found !== undefined && !isSame(found, marker)) {
+        await this.#forget()
+        throw new UnavailableError(`${this.#path} was replaced while what stood there was set aside; open it again`)
+      }
       const from = `${this.#path}${part}`
       if (this.#files.identify(from) === undefined) continue
       await this.#files.rename(from, `${dirname(this.#path)}/${marker.movedTo}${part}`)
     }
     await this.#files.syncDirectory(dirname(this.#path))
     await this.#write({ ...marker, isMoved: true })
+  }
+
+  /** There is a successor. */
+  async #forget(): Promise<void> {
+    await this.#files.remove(this.#markerPath)
+    await this.#files.syncDirectory(dirname(this.#path))
   }
 
   #refusal({ movedTo, why }: Marker): CorruptError {
