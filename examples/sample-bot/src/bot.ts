@@ -1,17 +1,22 @@
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { Client, Events, GatewayIntentBits } from 'discord.js'
 import { BlueGreen } from '@evenkeel/blue-green'
 import { DegradationManager, withSignal } from '@evenkeel/degradation-manager'
 import { FeatureFlags } from '@evenkeel/feature-flags'
+import { flagFile } from '@evenkeel/feature-flags/file'
+import { Rollout } from '@evenkeel/feature-flags/rollout'
 import { HealthMonitor, httpCheck, storageCheck } from '@evenkeel/health-monitor'
 import { discordCheck } from '@evenkeel/health-monitor/discord'
 import { FailoverStorage } from '@evenkeel/storage-adapter'
 import { createCommands } from './commands/index.js'
-import type { GuildCommand } from './commands/command.js'
+import type { GuildCommand, Member } from './commands/command.js'
 import { medalScores, plainScores } from './commands/leaderboard.js'
 import { apologise, isShed } from './apology.js'
 import { openDatabase } from './database.js'
+import { translateButNames } from './keep-names.js'
 import { Load } from './load.js'
+import { readPlans, type Plans } from './plans.js'
 import { Reminders } from './reminders.js'
 import { Scores } from './scores.js'
 import { v1, v2, v3, type Wrap } from './versions.js'
@@ -25,6 +30,12 @@ export interface SampleBotOptions {
   readonly dataDirectory: string
   /** The address of the database, such as `postgres://bot@db.example/bot`. */
   readonly storageUrl?: string
+  /** What operators say of the flags: the bot follows it. The one in `config` unless told. */
+  readonly flagsPath?: string
+  /** How new features are rolled out; as `config/rollouts` says unless told. */
+  readonly plans?: Plans
+  /** How often a rollout is looked at and judged, and the flags ask what they missed, milliseconds. */
+  readonly lookIntervalMs?: number
   /** Where `/translate` asks. */
   readonly translateUrl: string
   /** Commands in flight at which the bot counts as fully loaded. */
@@ -38,6 +49,8 @@ export interface SampleBotOptions {
 }
 
 export type SampleBot = Awaited<ReturnType<typeof createBot>>
+
+const config = fileURLToPath(new URL('../config', import.meta.url))
 
 /** Wires the bot. Nothing runs before the parts are started, in the order in which `parts` lists them. */
 export async function createBot(options: SampleBotOptions) {
@@ -57,12 +70,22 @@ export async function createBot(options: SampleBotOptions) {
     cooldownMs,
   })
 
-  // Decide: which guilds see what.
+  // Decide: who sees what. The code knows the flags, the file says how they stand, and the store what has changed since.
+  // What decides for all processes never lives on a fallback: while the database is away, the flags answer from memory.
+  const shared = database.storage.collection('evenkeel')
+  const { flagsPath = join(config, 'flags.yaml'), lookIntervalMs } = options
   const flags = new FeatureFlags({
     flags: {
-      leaderboard: { default: true },
-      medals: { percentage: 25, by: 'guild', requires: ['leaderboard'] },
+      leaderboard: {},
+      medals: { by: 'guild', requires: ['leaderboard'] },
+      soonestFirst: { by: 'user' },
+      keepNames: { by: 'user' },
     },
+    sources: [flagFile(flagsPath)],
+    store: shared,
+    // A command that rests says nothing against the new path.
+    isUserError: isShed,
+    ...(lookIntervalMs === undefined ? {} : { checkIntervalMs: lookIntervalMs }),
   })
 
   // Know: what works.
@@ -110,7 +133,17 @@ export async function createBot(options: SampleBotOptions) {
   })
   const scores = new Scores(storage)
 
-  const translate = modes.guard(
+  // Both paths only read, so what the new one fails to find, the old one finds.
+  const reading = { idempotent: true }
+  const findReminders = (who: Member) =>
+    flags.run(
+      'soonestFirst',
+      who,
+      () => reminders.soonest(who.guildId, who.userId),
+      () => reminders.list(who.guildId, who.userId),
+      reading,
+    )
+  const askPirate = modes.guard(
     'translate',
     withSignal(async (signal, text: string) => {
       const response = await fetch(`${options.translateUrl}/?text=${encodeURIComponent(text)}`, { signal })
@@ -118,8 +151,17 @@ export async function createBot(options: SampleBotOptions) {
     }),
     { timeoutMs: 2_000, idempotent: true, fallback: (text) => text },
   )
+  const translate = (text: string, who: Member) =>
+    flags.run(
+      'keepNames',
+      who,
+      () => translateButNames(text, askPirate),
+      () => askPirate(text),
+      reading,
+    )
   const commandParts = {
     reminders,
+    findReminders,
     scores,
     translate,
     showScores: (guildId: string) => (flags.isEnabled('medals', { guildId }) ? medalScores : plainScores),
@@ -136,12 +178,31 @@ export async function createBot(options: SampleBotOptions) {
       userId: interaction.user.id,
     }),
     // Who owns which guild never lives on a fallback.
-    store: database.storage.collection('evenkeel'),
+    store: shared,
     health,
     // A command that rests says nothing against the version that served it.
     isUserError: isShed,
     recoverMs: 1_000,
   })
+
+  // Roll out: new features by a plan each, judged by the calls of `flags.run`.
+  const plans = options.plans ?? (await readPlans(join(config, 'rollouts')))
+  const isUp = (component: 'gateway' | 'database') => {
+    const found = health.components.get(component)
+    return found?.status === 'up' || `${component} is ${found?.status}: ${found?.reason}`
+  }
+  const rollOut = (flag: keyof Plans) =>
+    new Rollout({
+      flags,
+      flag,
+      plan: plans[flag],
+      store: shared,
+      // One process serves the bot, so nobody else can be driving.
+      scope: 'process',
+      validate: { commands: () => isUp('gateway'), data: () => isUp('database') },
+      ...(lookIntervalMs === undefined ? {} : { intervalMs: lookIntervalMs }),
+    })
+  const rollouts = { soonestFirst: rollOut('soonestFirst'), keepNames: rollOut('keepNames') }
 
   client.on(Events.InteractionCreate, (interaction) => {
     if (!interaction.isChatInputCommand()) return
@@ -175,9 +236,10 @@ export async function createBot(options: SampleBotOptions) {
     health,
     modes,
     blueGreen,
+    rollouts,
     reminders,
     load,
     /** For `runUntilSignal`: started in this order, stopped in the reverse one. */
-    parts: [storage, blueGreen, gateway, reminders, health, modes],
+    parts: [storage, flags, blueGreen, gateway, reminders, health, modes],
   }
 }

@@ -15,14 +15,15 @@ const bot = await createBot({
   ...(STORAGE_URL === undefined ? {} : { storageUrl: STORAGE_URL }),
   translateUrl: TRANSLATE_URL ?? translation?.url ?? '',
 })
-logAll(console, bot.storage, bot.flags, bot.health, bot.modes, bot.blueGreen)
+const rollouts = Object.values(bot.rollouts)
+logAll(console, bot.storage, bot.flags, bot.health, bot.modes, bot.blueGreen, ...rollouts)
 
 const place = bot.database.path === undefined ? '' : `, in ${bot.database.path}`
 const announcement = {
   start: () => console.log(`Serving. Reminders are kept in ${bot.database.kind}${place}.`),
 }
 const services = [trial, translation].filter((service) => service !== undefined)
-await runUntilSignal([...services, ...bot.parts, announcement])
+await runUntilSignal([...services, ...bot.parts, ...rollouts, announcement])
 
 /** A loopback Discord with a few guilds whose members ask for something now and then. */
 async function startTrialDiscord() {

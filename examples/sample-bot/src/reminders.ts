@@ -73,6 +73,12 @@ export class Reminders {
     return found
   }
 
+  /** The reminders that are due next. All of a member's are looked at: the store has them in the order of asking. */
+  async soonest(guildId: string, userId: string, limit = 10): Promise<Reminder[]> {
+    const found = await this.list(guildId, userId, Infinity)
+    return found.sort((a, b) => a.dueAt - b.dueAt).slice(0, limit)
+  }
+
   /** Resolves the forgotten reminder, or undefined when there was none, or when it is already on its way. */
   async forgetLatest(guildId: string, userId: string): Promise<Reminder | undefined> {
     for await (const { key, value } of this.#kept.scan({ prefix: `${guildId}:${userId}:`, reverse: true })) {

@@ -1,17 +1,28 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { startStandin, type StandinProcess } from '@evenkeel-examples/discord-standin'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createBot, type SampleBot } from '../src/bot.js'
+import type { Plans } from '../src/plans.js'
 import { breakDatabase } from '../src/demo/sabotage.js'
 import { calmTraffic, peakTraffic } from '../src/demo/traffic.js'
 import { isClean, judge } from '../src/demo/verdict.js'
 import { startTranslationService, type TranslationService } from '../src/translation-service.js'
 
+const config = fileURLToPath(new URL('../config', import.meta.url))
+const plan = {
+  phases: [
+    { name: 'some', percentage: 30, targetGuilds: [], durationMs: 300 },
+    { name: 'half', percentage: 50, targetGuilds: [], durationMs: 300 },
+    { name: 'everybody', percentage: 100, targetGuilds: [], durationMs: 300 },
+  ],
+  triggers: { responseTimeIncrease: 0.5 },
+}
+const plans: Plans = { soonestFirst: plan, keepNames: plan }
 const patience = { timeout: 15_000, interval: 20 }
 
 let standin: StandinProcess
@@ -36,20 +47,31 @@ describe('the sample bot in one process', () => {
   let bot: SampleBot
 
   beforeEach(async () => {
-    bot = await createBot({
+    await copyFile(join(config, 'flags.yaml'), join(dataDirectory, 'flags.yaml'))
+    bot = await startBot()
+  })
+
+  async function startBot(): Promise<SampleBot> {
+    const started = await createBot({
       token: standin.token,
       api: standin.api,
       dataDirectory,
+      flagsPath: join(dataDirectory, 'flags.yaml'),
+      plans,
+      lookIntervalMs: 100,
       translateUrl: translation.url,
       minDwellMs: 300,
       probeIntervalMs: 100,
       cooldownMs: 300,
     })
-    for (const part of bot.parts) await part.start()
-    undo.push(async () => {
-      for (const part of [...bot.parts].reverse()) await part.stop()
-    })
-  })
+    for (const part of started.parts) await part.start()
+    undo.push(() => stopBot(started))
+    return started
+  }
+
+  async function stopBot({ parts, rollouts }: SampleBot): Promise<void> {
+    for (const part of [...parts, ...Object.values(rollouts)].reverse()) await part.stop()
+  }
 
   it('answers each of its commands', async () => {
     const [guild] = standin.guilds
@@ -110,6 +132,91 @@ describe('the sample bot in one process', () => {
     expect(isClean(verdict)).toBe(true)
   })
 
+  it('shows with its new features what is due next first, and names as they are', async () => {
+    const [guild] = standin.guilds
+    const who = { guildId: guild?.id ?? '', userId: guild?.memberIds[0] ?? '' }
+    const ask = async (name: string, options = {}): Promise<string | null> =>
+      (await standin.ask({ ...who, name, options })).content
+
+    await ask('remind', { in: '2h', text: 'cake' })
+    await ask('remind', { in: '1h', text: 'tea' })
+    expect(await ask('reminders')).toMatch(/cake[^]*tea/)
+    expect(await ask('translate', { text: 'Hello my friend Treasure!' })).toBe('ahoy me matey booty!')
+    for (const flag of ['soonestFirst', 'keepNames'] as const) {
+      await bot.flags.override(flag, { userId: who.userId }, true, { why: 'a tester' })
+    }
+    expect(await ask('reminders')).toMatch(/tea[^]*cake/)
+    expect(await ask('translate', { text: 'Hello my friend Treasure!' })).toBe('ahoy me matey Treasure!')
+  })
+
+  it('follows its file of flags, and keeps to what it said last when it cannot be read', async () => {
+    expect(bot.flags.status('medals')).toMatchObject({ state: 'active', percentage: 25 })
+    await writeFile(join(dataDirectory, 'flags.yaml'), 'flags: { medals: false }')
+    await vi.waitFor(() => expect(bot.flags.status('medals').state).toBe('disabled'), patience)
+    const refused: string[] = []
+    bot.flags.on('refused', ({ message }) => refused.push(message))
+    await writeFile(join(dataDirectory, 'flags.yaml'), 'flags: { medals: fales }')
+    await vi.waitFor(() => expect(refused).toEqual([expect.stringContaining('medals')]), patience)
+    expect(bot.flags.status('medals').state).toBe('disabled')
+  })
+
+  it('rolls a feature out to every member when its calls are as fast as before', async () => {
+    await standin.traffic({ perSecond: 150, mix: [{ name: 'reminders', weight: 1 }] })
+    const { soonestFirst } = bot.rollouts
+    await soonestFirst.start()
+    expect(await soonestFirst.finished).toMatchObject({ outcome: 'COMPLETE' })
+    expect(bot.flags.status('soonestFirst').percentage).toBe(100)
+    await standin.traffic({ perSecond: 0, mix: calmTraffic('1s') })
+  })
+
+  it('takes a slow feature back before members see a failure, and not again after a restart', async () => {
+    await standin.traffic({ perSecond: 30, mix: calmTraffic('1s').filter(({ name }) => name === 'translate') })
+    const { keepNames } = bot.rollouts
+    await keepNames.start()
+    const { outcome, why } = await keepNames.finished
+    expect(outcome).toBe('ROLLED_BACK')
+    expect(why).toMatch(/latency: the new version has .* times as much.*; all is well now$/)
+    expect(bot.flags.status('keepNames').percentage).toBe(0)
+    await standin.traffic({ perSecond: 0, mix: calmTraffic('1s') })
+    await vi.waitFor(() => expect(bot.load.inFlight).toBe(0), patience)
+    const verdict = judge(await standin.ledger())
+    expect(verdict).toMatchObject({ apologies: 0, resting: 0 })
+    expect(isClean(verdict)).toBe(true)
+
+    await stopBot(bot)
+    bot = await startBot()
+    await bot.rollouts.keepNames.start()
+    expect(bot.rollouts.keepNames.status.state).toBe('ROLLED_BACK')
+    expect(bot.flags.status('keepNames').percentage).toBe(0)
+  })
+
+  it('keeps its flags and the share of a rollout while the database is away, and goes on afterwards', async () => {
+    const { soonestFirst } = bot.rollouts
+    await soonestFirst.start()
+    const told: string[] = []
+    bot.flags.on('change', ({ message }) => told.push(message))
+    soonestFirst.on('change', ({ message }) => told.push(message))
+    const sabotage = await breakDatabase(bot.database.path ?? '')
+    await vi.waitFor(() => {
+      expect(soonestFirst.status.store).toBe('down')
+      expect(told).toContainEqual(expect.stringContaining('The flags answer from what was seen last'))
+      expect(told).toContainEqual(expect.stringContaining('The rollout of "soonestFirst" stands still'))
+    }, patience)
+    await standin.traffic({ perSecond: 100, mix: [{ name: 'reminders', weight: 1 }] })
+    await vi.waitFor(() => expect(bot.flags.status('soonestFirst').usage['on']).toBeGreaterThan(20), patience)
+    expect(bot.flags.status('soonestFirst')).toMatchObject({ state: 'active', percentage: 30 })
+
+    await sabotage.repair()
+    await vi.waitFor(() => {
+      expect(told).toContain('The rollout of "soonestFirst" goes on: its store answers again.')
+      expect(told).toContainEqual(expect.stringContaining('The flags see again what other processes change'))
+    }, patience)
+    expect(bot.flags.share('soonestFirst')?.sequence).toBe(soonestFirst.status.sequence)
+    await standin.traffic({ perSecond: 0, mix: calmTraffic('1s') })
+    await vi.waitFor(() => expect(bot.load.inFlight).toBe(0), patience)
+    expect(isClean(judge(await standin.ledger()))).toBe(true)
+  })
+
   it('outlives a broken connection to Discord without losing a command', async () => {
     await standin.inject({ kind: 'drop' })
     const { id } = await standin.command({ name: 'reminders' })
@@ -164,6 +271,8 @@ describe('the sample bot in a process of its own', () => {
     let printed = ''
     child.stdout.setEncoding('utf8').on('data', (text: string) => (printed += text))
     await vi.waitFor(() => expect(printed).toContain('Serving'), patience)
+    // Nobody else serves this bot, so a rollout goes on at once, also after kill -9.
+    expect(printed).toContain('This process drives the rollout of "soonestFirst" now')
     return child
   }
 })

@@ -1,4 +1,4 @@
-import { describeError } from './outcome.js'
+import { warn } from './warning.js'
 
 /**
  * Tells news one after the other: what a listener sets off is told after what it was told, and a listener that throws
@@ -16,26 +16,9 @@ export class Announcer {
       try {
         next()
       } catch (error) {
-        warn(error)
+        warn('EVENKEEL_LISTENER', 'A listener of FeatureFlags threw; those registered after it missed the event', error)
       }
     }
     this.#isAnnouncing = false
-  }
-}
-
-function warn(error: unknown): void {
-  process.emitWarning('A listener of FeatureFlags threw; those registered after it missed the event', {
-    type: 'EvenkeelWarning',
-    code: 'EVENKEEL_LISTENER',
-    detail: stackOf(error) ?? describeError(error),
-  })
-}
-
-/** Anything can be thrown, also what throws when it is looked at; that must not stop the news. */
-function stackOf(error: unknown): string | undefined {
-  try {
-    return error instanceof Error ? error.stack : undefined
-  } catch {
-    return undefined
   }
 }

@@ -1,5 +1,6 @@
 import type { FlagContext, Id } from './context.js'
-import type { BooleanFlag, FlagDefinitions, VariantFlag } from './definitions.js'
+import type { Counted, CountedGuild, CountedId, CountedUser } from './counted-id.js'
+import type { FlagDefinitions } from './definitions.js'
 
 /** What an attribute holds. With a question mark it may be left out. */
 export type AttributeType = 'string' | 'number' | 'boolean' | 'date' | 'string?' | 'number?' | 'boolean?' | 'date?'
@@ -46,32 +47,41 @@ export type TypedContext<A extends AttributeTypes> = AttributeTypes extends A
       readonly attributes: AttributesOf<A>
     }
 
-/** A flag that counts users. */
-export interface CountsUsers {
-  /** What is counted. */
-  readonly by: 'user'
+/**
+ * What flags must be told of whoever asks. It includes `undefined` where the context may be left out: where the flags
+ * count no ids and no attributes were declared.
+ */
+export type ContextFor<D extends FlagDefinitions, K, A extends AttributeTypes> =
+  (TypedContext<A> & CountedId<D, K>) | OmittedContext<D, K, A>
+
+/** `undefined` where the context may be left out. */
+export type OmittedContext<D extends FlagDefinitions, K, A extends AttributeTypes> = AttributeTypes extends A
+  ? [Counted<D, K>] extends [never]
+    ? undefined
+    : never
+  : never
+
+/** The context as an argument: it may be left out where it includes `undefined`. */
+export type ContextArgument<C extends FlagContext | undefined> = undefined extends C ? [context?: C] : [context: C]
+
+/**
+ * A context that does for every flag, since it says both ids: what a function takes that does not know which flags it
+ * will be given.
+ *
+ * @example
+ * ```ts
+ * import { FeatureFlags, type BooleanFlagName, type FlagDefinitions, type FullContext } from '@evenkeel/feature-flags'
+ *
+ * function both<D extends FlagDefinitions>(flags: FeatureFlags<D>, names: BooleanFlagName<D>[], context: FullContext) {
+ *   return names.every((name) => flags.isEnabled(name, context))
+ * }
+ * const flags = new FeatureFlags({ flags: { search: { percentage: 100 }, inbox: { percentage: 100, by: 'user' } } })
+ * console.log(both(flags, ['search', 'inbox'], { guildId: null, userId: '53908099506183680' })) // => true
+ * ```
+ */
+export interface FullContext extends FlagContext, CountedUser, CountedGuild {
+  /** The guild; `null` in a direct message. */
+  readonly guildId: Id | null | undefined
+  /** The user; `null` where there is none. */
+  readonly userId: Id | null | undefined
 }
-
-/** What a flag counts must be said, even if it is `null`. */
-export type CountedId<F> = F extends CountsUsers
-  ? {
-      /** The flag counts users. */
-      readonly userId: Id | null | undefined
-    }
-  : F extends Required<Pick<BooleanFlag, 'percentage'>> | Required<Pick<VariantFlag, 'weights'>>
-    ? {
-        /** The flag counts guilds; `null` in a direct message. */
-        readonly guildId: Id | null | undefined
-      }
-    : unknown
-
-/** What a flag must be told of whoever asks. */
-export type ContextFor<D extends FlagDefinitions, K extends keyof D, A extends AttributeTypes> = TypedContext<A> &
-  CountedId<D[K]>
-
-/** The context as an argument: it may be left out only where nothing was declared. */
-export type ContextArgument<
-  D extends FlagDefinitions,
-  K extends keyof D,
-  A extends AttributeTypes,
-> = AttributeTypes extends A ? [context?: ContextFor<D, K, A>] : [context: ContextFor<D, K, A>]

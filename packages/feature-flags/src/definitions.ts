@@ -1,4 +1,5 @@
-import type { Conditions } from './conditions/conditions.js'
+import type { AttributeTypes } from './attributes.js'
+import type { CheckedConditions, Conditions, ConditionsOn } from './conditions/conditions.js'
 import type { BucketBy } from './context.js'
 
 /** What JSON can hold, as a value that nobody changes. */
@@ -122,26 +123,68 @@ export type FlagDefinition = BooleanFlag | VariantFlag
 export type FlagDefinitions = Readonly<Record<string, FlagDefinition>>
 
 /** Who belongs to a segment: whoever meets the conditions, or one of several. */
-export type SegmentDefinition = Conditions | readonly Conditions[]
+export type SegmentDefinition<A extends AttributeTypes = AttributeTypes> = ConditionsOn<A> | readonly ConditionsOn<A>[]
 
 /** Segments by name. */
-export type SegmentDefinitions = Readonly<Record<string, SegmentDefinition>>
+export type SegmentDefinitions<A extends AttributeTypes = AttributeTypes> = Readonly<
+  Record<string, SegmentDefinition<A>>
+>
 
-/** The names of all flags of a declaration. */
-export type FlagName<D extends FlagDefinitions> = Extract<keyof D, string>
+/** What marks a name that was looked up; there is no such property at run time. */
+declare const lookedUp: unique symbol
+
+/** There is a flag of this name. */
+export interface LookedUp {
+  /** It was found. */
+  readonly isFlag: true
+}
+
+/** There is a flag of this name, and it has variants. */
+export interface LookedUpVariants extends LookedUp {
+  /** It has variants. */
+  readonly hasVariants: true
+}
+
+/**
+ * A name that {@link FeatureFlags.has} has found, in the code or in a source. Whether that flag has variants is known only
+ * at run time.
+ */
+export type FoundFlag = string & {
+  /** For the compiler only. */
+  readonly [lookedUp]: LookedUp
+}
+
+/** A name of which {@link FeatureFlags.hasVariants} has said that the flag has variants. */
+export type FoundVariantFlag = FoundFlag & {
+  /** For the compiler only. */
+  readonly [lookedUp]: LookedUpVariants
+}
+
+// The compiler shows the name of a union in place of its members, unless the union comes out of a condition.
+
+/** The names of the flags of a declaration, and those that were looked up. */
+export type FlagName<D extends FlagDefinitions> = [D] extends [never] ? never : Extract<keyof D, string> | FoundFlag
 
 /** What tells a flag with variants from one that is on or off. */
 export type WithVariants = Pick<VariantFlag, 'variants'>
 
-/** The names of the flags that are on or off. */
-export type BooleanFlagName<D extends FlagDefinitions> = {
-  [K in FlagName<D>]: D[K] extends WithVariants ? never : K
-}[FlagName<D>]
+/** The names of the declared flags that are on or off. */
+export type DeclaredBoolean<D extends FlagDefinitions> = {
+  [K in Extract<keyof D, string>]: D[K] extends WithVariants ? never : K
+}[Extract<keyof D, string>]
 
-/** The names of the flags that have variants. */
-export type VariantFlagName<D extends FlagDefinitions> = {
-  [K in FlagName<D>]: [Extract<D[K], WithVariants>] extends [never] ? never : K
-}[FlagName<D>]
+/** The names of the flags that are on or off, and those that were looked up. */
+export type BooleanFlagName<D extends FlagDefinitions> = [D] extends [never]
+  ? never
+  : { [K in Extract<keyof D, string>]: D[K] extends WithVariants ? never : K }[Extract<keyof D, string>] | FoundFlag
+
+/** The names of the flags that have variants, and those that were looked up. */
+export type VariantFlagName<D extends FlagDefinitions> = [D] extends [never]
+  ? never
+  : | {
+        [K in Extract<keyof D, string>]: [Extract<D[K], WithVariants>] extends [never] ? never : K
+      }[Extract<keyof D, string>]
+    | FoundVariantFlag
 
 /** What names a variant: the word or number itself or, of JSON values, their name. */
 export type VariantKey<F extends WithVariants> = F['variants'] extends readonly (infer V)[]
@@ -153,26 +196,31 @@ export type VariantValue<F extends WithVariants> = F['variants'] extends readonl
   ? V
   : F['variants'][keyof F['variants']]
 
+/** A flag by its name; one that only a source knows may be of either kind. */
+export type FlagOf<D extends FlagDefinitions, K> = K extends FoundFlag ? FlagDefinition : D[Extract<K, keyof D>]
+
 /** The answers that a flag can give. */
-export type FlagValue<D extends FlagDefinitions, K extends keyof D> = D[K] extends WithVariants
-  ? VariantValue<D[K]>
-  : K extends VariantFlagName<D>
-    ? JsonValue
-    : boolean
+export type FlagValue<D extends FlagDefinitions, K> =
+  FlagOf<D, K> extends WithVariants
+    ? VariantValue<FlagOf<D, K>>
+    : [Extract<FlagOf<D, K>, WithVariants>] extends [never]
+      ? boolean
+      : JsonValue
 
 /** The answers of a flag with variants. */
-export type VariantAnswer<D extends FlagDefinitions, K extends keyof D> = [Extract<D[K], WithVariants>] extends [never]
+export type VariantAnswer<D extends FlagDefinitions, K> = [Extract<FlagOf<D, K>, WithVariants>] extends [never]
   ? JsonValue
-  : VariantFlag extends D[K]
+  : VariantFlag extends FlagOf<D, K>
     ? JsonValue
-    : VariantValue<Extract<D[K], WithVariants>>
+    : VariantValue<Extract<FlagOf<D, K>, WithVariants>>
 
 /** What an override of a flag names: on or off, or a variant. */
-export type OverrideValue<D extends FlagDefinitions, K extends keyof D> = D[K] extends WithVariants
-  ? VariantKey<D[K]>
-  : K extends VariantFlagName<D>
-    ? boolean | string | number
-    : boolean
+export type OverrideValue<D extends FlagDefinitions, K> =
+  FlagOf<D, K> extends WithVariants
+    ? VariantKey<FlagOf<D, K>>
+    : [Extract<FlagOf<D, K>, WithVariants>] extends [never]
+      ? boolean
+      : boolean | string | number
 
 /** Refuses, in what was declared, the properties that do not exist. */
 export type NoOthers<Declared, Known> = { readonly [P in Exclude<keyof Declared, keyof Known>]: never }
@@ -182,29 +230,47 @@ export type CheckedWeights<Weights, Key> = {
   readonly [W in keyof Weights]: W extends Key | `${Key & (string | number)}` ? number : never
 }
 
+/** Rules that misspell nothing, and name only variants and attributes that were declared. */
+export type CheckedRules<Rules, Known, Key, A extends AttributeTypes> = Rules extends readonly unknown[]
+  ? { readonly [I in keyof Rules]: CheckedRule<Rules[I], Known, Key, A> }
+  : unknown
+
+/** A rule that misspells nothing, and names only variants and attributes that were declared. */
+export type CheckedRule<Rule, Known, Key, A extends AttributeTypes> = {
+  readonly [P in keyof Rule]: P extends 'when'
+    ? CheckedConditions<Rule[P], A>
+    : P extends 'weights'
+      ? CheckedWeights<Rule[P], Key>
+      : P extends 'value'
+        ? Rule[P] extends Key | undefined
+          ? unknown
+          : never
+        : P extends keyof Known
+          ? unknown
+          : never
+}
+
 /**
  * What a declaration must also satisfy, beyond each flag on its own: `requires` names boolean flags of the same
- * declaration, `default`, `weights` and rules name variants of their own flag, and no property is misspelt.
+ * declaration, `default`, `weights` and rules name variants of their own flag, rules ask for declared attributes, and no
+ * property is misspelt.
  */
-export type CheckedDefinitions<D extends FlagDefinitions> = {
+export type CheckedDefinitions<D extends FlagDefinitions, A extends AttributeTypes = AttributeTypes> = {
   readonly [K in keyof D]: D[K] extends WithVariants
     ? {
         /** One of the flag's own variants. */
-        readonly default: VariantKey<D[K]>
+        readonly default: D[K]['default'] extends VariantKey<D[K]> ? unknown : never
         /** Numbers by the flag's own variants. */
         readonly weights?: CheckedWeights<D[K]['weights'], VariantKey<D[K]>>
         /** Rules that answer with the flag's own variants. */
-        readonly rules?: readonly (RuleMatch & {
-          /** One of the flag's own variants. */
-          readonly value?: VariantKey<D[K]>
-          /** Numbers by the flag's own variants. */
-          readonly weights?: { readonly [W in `${VariantKey<D[K]> & (string | number)}`]?: number }
-        })[]
+        readonly rules?: CheckedRules<D[K]['rules'], VariantRule, VariantKey<D[K]>, A>
         /** Boolean flags of this declaration. */
-        readonly requires?: readonly BooleanFlagName<D>[]
+        readonly requires?: readonly DeclaredBoolean<D>[]
       } & NoOthers<D[K], VariantFlag>
     : {
+        /** Rules that are on or off. */
+        readonly rules?: CheckedRules<D[K]['rules'], BooleanRule, boolean, A>
         /** Boolean flags of this declaration. */
-        readonly requires?: readonly BooleanFlagName<D>[]
+        readonly requires?: readonly DeclaredBoolean<D>[]
       } & NoOthers<D[K], BooleanFlag>
 }

@@ -21,8 +21,7 @@ async function setUp<const D extends FlagDefinitions>(flags: D, ...documents: re
   built.on('change', (change) => changes.push(change))
   built.on('refused', (refusal) => refusals.push(refusal))
   await built.start()
-  const isOn = (name: string, context: object = guilds[0] as object): boolean =>
-    built.isEnabled(name as never, context as never)
+  const isOn = (name: string, context: object = { ...guilds[0] }): boolean => built.isEnabled(name as never, context)
   const share = (name: string): number => guilds.filter((context) => isOn(name, context)).length / guilds.length
   return {
     flags: built as unknown as FeatureFlags,
@@ -141,10 +140,12 @@ describe('a document', () => {
     void flags.setPercentage('a', 100, { why })
     void flags.override('a', { guildId: guilds[0]?.guildId as string }, true, { why })
     expect(isOn('a')).toBe(false)
-    expect(() => flags.enable('a', { why })).toThrow('Flag "a" stays off because flags1.json says so; change it there')
+    await expect(flags.enable('a', { why })).rejects.toThrow(
+      'Flag "a" stays off because flags1.json says so; change it there',
+    )
   })
 
-  it.each([
+  it.each<[unknown, readonly (string | number)[], string]>([
     [[], [], 'a document of flags is an object such as { "flags": {} }, not []'],
     [null, [], 'a document of flags is an object'],
     ['flags', [], 'a document of flags is an object'],
@@ -158,6 +159,13 @@ describe('a document', () => {
       ['flags', 'a', 'percentage'],
       'Flag "a": the percentage must be from 0 to 100, not 101',
     ],
+    ...[-9e15, 9e15, '2027-02-30', '2027-01-31T10:00', '2027-01-31 or so', 'soon', null].map(
+      (expiresAt): [unknown, readonly string[], string] => [
+        { flags: { a: { expiresAt } } },
+        ['flags', 'a', 'expiresAt'],
+        "must be a date such as '2027-01-31'",
+      ],
+    ),
     [{ flags: { a: { percentge: 1 } } }, ['flags', 'a', 'percentge'], 'did you mean "percentage"?'],
     [
       { flags: {}, rollout_percentages: { a: '5' } },
@@ -222,6 +230,17 @@ describe('a document', () => {
     await expect(flags.start()).rejects.toThrow(FlagDocumentError)
     source.say({ flags: { a: false } })
     expect(flags.isEnabled('a')).toBe(true)
+  })
+
+  it.each([
+    ['2027-01-31', Date.UTC(2027, 0, 31)],
+    ['2027-01-31T10:00+02:00', Date.UTC(2027, 0, 31, 8)],
+    ['2027-01-31T10:00:30.5Z', Date.UTC(2027, 0, 31, 10, 0, 30, 500)],
+    [1_800_000_000_000, 1_800_000_000_000],
+    [-8.64e15, -8.64e15],
+  ])('says by %j when a flag should be gone, whatever the zone of the machine', async (expiresAt, at) => {
+    const { flags } = await setUp({ a: {} }, { flags: { a: { expiresAt } } })
+    expect(flags.status('a').expiresAt).toBe(at)
   })
 
   it('with hostile names says nothing of other flags', async () => {

@@ -102,11 +102,13 @@ describe('the environment', () => {
     expect(() => make(environment)).toThrow(message)
   })
 
-  it('is refused when two flags would have one variable', () => {
+  it('is refused when it sets two flags by one variable, and only then', () => {
     const flags = { 'new-search': {}, newSearch: {} }
-    expect(() => new FeatureFlags({ flags, environment: {} })).toThrow(
+    expect(() => new FeatureFlags({ flags, environment: { EVENKEEL_FLAG_NEW_SEARCH: '5' } })).toThrow(
       'Flags "new-search" and "newSearch" are both set by EVENKEEL_FLAG_NEW_SEARCH; rename one',
     )
+    const environment = { EVENKEEL_FLAG_NEW_SEARCH: ' ', EVENKEEL_FLAG_OTHER: 'on' }
+    expect(new FeatureFlags({ flags, environment }).names).toEqual(['new-search', 'newSearch'])
   })
 
   it('warns of a variable that looks like a misspelt one, and not of one that is foreign', () => {

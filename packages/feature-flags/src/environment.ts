@@ -1,5 +1,5 @@
 import type { FlagSpec } from './specification.js'
-import { didYouMean, nearest } from './nearest.js'
+import { didYouMean } from './nearest.js'
 import { checkPercentage } from './specification.js'
 import { SettingProblem } from './setting-problem.js'
 import { listed } from './variants.js'
@@ -36,33 +36,48 @@ export function variableOf(flag: string): string {
   return prefix + words.toUpperCase()
 }
 
+/** Our variables as they are now, by name, without those that are empty: these count as not set. */
+export function ownVariables(environment: Readonly<Record<string, string | undefined>>): ReadonlyMap<string, string> {
+  const variables = new Map<string, string>()
+  for (const [variable, text] of Object.entries(environment)) {
+    if (variable !== killVariable && !variable.startsWith(prefix)) continue
+    const trimmed = text?.trim() ?? ''
+    if (trimmed !== '') variables.set(variable, trimmed)
+  }
+  return variables
+}
+
 /**
- * Reads the variables of all flags. One that is empty counts as not set.
+ * Reads the variables of flags.
  *
- * @throws TypeError, RangeError when a variable has a value that it cannot have, or two flags have one variable
+ * @param warned - the misspelt variables that were warned of; it is added to
+ * @throws TypeError, RangeError when a variable has a value that it cannot have, or sets two flags
  */
 export function readEnvironment(
-  environment: Readonly<Record<string, string | undefined>>,
-  specs: ReadonlyMap<string, FlagSpec>,
+  variables: ReadonlyMap<string, string>,
+  specs: Iterable<FlagSpec>,
+  warned: Set<string>,
 ): EnvironmentReading {
-  const flags = new Map<string, FlagSpec>()
+  const isOff = readKill(variables.get(killVariable) ?? '')
   const pins = new Map<string, Pin>()
-  // Looking up ten thousand names in it costs more than looking through it once.
-  const isSet = Object.keys(environment).some((variable) => variable.startsWith(prefix))
-  for (const spec of specs.values()) {
+  // Mostly nothing is set, and then ten thousand names need not be spelt as variables.
+  if (variables.size === (variables.has(killVariable) ? 1 : 0)) return { isOff, pins }
+  const flags = new Map<string, FlagSpec>()
+  for (const spec of specs) {
     const variable = variableOf(spec.name)
+    const text = variables.get(variable)
     const other = flags.get(variable)
+    flags.set(variable, spec)
+    if (text === undefined) continue
     if (other !== undefined) {
       throw new TypeError(
         `Flags ${JSON.stringify(other.name)} and ${JSON.stringify(spec.name)} are both set by ${variable}; rename one`,
       )
     }
-    flags.set(variable, spec)
-    const text = isSet ? (environment[variable]?.trim() ?? '') : ''
-    if (text !== '') pins.set(spec.name, readPin(variable, text, spec))
+    pins.set(spec.name, readPin(variable, text, spec))
   }
-  warnOfMisspelt(environment, flags)
-  return { isOff: readKill(environment[killVariable]?.trim() ?? ''), pins }
+  warnOfMisspelt(variables, flags, warned)
+  return { isOff, pins }
 }
 
 function readPin(variable: string, text: string, spec: FlagSpec): Pin {
@@ -94,15 +109,18 @@ function readKill(text: string): boolean {
 
 /** A variable that resembles none of ours may well belong to someone else's flags. */
 function warnOfMisspelt(
-  environment: Readonly<Record<string, string | undefined>>,
+  variables: ReadonlyMap<string, string>,
   flags: ReadonlyMap<string, FlagSpec>,
+  warned: Set<string>,
 ): void {
-  for (const variable of Object.keys(environment)) {
-    if (!variable.startsWith(prefix) || flags.has(variable)) continue
-    const own = variable.slice(prefix.length)
-    const names = [...flags.keys()].map((known) => known.slice(prefix.length))
-    if (nearest(own, names).length === 0) continue
-    process.emitWarning(`${variable} sets no flag${didYouMean(own, names)}`, {
+  let names: string[] | undefined
+  for (const variable of variables.keys()) {
+    if (variable === killVariable || flags.has(variable) || warned.has(variable)) continue
+    names ??= [...flags.keys()].map((known) => known.slice(prefix.length))
+    const hint = didYouMean(variable.slice(prefix.length), names)
+    if (hint === '') continue
+    warned.add(variable)
+    process.emitWarning(`${variable} sets no flag${hint}`, {
       type: 'EvenkeelWarning',
       code: 'EVENKEEL_FLAG_VARIABLE',
     })

@@ -28,12 +28,12 @@ export class UnknownFlagError extends TypeError {
    * @param known - all declared names
    */
   constructor(flag: string, known: Iterable<string>) {
-    const names = [...known]
     // Whoever writes JavaScript can ask for what is no string.
     const name = typeof flag === 'string' ? flag : literal(flag)
-    super(`There is no flag ${JSON.stringify(name)}${didYouMean(name, names) || '; declare it in `flags`'}`)
+    const suggestions = nearest(name, known)
+    super(`There is no flag ${JSON.stringify(name)}${didYouMean(name, suggestions) || '; declare it in `flags`'}`)
     this.flag = name
-    this.suggestions = nearest(name, names)
+    this.suggestions = suggestions
   }
 }
 

@@ -113,10 +113,24 @@ function heldOff({ spec, disabled, fallenBack }: FlagRecord, ignoresFallback: bo
   return { answer: off(spec), reason: 'fallen-back', why: () => `${quote(spec)} has fallen back${told(fallenBack)}` }
 }
 
-/** The flag at the root of it: the first, from the bottom, that is off though all that it requires is on. */
+/**
+ * The flag at the root of it: the first, from the bottom, that is off though all that it requires is on. Looks at each
+ * required flag once, however many ways lead to it, and without recursion, however deep they lie.
+ */
 function requirementOff(record: FlagRecord, table: Table, subject: Subject): Verdict | undefined {
   if (record.spec.requires.length === 0) return undefined
-  for (const spec of allRequired(record.spec, table)) {
+  const seen = new Set<FlagSpec>()
+  const path = [{ spec: record.spec, looked: 0 }]
+  for (let step = path.at(-1); step !== undefined; step = path.at(-1)) {
+    const next = step.spec.requires[step.looked++]
+    if (next !== undefined) {
+      if (!seen.has(next)) path.push({ spec: next, looked: 0 })
+      seen.add(next)
+      continue
+    }
+    path.pop()
+    if (path.length === 0) return undefined
+    const { spec } = step
     const required = table.flags.get(spec.name)?.record as FlagRecord
     const verdict = heldOff(required, false) ?? ownRules(required, subject)
     if (verdict.answer !== false) continue
@@ -124,16 +138,6 @@ function requirementOff(record: FlagRecord, table: Table, subject: Subject): Ver
     return { ...verdict, answer: off(record.spec), reason: 'required', why, decidedBy: spec.name }
   }
   return undefined
-}
-
-/** All that a flag requires, at any depth, each after what it requires itself. */
-function allRequired(spec: FlagSpec, table: Table): FlagSpec[] {
-  const required = new Set(spec.requires)
-  for (const other of required) for (const further of other.requires) required.add(further)
-  // The table is in that order.
-  return required.size === 0
-    ? []
-    : [...table.flags.values()].map(({ record }) => record.spec).filter((s) => required.has(s))
 }
 
 /** The rules that look at nothing but the flag itself. */

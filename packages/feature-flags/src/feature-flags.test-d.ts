@@ -3,6 +3,8 @@ import {
   type BooleanFlagName,
   type FlagContext,
   type FlagDefinitions,
+  type FlagName,
+  type FullContext,
   type JsonValue,
   type VariantFlagName,
 } from './index.js'
@@ -20,13 +22,11 @@ const why = 'a type test'
 const isOn: boolean = flags.isEnabled('newSearch', context)
 const theme: 'plain' | 'cards' = flags.variant('theme', context)
 const reason: boolean = flags.explain('search').value
-const words: 'plain' | 'cards' = flags.explain('theme').value
+const words: 'plain' | 'cards' = flags.explain('theme', context).value
 const ran = (): number => 1
 void (flags.run('search', context, ran, async () => 'old') satisfies Promise<number | string>)
 void flags.override('theme', { guildId: 1n }, 'cards', { why })
 void flags.override('search', { userId: 1 }, false, { why })
-declare const typed: string
-if (flags.has(typed)) flags.status(typed)
 void [isOn, theme, reason, words]
 
 // @ts-expect-error a misspelt flag
@@ -120,6 +120,8 @@ rich.flag('layout').variant(everything).rows satisfies 3 | 9
 rich.for(everything).variant(rich.flag('limit')) satisfies 10 | 50
 rich.for(everything).isEnabled(rich.flag('search'))
 void rich.override('layout', { guildId: '1' }, 'large', { why, forMs: 60_000 })
+rich.isEnabled('search', { guildId: null, attributes })
+// @ts-expect-error a rule that shares out guilds counts them
 rich.isEnabled('search', { attributes })
 // @ts-expect-error the attributes that were declared are missing
 rich.isEnabled('search', { guildId: '1' })
@@ -133,10 +135,48 @@ rich.for({ guildId: '1' })
 rich.isEnabled('inbox', { guildId: '1', attributes })
 // @ts-expect-error a flag that counts guilds must be told the guild, or that there is none
 flags.isEnabled('newSearch', { userId: '2' })
+// @ts-expect-error so must a handle
+rich.flag('inbox').isEnabled({ guildId: '1', attributes })
+// @ts-expect-error and whoever explains
+rich.explain('inbox', { guildId: '1', attributes })
+// @ts-expect-error and evaluates
+rich.evaluate('inbox', { userId: '1' })
+// @ts-expect-error and runs
+void rich.run('inbox', undefined, ran, ran)
+// @ts-expect-error a flag that counts ids takes a context
+flags.isEnabled('newSearch')
+// @ts-expect-error so does its handle
+flags.flag('newSearch').isEnabled()
+// @ts-expect-error and that of variants
+flags.flag('theme').variant()
 // @ts-expect-error an override names a variant
 void rich.override('layout', { guildId: '1' }, { rows: 3 }, { why })
 // @ts-expect-error a rule that answers with no variant
 new FeatureFlags({ flags: { t: { default: 'a', variants: ['a'], rules: [{ when: { guildId: '1' }, value: 'b' }] } } })
+// @ts-expect-error a rule that weighs what is no variant
+new FeatureFlags({ flags: { t: { default: 'a', variants: ['a'], rules: [{ when: {}, weights: { b: 1 } }] } } })
+// @ts-expect-error a misspelt property of a rule
+new FeatureFlags({ flags: { a: { rules: [{ when: { plan: 'pro' } }, { when: { plan: 'x' }, percentge: 5 }] } } })
+// @ts-expect-error the same where there are variants
+new FeatureFlags({ flags: { t: { default: 'a', variants: ['a'], rules: [{ when: { plan: 'pro' }, valu: 'a' }] } } })
+// @ts-expect-error a misspelt operator
+new FeatureFlags({ flags: { a: { rules: [{ when: { seats: { atLeast: 1, lesThan: 9 } } }] } } })
+// @ts-expect-error a misspelt operator of what must not be
+new FeatureFlags({ flags: { a: { rules: [{ when: { seats: { not: { atLeast: 1, lesThan: 9 } } } }] } } })
+// @ts-expect-error an attribute that was not declared
+new FeatureFlags({ attributes: { plan: 'string' }, flags: { a: { rules: [{ when: { plan: 'pro', seats: 1 } }] } } })
+// @ts-expect-error nor may a segment ask for it
+new FeatureFlags({ attributes: { plan: 'string' }, segments: { large: { seats: { atLeast: 9 } } }, flags: {} })
+// @ts-expect-error a misspelt operator in a segment
+new FeatureFlags({ segments: { large: [{ seats: { atLeast: 9, lesThan: 99 } }] }, flags: {} })
+// The ids need no declaration.
+new FeatureFlags({
+  attributes: { plan: 'string' },
+  segments: { early: { guildId: ['1'], plan: { in: ['pro'], not: { startsWith: 'p' } } } },
+  flags: {
+    a: { rules: [{ when: { userId: '1', plan: { exists: true } }, segment: 'early', description: 'friends' }] },
+  },
+})
 // @ts-expect-error an attribute of no known type
 new FeatureFlags({ flags: {}, attributes: { plan: 'text' } })
 
@@ -147,3 +187,78 @@ const dynamic = new FeatureFlags({ flags: loaded })
 'anything' satisfies VariantFlagName<typeof loaded>
 dynamic.isEnabled('anything') satisfies boolean
 dynamic.variant('anything') satisfies JsonValue
+
+// Flags count what the first of those that they require counts, until one says `by`, and need what all of them need.
+const family = new FeatureFlags({
+  flags: {
+    inbox: { percentage: 10, by: 'user' },
+    child: { percentage: 5, requires: ['inbox'] },
+    grandchild: { percentage: 5, requires: ['child'] },
+    own: { percentage: 5, by: 'guild', requires: ['inbox'] },
+    silent: { requires: ['child'] },
+    plain: { requires: [] },
+    // A circle is found at run time; the compiler does not stumble over it.
+    left: { percentage: 5, requires: ['right'] },
+    right: { requires: ['left'] },
+  },
+})
+const [guild, user, both] = [{ guildId: '1' }, { userId: '2' }, { guildId: '1', userId: '2' }]
+family.isEnabled('child', user)
+family.isEnabled('grandchild', user)
+family.isEnabled('silent', user)
+family.isEnabled('own', both)
+family.isEnabled('plain')
+family.isEnabled('left', user)
+// @ts-expect-error its first requirement counts users
+family.isEnabled('child', guild)
+// @ts-expect-error so does that of its requirement
+family.isEnabled('grandchild', guild)
+// @ts-expect-error it counts guilds, and what it requires counts users
+family.isEnabled('own', guild)
+// @ts-expect-error it counts nothing, but what it requires does
+family.isEnabled('silent', guild)
+declare const either: 'plain' | 'child'
+family.isEnabled(either, user)
+// @ts-expect-error one of the two takes a context
+family.isEnabled(either)
+declare const required: Record<string, { requires: string[]; percentage: number }>
+new FeatureFlags({ flags: required }).isEnabled('anything')
+
+// A name from outside is asked for once it was found; which kind it is, only `hasVariants` knows.
+declare const typed: string
+// @ts-expect-error nobody has looked whether there is such a flag
+flags.isEnabled(typed)
+if (flags.has(typed)) {
+  flags.isEnabled(typed)
+  flags.flag(typed).isEnabled(context)
+  flags.for(context).isEnabled(typed)
+  flags.status(typed)
+  flags.explain(typed).value satisfies JsonValue
+  void flags.override(typed, { guildId: '1' }, 'cards', { why })
+  void flags.run(typed, undefined, ran, ran)
+  // @ts-expect-error it may have none
+  flags.variant(typed)
+}
+if (flags.hasVariants(typed)) flags.variant(typed, context) satisfies JsonValue
+else if (flags.has(typed)) flags.isEnabled(typed)
+for (const name of flags.names) flags.explain(name, { ...context, userId: null })
+const undeclared = new FeatureFlags({ flags: {} })
+if (undeclared.has(typed)) undeclared.isEnabled(typed) satisfies boolean
+new FeatureFlags<FlagDefinitions>({ flags: {} }).isEnabled('anything')
+if (rich.has(typed)) rich.isEnabled(typed, { attributes })
+// @ts-expect-error rules of a flag that only a source knows may ask for attributes too
+if (rich.has(typed)) rich.isEnabled(typed)
+
+// A function may take any flags. A context that says both ids does for all of them.
+function ask<D extends FlagDefinitions>(some: FeatureFlags<D>, name: BooleanFlagName<D>, asked: FlagContext): boolean {
+  return some.isEnabled(name, asked)
+}
+function tell<D extends FlagDefinitions>(some: FeatureFlags<D>, name: FlagName<D>, asked: FullContext): unknown {
+  return [some.explain(name, asked).value, some.evaluate(name, asked), some.status(name)]
+}
+ask(flags, 'newSearch', context)
+tell(flags, 'theme', { guildId: '1', userId: null })
+// @ts-expect-error a flag with variants is neither on nor off
+ask(flags, 'theme', context)
+// @ts-expect-error some flags count ids
+tell(flags, 'theme', {})

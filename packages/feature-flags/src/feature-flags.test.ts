@@ -1,5 +1,6 @@
 import { describe, expect, it, vi } from 'vitest'
-import { FeatureFlags, UnknownFlagError, type FlagChange, type FlagDefinitions } from './index.js'
+import { FeatureFlags, FlagHeldOffError, UnknownFlagError, type FlagChange, type FlagDefinitions } from './index.js'
+import { HandSource } from './test-support/hand-source.js'
 
 const guildId = '81384788765712384' // stands at 8.67 of 100 for "newSearch", and at 85.15 for "search"
 const userId = '53908099506183680' // stands at 30.64 for "newSearch"
@@ -52,7 +53,10 @@ describe('isEnabled', () => {
 
   it('leaves a context without an id to the default, except at 0 % and 100 %', () => {
     const flags = make({ a: { percentage: 99 }, b: { percentage: 1, default: true } })
-    const answers = (): boolean[] => [flags.isEnabled('a'), flags.isEnabled('b', { guildId: null })]
+    const answers = (): boolean[] => [
+      flags.isEnabled('a', { guildId: undefined }),
+      flags.isEnabled('b', { guildId: null }),
+    ]
     expect(answers()).toEqual([false, true])
     void flags.setPercentage('a', 100, { why })
     void flags.setPercentage('b', 0, { why })
@@ -278,6 +282,9 @@ describe('variants', () => {
     })
     void flags.disable('theme', { why })
     expect(flags.variant('theme', context)).toBe('plain')
+    expect(() => flags.override('theme', { userId }, Object.create(null) as never, { why })).toThrow(
+      'is one of "plain"',
+    )
     expect(() => flags.override('theme', { userId }, 'crads' as never, { why })).toThrow(
       'An override of "theme" is one of "plain", "cards", "grid", not \'crads\'',
     )
@@ -424,7 +431,7 @@ describe('changes', () => {
     void flags.enableAll({ why })
     void flags.removeOverride('a', { guildId }, { why })
     expect(changes).toEqual([])
-    expect(flags.explain('a').why).toBe('"a" is disabled: first')
+    expect(flags.explain('a', { guildId }).why).toBe('"a" is disabled: first')
   })
 
   it('are in force when they are told, and are told one after the other', () => {
@@ -448,6 +455,19 @@ describe('changes', () => {
       ['a', 'active', true],
       ['b', 'active', true],
     ])
+  })
+
+  it('of a file show the variants that they tell of, overrides too', async () => {
+    const theme = (variants: string[]): object => ({ flags: { theme: { default: 'x', variants } } })
+    const source = new HandSource(theme(['x', 'y']))
+    const flags = new FeatureFlags<FlagDefinitions>({ flags: {}, environment: {}, sources: [source] })
+    await flags.start()
+    void flags.override('theme', { guildId }, 'y', { why })
+    const seen: unknown[] = []
+    flags.on('change', () => seen.push(flags.explain('theme', { guildId }).value))
+    source.say(theme(['y', 'x', 'z']))
+    expect(seen).toEqual(['y'])
+    await flags.stop()
   })
 
   it.each([
@@ -482,6 +502,22 @@ describe('changes', () => {
       (flags) => flags.setPercentage('a', '25' as never, { why }),
       "must be a number from 0 to 100, not '25'",
     ],
+    ['no share of a rollout', (flags) => flags.setShare('a', undefined as never, { why }), 'A share is { percentage,'],
+    [
+      'target guilds that are no list',
+      (flags) => flags.setShare('a', { percentage: 1, sequence: 1 } as never, { why }),
+      'The targetGuilds of a share must be a list of ids, not undefined',
+    ],
+    [
+      'an override for what is no target',
+      (flags) => flags.override('a', Object.create(null) as never, true, { why }),
+      'either',
+    ],
+    [
+      'an override that is no value at all',
+      (flags) => flags.override('a', { guildId }, Object.create(null) as never, { why }),
+      'one of true, false, not [Object: null prototype] {}',
+    ],
     [
       'an override for nobody',
       (flags) => flags.override('a', {} as never, true, { why }),
@@ -499,6 +535,15 @@ describe('changes', () => {
     expect(() => change(flags)).toThrow(message)
     expect(changes).toEqual([])
     expect(flags.isEnabled('a', context)).toBe(true)
+  })
+})
+
+describe('a flag that the code switches off', () => {
+  it('is not let go, and says so by a rejection that ends no bot', async () => {
+    const flags = make({ a: { default: true, enabled: false } })
+    void flags.enable('a', { why })
+    await expect(flags.enable('a', { why })).rejects.toThrow(FlagHeldOffError)
+    expect(flags.status('a').state).toBe('disabled')
   })
 })
 
@@ -531,7 +576,13 @@ describe('a declaration', () => {
     [{ retryDelayMs: NaN }, 'retryDelayMs must be a number of milliseconds above 0, not NaN'],
     [{ retryDelayMs: 10, maxRetryDelayMs: 5 }, 'maxRetryDelayMs is 5, below retryDelayMs, which is 10'],
     [{ flags: undefined }, '`flags` must be an object of flags by name'],
-    [{ store: new Map() }, 'store must have compareAndSet and watch, as a collection of storage-adapter has'],
+    [
+      { store: new Map() },
+      'store must have entry, compareAndSet, set, delete, scan, watch, as a collection of storage-adapter has; it has no entry, compare',
+    ],
+    [{ store: null }, 'store must have entry'],
+    [{ sources: [{ name: 'a', start: () => undefined }] }, 'each with a name, start and stop'],
+    [{ sources: [{ start: () => undefined, stop: () => undefined }] }, 'each with a name, start and stop'],
     [{ retryDelay: 5 }, 'FeatureFlags has no option "retryDelay"; did you mean "retryDelayMs"'],
   ])('with options %j is refused', (options, message) => {
     expect(() => new FeatureFlags({ flags: {}, environment: {}, ...options })).toThrow(message)

@@ -10,14 +10,17 @@ import type {
   FlagDefinitions,
   FlagName,
   FlagValue,
+  FoundFlag,
   OverrideValue,
   VariantAnswer,
   VariantFlagName,
 } from './definitions.js'
 import { FlagHeldOffError } from './errors.js'
+import { ExpiryWatch } from './expiry-watch.js'
 import { evaluate, explain, type Evaluation, type Explanation } from './explain.js'
 import { countedVariant, FlagHandle, VariantHandle } from './handle.js'
 import { Layers } from './layers.js'
+import { LifeCycle, untilOver } from './life-cycle.js'
 import type { ChangeReason, FlagChange, FlagEvents, FlagStatus, OverrideReason, RanCall } from './news.js'
 import { checkOptions, type featureFlagsDefaults, type FeatureFlagsOptions } from './options.js'
 import { describeError } from './outcome.js'
@@ -27,10 +30,10 @@ import { Runner } from './runner.js'
 import { LocalRuntime, type Runtime } from './runtime.js'
 import * as changes from './runtime-state.js'
 import { FlagScope, type RunOptions, type ScopedRun } from './scope.js'
-import { inCode, literal, SettingProblem } from './setting-problem.js'
+import { literal } from './setting-problem.js'
+import { percentageInCode, shareInCode } from './share.js'
 import { SharedRuntime, type RuntimeListener } from './shared-runtime.js'
 import { SourceReader } from './source-reader.js'
-import { checkPercentage } from './specification.js'
 import type { OverridePlace } from './stored-override.js'
 import { systemClock } from './system-clock.js'
 import {
@@ -93,13 +96,15 @@ export class FeatureFlags<
   readonly #sources: SourceReader
   readonly #lastChanges = new Map<string, FlagChange>()
   readonly #announcer = new Announcer()
-  readonly #expired = new Set<string>()
+  readonly #expiry: ExpiryWatch
+  readonly #life = new LifeCycle({ begin: (over) => this.#begin(over), end: () => this.#end() })
   #overridesSet = 0
   readonly #currentTable = (): Table => this.#layers.current
   readonly #runInScope: ScopedRun = (...call) => this.#runner.run(...call)
-  #starting: Promise<void> | undefined
   #feed: 'none' | 'live' | 'stale' = 'none'
-  #cancelCheck: () => void = () => undefined
+  /** Whether the overrides of the store were read in this life: those that were there before are no news. */
+  #knowsOverrides = false
+  #epochTold = 0
 
   /**
    * @param options - the flags, and what they need
@@ -119,11 +124,11 @@ export class FeatureFlags<
       attributes: options.attributes === undefined ? undefined : Object.keys(options.attributes),
       environment: options.environment ?? process.env,
       at: this.#clock.now(),
+      sharesTrips: this.#options.tripScope === 'shared',
     })
-    this.#overrides = new OverrideBook(this.#layers, this.#clock, (turn) => {
-      this.#tellOverride(turn, this.#cause({ why: 'its time is over' }))
-    })
-    const { timeoutMs, checkIntervalMs, tripScope } = this.#options
+    const { timeoutMs, startTimeoutMs, checkIntervalMs, tripScope } = this.#options
+    const tellOver = (turn: OverrideTurn): void => this.#tellOverride(turn, this.#cause({ why: 'its time is over' }))
+    this.#overrides = new OverrideBook(this.#layers, this.#clock, tellOver, checkIntervalMs)
     const listener = this.#listener()
     this.#runtime =
       options.store === undefined
@@ -137,7 +142,15 @@ export class FeatureFlags<
         ? this.#runtime
         : new LocalRuntime({ ...listener, onState: (trips) => this.#swap(() => this.#layers.applyTrips(trips)) })
     this.#runner = this.#newRunner(options.isUserError)
+    this.#expiry = new ExpiryWatch({
+      clock: this.#clock,
+      everyMs: checkIntervalMs,
+      current: this.#currentTable,
+      tell: (expiry) => this.#announcer.announce([() => this.emit('expired', { ...expiry, epoch: this.#epoch() })]),
+    })
     this.#sources = new SourceReader(options.sources ?? [], {
+      clock: this.#clock,
+      timeoutMs: startTimeoutMs,
       apply: (index, name, document) => this.#applyDocument(index, name, document),
       refuse: (name, error) => this.#refuse(name, error),
     })
@@ -162,26 +175,20 @@ export class FeatureFlags<
   }
 
   /**
-   * Reads the sources and the store, and follows them. May be called twice.
+   * Reads the sources and the store, and follows them. May be called twice, also while they stop.
    *
    * A store that cannot be reached is no reason not to start: the flags are `stale` then, and catch up by themselves.
    *
-   * @throws {@link FlagDocumentError} when a source has no document that can be used
+   * @returns when they follow, or when `stop()` was called before they did
+   * @throws {@link FlagDocumentError} when a source has no document that can be used, or none within `startTimeoutMs`
    */
   start(): Promise<void> {
-    this.#starting ??= this.#start().catch(async (error: unknown) => {
-      await this.stop()
-      throw error
-    })
-    return this.#starting
+    return this.#life.start()
   }
 
-  /** Follows nothing any more, and answers on from what was seen last. May be called twice. */
-  async stop(): Promise<void> {
-    this.#starting = undefined
-    this.#cancelCheck()
-    await Promise.all([this.#sources.stop(), this.#runtime.stop()])
-    this.#feed = 'none'
+  /** Follows nothing any more, and answers on from what was seen last. May be called twice, also while they start. */
+  stop(): Promise<void> {
+    return this.#life.stop()
   }
 
   /** The same as `stop`, for `await using`. */
@@ -197,7 +204,7 @@ export class FeatureFlags<
    * @throws {@link UnknownFlagError} when there is no such flag
    * @throws TypeError or RangeError when an id is no id, or a number that may have lost digits
    */
-  isEnabled<K extends BooleanFlagName<D>>(name: K, ...context: ContextArgument<D, K, A>): boolean
+  isEnabled<K extends BooleanFlagName<D>>(name: K, ...context: ContextArgument<ContextFor<D, K, A>>): boolean
   isEnabled(name: string, context?: FlagContext): boolean {
     const flag = findBooleanFlag(this.#layers.current, name)
     const isOn = isOnFor(flag, context)
@@ -213,7 +220,7 @@ export class FeatureFlags<
    * @throws {@link UnknownFlagError} when there is no such flag
    * @throws TypeError or RangeError when an id is no id, or a number that may have lost digits
    */
-  variant<K extends VariantFlagName<D>>(name: K, ...context: ContextArgument<D, K, A>): VariantAnswer<D, K>
+  variant<K extends VariantFlagName<D>>(name: K, ...context: ContextArgument<ContextFor<D, K, A>>): VariantAnswer<D, K>
   variant(name: string, context?: FlagContext): unknown {
     return countedVariant(findVariantFlag(this.#layers.current, name), new Subject(context))
   }
@@ -240,9 +247,13 @@ export class FeatureFlags<
    * @param context - for whom
    * @throws {@link UnknownFlagError} when there is no such flag
    */
-  explain<K extends FlagName<D>>(name: K, context?: FlagContext): Explanation<FlagValue<D, K>> {
+  explain<K extends FlagName<D>>(
+    name: K,
+    ...context: ContextArgument<ContextFor<D, K, A>>
+  ): Explanation<FlagValue<D, K>>
+  explain(name: string, context?: FlagContext): Explanation<unknown> {
     const { record } = findFlag(this.#layers.current, name)
-    return explain(record, this.#layers.current, new Subject(context)) as Explanation<FlagValue<D, K>>
+    return explain(record, this.#layers.current, new Subject(context))
   }
 
   /**
@@ -253,9 +264,13 @@ export class FeatureFlags<
    * @throws {@link UnknownFlagError} when there is no such flag
    * @throws TypeError or RangeError when an id is no id, or a number that may have lost digits
    */
-  evaluate<K extends FlagName<D>>(name: K, context?: FlagContext): Evaluation<FlagValue<D, K>> {
+  evaluate<K extends FlagName<D>>(
+    name: K,
+    ...context: ContextArgument<ContextFor<D, K, A>>
+  ): Evaluation<FlagValue<D, K>>
+  evaluate(name: string, context?: FlagContext): Evaluation<unknown> {
     const table = this.#layers.current
-    return evaluate(findFlag(table, name), table, new Subject(context)) as Evaluation<FlagValue<D, K>>
+    return evaluate(findFlag(table, name), table, new Subject(context))
   }
 
   /**
@@ -290,7 +305,7 @@ export class FeatureFlags<
    */
   async run<K extends BooleanFlagName<D>, On, Off>(
     name: K,
-    context: ContextFor<D, K, A> | (AttributeTypes extends A ? undefined : never),
+    context: ContextFor<D, K, A>,
     on: () => On | PromiseLike<On>,
     off: () => Off | PromiseLike<Off>,
     options?: RunOptions,
@@ -299,12 +314,22 @@ export class FeatureFlags<
   }
 
   /**
-   * Whether a flag of this name is declared, for names that come from outside.
+   * Whether there is a flag of this name, in the code or in a source. A name from outside may then be asked for; whether
+   * its flag is on or off or has variants is known only at run time: {@link FeatureFlags.hasVariants} tells.
    *
    * @param name - any text
    */
-  has(name: string): name is FlagName<D> {
+  has(name: string): name is FoundFlag {
     return this.#layers.current.flags.has(name)
+  }
+
+  /**
+   * Whether there is a flag of this name that has variants, so that `variant` answers and `isEnabled` throws.
+   *
+   * @param name - any text
+   */
+  hasVariants(name: string): name is VariantFlagName<D> {
+    return this.#layers.current.flags.get(name)?.kind === 'variant'
   }
 
   /**
@@ -359,13 +384,13 @@ export class FeatureFlags<
    * @param name - any flag
    * @param reason - why, and by whom
    * @returns when it is stored; it is in force here at once
-   * @throws {@link FlagHeldOffError} when the code or a source says `enabled: false`: that is changed there
+   * @throws {@link FlagHeldOffError} by rejection, when the code or a source says `enabled: false`: that is changed there
    * @throws {@link FlagStoreError} when the store is out of reach
    */
   enable(name: FlagName<D>, reason: ChangeReason): Promise<void> {
     const cause = this.#cause(reason)
     const { spec } = findFlag(this.#layers.current, name).record
-    if (spec.offWhy !== undefined) throw new FlagHeldOffError(name, spec.offWhy)
+    if (spec.offWhy !== undefined) return calm(Promise.reject(new FlagHeldOffError(name, spec.offWhy)))
     this.#runner.reset(name)
     if (this.#trips !== this.#runtime) void this.#trips.change(changes.enable(name, cause))
     return this.#change(changes.enable(name, cause))
@@ -407,8 +432,7 @@ export class FeatureFlags<
   setPercentage(name: BooleanFlagName<D>, percentage: number, reason: ChangeReason): Promise<void> {
     const cause = this.#cause(reason)
     findBooleanFlag(this.#layers.current, name)
-    refuse(name, () => checkPercentage(percentage))
-    return this.#change(changes.setPercentage(name, percentage, cause))
+    return this.#change(changes.setPercentage(name, percentageInCode(name, percentage), cause))
   }
 
   /**
@@ -424,13 +448,7 @@ export class FeatureFlags<
   setShare(name: BooleanFlagName<D>, share: FlagShare, reason: ChangeReason): Promise<boolean> {
     const cause = this.#cause(reason)
     findBooleanFlag(this.#layers.current, name)
-    refuse(name, () => checkPercentage(share.percentage))
-    if (!Number.isSafeInteger(share.sequence) || share.sequence < 1) {
-      throw new RangeError(`The sequence of a share must be a whole number from 1, not ${literal(share.sequence)}`)
-    }
-    const targetGuilds = share.targetGuilds.map((id) => idText(id, 'guildId') ?? '').filter((id) => id !== '')
-    const { percentage, sequence } = share
-    return calm(this.#runtime.change(changes.share(name, { percentage, targetGuilds, sequence }, cause)))
+    return calm(this.#runtime.change(changes.share(name, shareInCode(name, share), cause)))
   }
 
   /**
@@ -461,7 +479,7 @@ export class FeatureFlags<
     const { spec } = findFlag(this.#layers.current, name).record
     const what = `An override of ${JSON.stringify(name)}`
     if (spec.kind === 'variant') {
-      const index = spec.variants.indexes.get(String(value))
+      const index = typeof value === 'string' ? spec.variants.indexes.get(value) : undefined
       if (index === undefined) throw new TypeError(`${what} is one of ${listed(spec.variants)}, not ${literal(value)}`)
       return this.#setOverride(name, target, spec.variants.names[index], reason)
     }
@@ -482,12 +500,28 @@ export class FeatureFlags<
     return this.#setOverride(name, target, undefined, reason)
   }
 
-  async #start(): Promise<void> {
-    await this.#sources.start()
+  async #begin(over: AbortSignal): Promise<void> {
+    this.#overrides.resume()
+    await this.#sources.start(over)
+    if (over.aborted) return
+    this.#knowsOverrides = false
     const { startTimeoutMs } = this.#options
     // What is out of reach now is followed nevertheless.
-    await within(this.#clock, startTimeoutMs, 'the store of flags', () => this.#runtime.start()).catch(() => undefined)
-    this.#check()
+    const began = within(this.#clock, startTimeoutMs, 'the store of flags', () =>
+      untilOver(over, this.#runtime.start()),
+    )
+    await began.catch((error: unknown) => this.#tellFeed(false, describeError(error)))
+    if (!over.aborted) this.#expiry.start()
+  }
+
+  async #end(): Promise<void> {
+    this.#overrides.stop()
+    this.#expiry.stop()
+    try {
+      await Promise.all([this.#sources.stop(), this.#runtime.stop()])
+    } finally {
+      this.#feed = 'none'
+    }
   }
 
   /** What was done at run time, here or elsewhere, takes effect. */
@@ -496,6 +530,7 @@ export class FeatureFlags<
       onState: (state, before) => {
         if (state.flags === before.flags && state.killed === before.killed) return
         this.#swap(() => this.#layers.applyRuntime(state), state.killChanged)
+        if (this.#trips !== this.#runtime) return
         for (const name of this.#layers.current.flags.keys()) {
           const trip = changes.tripOf(state, name)
           if (trip?.trials !== changes.tripOf(before, name)?.trials) this.#runner.follow(name, trip)
@@ -506,20 +541,22 @@ export class FeatureFlags<
         if (turn !== undefined) this.#tellOverride(turn, until?.override ?? this.#elsewhere())
       },
       onOverrides: (all) => {
-        const isFirst = this.#feed === 'none'
+        const isNews = this.#knowsOverrides
+        this.#knowsOverrides = true
         const turns = this.#overrides.replace(all)
-        // What was there before us is no news.
-        if (isFirst) return
+        if (!isNews) return
         for (const turn of turns) this.#tellOverride(turn, turn.to?.override ?? this.#elsewhere())
       },
       overrides: () => this.#overrides.entries(),
-      onFeed: (isLive, why) => {
-        const before = this.#feed
-        this.#feed = isLive ? 'live' : 'stale'
-        if (before === 'none' && isLive) return
-        this.#report([feedChange(isLive, this.#occasion(this.#cause({ why })))])
-      },
+      onFeed: (isLive, why) => this.#tellFeed(isLive, why),
     }
+  }
+
+  #tellFeed(isLive: boolean, why: string): void {
+    const from = this.#feed
+    this.#feed = isLive ? 'live' : 'stale'
+    if (from === this.#feed || (from === 'none' && isLive)) return
+    this.#report([feedChange(isLive, this.#occasion(this.#cause({ why })))])
   }
 
   /** Does what changes the table, and tells what is another now. */
@@ -530,23 +567,21 @@ export class FeatureFlags<
   }
 
   #applyDocument(index: number, name: string, document: unknown): void {
-    const before = this.#layers.current
+    const { flags: before } = this.#layers.current
     const cause = this.#cause({ why: `${name} says so` })
-    this.#swap(() => this.#layers.applyDocument(index, name, document), cause, cause)
-    const { flags } = this.#layers.current
-    this.#overrides.renew(
-      new Set(
-        [...flags]
-          .filter(([flag, { record }]) => record.spec !== before.flags.get(flag)?.record.spec)
-          .map(([flag]) => flag),
-      ),
-    )
+    const apply = (): void => {
+      this.#layers.applyDocument(index, name, document, cause.at)
+      const { flags } = this.#layers.current
+      const isAnother = (flag: string): boolean => flags.get(flag)?.record.spec !== before.get(flag)?.record.spec
+      this.#overrides.renew(new Set([...flags.keys()].filter(isAnother)))
+    }
+    this.#swap(apply, cause, cause)
   }
 
   #refuse(name: string, error: Error): void {
     const why = describeError(error)
     const message = `${name} is refused, and what it said before stays in force: ${why}`
-    const { epoch } = this
+    const epoch = this.#epoch()
     const refusal = { what: name, at: this.#clock.now(), why, severity: 'WARNING', message, epoch, error } as const
     this.#announcer.announce([() => this.emit('refused', refusal)])
   }
@@ -558,10 +593,15 @@ export class FeatureFlags<
       limits: this.#options,
       runtime: this.#trips,
       sharesTrips: this.#trips === this.#runtime,
+      timeoutMs: this.#options.timeoutMs,
       isUserError,
       current: this.#currentTable,
       cause: (why) => this.#cause({ why }),
-      tellFailed: (failure) => this.#announcer.announce([() => this.emit('failed', { ...failure, epoch: this.epoch })]),
+      isStale: () => this.#feed === 'stale',
+      tellFailed: (failure) => {
+        const epoch = this.#epoch()
+        this.#announcer.announce([() => this.emit('failed', { ...failure, epoch })])
+      },
       tellRan: () => (this.listenerCount('ran') === 0 ? undefined : tellRan),
     })
   }
@@ -602,27 +642,17 @@ export class FeatureFlags<
   }
 
   #occasion(cause: Cause): Occasion {
-    return { cause, epoch: this.#runtime?.epoch ?? 0 }
+    return { cause, epoch: this.#epoch() }
+  }
+
+  /** That of the state in force. Of what waits for the store not all may come to be; what is told never goes back. */
+  #epoch(): number {
+    this.#epochTold = Math.max(this.#epochTold, this.#runtime.state.epoch)
+    return this.#epochTold
   }
 
   #elsewhere(): Cause {
     return this.#cause({ why: 'another process changed it' })
-  }
-
-  /** Looks from time to time whether the time of a flag is over. */
-  #check(): void {
-    for (const [name, { record }] of this.#layers.current.flags) {
-      const { expiresAt, owner } = record.spec
-      if (expiresAt === undefined || expiresAt > this.#clock.now() || this.#expired.has(name)) continue
-      this.#expired.add(name)
-      const since = new Date(expiresAt).toISOString().slice(0, 10)
-      const why = `its time was over on ${since}`
-      const message = `Flag ${JSON.stringify(name)} is still there, and ${why}${owner === undefined ? '' : `; ${owner} looks after it`}`
-      const facts = { what: name, at: this.#clock.now(), why, severity: 'WARNING', message, epoch: this.epoch } as const
-      this.#announcer.announce([() => this.emit('expired', { ...facts, expiresAt, owner })])
-    }
-    this.#cancelCheck()
-    this.#cancelCheck = this.#clock.after(this.#options.checkIntervalMs, () => this.#check())
   }
 
   #cause(reason: ChangeReason): changes.ChangeCause {
@@ -647,15 +677,6 @@ export class FeatureFlags<
 function calm<T>(promise: Promise<T>): Promise<T> {
   promise.catch(() => undefined)
   return promise
-}
-
-/** @throws TypeError, RangeError naming the flag */
-function refuse(flag: string, check: () => unknown): void {
-  try {
-    check()
-  } catch (error) {
-    throw error instanceof SettingProblem ? inCode(flag, error) : error
-  }
 }
 
 /** @throws TypeError when it is neither a guild nor a user */

@@ -1,3 +1,4 @@
+import type { ContextArgument } from './attributes.js'
 import { Subject, type FlagContext } from './context.js'
 import { isOnFor, variantOf } from './decide.js'
 import type { JsonValue } from './definitions.js'
@@ -7,9 +8,9 @@ import { count, flagAt, type CompiledFlag, type Table } from './table.js'
 /**
  * A flag that is on or off, found by its name once: what {@link FeatureFlags.flag} gives. It follows every change.
  *
- * @typeParam C - the context that the flag takes
+ * @typeParam C - the context that the flag takes; with `undefined` it may be left out
  */
-export class FlagHandle<C extends FlagContext = FlagContext> {
+export class FlagHandle<C extends FlagContext | undefined = FlagContext | undefined> {
   /** The flag's name. */
   readonly name: string
   /** @internal */
@@ -29,7 +30,8 @@ export class FlagHandle<C extends FlagContext = FlagContext> {
    * @param context - for whom
    * @throws TypeError or RangeError when an id is no id, or a number that may have lost digits
    */
-  isEnabled(context?: C): boolean {
+  isEnabled(...context: ContextArgument<C>): boolean
+  isEnabled(context?: FlagContext): boolean {
     const flag = flagAt(this.#current(), this)
     const isOn = isOnFor(flag, context)
     count(flag, isOn ? 1 : 0)
@@ -41,9 +43,9 @@ export class FlagHandle<C extends FlagContext = FlagContext> {
  * A flag with variants, found by its name once: what {@link FeatureFlags.flag} gives. It follows every change.
  *
  * @typeParam V - the answers that it can give
- * @typeParam C - the context that the flag takes
+ * @typeParam C - the context that the flag takes; with `undefined` it may be left out
  */
-export class VariantHandle<V = JsonValue, C extends FlagContext = FlagContext> {
+export class VariantHandle<V = JsonValue, C extends FlagContext | undefined = FlagContext | undefined> {
   /** The flag's name. */
   readonly name: string
   /** @internal */
@@ -63,9 +65,10 @@ export class VariantHandle<V = JsonValue, C extends FlagContext = FlagContext> {
    * @param context - for whom
    * @throws TypeError or RangeError when an id is no id, or a number that may have lost digits
    */
-  variant(context?: C): V {
+  variant(...context: ContextArgument<C>): V
+  variant(context?: FlagContext): unknown {
     const flag = flagAt(this.#current(), this)
-    return countedVariant(flag, new Subject(context)) as V
+    return countedVariant(flag, new Subject(context))
   }
 }
 

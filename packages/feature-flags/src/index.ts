@@ -8,13 +8,21 @@ export type {
   BooleanFlagName,
   BooleanRule,
   CheckedDefinitions,
+  CheckedRule,
+  CheckedRules,
   CheckedWeights,
   CommonFlag,
+  DeclaredBoolean,
   FlagDefinition,
   FlagDefinitions,
   FlagName,
+  FlagOf,
   FlagValue,
+  FoundFlag,
+  FoundVariantFlag,
   JsonValue,
+  LookedUp,
+  LookedUpVariants,
   NoOthers,
   OverrideValue,
   RuleMatch,
@@ -28,7 +36,17 @@ export type {
   VariantValue,
   WithVariants,
 } from './definitions.js'
-export type { Condition, ConditionOperators, Conditions, Scalar } from './conditions/conditions.js'
+export type {
+  AttributeName,
+  CheckedCondition,
+  CheckedConditions,
+  CheckedNegation,
+  Condition,
+  ConditionOperators,
+  Conditions,
+  ConditionsOn,
+  Scalar,
+} from './conditions/conditions.js'
 export type {
   AttributesOf,
   AttributeType,
@@ -36,11 +54,30 @@ export type {
   AttributeValue,
   ContextArgument,
   ContextFor,
-  CountedId,
-  CountsUsers,
+  FullContext,
+  OmittedContext,
   OptionalAttribute,
   TypedContext,
 } from './attributes.js'
+export type {
+  BucketByOf,
+  Counted,
+  CountedGuild,
+  CountedId,
+  CountedUser,
+  CountingFlag,
+  CountsIds,
+  Lender,
+  NamedByRequires,
+  OwnBucketBy,
+  WithBucketBy,
+  WithPercentage,
+  WithRequired,
+  WithRequires,
+  WithRules,
+  WithShares,
+  WithWeights,
+} from './counted-id.js'
 export type { Attributes, BucketBy, FlagContext, GuildTarget, Id, OverrideTarget, UserTarget } from './context.js'
 export type { Evaluation, Explanation, Reason } from './explain.js'
 export type {

@@ -1,7 +1,9 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { SegmentDefinitions } from './definitions.js'
 import { readDocument, type FlagDocument } from './document.js'
 import { FlagDocumentError } from './document-error.js'
-import { killVariable, readEnvironment, type EnvironmentReading } from './environment.js'
+import { killVariable, ownVariables, readEnvironment, type EnvironmentReading } from './environment.js'
+import { plainCopy } from './plain-copy.js'
 import { RequirementError } from './requirements.js'
 import { untouched, type RuntimeState } from './runtime-state.js'
 import { inCode, inDocument, SettingProblem } from './setting-problem.js'
@@ -13,6 +15,7 @@ import {
   type FlagSpec,
   type Surroundings,
 } from './specification.js'
+import type { OverridePlace } from './stored-override.js'
 import { compile, type Cause, type FlagRecord, type Overrides, type Table, type Usage } from './table.js'
 
 /** What the layers begin with. */
@@ -24,9 +27,31 @@ export interface Foundations {
   readonly environment: Readonly<Record<string, string | undefined>>
   /** When this process read its code and environment, epoch ms. */
   readonly at: number
+  /** Whether trips are kept with everything else that is done at run time, or belong to this process alone. */
+  readonly sharesTrips: boolean
+}
+
+/** An override as the layers answer by it: on or off, or the index of a variant; `undefined` for none. */
+export interface OverrideAnswer extends OverridePlace {
+  readonly value: boolean | number | undefined
+}
+
+/** A document that is in force. */
+interface AppliedDocument extends FlagDocument {
+  /** Since when it switches every flag off, if it does. */
+  readonly offAt: number
+}
+
+/** What all layers say together. */
+interface Merged {
+  readonly flags: ReadonlyMap<string, FlagSettings>
+  /** The flags that no source names any more, those first that went first. */
+  readonly gone: ReadonlySet<string>
 }
 
 const nobody: Overrides = new Map()
+/** So many flags that no source names any more are still known: the bot may ask for them. */
+const maxGone = 10_000
 
 /**
  * What is said of the flags, layer over layer: code, documents in their order, what was done at run time, environment.
@@ -35,8 +60,12 @@ const nobody: Overrides = new Map()
 export class Layers {
   readonly #foundations: Foundations
   readonly #code: ReadonlyMap<string, FlagSettings>
-  readonly #documents: (FlagDocument | undefined)[] = []
+  readonly #documents: (AppliedDocument | undefined)[] = []
+  readonly #variables: ReadonlyMap<string, string>
+  readonly #warned = new Set<string>()
   #specs: ReadonlyMap<string, FlagSpec>
+  #segments: SegmentDefinitions
+  #gone: ReadonlySet<string> = new Set()
   #environment: EnvironmentReading
   #runtime = untouched
   #trips = untouched
@@ -45,19 +74,23 @@ export class Layers {
   readonly #unseen = new Set<Overrides>()
   readonly #usage = new Map<string, Usage>()
   readonly #slots = new Map<string, number>()
+  /** Never used again, so that a handle of a flag that was forgotten finds no other one. */
+  #nextSlot = 0
   #records = new Map<string, FlagRecord>()
   #table: Table
 
   /** @throws TypeError, RangeError naming the flag, the value and what to write instead */
   constructor(foundations: Foundations) {
-    this.#foundations = foundations
+    this.#foundations = { ...foundations, segments: plainCopy(foundations.segments) }
+    this.#variables = ownVariables(foundations.environment)
+    this.#segments = this.#foundations.segments
     try {
       this.#code = settingsOf(foundations.definitions)
-      this.#specs = specify(this.#code, this.#surroundings(foundations.segments))
+      this.#specs = specify(this.#code, this.#surroundings(this.#segments))
     } catch (error) {
       throw asDeclarationError(error)
     }
-    this.#environment = readEnvironment(foundations.environment, this.#specs)
+    this.#environment = readEnvironment(this.#variables, this.#specs.values(), this.#warned)
     this.#table = this.#compile()
   }
 
@@ -73,12 +106,18 @@ export class Layers {
   }
 
   /**
-   * Puts a document in the place of the last one of the same source.
+   * Puts a document in the place of the last one of the same source. What it says as before is not worked out anew.
    *
+   * @param at - when it was read, epoch ms
    * @throws FlagDocumentError when something in it cannot be; then nothing changes
    */
-  applyDocument(index: number, source: string, document: unknown): void {
-    const read = readDocument(document, source, (name) => this.#specs.get(name)?.kind === 'variant')
+  applyDocument(index: number, source: string, document: unknown, at: number = this.#foundations.at): void {
+    const before = this.#documents[index]
+    const isVariant = (name: string): boolean => this.#specs.get(name)?.kind === 'variant'
+    const read = {
+      ...readDocument(plainCopy(document), source, isVariant),
+      offAt: before?.isOff === true ? before.offAt : at,
+    }
     const documents = [...this.#documents]
     documents[index] = read
     const segments = Object.assign(
@@ -86,16 +125,23 @@ export class Layers {
       this.#foundations.segments,
       ...documents.map((each) => each?.segments),
     ) as SegmentDefinitions
+    const isSame = isDeepStrictEqual(segments, this.#segments)
+    const { flags, gone } = this.#merge(documents, at)
     let specs: ReadonlyMap<string, FlagSpec>
     let environment: EnvironmentReading
     try {
-      specs = specify(this.#merge(documents), this.#surroundings(segments))
-      refuseOtherKinds(this.#code, specs)
-      environment = readEnvironment(this.#foundations.environment, specs)
+      refuseOtherVariants(this.#code, flags)
+      refuseOtherKinds(this.#specs, flags)
+      specs = specify(flags, this.#surroundings(segments), isSame ? this.#specs : undefined)
+      const named = [...specs.values()].filter(({ name }) => !gone.has(name))
+      environment = readEnvironment(this.#variables, named, this.#warned)
     } catch (error) {
       throw asDocumentError(error, read)
     }
     this.#documents[index] = read
+    this.#segments = segments
+    this.#gone = gone
+    for (const name of this.#specs.keys()) if (!specs.has(name)) this.#forget(name)
     this.#specs = specs
     this.#environment = environment
     this.#table = this.#compile()
@@ -115,21 +161,36 @@ export class Layers {
     this.#renew(before, trips)
   }
 
-  /** @param value - on or off, or the index of a variant; `undefined` removes it */
-  setOverride(name: string, whose: 'users' | 'guilds', id: string, value: boolean | number | undefined): void {
-    const before = this.#overrides[whose].get(name) ?? new Map<string, boolean | number>()
+  /** Sets overrides, or removes them; the flags are worked out once for all of them. */
+  setOverrides(answers: readonly OverrideAnswer[]): void {
+    const others = new Set<string>()
+    for (const answer of answers) if (!this.#setOverride(answer)) others.add(answer.flag)
+    let isOther = false
+    for (const name of others) {
+      const spec = this.#specs.get(name)
+      if (spec === undefined) continue
+      this.#records.set(name, this.#recordOf(name, spec))
+      isOther = true
+    }
+    if (isOther) this.#table = compile(this.#records.values(), this.#killed())
+  }
+
+  /** @returns whether the table sees it: it is as before, or was changed in place */
+  #setOverride({ flag, whose, id, value }: OverrideAnswer): boolean {
+    const before = this.#overrides[whose].get(flag) ?? nobody
+    if (before.get(id) === value) return true
     const had = before.size > 0
     const overrides = this.#unseen.has(before) ? (before as Map<string, boolean | number>) : new Map(before)
     if (value === undefined) overrides.delete(id)
     else overrides.set(id, value)
     this.#unseen.delete(before)
+    if (overrides.size === 0) {
+      this.#overrides[whose].delete(flag)
+      return false
+    }
     this.#unseen.add(overrides)
-    this.#overrides[whose].set(name, overrides)
-    const spec = this.#specs.get(name)
-    // What was changed in place, the table sees.
-    if (spec === undefined || (overrides === before && had && overrides.size > 0)) return
-    this.#records.set(name, this.#recordOf(name, spec))
-    this.#table = compile(this.#records.values(), this.#killed())
+    this.#overrides[whose].set(flag, overrides)
+    return overrides === before && had
   }
 
   #renew(before: RuntimeState, after: RuntimeState): void {
@@ -144,23 +205,42 @@ export class Layers {
     return { segments, patterns, attributes }
   }
 
-  /** What all layers say of each flag, field by field. */
-  #merge(documents: readonly (FlagDocument | undefined)[]): ReadonlyMap<string, FlagSettings> {
+  /** What all layers say of each flag, field by field. What is said as before is the same object as before. */
+  #merge(documents: readonly (AppliedDocument | undefined)[], at: number): Merged {
     const merged = new Map(this.#code)
     for (const document of documents) {
       for (const [name, settings] of document?.flags ?? []) {
         const below = merged.get(name)
-        const offWhy = settings['enabled'] === false ? `${document?.source} says so` : below?.offWhy
-        merged.set(name, { settings: { ...below?.settings, ...settings }, offWhy })
+        const isOff = settings['enabled'] === false
+        const offWhy = isOff ? `${document?.source} says so` : below?.offWhy
+        merged.set(name, { settings: { ...below?.settings, ...settings }, offWhy, offAt: isOff ? at : below?.offAt })
       }
     }
-    // A flag that a document does not name any more is still asked for: it is as if nothing were said of it.
-    for (const name of this.#slots.keys()) {
-      if (!merged.has(name)) merged.set(name, { settings: this.#lastKind(name), offWhy: 'no source names it any more' })
+    for (const [name, flag] of merged) {
+      const isBareOff = flag.settings['enabled'] === false && kindOf(flag) !== 'variant'
+      const said = isBareOff ? { ...flag, settings: { ...this.#lastKind(name), ...flag.settings } } : flag
+      merged.set(name, this.#asBefore(name, said))
     }
-    return merged
+    // A flag that a document does not name any more is still asked for: it is as if nothing were said of it.
+    const gone = new Set([...this.#gone, ...this.#specs.keys()].filter((name) => !merged.has(name)))
+    for (const name of gone) {
+      if (gone.size <= maxGone) break
+      gone.delete(name)
+    }
+    const offWhy = 'no source names it any more'
+    for (const name of gone) {
+      merged.set(name, this.#asBefore(name, { settings: this.#lastKind(name), offWhy, offAt: at }))
+    }
+    return { flags: merged, gone }
   }
 
+  #asBefore(name: string, flag: FlagSettings): FlagSettings {
+    const before = this.#specs.get(name)?.source
+    if (before === undefined || before.offWhy !== flag.offWhy) return flag
+    return isDeepStrictEqual(before.settings, flag.settings) ? before : flag
+  }
+
+  /** What can be answered is said by the flag that was; to switch a flag off takes no more than to say so. */
   #lastKind(name: string): Readonly<Record<string, unknown>> {
     const spec = this.#specs.get(name)
     if (spec?.kind !== 'variant') return {}
@@ -168,14 +248,20 @@ export class Layers {
     return { variants, default: fallback }
   }
 
+  #forget(name: string): void {
+    this.#slots.delete(name)
+    this.#usage.delete(name)
+  }
+
   #recordOf(name: string, spec: FlagSpec): FlagRecord {
     const runtime = this.#runtime.flags.get(name)
     const tripped = this.#trips.flags.get(name)
-    const { offWhy } = spec
-    const held = offWhy === undefined ? undefined : { why: offWhy, by: undefined, at: this.#foundations.at }
+    const { offWhy, source } = spec
+    const offAt = source.offAt ?? this.#foundations.at
+    const held = offWhy === undefined ? undefined : { why: offWhy, by: undefined, at: offAt }
     const guilds = runtime?.share?.targetGuilds ?? []
     let slot = this.#slots.get(name)
-    if (slot === undefined) this.#slots.set(name, (slot = this.#slots.size))
+    if (slot === undefined) this.#slots.set(name, (slot = this.#nextSlot++))
     return {
       spec,
       slot,
@@ -183,7 +269,7 @@ export class Layers {
       runtime,
       tripped,
       disabled: runtime?.disabled ?? held,
-      fallenBack: tripped?.fallenBack ?? runtime?.fallenBack,
+      fallenBack: this.#foundations.sharesTrips ? runtime?.fallenBack : tripped?.fallenBack,
       users: this.#overrides.users.get(name) ?? nobody,
       guilds: this.#overrides.guilds.get(name) ?? nobody,
       targetGuilds: guilds.length === 0 ? undefined : new Set(guilds),
@@ -202,12 +288,17 @@ export class Layers {
     if (this.#environment.isOff) return { why: `${killVariable} is off`, by: undefined, at: this.#foundations.at }
     if (this.#runtime.killed !== undefined) return this.#runtime.killed
     const document = this.#documents.find((each) => each?.isOff)
-    return document && { why: `${document.source} says so`, by: undefined, at: this.#foundations.at }
+    return document && { why: `${document.source} says so`, by: undefined, at: document.offAt }
   }
 
   #compile(): Table {
+    const before = this.#records
     this.#records = new Map()
-    for (const [name, spec] of this.#specs) this.#records.set(name, this.#recordOf(name, spec))
+    for (const [name, spec] of this.#specs) {
+      const old = before.get(name)
+      // The environment stays the same, and says of the same flag the same.
+      this.#records.set(name, old?.spec === spec ? old : this.#recordOf(name, spec))
+    }
     return compile(this.#records.values(), this.#killed())
   }
 }
@@ -218,11 +309,27 @@ function zeros(count: number): Usage {
   return usage
 }
 
+function kindOf({ settings }: FlagSettings): FlagSpec['kind'] {
+  return settings['variants'] === undefined ? 'boolean' : 'variant'
+}
+
 /** A document may say how a flag of the code is decided, and not what it can answer: the code was written for that. */
-function refuseOtherKinds(code: ReadonlyMap<string, FlagSettings>, specs: ReadonlyMap<string, FlagSpec>): void {
+function refuseOtherVariants(code: ReadonlyMap<string, FlagSettings>, flags: ReadonlyMap<string, FlagSettings>): void {
   for (const [name, { settings }] of code) {
-    if (specs.get(name)?.source.settings['variants'] === settings['variants']) continue
+    const variants = flags.get(name)?.settings['variants']
+    if (variants === settings['variants'] || isDeepStrictEqual(variants, settings['variants'])) continue
     throw new FlagProblem(name, new SettingProblem('its `variants` are those of the code', ['variants']))
+  }
+}
+
+/** Handles of a flag are made for what it answered when it was first read. */
+function refuseOtherKinds(specs: ReadonlyMap<string, FlagSpec>, flags: ReadonlyMap<string, FlagSettings>): void {
+  for (const [name, flag] of flags) {
+    const before = specs.get(name)?.kind
+    if (before === undefined || before === kindOf(flag)) continue
+    const what = before === 'variant' ? 'it had `variants`' : 'it was on or off'
+    const problem = `${what} when it was first read; give the other one a new name`
+    throw new FlagProblem(name, new SettingProblem(problem, ['variants']))
   }
 }
 

@@ -46,7 +46,8 @@ export interface SharingOptions {
    */
   readonly timeoutMs?: number
   /**
-   * How long `start()` waits for the store before it goes on without, in milliseconds.
+   * How long `start()` waits for the store before it goes on without, and for each source before it rejects, in
+   * milliseconds.
    * @defaultValue `5_000`
    */
   readonly startTimeoutMs?: number
@@ -73,14 +74,14 @@ export interface FeatureFlagsOptions<
 >
   extends FallbackOptions, SharingOptions {
   /** The flags by name. Names and variants are inferred, so that a misspelt one does not compile. */
-  readonly flags: D & CheckedDefinitions<D>
+  readonly flags: D & CheckedDefinitions<D, NoInfer<A>>
   /**
    * The attributes that rules may ask for, and that each context must bring: `{ plan: 'string', seats: 'number?' }`.
    * @defaultValue any, none of them required
    */
   readonly attributes?: A
   /** Conditions by name, for rules to refer to. */
-  readonly segments?: SegmentDefinitions
+  readonly segments?: SegmentDefinitions<NoInfer<A>>
   /** Where flags are described beside the code, such as `flagFile('flags.yaml')`: a later one goes before an earlier one. */
   readonly sources?: readonly FlagSource[]
   /** What is changed while running is kept here, and shared with all processes that have the same: a collection. */
@@ -179,21 +180,29 @@ function checkSharing(
     throw new TypeError("tripScope is 'shared', which takes a `store` that the processes share")
   }
   if (typeof checked.patterns !== 'boolean') throw new TypeError('patterns must be true or false')
-  const isStore = typeof store?.compareAndSet === 'function' && typeof store.watch === 'function'
-  if (store !== undefined && !isStore) {
-    throw new TypeError('store must have compareAndSet and watch, as a collection of storage-adapter has')
-  }
-  const areSources = Array.isArray(sources) && sources.every((each: unknown) => hasStart(each))
+  if (store !== undefined) checkStore(store)
+  const areSources = Array.isArray(sources) && sources.every((each: unknown) => isSource(each))
   if (sources !== undefined && !areSources) {
-    throw new TypeError("sources must be a list such as [flagFile('flags.yaml')]")
+    throw new TypeError("sources must be a list such as [flagFile('flags.yaml')], each with a name, start and stop")
   }
   if (isUserError !== undefined && typeof isUserError !== 'function') {
     throw new TypeError('isUserError must be a function of an error')
   }
 }
 
-function hasStart(source: unknown): boolean {
-  return typeof (source as Partial<FlagSource> | null)?.start === 'function'
+const storeCalls = ['entry', 'compareAndSet', 'set', 'delete', 'scan', 'watch'] as const
+
+function checkStore(store: Partial<FlagStore> | null): void {
+  const missing = storeCalls.filter((call) => typeof store?.[call] !== 'function')
+  if (missing.length === 0) return
+  throw new TypeError(
+    `store must have ${storeCalls.join(', ')}, as a collection of storage-adapter has; it has no ${missing.join(', ')}`,
+  )
+}
+
+function isSource(source: unknown): boolean {
+  const { name, start, stop } = (source ?? {}) as Partial<FlagSource>
+  return typeof name === 'string' && typeof start === 'function' && typeof stop === 'function'
 }
 
 function checkAttributes(attributes: unknown): void {

@@ -1,4 +1,4 @@
-import type { Layers } from './layers.js'
+import type { Layers, OverrideAnswer } from './layers.js'
 import { OverrideExpiry } from './override-expiry.js'
 import type { Clock } from './ports.js'
 import { overrideKey, type OverridePlace, type OverrideUntil } from './stored-override.js'
@@ -13,17 +13,17 @@ export interface OverrideTurn {
 /** All overrides, by the names of variants, and until when they hold; the layers answer by them. */
 export class OverrideBook {
   readonly #layers: Layers
-  readonly #clock: Clock
   readonly #entries = new Map<string, { readonly place: OverridePlace; readonly until: OverrideUntil }>()
   readonly #expiry: OverrideExpiry
 
-  /** @param onEnd - is told when the time of one is over */
-  constructor(layers: Layers, clock: Clock, onEnd: (turn: OverrideTurn) => void) {
+  /**
+   * @param onEnd - is told when the time of one is over
+   * @param checkIntervalMs - how late that may be noticed after the wall clock has leapt
+   */
+  constructor(layers: Layers, clock: Clock, onEnd: (turn: OverrideTurn) => void, checkIntervalMs = 5_000) {
     this.#layers = layers
-    this.#clock = clock
-    this.#expiry = new OverrideExpiry(clock, (place) => {
-      const turn = this.set(place, undefined)
-      if (turn !== undefined) onEnd(turn)
+    this.#expiry = new OverrideExpiry(clock, checkIntervalMs, (places) => {
+      for (const turn of this.#setAll(places.map((place) => [place, undefined]))) onEnd(turn)
     })
   }
 
@@ -39,38 +39,57 @@ export class OverrideBook {
 
   /** @returns what it was and is now; `undefined` when that is the same */
   set(place: OverridePlace, until: OverrideUntil | undefined): OverrideTurn | undefined {
-    const key = overrideKey(place)
-    const from = this.#entries.get(key)?.until.override.value
-    if (until === undefined) this.#entries.delete(key)
-    else this.#entries.set(key, { place, until })
-    const leftMs = until?.expiresAt === undefined ? undefined : until.expiresAt - this.#clock.now()
-    this.#expiry.set(place, leftMs)
-    const to = until?.override.value
-    if (from === to) return undefined
-    this.#answer(place, to)
-    return { place, from, to: until }
+    return this.#setAll([[place, until]])[0]
   }
 
   /** These are all that there are. */
   replace(all: readonly (readonly [OverridePlace, OverrideUntil])[]): OverrideTurn[] {
     const keep = new Set(all.map(([place]) => overrideKey(place)))
-    const gone = [...this.#entries].filter(([key]) => !keep.has(key)).map(([, { place }]) => place)
-    return [...gone.map((place) => this.set(place, undefined)), ...all.map((each) => this.set(...each))].filter(
-      (turn) => turn !== undefined,
-    )
+    const gone = [...this.#entries]
+      .filter(([key]) => !keep.has(key))
+      .map(([, { place }]) => [place, undefined] as const)
+    return this.#setAll([...gone, ...all])
   }
 
   /** Answers anew for flags that are described otherwise now: a variant may have another index. */
   renew(flags: ReadonlySet<string>): void {
-    for (const { place, until } of this.#entries.values()) {
-      if (flags.has(place.flag)) this.#answer(place, until.override.value)
-    }
+    if (flags.size === 0) return
+    const some = [...this.#entries.values()].filter(({ place }) => flags.has(place.flag))
+    this.#layers.setOverrides(some.map(({ place, until }) => this.#answer(place, until.override.value)))
   }
 
-  #answer({ flag, whose, id }: OverridePlace, value: boolean | string | undefined): void {
-    const spec = this.#layers.current.flags.get(flag)?.record.spec
-    // Another version of the bot may know other flags, and other variants.
-    const answer = typeof value === 'string' && spec?.kind === 'variant' ? spec.variants.indexes.get(value) : value
-    this.#layers.setOverride(flag, whose, id, typeof answer === 'string' ? undefined : answer)
+  /** Ends none whose time is over, until {@link OverrideBook.resume}. */
+  stop(): void {
+    this.#expiry.stop()
+  }
+
+  /** Ends those whose time is over, as it does from the beginning. */
+  resume(): void {
+    this.#expiry.resume()
+  }
+
+  /** All of them are in force before anybody is told of one. */
+  #setAll(all: readonly (readonly [OverridePlace, OverrideUntil | undefined])[]): OverrideTurn[] {
+    const turns = all.map(([place, until]) => this.#note(place, until)).filter((turn) => turn !== undefined)
+    this.#layers.setOverrides(turns.map(({ place, to }) => this.#answer(place, to?.override.value)))
+    return turns
+  }
+
+  #note(place: OverridePlace, until: OverrideUntil | undefined): OverrideTurn | undefined {
+    const key = overrideKey(place)
+    const from = this.#entries.get(key)?.until.override.value
+    if (until === undefined) this.#entries.delete(key)
+    else this.#entries.set(key, { place, until })
+    this.#expiry.set(place, until?.expiresAt)
+    return from === until?.override.value ? undefined : { place, from, to: until }
+  }
+
+  /** Another version of the bot may know other flags, flags of another kind, and other variants. */
+  #answer(place: OverridePlace, value: boolean | string | undefined): OverrideAnswer {
+    const spec = this.#layers.current.flags.get(place.flag)?.record.spec
+    if (spec?.kind === 'variant') {
+      return { ...place, value: typeof value === 'string' ? spec.variants.indexes.get(value) : undefined }
+    }
+    return { ...place, value: spec !== undefined && typeof value === 'boolean' ? value : undefined }
   }
 }

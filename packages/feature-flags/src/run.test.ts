@@ -1,6 +1,6 @@
 import { FakeClock } from '@evenkeel/testing'
 import { describe, expect, it, vi } from 'vitest'
-import { FeatureFlags, type FlagChange, type FlagFailure } from './index.js'
+import { FeatureFlags, type FlagChange, type FlagFailure, type RanCall } from './index.js'
 
 const context = { guildId: '81384788765712384' }
 const why = 'a test'
@@ -86,6 +86,26 @@ describe('run', () => {
     expect(failures[0]?.message).toBe(
       'The new path of "newSearch" failed, and the caller gets the error, since the new path may have taken effect: timed out',
     )
+  })
+
+  it('takes an error for no fault of the user when `isUserError` throws, and warns of that once', async () => {
+    const emitWarning = vi.spyOn(process, 'emitWarning').mockReturnValue()
+    const isUserError = (): boolean => {
+      throw new Error('no such property')
+    }
+    const flags = new FeatureFlags({ flags: { a: { default: true }, b: {} }, environment: {}, isUserError })
+    const failures: RanCall[] = []
+    flags.on('ran', (call) => failures.push(call))
+    for (let i = 0; i < 2; i++) await expect(flags.run('a', {}, boom, () => 'old')).resolves.toBe('old')
+    await expect(flags.run('b', {}, () => 'new', boom)).rejects.toThrow('boom')
+    expect(failures.map(({ path, isFailure }) => [path, isFailure])).toEqual([
+      ['on', true],
+      ['on', true],
+      ['off', true],
+    ])
+    expect(emitWarning).toHaveBeenCalledTimes(1)
+    expect(emitWarning.mock.calls[0]?.[1]).toMatchObject({ code: 'EVENKEEL_USER_ERROR' })
+    emitWarning.mockRestore()
   })
 
   it('rejects as the old path does when that fails too', async () => {

@@ -1,5 +1,6 @@
 import { Breaker, type Attempt } from './breaker.js'
 import type { Subject } from './context.js'
+import { within } from './deadline.js'
 import { isOn } from './decide.js'
 import { explain } from './explain.js'
 import type { FlagFailure, RanCall } from './news.js'
@@ -10,6 +11,7 @@ import type { Runtime } from './runtime.js'
 import { recover, trip, tripOf, tryAgain, type ChangeCause } from './runtime-state.js'
 import type { RunOptions } from './scope.js'
 import { count, findBooleanFlag, findFlag, type CompiledFlag, type Table, type Trip } from './table.js'
+import { warn } from './warning.js'
 
 /** What a runner needs of the flags. */
 export interface RunnerHost {
@@ -18,7 +20,11 @@ export interface RunnerHost {
   readonly runtime: Runtime
   /** Whether other processes see a trip, and fall back as well. */
   readonly sharesTrips: boolean
+  /** How long a call that may be a trial waits for the others to agree, in milliseconds. */
+  readonly timeoutMs: number
   readonly isUserError: ((error: unknown) => boolean) | undefined
+  /** Whether the others cannot be asked at present. */
+  isStale(): boolean
   current(): Table
   tellFailed(failure: Omit<FlagFailure, 'epoch'>): void
   /** Whom to tell of each call; `undefined` while nobody counts. */
@@ -30,6 +36,7 @@ export interface RunnerHost {
 export class Runner {
   readonly #host: RunnerHost
   readonly #breakers = new Map<string, Breaker>()
+  #hasWarned = false
 
   constructor(host: RunnerHost) {
     this.#host = host
@@ -74,7 +81,7 @@ export class Runner {
     try {
       value = await on()
     } catch (error) {
-      const isFailure = this.#host.isUserError?.(error) !== true
+      const isFailure = !this.#isUserError(error)
       this.#ran(name, 'on', isFailure, startedMs, subject)
       // The user would make the same mistake with the old path, and the new one has shown that it works.
       if (!isFailure) {
@@ -103,7 +110,7 @@ export class Runner {
       this.#ran(name, 'off', false, startedMs, subject)
       return value
     } catch (error) {
-      this.#ran(name, 'off', this.#host.isUserError?.(error) !== true, startedMs, subject)
+      this.#ran(name, 'off', !this.#isUserError(error), startedMs, subject)
       throw error
     }
   }
@@ -126,14 +133,36 @@ export class Runner {
     )
     if (!isOnOtherwise) return undefined
     const attempt = breaker.beginTrial(nowMs)
-    return this.#host.sharesTrips ? this.#claimTrial(spec.name, attempt) : attempt
+    return this.#host.sharesTrips && !this.#host.isStale() ? this.#claimTrial(spec.name, attempt) : attempt
   }
 
-  /** Of all processes one gets through: the others find that somebody tries already. */
+  /** One that throws tells nothing, and must not take the place of the error that it was asked about. */
+  #isUserError(error: unknown): boolean {
+    try {
+      return this.#host.isUserError?.(error) === true
+    } catch (problem) {
+      if (!this.#hasWarned) {
+        this.#hasWarned = true
+        warn(
+          'EVENKEEL_USER_ERROR',
+          '`isUserError` threw, so the error that it was asked about counts as a failure',
+          problem,
+        )
+      }
+      return false
+    }
+  }
+
+  /**
+   * Of all processes one gets through: the others find that somebody tries already. Who hears of it too late has not got
+   * through, and who cannot ask tries alone.
+   */
   async #claimTrial(name: string, attempt: Attempt): Promise<Attempt | undefined> {
     const trials = tripOf(this.#host.runtime.state, name)?.trials
     if (trials === undefined) return undefined
-    const isMine = await this.#host.runtime.change(tryAgain(name, trials + 1)).catch(() => false)
+    const { clock, timeoutMs, runtime } = this.#host
+    const claim = (): Promise<boolean> => runtime.change(tryAgain(name, trials + 1))
+    const isMine = await within(clock, timeoutMs, 'the store of flags', claim).catch(() => false)
     return isMine ? attempt : undefined
   }
 

@@ -15,10 +15,10 @@ async function settle(clock: FakeClock): Promise<void> {
   for (let i = 0; i < 20; i++) await clock.advance(0)
 }
 
-async function newProcess(storage: MemoryStorage, clock: FakeClock) {
+async function newProcess(storage: MemoryStorage, clock: FakeClock, tripScope: 'process' | 'shared' = 'shared') {
   const faulty = new FaultyStorage(storage, { clock })
   const store = faulty.storage.collection('evenkeel')
-  const flags = new FeatureFlags({ flags: declared, environment: {}, clock, store, tripScope: 'shared' })
+  const flags = new FeatureFlags({ flags: declared, environment: {}, clock, store, tripScope })
   const changes: FlagChange[] = []
   flags.on('change', (change) => changes.push(change))
   running.push(flags)
@@ -42,7 +42,7 @@ async function setUp() {
   await settle(clock)
   const states = (): string[] => [one, other].map(({ flags }) => flags.status('b').state)
   expect(states()).toEqual(['fallen-back', 'fallen-back'])
-  return { clock, one, other, states }
+  return { clock, storage, one, other, states }
 }
 
 describe('a flag of shared trips whose store is lost', () => {
@@ -103,6 +103,22 @@ describe('a flag of shared trips whose store is lost', () => {
     await clock.advance(2_000)
     expect(await Promise.race([call, Promise.resolve('waits')])).toBe('old')
     one.faulty.up()
+    await clock.advance(10_000)
+    await settle(clock)
+  })
+})
+
+describe('a flag whose trips belong to this process', () => {
+  it('is held back by no shared trip that an earlier version has left, and falls back by its own failures', async () => {
+    const { clock, one, other, storage } = await setUp()
+    await Promise.all([one.flags.stop(), other.flags.stop()])
+    const alone = await newProcess(storage, clock, 'process')
+    expect(alone.flags.status('b').state).toBe('active')
+    for (let i = 0; i < 5; i++) await alone.run(broken)
+    expect(alone.flags.status('b').state).toBe('fallen-back')
+    await clock.advance(30_000)
+    expect(await alone.run(() => 'new')).toBe('new')
+    expect(alone.flags.status('b').state).toBe('active')
   })
 })
 
@@ -114,12 +130,12 @@ describe('the news of a change', () => {
     const other = await newProcess(storage, clock)
     await settle(clock)
     await one.flags.setPercentage('b', 10, { why: 'a test' })
-    await one.flags.override('b', context, true, { why: 'a test' })
+    await one.flags.disable('b', { why: 'a test' })
     await settle(clock)
     const epochs = ({ changes }: typeof one): unknown => changes.map(({ aspect, epoch }) => [aspect, epoch])
     expect(epochs(one)).toEqual([
       ['percentage', 1],
-      ['override', 2],
+      ['state', 2],
     ])
     expect(epochs(other)).toEqual(epochs(one))
   })

@@ -1,8 +1,10 @@
 import type { BucketBy } from './context.js'
 import type { SegmentDefinitions } from './definitions.js'
+import { isoInstant } from './conditions/instant.js'
 import { murmur3 } from './murmur3.js'
 import { didYouMean } from './nearest.js'
 import { flagDefaults } from './options.js'
+import { plainCopy } from './plain-copy.js'
 import { orderByRequirement } from './requirements.js'
 import { compileSegments, specifyRules, type CompiledRule, type RuleScope } from './rules.js'
 import { at, literal, isRecord, quote, SettingProblem } from './setting-problem.js'
@@ -13,6 +15,8 @@ export interface FlagSettings {
   readonly settings: Readonly<Record<string, unknown>>
   /** Why it is off, if a layer says so. */
   readonly offWhy: string | undefined
+  /** Since when, epoch ms; `undefined` since the code was read. */
+  readonly offAt: number | undefined
 }
 
 /** A flag as it is described, checked, with what it inherits from its requirements filled in. */
@@ -213,13 +217,17 @@ function text(settings: Readonly<Record<string, unknown>>, property: string): st
   throw new SettingProblem(`\`${property}\` must be a string, not ${literal(value)}`, [property])
 }
 
+/** A `Date` holds no more, before and after 1970. */
+const maxInstant = 8.64e15
+
 function expiry(value: unknown): number | undefined {
   if (value === undefined) return undefined
-  const at = typeof value === 'string' && /^\d{4}-\d{2}-\d{2}/.test(value) ? Date.parse(value) : value
-  if (typeof at === 'number' && Number.isFinite(at)) return at
-  throw new SettingProblem(`\`expiresAt\` must be a date such as '2027-01-31', or epoch ms, not ${literal(value)}`, [
-    'expiresAt',
-  ])
+  const instant = typeof value === 'string' ? isoInstant(value) : value
+  if (typeof instant === 'number' && Math.abs(instant) <= maxInstant) return instant
+  throw new SettingProblem(
+    `\`expiresAt\` must be a date such as '2027-01-31' or '2027-01-31T18:00Z', or epoch ms, not ${literal(value)}`,
+    ['expiresAt'],
+  )
 }
 
 function refuseUnknown(settings: Readonly<Record<string, unknown>>, known: readonly string[]): void {
@@ -231,7 +239,7 @@ function refuseUnknown(settings: Readonly<Record<string, unknown>>, known: reado
   }
 }
 
-/** The flags of a declaration, as settings. @throws FlagProblem, TypeError when it is no declaration */
+/** The flags of a declaration, as settings: a copy of them. @throws FlagProblem, TypeError when it is no declaration */
 export function settingsOf(definitions: unknown): ReadonlyMap<string, FlagSettings> {
   if (!isRecord(definitions)) throw new TypeError('`flags` must be an object of flags by name')
   const flags = new Map<string, FlagSettings>()
@@ -240,7 +248,8 @@ export function settingsOf(definitions: unknown): ReadonlyMap<string, FlagSettin
     if (!isRecord(settings)) {
       throw new FlagProblem(name, new SettingProblem('it must be an object such as { default: false }'))
     }
-    flags.set(name, { settings, offWhy: settings['enabled'] === false ? 'the code says so' : undefined })
+    const offWhy = settings['enabled'] === false ? 'the code says so' : undefined
+    flags.set(name, { settings: plainCopy(settings), offWhy, offAt: undefined })
   }
   return flags
 }

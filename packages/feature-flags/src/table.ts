@@ -76,6 +76,7 @@ export type FlagState = 'active' | 'disabled' | 'fallen-back' | 'blocked'
 
 /** A flag as it is evaluated: everything that does not depend on the context is worked out beforehand. */
 export interface CompiledFlag {
+  readonly name: string
   readonly record: FlagRecord
   readonly kind: FlagSpec['kind']
   readonly state: FlagState
@@ -157,6 +158,7 @@ function compileFlag(record: FlagRecord, required: readonly CompiledFlag[], isKi
   const threshold = Math.min(inherited, own.threshold)
   const isOpen = inherited === EVERYONE && visits.length === 0
   return {
+    name: spec.name,
     record,
     kind: spec.kind,
     state: stateOf(record, required),
@@ -249,13 +251,13 @@ export function findVariantFlag(table: Table, name: string): CompiledFlag {
   return flag
 }
 
-/** @throws UnknownFlagError when the table is older than the flag */
+/** @throws UnknownFlagError when the table is older than the flag, or it is a flag of other tables */
 export function flagAt(
   { bySlot, flags }: Table,
   { slot, name }: { readonly slot: number; readonly name: string },
 ): CompiledFlag {
   const flag = bySlot[slot]
-  if (flag === undefined) throw new UnknownFlagError(name, flags.keys())
+  if (flag === undefined || flag.name !== name) throw new UnknownFlagError(name, flags.keys())
   return flag
 }
 

@@ -3,6 +3,17 @@ import type { ChatInputCommandInteraction, RESTPostAPIChatInputApplicationComman
 /** A command as a member of a guild gave it. */
 export type GuildCommand = ChatInputCommandInteraction<'cached'>
 
+/** Who gave a command, and where. */
+export interface Member {
+  readonly guildId: string
+  readonly userId: string
+}
+
+/** Who gave a command, and where: what a flag is asked for. */
+export function memberOf({ guildId, user }: GuildCommand): Member {
+  return { guildId, userId: user.id }
+}
+
 /** One slash command: what Discord shows, and what runs. */
 export interface Command {
   readonly data: { readonly name: string; toJSON(): RESTPostAPIChatInputApplicationCommandsJSONBody }

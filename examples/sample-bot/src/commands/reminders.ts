@@ -1,14 +1,17 @@
 import { SlashCommandBuilder, time, TimestampStyles } from 'discord.js'
-import type { Reminders } from '../reminders.js'
-import type { Command } from './command.js'
+import type { Reminder } from '../reminders.js'
+import { memberOf, type Command, type Member } from './command.js'
+
+/** Finds a member's reminders, in the order in which they are shown. */
+export type FindReminders = (who: Member) => Promise<readonly Reminder[]>
 
 /** `/reminders` */
-export function remindersCommand(reminders: Reminders, numbered: boolean): Command {
+export function remindersCommand(find: FindReminders, numbered: boolean): Command {
   return {
     data: new SlashCommandBuilder().setName('reminders').setDescription('Shows what you asked to be reminded of here'),
 
     async execute(interaction) {
-      const found = await reminders.list(interaction.guildId, interaction.user.id)
+      const found = await find(memberOf(interaction))
       const lines = found.map(({ text, dueAt }, index) => {
         const line = `${time(new Date(dueAt), TimestampStyles.RelativeTime)}: ${text}`
         return numbered ? `${index + 1}. ${line}` : line

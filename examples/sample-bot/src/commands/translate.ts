@@ -1,8 +1,8 @@
 import { SlashCommandBuilder } from 'discord.js'
-import type { Command } from './command.js'
+import { memberOf, type Command, type Member } from './command.js'
 
 /** Asks a translation service; the bot hands in a guarded one. */
-export type Translate = (text: string) => Promise<string>
+export type Translate = (text: string, who: Member) => Promise<string>
 
 /** `/translate text:hello` */
 export function translateCommand(translate: Translate): Command {
@@ -16,7 +16,7 @@ export function translateCommand(translate: Translate): Command {
 
     async execute(interaction) {
       await interaction.reply({
-        content: await translate(interaction.options.getString('text', true)),
+        content: await translate(interaction.options.getString('text', true), memberOf(interaction)),
         allowedMentions: { parse: [] },
       })
     },

@@ -1,9 +1,11 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { startStandin } from '@evenkeel-examples/discord-standin'
 import { createBot, type SampleBot } from '../bot.js'
+import { paced, readPlans } from '../plans.js'
 import { startTranslationService } from '../translation-service.js'
 import { fast, play, watchable } from './scenario.js'
 import { report } from './report.js'
@@ -19,11 +21,19 @@ const view = new View(process.stdout)
 const dataDirectory = await mkdtemp(join(tmpdir(), 'evenkeel-demo-'))
 const standin = await startStandin({ guilds: guildCount, heartbeatIntervalMs: 5_000 })
 const translation = await startTranslationService()
+// The demo has plans of its own, with seconds for days, and `--fast` has less than a second for each of them.
+const written = await readPlans(fileURLToPath(new URL('rollouts', import.meta.url)))
+const plans = {
+  soonestFirst: paced(written.soonestFirst, pace.secondMs / 1_000),
+  keepNames: paced(written.keepNames, pace.secondMs / 1_000),
+}
 const bot = await createBot({
   token: standin.token,
   api: standin.api,
   dataDirectory,
   translateUrl: translation.url,
+  plans,
+  lookIntervalMs: pace.lookIntervalMs,
   minDwellMs: 4 * pace.secondMs,
   probeIntervalMs: pace.secondMs / 2,
   cooldownMs: 2 * pace.secondMs,
@@ -32,12 +42,18 @@ const bot = await createBot({
 const beganMs = performance.now()
 const second = (): number => (performance.now() - beganMs) / 1_000
 const severityColours = { INFO: 'green', WARNING: 'yellow', CRITICAL: 'red' } as const
-for (const part of [bot.storage, bot.flags, bot.health, bot.modes, bot.blueGreen]) {
+const rollouts = Object.values(bot.rollouts)
+for (const part of [bot.storage, bot.flags, bot.health, bot.modes, bot.blueGreen, ...rollouts]) {
   const told = part as { on(event: 'change', listener: (change: Change) => void): unknown }
-  told.on('change', ({ severity, message }) => view.log(second(), severityColours[severity], message))
+  told.on('change', ({ what, severity, message }) => {
+    // How a flag moves is told by its rollout.
+    const isToldTwice = part === bot.flags && what !== undefined && what in bot.rollouts
+    if (!isToldTwice) view.log(second(), severityColours[severity], message)
+  })
 }
 
 interface Change {
+  readonly what?: string
   readonly severity: keyof typeof severityColours
   readonly message: string
 }
@@ -60,6 +76,7 @@ try {
 
   const ledger = await standin.ledger()
   const verdict = judge(ledger)
+  const slowFeatureSeen = apologiesAfter(ledger, marks.slowFeatureBegunAt)
   view.end()
   view.write(
     report(verdict, {
@@ -67,18 +84,23 @@ try {
       guildCount,
       promiseAfterFailureMs: firstPromiseAfter(ledger, marks.databaseFailedAt),
       replayMs: marks.backOnDatabaseAt - marks.databaseHealedAt,
-      rollback: apologiesAfter(ledger, marks.faultyDeployedAt),
+      rollback: apologiesAfter(ledger, marks.faultyDeployedAt, marks.slowFeatureBegunAt),
+      slowFeature: slowFeatureSeen,
       marks,
     }),
   )
-  const asPlanned = marks.goodOutcome === 'COMPLETE' && marks.faultyOutcome === 'ROLLED_BACK'
+  const asPlanned =
+    [marks.goodOutcome, marks.featureOutcome].every((outcome) => outcome === 'COMPLETE') &&
+    [marks.faultyOutcome, marks.slowFeatureOutcome].every((outcome) => outcome === 'ROLLED_BACK') &&
+    marks.featurePercentage === 100 &&
+    slowFeatureSeen.count === 0
   exitCode = isClean(verdict) && verdict.promised > 0 && asPlanned ? 0 : 1
 } catch (error) {
   view.end()
   console.error('The demo could not be played to its end:', error)
 } finally {
   clearInterval(ticker)
-  for (const part of [...bot.parts].reverse()) await part.stop()
+  for (const part of [...bot.parts, ...rollouts].reverse()) await part.stop()
   await translation.stop()
   await standin.stop()
   await rm(dataDirectory, { recursive: true, force: true })
@@ -86,7 +108,7 @@ try {
 process.exitCode = exitCode
 
 /** What the audience sees while the demo runs is the bot's own view; the verdict at the end is the ledger's. */
-function picture({ health, modes, flags, blueGreen, storage, load, reminders }: SampleBot): Picture {
+function picture({ health, modes, flags, blueGreen, rollouts, storage, load, reminders }: SampleBot): Picture {
   const { count, medianMs, p99Ms } = load.take()
   const { active, phase, deployment } = blueGreen.status
   return {
@@ -94,7 +116,9 @@ function picture({ health, modes, flags, blueGreen, storage, load, reminders }: 
     act,
     components: [...health.components].map(([name, { status, reason }]) => ({ name, status, reason })),
     mode: modes.mode,
-    flags: [describeFlag(flags.status('leaderboard')), describeFlag(flags.status('medals'))],
+    flags: (['soonestFirst', 'keepNames', 'medals', 'leaderboard'] as const).map((name) =>
+      describeFlag(flags.status(name), rollouts),
+    ),
     from: deployment?.from ?? active,
     to: deployment?.to,
     phase,
@@ -109,6 +133,9 @@ function picture({ health, modes, flags, blueGreen, storage, load, reminders }: 
   }
 }
 
-function describeFlag({ name, state, percentage }: FlagStatus): string {
-  return `${name} ${percentage === undefined ? state : `${percentage} % ${state}`}`
+function describeFlag({ name, state, percentage }: FlagStatus, rollouts: SampleBot['rollouts']): string {
+  const rollout = Object.values(rollouts).find(({ status }) => status.flag === name)?.status.state ?? 'PENDING'
+  const share = percentage === undefined ? '' : ` ${percentage} %`
+  if (state !== 'active') return `${name}${share} ${state}`
+  return rollout === 'PENDING' ? `${name}${share}` : `${name}${share} ${rollout}`
 }

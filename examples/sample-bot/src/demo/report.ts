@@ -8,6 +8,7 @@ export interface Circumstances {
   readonly promiseAfterFailureMs: number | undefined
   readonly replayMs: number
   readonly rollback: { readonly count: number; readonly forMs: number }
+  readonly slowFeature: { readonly count: number }
   readonly marks: Marks
 }
 
@@ -30,6 +31,11 @@ export function report(verdict: Verdict, circumstances: Circumstances): string {
     ['fail-over', promiseMs === undefined ? 'never' : `first promise kept elsewhere after ${ms(promiseMs)}`],
     ['return', `on the database again ${ms(circumstances.replayMs)} after it healed`],
     ['new version', marks.goodOutcome],
+    ['new feature', `${marks.featureOutcome} at ${marks.featurePercentage} %`],
+    [
+      'slow feature',
+      `${marks.slowFeatureOutcome} after ${ms(marks.slowFeatureCaughtAt - marks.slowFeatureBegunAt)}, seen by members as a failure ${circumstances.slowFeature.count} times`,
+    ],
     ['faulty version', `${marks.faultyOutcome}, seen by members ${rollback.count} times within ${ms(rollback.forMs)}`],
   ]
   const width = Math.max(...rows.map(([name]) => name.length)) + 2

@@ -1,5 +1,7 @@
+import { existsSync, renameSync, rmSync } from 'node:fs'
 import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 /** A database that was made unusable, and can be put back. */
 export interface Sabotage {
@@ -19,8 +21,11 @@ export async function breakDatabase(path: string): Promise<Sabotage> {
   await writeFile(path, 'This is no database. '.repeat(500))
   return {
     async repair() {
-      await rm(path, { force: true })
-      for (const name of files) await rename(join(refuge, name), join(directory, name))
+      // A database that sets the junk aside must not find the good files under its hands.
+      for (let tries = 0; existsSync(path) && tries < 50; tries++) await sleep(20)
+      // At one go: a database without its write-ahead log is an older one.
+      rmSync(path, { force: true })
+      for (const name of files) renameSync(join(refuge, name), join(directory, name))
       await rm(refuge, { recursive: true })
     },
   }

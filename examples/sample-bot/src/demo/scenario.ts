@@ -8,6 +8,8 @@ import { calmTraffic, peakTraffic } from './traffic.js'
 export interface Pace {
   /** Milliseconds that one second of the script takes. */
   readonly secondMs: number
+  /** How often a rollout is looked at and judged, milliseconds. */
+  readonly lookIntervalMs: number
   /** How long a member's reminder waits. */
   readonly remindIn: string
   /** Commands a second while nothing special happens. */
@@ -17,9 +19,9 @@ export interface Pace {
 }
 
 /** Ninety seconds, to watch. */
-export const watchable: Pace = { secondMs: 1_000, remindIn: '5s', calm: 100, peak: 250 }
-/** Some fifteen seconds, for continuous integration. */
-export const fast: Pace = { secondMs: 150, remindIn: '2s', calm: 120, peak: 250 }
+export const watchable: Pace = { secondMs: 1_000, lookIntervalMs: 1_000, remindIn: '5s', calm: 100, peak: 250 }
+/** Some twenty seconds, for continuous integration. */
+export const fast: Pace = { secondMs: 150, lookIntervalMs: 300, remindIn: '2s', calm: 120, peak: 250 }
 
 /** What the scenario tells the audience. */
 export interface Stage {
@@ -37,6 +39,11 @@ export interface Marks {
   goodOutcome: string
   faultyDeployedAt: number
   faultyOutcome: string
+  featureOutcome: string
+  featurePercentage: number
+  slowFeatureOutcome: string
+  slowFeatureBegunAt: number
+  slowFeatureCaughtAt: number
 }
 
 const patienceSeconds = 60
@@ -49,7 +56,11 @@ export async function play(bot: SampleBot, standin: StandinProcess, pace: Pace, 
 
   stage.act('1. Normal running: commands come in from every guild')
   await standin.traffic(calm)
-  await seconds(12)
+  await seconds(2)
+  stage.say('Meanwhile a new feature is rolled out by its plan: /reminders shows first what is due next')
+  const { soonestFirst, keepNames } = bot.rollouts
+  await soonestFirst.start()
+  await seconds(10)
 
   stage.act('2. The database fails: its file is moved away and junk lies in its place')
   const databaseFailedAt = Date.now()
@@ -86,7 +97,18 @@ export async function play(bot: SampleBot, standin: StandinProcess, pace: Pace, 
   stage.say(why)
   await seconds(8)
 
-  stage.act('7. Quiet: the last reminders come')
+  // It was judged all the while, but for the outage, and is through by now unless chance was against it.
+  const { outcome: featureOutcome } = await within('the new feature is for everybody', soonestFirst.finished)
+
+  await until('no command rests', () => bot.modes.mode === 'FULL')
+  stage.act('7. A slow feature is rolled out: /translate leaves names alone, and asks for one word after the other')
+  const slowFeatureBegunAt = Date.now()
+  await keepNames.start()
+  const { outcome: slowFeatureOutcome } = await within('the slow feature is caught', keepNames.finished)
+  const slowFeatureCaughtAt = Date.now()
+  await seconds(5)
+
+  stage.act('8. Quiet: the last reminders come')
   await standin.traffic({ ...calm, perSecond: 0 })
   await until('every reminder has come', () => bot.reminders.pending === 0 && bot.load.inFlight === 0)
   await sleep(500)
@@ -100,6 +122,11 @@ export async function play(bot: SampleBot, standin: StandinProcess, pace: Pace, 
     goodOutcome,
     faultyDeployedAt,
     faultyOutcome,
+    featureOutcome,
+    featurePercentage: soonestFirst.status.percentage,
+    slowFeatureOutcome,
+    slowFeatureBegunAt,
+    slowFeatureCaughtAt,
   }
 }
 

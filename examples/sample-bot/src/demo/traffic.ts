@@ -22,7 +22,7 @@ export function peakTraffic(remindIn: string): TrafficPart[] {
 
 const optionsOf: Readonly<Record<string, (remindIn: string) => Readonly<Record<string, string>>>> = {
   remind: (remindIn) => ({ in: remindIn, text: 'tea {id}' }),
-  translate: () => ({ text: 'hello my friend, where is the treasure?' }),
+  translate: () => ({ text: 'hello my friend' }),
 }
 
 function mix(remindIn: string, weights: Readonly<Record<string, number>>): TrafficPart[] {

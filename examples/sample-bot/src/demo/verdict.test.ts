@@ -62,6 +62,7 @@ describe('the ledger around an incident', () => {
 
   it('says how many apologies there were, and for how long', () => {
     expect(apologiesAfter(ledger(events), 900)).toEqual({ count: 2, forMs: 400 })
+    expect(apologiesAfter(ledger(events), 900, 1_400)).toEqual({ count: 1, forMs: 0 })
     expect(apologiesAfter(ledger(events), 2_000)).toEqual({ count: 0, forMs: 0 })
   })
 })

@@ -112,9 +112,9 @@ export function firstPromiseAfter(ledger: Ledger, at: number): number | undefine
   return answers.length === 0 ? undefined : Math.min(...answers) - at
 }
 
-/** How long members saw apologies from the moment given on, and how many. */
-export function apologiesAfter(ledger: Ledger, at: number): { count: number; forMs: number } {
-  const seen = ledger.events.filter((event) => event.sentAt >= at && isApology(event.answer ?? ''))
+/** How long members saw apologies from the moment given on, up to another one, and how many. */
+export function apologiesAfter(ledger: Ledger, at: number, until = Infinity): { count: number; forMs: number } {
+  const seen = ledger.events.filter(({ sentAt, answer = '' }) => sentAt >= at && sentAt < until && isApology(answer))
   const times = seen.map((event) => event.sentAt)
   return { count: seen.length, forMs: seen.length === 0 ? 0 : Math.max(...times) - Math.min(...times) }
 }

@@ -118,6 +118,7 @@ function plainLine(picture: Picture): string {
     picture.components.map(({ name, status }) => `${name}=${status}`).join(' '),
     ` mode=${picture.mode}`,
     ` traffic=${to === undefined ? `${from}:100` : `${to}:${percentage},${from}:${100 - percentage}`}`,
+    ` flags=[${picture.flags.join(', ')}]`,
     ` journal=${picture.journalLength}`,
     ` commands=${picture.perSecond.toFixed(0)}/s median=${picture.medianMs.toFixed(1)}ms p99=${picture.p99Ms.toFixed(1)}ms`,
   ].join('')

@@ -1,3 +1,5 @@
+import type { AttributeTypes } from '../attributes.js'
+
 /** What an attribute is compared with. A BigInt equals its decimal digits as a text, and the number of the same value. */
 export type Scalar = string | number | boolean | bigint
 
@@ -100,3 +102,38 @@ export interface Conditions {
   /** What one attribute must be. */
   readonly [attribute: string]: Condition
 }
+
+/** What conditions may ask for: the ids, and the attributes that were declared; any, if none were. */
+export type AttributeName<A extends AttributeTypes> = Extract<keyof A, string> | 'guildId' | 'userId'
+
+/** Conditions on the attributes that were declared; on any, if none were. */
+export type ConditionsOn<A extends AttributeTypes> = { readonly [Name in AttributeName<A>]?: Condition }
+
+/** Refuses, in conditions, the attributes that were not declared and the operators that do not exist. */
+export type CheckedConditions<Given, A extends AttributeTypes> = {
+  readonly [Name in keyof Given]: string extends Name
+    ? unknown
+    : Name extends AttributeName<A>
+      ? CheckedCondition<Given[Name]>
+      : never
+}
+
+/** Refuses, in a condition, the operators that do not exist. */
+export type CheckedCondition<Given> = Given extends Scalar | readonly Scalar[]
+  ? unknown
+  : {
+      readonly [Operator in keyof Given]: Operator extends 'not'
+        ? CheckedNegation<Given[Operator]>
+        : Operator extends keyof ConditionOperators
+          ? unknown
+          : never
+    }
+
+/** Refuses, in what must not be, the operators that do not exist there. */
+export type CheckedNegation<Given> = Given extends Scalar | readonly Scalar[]
+  ? unknown
+  : {
+      readonly [Operator in keyof Given]: Operator extends Exclude<keyof ConditionOperators, 'exists' | 'not'>
+        ? unknown
+        : never
+    }

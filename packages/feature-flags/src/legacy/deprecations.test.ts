@@ -1,6 +1,6 @@
 import { FakeClock } from '@evenkeel/testing'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import { FeatureFlags } from '../index.js'
+import { FeatureFlags, type FlagContext } from '../index.js'
 import { Deprecations, RemovedError, type Deprecation, type DeprecationsOptions } from '../legacy.js'
 
 const old: Deprecation = { name: 'search.find', reason: 'it is slow', removedIn: '3.0.0', instead: 'search.query' }
@@ -107,7 +107,10 @@ describe('a wrapped function', () => {
     const find = deprecations.wrap(() => 1, { ...old, onUse: throwing })
     expect(find()).toBe(1)
     expect(emitWarning).toHaveBeenCalledTimes(3)
-    expect(emitWarning.mock.calls[0]?.[1]).toMatchObject({ code: 'EVENKEEL_LISTENER', detail: 'a listener' })
+    expect(emitWarning.mock.calls[0]?.[1]).toMatchObject({
+      code: 'EVENKEEL_LISTENER',
+      detail: expect.stringContaining('a listener') as string,
+    })
   })
 
   it('is counted with others of its name, and refuses a name that is taken', () => {
@@ -302,6 +305,33 @@ describe('a switch by a flag', () => {
       ),
     }
     expect(service.find()).toBe('new tea')
+  })
+
+  it.each<[string, (id: string) => FlagContext]>([
+    [
+      'that throws',
+      () => {
+        throw new Error('no guild here')
+      },
+    ],
+    ['that gives a bad id', () => ({ guildId: 2 ** 53 })],
+    ['that gives no context', () => null as never],
+  ])('serves the old function where the flag is asked for a context %s, and warns of that once', async (_, context) => {
+    const emitWarning = warnings()
+    const flags = makeFlags()
+    await flags.setPercentage('newSearch', 100, { why: 'a test' })
+    const deprecations = make({ flags })
+    const find = deprecations.wrap((id: string) => `old ${id}`, {
+      ...old,
+      switchTo: { flag: 'newSearch', fn: (id) => `new ${id}`, context },
+    })
+    expect([find('7'), find('8')]).toEqual(['old 7', 'old 8'])
+    expect(deprecations.report()[0]).toMatchObject({ uses: 2, replaced: 0 })
+    expect(emitWarning).toHaveBeenCalledTimes(1)
+    expect(emitWarning.mock.calls[0]).toMatchObject([
+      'search.find: whether its replacement serves could not be asked, so the old function does',
+      { code: 'EVENKEEL_SWITCH' },
+    ])
   })
 
   it('is refused without flags, without such a flag, and without a function', () => {

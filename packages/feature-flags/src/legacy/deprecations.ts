@@ -2,6 +2,7 @@ import { EventEmitter } from 'eventemitter3'
 import { types } from 'node:util'
 import { compareVersions } from '../conditions/version.js'
 import { systemClock } from '../system-clock.js'
+import { warn } from '../warning.js'
 import type { Adapter } from './adapter.js'
 import { callPlace } from './call-place.js'
 import { CallSites } from './call-sites.js'
@@ -11,6 +12,8 @@ import { tell, type DeprecatedUse, type DeprecationEvents, type DeprecationRepor
 import { checkDeprecationsOptions, type DeprecationsOptions } from './options.js'
 import { systemRandom } from './system-random.js'
 import { Usage } from './usage.js'
+
+const notAsked = 'whether its replacement serves could not be asked, so the old function does'
 
 /**
  * Marks functions deprecated, keeps old interfaces alive over new services, and counts who still uses them.
@@ -126,7 +129,17 @@ export class Deprecations extends EventEmitter<DeprecationEvents> {
       throw new TypeError(`${name}: the context of switchTo must be a function of the arguments`)
     }
     if (!flags.has(flag)) throw new TypeError(`${name}: there is no flag ${JSON.stringify(flag)} to switch by`)
-    return (args) => (flags.isEnabled(flag, context?.(...args)) ? replacement : fn)
+    let hasWarned = false
+    return (args) => {
+      try {
+        return flags.isEnabled(flag, context?.(...args)) ? replacement : fn
+      } catch (error) {
+        // Whoever calls the old function knows of no flag.
+        if (!hasWarned) warn('EVENKEEL_SWITCH', `${name}: ${notAsked}`, error)
+        hasWarned = true
+        return fn
+      }
+    }
   }
 
   #usageOf(deprecation: Deprecation): Usage {

@@ -1,4 +1,4 @@
-import { describeError } from '../outcome.js'
+import { warn } from '../warning.js'
 
 /** A deprecated function was called. */
 export interface DeprecatedUse {
@@ -79,10 +79,6 @@ export function tell(announce: () => void): void {
   try {
     announce()
   } catch (error) {
-    process.emitWarning('A listener of Deprecations threw; those registered after it missed the event', {
-      type: 'EvenkeelWarning',
-      code: 'EVENKEEL_LISTENER',
-      detail: describeError(error),
-    })
+    warn('EVENKEEL_LISTENER', 'A listener of Deprecations threw; those registered after it missed the event', error)
   }
 }

@@ -141,8 +141,9 @@ describe('an evaluation through the SDK', () => {
     const context = fc.record({ guildId: id, userId: id, plan }, { requiredKeys: [] })
     await fc.assert(
       fc.asyncProperty(fc.constantFrom(...flags.names), context, async (name, { plan, ...ids }) => {
+        const { guildId, userId } = ids
         const asked = { ...ids, ...(plan === undefined ? {} : { plan }) } as EvaluationContext
-        const { value, variant, reason, decidedBy } = flags.explain(name, { ...ids, attributes: { plan } })
+        const { value, variant, reason, decidedBy } = flags.explain(name, { guildId, userId, attributes: { plan } })
         const details = await {
           boolean: () => client.getBooleanDetails(name, value === false, asked),
           string: () => client.getStringDetails(name, 'none', asked),

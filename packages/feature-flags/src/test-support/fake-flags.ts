@@ -26,6 +26,10 @@ export class FakeFlags
   readonly #name: string
   /** A share that is in force only here, since the store was out of reach. */
   local: FlagShare | undefined
+  /** What the environment says, as a sentence. */
+  pin: string | undefined
+  /** Held off only here, as by a breaker without a store. */
+  localState: string | undefined
 
   constructor(world: SharedFlag = new SharedFlag(), name = 'newSearch') {
     super()
@@ -39,7 +43,7 @@ export class FakeFlags
   }
 
   status(_name: string): { state: string; percentage: number } {
-    return { state: this.world.state, percentage: this.local?.percentage ?? this.world.percentage }
+    return { state: this.localState ?? this.world.state, percentage: this.local?.percentage ?? this.world.percentage }
   }
 
   share(_name: string): FlagShare | undefined {
@@ -74,8 +78,13 @@ export class FakeFlags
     return this.explain('', context).place < this.status('').percentage
   }
 
-  explain(_name: string, { guildId }: FlagContext = {}): { place: number } {
-    return { place: placeOf(bucketOf(murmur3(String(guildId)), murmur3(this.#name))) }
+  explain(_name: string, { guildId }: FlagContext = {}): { place: number; reason: string; why: string } {
+    const [reason, why] = this.pin === undefined ? ['percentage', ''] : ['environment', this.pin]
+    return {
+      reason,
+      why,
+      place: placeOf(bucketOf(murmur3(String(guildId)), murmur3(this.#name))),
+    }
   }
 
   /** What an operator does by hand. */

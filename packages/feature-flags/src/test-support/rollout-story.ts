@@ -34,11 +34,18 @@ export interface Story {
   readonly guilds?: number
   /** Intervals before the first phase, in which nobody has the flag on. */
   readonly before?: number
+  /** So many times as many errors on both paths, by the hour of the rollout; before it the hour is negative. */
+  readonly platform?: (hour: number) => number
+  /** So many times as many calls, by the hour of the rollout. */
+  readonly traffic?: (hour: number) => number
+  /** By user: so many of a hundred always fail, and call ten times as often as others. */
+  readonly broken?: number
 }
 
 const INTERVALS = 8
 const INTERVAL_MS = HOUR_MS / INTERVALS
 const CALLS = 1_500
+const USERS = 2_000
 
 /** Tells a whole rollout; ends when it is rolled back. */
 export function tell(
@@ -56,14 +63,17 @@ export function tell(
       fails: random() < 0.03,
     }
   })
+  const places = Array.from({ length: USERS }, () => random() * 100)
   const weights = community.reduce((sum, { weight }) => sum + weight, 0)
   let state = judge.start()
   for (let step = -before; step < percentages.length * INTERVALS; step++) {
     const phase = Math.max(0, Math.floor(step / INTERVALS))
     const percentage = step < 0 ? 0 : (percentages[phase] ?? 100)
     const isWorse = step >= 0 && phase >= fromPhase
+    const hour = step / INTERVALS
+    const all = CALLS * (story.traffic?.(hour) ?? 1)
     const path = (isGreen: boolean, calls: number, ratio: number, speed: number) => {
-      const worse = isGreen && isWorse ? errors : 1
+      const worse = (isGreen && isWorse ? errors : 1) * (story.platform?.(hour) ?? 1)
       const slow = isGreen && isWorse ? slowness : 1
       const failures = Math.min(calls, poisson(random, calls * Math.min(1, ratio * worse)))
       const took = (): number => 100 * speed * slow * Math.exp(0.8 * normal(random))
@@ -74,23 +84,32 @@ export function tell(
       phase,
       processes: [process],
     })
-    let process: TallyDifference
-    if (by === 'user') {
-      const share = percentage / 100
-      const green = path(true, poisson(random, CALLS * share), 0.01, 1)
-      const blue = path(false, poisson(random, CALLS * (1 - share)), 0.01, 1)
-      const times = ({ calls, took }: typeof green): TimedCall[] =>
-        Array.from({ length: Math.min(calls, 64) }, () => [took(), null] as const)
-      process = {
-        green: { calls: green.calls, failures: green.failures, reports: 0 },
-        blue: { calls: blue.calls, failures: blue.failures, reports: 0 },
-        guilds: {},
-        latencies: { green: times(green), blue: times(blue) },
-      }
-    } else process = guildProcess()
+    const process = by === 'user' ? userProcess() : guildProcess()
     state = judge.observe(state, interval(process))
     const verdict = judge.judge(state)
     if (verdict.action !== 'CONTINUE') return { ...verdict, phase }
+
+    function userProcess(): TallyDifference {
+      const counts = { green: { calls: 0, failures: 0, reports: 0 }, blue: { calls: 0, failures: 0, reports: 0 } }
+      const rows = new Map<string, [number, number, number, number]>()
+      const latencies: { green: TimedCall[]; blue: TimedCall[] } = { green: [], blue: [] }
+      for (let call = poisson(random, all); call > 0; call--) {
+        const user = Math.floor(random() * USERS)
+        const isBroken = user < (USERS * (story.broken ?? 0)) / 100
+        const isGreen = (places[user] ?? 0) < percentage
+        const [side, at] = isGreen ? (['green', 0] as const) : (['blue', 2] as const)
+        const calls = isBroken ? 10 : 1
+        const { failures, took } = path(isGreen, calls, isBroken ? 1 : 0.01, 1)
+        counts[side].calls += calls
+        counts[side].failures += failures
+        const row = rows.get(`user ${user}`) ?? [0, 0, 0, 0]
+        row[at] += calls
+        row[at + 1]! += failures
+        rows.set(`user ${user}`, row)
+        if (latencies[side].length < 48) latencies[side].push([took(), `user ${user}`])
+      }
+      return { ...counts, guilds: Object.fromEntries(rows), latencies }
+    }
 
     function guildProcess(): TallyDifference {
       const counts = { green: { calls: 0, failures: 0, reports: 0 }, blue: { calls: 0, failures: 0, reports: 0 } }
@@ -99,7 +118,7 @@ export function tell(
       for (const { id, weight, place, speed, fails } of community) {
         const isGreen = place < percentage
         const side = isGreen ? 'green' : 'blue'
-        const calls = poisson(random, (CALLS * weight) / weights)
+        const calls = poisson(random, (all * weight) / weights)
         if (calls === 0) continue
         const { failures, took } = path(isGreen, calls, fails ? 0.25 : 0.01, speed)
         counts[side].calls += calls
