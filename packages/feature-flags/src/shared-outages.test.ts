@@ -19,7 +19,7 @@ async function setUp() {
   const storage = new MemoryStorage({ clock })
   const start = async (around: (store: FlagStore) => FlagStore = (store) => store) => {
     const faulty = new FaultyStorage(storage, { clock })
-    const store = around(faulty.storage.collection('evenkeel') as FlagStore)
+    const store = around(faulty.storage.collection('evenkeel'))
     const flags = new FeatureFlags({ flags: declared, environment: {}, clock, store })
     running.push(flags)
     const started = flags.start()
