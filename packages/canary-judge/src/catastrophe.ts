@@ -2,7 +2,10 @@ import type { Sides } from './metric.js'
 
 /** What needs no statistics. Leave out what the user did wrong. */
 export interface Emergency {
-  /** Guilds on the new version in which nothing worked in the last minutes, of those in which something was tried. */
+  /**
+   * Guilds on the new version in which nothing worked in the last minutes, of those in which something was tried and has
+   * worked before. Name them only once the old version has served after that: until then it may be the platform.
+   */
   readonly greenFailing?: Iterable<string> | undefined
   /** The same of the old version, in which it still serves. */
   readonly blueFailing?: Iterable<string> | undefined
@@ -16,12 +19,14 @@ export interface Emergency {
 
 /** One guild may have broken its own settings, and two may do so on the same day. */
 const GUILDS = 3
+/** So many guilds of the old version must have tried something, or nobody knows whether it would fail too. */
+const COMPARED = 3
 /** One restart is an accident, two may be a deployment. */
 const RESTARTS = 3
 
 /**
  * Finds what is so plain that nobody should wait for evidence: a new version that cannot start, that has lost its database
- * while the old one has not, or that fails in three guilds or more while the old one fails in none alike.
+ * while the old one has not, or that fails in three guilds or more while the old one serves at least three.
  *
  * @returns why to roll back at once, as a sentence; `undefined` for no reason
  *
@@ -41,8 +46,7 @@ export function findCatastrophe(emergency: Emergency): string | undefined {
   }
   const green = new Set(emergency.greenFailing ?? [])
   const blue = new Set(emergency.blueFailing ?? [])
-  // Without anybody on the old version nobody knows whether it would fail too.
-  if (green.size < GUILDS || blueActive === 0) return undefined
+  if (green.size < GUILDS || !(blueActive >= COMPARED)) return undefined
   // A platform that is down fails for both.
   if (blue.size > 0 && blue.size / blueActive >= 0.01) return undefined
   return `Nothing works in ${green.size} guilds of the new version, and of ${blueActive} of the old one it fails in ${blue.size}.`

@@ -96,6 +96,7 @@ describe('findCatastrophe', () => {
     ['two guilds fail', { greenFailing: ['1', '2'], blueActive: 50 }],
     ['one guild fails three times', { greenFailing: ['1', '1', '1'], blueActive: 50 }],
     ['the old version fails alike', { greenFailing: ['1', '2', '3'], blueFailing: ['7'], blueActive: 50 }],
+    ['hardly anybody is on the old version', { greenFailing: ['1', '2', '3'], blueActive: 2 }],
     ['nobody is on the old version', { greenFailing: ['1', '2', '3'], blueActive: 0 }],
   ])('is none when %s', (_, emergency) => {
     expect(findCatastrophe(emergency)).toBeUndefined()

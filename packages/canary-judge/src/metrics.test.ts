@@ -120,6 +120,47 @@ describe('affectedGuilds', () => {
   })
 })
 
+describe('a window of guilds', () => {
+  const ids = Array.from({ length: 100 }, (_, i) => String(i))
+  const isGreen = (guildId: string): boolean => Number(guildId) < 10
+  const learnt = (): GuildHistory => {
+    const history = new GuildHistory()
+    for (let i = 0; i < 24; i++) history.add(ids.map((id, at) => [id, at % 24 === i]))
+    return history
+  }
+
+  it.each([1, 10, 50, 99, 100])('expects as many as failed in all: %s of 100', (failing) => {
+    const guilds = ids.map((id, i) => [id, i < failing] as const)
+    const { green, blue } = learnt().sample(guilds, isGreen)
+    expect(green.affected + blue.affected).toBe(failing)
+    expect(green.expected + blue.expected).toBeCloseTo(failing, 6)
+  })
+
+  it('takes what the whole platform does for no evidence, however it changes', () => {
+    const metric = affectedGuilds()
+    const history = learnt()
+    let state = metric.start()
+    for (let window = 0; window < 100; window++) {
+      // From 4 guilds of 100 to all of them, in turn.
+      const guilds = ids.map((id, i) => [id, (i * 37 + window * 13) % 100 < 4 + window] as const)
+      state = metric.observe(state, history.sample(guilds, isGreen))
+    }
+    expect(metric.assess(state, 'guilds').evidence).toBeLessThan(5)
+  })
+
+  it('changes the history of both versions alike, and a tenth as much as before the rollout', () => {
+    const history = new GuildHistory()
+    const guilds = [
+      ['1', true],
+      ['2', true],
+    ] as const
+    history.sample(guilds, () => false)
+    history.sample(guilds, (guildId) => guildId === '1')
+    history.sample(guilds, (guildId) => guildId === '1')
+    expect(history.toJSON()).toEqual({ '1': [1.2, 1.2], '2': [1.2, 1.2] })
+  })
+})
+
 describe('userReports', () => {
   const metric = userReports()
   const sample = (atMs: number, reports: number) => {

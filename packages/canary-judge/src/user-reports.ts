@@ -5,7 +5,7 @@ import { assessSplit, ignore, isAmount, noSplit, observeSplit, type SplitState }
 
 /** What users said of a version in an interval. */
 export interface ReportCounts {
-  /** Complaints: at most one of each guild, or one guild would speak for all. */
+  /** Complaints: at most a few of each guild, or one guild would speak for all. */
   readonly reports: number
   /** How many users, or guilds, were on the version. */
   readonly users: number

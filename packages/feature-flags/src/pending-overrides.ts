@@ -51,7 +51,7 @@ export class PendingOverrides {
     return new Promise((resolve, reject) => {
       // Whoever asked for the one before has got what was asked for: something newer.
       const settle = (): void => (old?.settle(), resolve())
-      const fail = (error: unknown): void => (old?.fail(error), reject(error as Error))
+      const fail = (error: unknown): void => (old?.fail(error), reject(error))
       this.#byKey.set(key, { until, known, isLate: false, settle, fail })
     })
   }

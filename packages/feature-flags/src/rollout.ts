@@ -50,5 +50,6 @@ export {
 } from './rollout/rollout-judge.js'
 export type { DatabaseCounts, HourSlot, RecentHour } from './rollout/recent-hour.js'
 export type { GuildRow, GuildWatch } from './rollout/guild-watch.js'
-export type { GuildSpeeds } from './rollout/guild-speeds.js'
+export type { GuildSpeeds, TimedGuilds } from './rollout/guild-speeds.js'
+export type { WorstGuilds } from './rollout/worst-guilds.js'
 export type { Both, GuildCounts, PathCounts, TallyDifference, TimedCall } from './rollout/tally.js'

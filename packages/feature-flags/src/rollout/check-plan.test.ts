@@ -126,6 +126,24 @@ describe('a plan from code', () => {
       ['phases', 0, 'targetGuilds', 0],
     ],
     [
+      'a guild id without a digit',
+      { phases: [{ ...phase, targetGuilds: ['my server'] }] },
+      /a guild id must be a text such as "81384788765712384", not 'my server'$/,
+      ['phases', 0, 'targetGuilds', 0],
+    ],
+    [
+      'a name that is too long',
+      { phases: [{ ...phase, name: 'x'.repeat(101) }] },
+      /^The name of a phase has at most 100 characters, not 101$/,
+      ['phases', 0, 'name'],
+    ],
+    [
+      'too many phases',
+      { phases: Array.from({ length: 1_001 }, (_, i) => ({ ...phase, name: `${i}` })) },
+      /^A plan has at most 1,000 phases/,
+      ['phases', 1_000, 'percentage'],
+    ],
+    [
       'target guilds that are no list',
       { phases: [{ ...phase, targetGuilds: '1' }] },
       /must be a list of guild ids, not '1'$/,
@@ -159,6 +177,11 @@ describe('a plan from code', () => {
     expect(() => checkPlan(definition as PlanDefinition)).toThrow(
       expect.objectContaining({ code: 'FLAG_DOCUMENT', reason: expect.stringMatching(reason) as string, path }),
     )
+  })
+
+  it('takes a guild id without the spaces around it', () => {
+    const { phases } = checkPlan({ phases: [{ ...phase, targetGuilds: [' 7', '7 ', '8'] }] })
+    expect(phases[0]?.targetGuilds).toEqual(['7', '8'])
   })
 
   it('only ever adds guilds, and passes again unchanged', () => {

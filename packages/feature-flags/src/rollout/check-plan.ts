@@ -18,6 +18,10 @@ export interface PhaseDraft {
   readonly fields: { readonly percentage: string; readonly targetGuilds: string; readonly duration: string }
 }
 
+/** The record of a rollout, and each piece of its news, carries the names: they stay within bounds. */
+const MAX_PHASES = 1_000
+const MAX_NAME = 100
+
 const planFields = ['phases', 'triggers']
 const phaseFields = ['name', 'percentage', 'targetGuilds', 'durationMs']
 const fields = { percentage: 'percentage', targetGuilds: 'targetGuilds', duration: 'durationMs' }
@@ -86,6 +90,9 @@ export function checkPhases(drafts: readonly PhaseDraft[]): readonly RolloutPhas
         )
       }
       names.add(phaseName)
+      if (phases.length === MAX_PHASES) {
+        refuse('A plan has at most 1,000 phases, those of lists of percentages among them', at)
+      }
       phases.push({ name: phaseName, percentage, targetGuilds: [...targets], durationMs })
     }
   }
@@ -94,6 +101,9 @@ export function checkPhases(drafts: readonly PhaseDraft[]): readonly RolloutPhas
 
 function checkName({ name, path }: PhaseDraft): string {
   if (name === undefined) refuse('A phase has no name; give it one, such as "canary"', path)
+  if (typeof name === 'string' && name.length > MAX_NAME) {
+    refuse(`The name of a phase has at most ${MAX_NAME} characters, not ${name.length}`, [...path, 'name'])
+  }
   if (typeof name === 'string' && name.trim() !== '') return name
   return refuse(`The name of a phase must be a text that is not empty, not ${literal(name)}`, [...path, 'name'])
 }
@@ -143,7 +153,7 @@ function checkGuilds({ targetGuilds, path, fields }: PhaseDraft, name: string): 
 }
 
 function checkGuild(id: unknown, at: Path, name: string): string {
-  if (typeof id === 'string' && id.trim() !== '') return id
+  if (typeof id === 'string' && /\d/.test(id)) return id.trim()
   if (typeof id === 'bigint' && id >= 0n) return String(id)
   if (typeof id === 'number') {
     if (Number.isSafeInteger(id) && id >= 0) return String(id)

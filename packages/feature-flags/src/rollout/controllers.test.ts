@@ -81,6 +81,64 @@ describe('several processes with one rollout', () => {
     await second.rollout.stop()
   })
 
+  it('hold while one of them holds the flag off for itself, and roll back when that goes on', async () => {
+    const world = new World()
+    const [first, second] = [world.process(), world.process()]
+    await first.rollout.start()
+    await second.rollout.start()
+    await first.rollout.skip({ why: 'go on' })
+    second.flags.localState = 'fallen-back'
+    await world.clock.advance(30_000)
+    expect(first.rollout.status.state).toBe('HOLDING')
+    expect(first.rollout.status.why).toMatch(/^in process [0-9a-f-]{36} the flag has fallen back to the old path$/)
+    second.flags.localState = 'active'
+    await world.clock.advance(minute)
+    expect(first.rollout.status.state).toBe('RUNNING')
+    second.flags.localState = 'fallen-back'
+    await world.clock.advance(12 * minute)
+    expect(first.rollout.status.state).toBe('ROLLED_BACK')
+    await first.rollout.stop()
+    await second.rollout.stop()
+  })
+
+  it('leave a rollout to its version, also in a rolling deploy', async () => {
+    const world = new World()
+    const old = world.process({ version: 'v1' })
+    await old.rollout.start()
+    await world.clock.advance(hour + minute)
+    const shorter = { phases: [{ name: 'testers', percentage: 50, durationMs: hour }] }
+    const next = world.process({ version: 'v2', plan: shorter })
+    await next.rollout.start()
+    await old.rollout.stop()
+    await world.clock.advance(minute)
+    expect(next.rollout.status).toMatchObject({ version: 'v2', controller: 'DRIVING', percentage: 50 })
+    const late = world.process({ version: 'v2', plan: shorter })
+    await late.rollout.start()
+    next.kill()
+    await world.clock.advance(3 * minute)
+    expect(late.rollout.status).toMatchObject({ version: 'v2', controller: 'DRIVING' })
+    await late.rollout.stop()
+  })
+
+  it('of an old version do not drive by their own plan what a newer one has begun', async () => {
+    const world = new World()
+    const old = world.process({ version: 'v1' })
+    await old.rollout.start()
+    const shorter = { phases: [{ name: 'testers', percentage: 50, durationMs: hour }] }
+    const next = world.process({ version: 'v2', plan: shorter })
+    await next.rollout.start()
+    old.store.isDown = true
+    await world.clock.advance(3 * minute)
+    old.store.isDown = false
+    await world.clock.advance(minute)
+    expect(next.rollout.status).toMatchObject({ version: 'v2', controller: 'DRIVING' })
+    next.kill()
+    await world.clock.advance(10 * minute)
+    expect(old.rollout.status).toMatchObject({ version: 'v2', controller: 'STANDBY', state: 'RUNNING' })
+    expect(old.flags.share('newSearch')?.percentage).toBe(50)
+    await old.rollout.stop()
+  })
+
   it('forget the tally of one that was killed', async () => {
     const world = new World()
     const [first, second] = [world.process(), world.process()]
@@ -197,7 +255,7 @@ describe('several processes with one rollout', () => {
       await world.clock.advance(20_000)
       await rolledBack
       expect(process.rollout.status.state).toBe('ROLLED_BACK')
-      expect(world.flag.shares.map(({ percentage }) => percentage)).toEqual([0, 0])
+      expect(world.flag.shares.every(({ percentage }) => percentage === 0)).toBe(true)
       expect(pathOf(world.told).includes('RUNNING>RUNNING 10 %')).toBe(when === 'while it is written')
       await process.rollout.stop()
     },

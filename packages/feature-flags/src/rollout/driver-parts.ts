@@ -31,10 +31,10 @@ export function partsOf(settings: RolloutSettings, by: BucketBy): DriverParts {
       start: () => judge.start(),
       startAgain: (state) => judge.startAgain(state as RolloutJudgeState),
       observe: (state, interval) => judge.observe(state as RolloutJudgeState, interval),
-      judge: (state) => judge.judge(state as RolloutJudgeState),
-      endPhase: (state) => judge.endPhase(state as RolloutJudgeState),
+      judge: (state, acknowledged) => judge.judge(state as RolloutJudgeState, acknowledged),
+      endPhase: (state, acknowledged) => judge.endPhase(state as RolloutJudgeState, acknowledged),
     },
-    meter: (instance) => new SampleCollector({ flags, flag, clock, random, instance }),
+    meter: (instance) => new SampleCollector({ flags, flag, by, clock, random, instance }),
   }
 }
 

@@ -28,6 +28,7 @@ export class FlagInForce {
    *
    * @returns another share that is in force in its place, with the same sequence or a higher one
    * @throws RolloutStoreError when it may not be in force everywhere
+   * @throws what `setShare` throws of a flag that cannot have a share
    */
   async put({ run, history }: RolloutRecord): Promise<FlagShare | undefined> {
     const { flags, flag } = this.#settings
@@ -55,9 +56,14 @@ export class FlagInForce {
   problem({ share }: Run): FlagProblem | undefined {
     const { flags, flag } = this.#settings
     const { state, percentage } = flags.status(flag)
+    if (state === 'fallen-back') return { kind: 'FALLEN_BACK', why: 'the flag has fallen back to the old path' }
     if (state !== 'active') return { kind: 'OFF', why: `the flag is ${state}` }
     if (flags.share(flag)?.sequence !== share.sequence)
       return { kind: 'OFF', why: 'its share is not in force here yet' }
+    const { reason, why = reason } = flags.explain(flag)
+    if (reason === 'environment') {
+      return { kind: 'BY_HAND', why: `the environment decides in place of the rollout (${why})` }
+    }
     if (percentage === share.percentage) return undefined
     const found = percentage === undefined ? 'no percentage' : `${percentage} %`
     return { kind: 'BY_HAND', why: `the flag was set to ${found} in place of the ${share.percentage} % of the rollout` }
@@ -88,9 +94,12 @@ export class FlagInForce {
   async #set(share: FlagShare, { why, by }: { why: string; by?: string | undefined }): Promise<boolean> {
     const { flags, flag, clock, timeoutMs } = this.#settings
     const reason = by === undefined ? { why } : { why, by }
+    // What is thrown at once is a mistake, and no store that is out of reach.
+    const isSet = flags.setShare(flag, share, reason)
     try {
-      return await within(clock, timeoutMs, 'the store', () => flags.setShare(flag, share, reason))
+      return await within(clock, timeoutMs, 'the store', () => isSet)
     } catch (error) {
+      if ((error as { retryable?: unknown } | null | undefined)?.retryable === false) throw error
       throw new RolloutStoreError(`Setting the share of ${flag} failed: ${messageOf(error)}`, 'unknown', error)
     }
   }

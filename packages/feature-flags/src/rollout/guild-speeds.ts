@@ -8,28 +8,59 @@ export type GuildSpeeds = Readonly<Record<string, readonly [calls: number, meanL
 const MOST_GUILDS = 10_000
 /** So many calls of a guild tell how fast it is. Later ones do not, or a platform that slows down would hide in them. */
 const MOST_CALLS = 20
-/** So many calls of a guild are enough to compare it with itself. */
-const KNOWN_CALLS = 5
+/** So many calls of a guild are enough to compare it with itself: with fewer, what one of them took by chance would stay. */
+const KNOWN_CALLS = 20
+/** So many guilds on the new path are the least that tell anything: each is compared again and again. */
+const LEAST_GUILDS = 5
 /** So many guilds on the new path are a fair mixture, even if nothing is known of them. */
 const MIXED_GUILDS = 20
 /** What an ordinary call counts as, for a percentile that is seen as a ratio only. */
 const ORDINARY_MS = 100
+/** So much a call changes what is known of a guild, on either path: what was measured wrong at first wears off. */
+const LATER_WEIGHT = 0.02
+
+/** The first call of each guild in a window, on which path it was, and how long it took. A plain value: kept as JSON. */
+export type TimedGuilds = Readonly<Record<string, readonly [side: 'green' | 'blue', tookMs: number]>>
+
+/** Adds the guilds of which a call was measured. One that was on both paths belongs to the new one. */
+export function addTimes(timed: TimedGuilds, processes: readonly TallyDifference[]): TimedGuilds {
+  const kept = new FairGuilds(MOST_GUILDS, Object.entries(timed))
+  for (const { latencies } of processes) {
+    for (const side of ['green', 'blue'] as const) {
+      for (const [tookMs, guildId] of onePerGuild(latencies[side])) {
+        const before = kept.get(guildId)
+        if (before === undefined || (side === 'green' && before[0] === 'blue')) kept.set(guildId, [side, tookMs])
+      }
+    }
+  }
+  return kept.toJSON()
+}
 
 /**
- * Latencies of one process's interval, to be compared. A guild stays on one path, and a large one is slow on either: so
- * each guild counts once in an interval, beside its own speed on the old path.
+ * Latencies of a window, to be compared. A guild stays on one path, and a large one is slow on either: so each guild
+ * counts once in a window, beside its own speed on the old path.
  */
-export function relativeLatencies(speeds: GuildSpeeds, { latencies }: TallyDifference): Sides<readonly number[]> {
-  const [green, blue] = [onePerGuild(latencies.green), onePerGuild(latencies.blue)]
+export function relativeLatencies(speeds: GuildSpeeds, timed: TimedGuilds): Sides<readonly number[]> {
   const all = Object.values(speeds)
   const meanLog = all.length === 0 ? undefined : all.reduce((sum, [, log]) => sum + log, 0) / all.length
-  const isMixed = green.length >= MIXED_GUILDS
-  const relative = ([tookMs, guildId]: TimedCall): number[] => {
+  const sides: Record<'green' | 'blue', number[]> = { green: [], blue: [] }
+  const isMixed = Object.values(timed).filter(([side]) => side === 'green').length >= MIXED_GUILDS
+  for (const [guildId, [side, tookMs]] of Object.entries(timed)) {
     const [calls, log] = speedOf(speeds, guildId)
     const expected = calls >= KNOWN_CALLS ? log : isMixed ? meanLog : undefined
-    return expected === undefined ? [] : [(ORDINARY_MS * Math.max(tookMs, 0.01)) / Math.exp(expected)]
+    if (expected !== undefined) sides[side].push((ORDINARY_MS * Math.max(tookMs, 0.01)) / Math.exp(expected))
   }
-  return { green: green.flatMap(relative), blue: blue.flatMap(relative) }
+  return sides.green.length >= LEAST_GUILDS ? sides : { green: [], blue: [] }
+}
+
+/** What is known of each guild after a window, of both paths alike. */
+export function adjustSpeeds(speeds: GuildSpeeds, timed: TimedGuilds): GuildSpeeds {
+  const known = Object.entries(speeds).map(([guildId, [calls, log]]): [string, readonly [number, number]] => {
+    const tookMs = Object.hasOwn(timed, guildId) ? timed[guildId]?.[1] : undefined
+    if (tookMs === undefined || calls < KNOWN_CALLS) return [guildId, [calls, log]]
+    return [guildId, [calls, log + LATER_WEIGHT * (Math.log(Math.max(tookMs, 0.01)) - log)]]
+  })
+  return Object.fromEntries(known)
 }
 
 /** Adds what was measured on the old path. */
@@ -37,8 +68,8 @@ export function learnSpeeds(speeds: GuildSpeeds, processes: readonly TallyDiffer
   const learnt = new Map<string, readonly [number, number]>()
   for (const { latencies } of processes) {
     for (const [tookMs, guildId] of onePerGuild(latencies.blue)) {
-      const [calls, meanLog] = learnt.get(guildId ?? '') ?? speedOf(speeds, guildId)
-      if (guildId === null || calls >= MOST_CALLS) continue
+      const [calls, meanLog] = learnt.get(guildId) ?? speedOf(speeds, guildId)
+      if (calls >= MOST_CALLS) continue
       learnt.set(guildId, [calls + 1, meanLog + (Math.log(Math.max(tookMs, 0.01)) - meanLog) / (calls + 1)])
     }
   }
@@ -48,16 +79,19 @@ export function learnSpeeds(speeds: GuildSpeeds, processes: readonly TallyDiffer
   return kept.toJSON()
 }
 
-function speedOf(speeds: GuildSpeeds, guildId: string | null): readonly [calls: number, meanLog: number] {
-  return (guildId !== null && Object.hasOwn(speeds, guildId) ? speeds[guildId] : undefined) ?? [0, 0]
+function speedOf(speeds: GuildSpeeds, guildId: string): readonly [calls: number, meanLog: number] {
+  return (Object.hasOwn(speeds, guildId) ? speeds[guildId] : undefined) ?? [0, 0]
 }
 
 /** The first of each guild. Calls outside of guilds have no history, and are left out. */
-function onePerGuild(calls: readonly TimedCall[]): TimedCall[] {
-  const seen = new Set<string>()
-  return calls.filter(([, guildId]) => {
-    if (guildId === null || seen.has(guildId)) return false
-    seen.add(guildId)
-    return true
-  })
+function onePerGuild(calls: readonly TimedCall[]): (readonly [tookMs: number, guildId: string])[] {
+  const first = new Map<string, number>()
+  for (const [tookMs, guildId] of calls) {
+    if (guildId !== null && isAmount(tookMs) && !first.has(guildId)) first.set(guildId, tookMs)
+  }
+  return Array.from(first, ([guildId, tookMs]) => [tookMs, guildId] as const)
+}
+
+function isAmount(value: number): boolean {
+  return Number.isFinite(value) && value >= 0
 }

@@ -2,7 +2,11 @@ import { GuildHistory, type AffectedGuilds, type GuildWindow, type Sides } from 
 import { FairGuilds } from './fair-guilds.js'
 import type { TallyDifference } from './tally.js'
 
-/** What a guild did in the window: calls and failures of each path, and how many calls of each failed on end. */
+/**
+ * What a guild, or a user, did in the window: calls and failures of each path, how many calls of each failed on end,
+ * whether any ever succeeded, how many calls of the old path had succeeded anywhere when the new one began to fail,
+ * and whether it failed again after the old path had served.
+ */
 export type GuildRow = readonly [
   calls: number,
   failures: number,
@@ -10,17 +14,22 @@ export type GuildRow = readonly [
   blueFailures: number,
   failedOnEnd: number,
   blueFailedOnEnd: number,
+  hasWorked: 0 | 1,
+  servedBefore: number,
+  hasWitness: 0 | 1,
 ]
 
-/** What is known of each guild. A plain value: kept as JSON. */
+/** What is known of each guild, or of each user while the flag is by user. A plain value: kept as JSON. */
 export interface GuildWatch {
   /** When the window began. */
   readonly startedMs: number
   /** The guilds that were active in it, or are failing since before. */
   readonly window: Readonly<Record<string, GuildRow>>
+  /** How many calls of the old path have succeeded. */
+  readonly served: number
   /** How many were active in the window before. */
   readonly activeBefore: Sides<number>
-  /** Of each guild: windows seen, and of these with failures. Changes once in ten minutes. */
+  /** Of each guild: windows seen, and of these with failures, in tenths. Changes once in ten minutes. */
   readonly history: Readonly<Record<string, readonly [seen: number, affected: number]>>
   /** In how many windows a guild counted that was on the new path before anything was known of it. */
   readonly strangers: Readonly<Record<string, number>>
@@ -37,6 +46,7 @@ const STRANGER_WINDOWS = 2
 export const noGuilds: GuildWatch = {
   startedMs: 0,
   window: {},
+  served: 0,
   activeBefore: { green: 0, blue: 0 },
   history: {},
   strangers: {},
@@ -53,23 +63,41 @@ export function watchGuilds(
   processes: readonly TallyDifference[],
 ): { readonly watch: GuildWatch; readonly sample: Sides<AffectedGuilds> | undefined } {
   const rows = new FairGuilds<GuildRow>(MOST_GUILDS, Object.entries(watch.window))
+  const ofBlue = { served: 0, failed: 0 }
+  for (const { guilds } of processes) {
+    for (const [, , blueCalls, blueFailures] of Object.values(guilds)) {
+      ofBlue.served += Math.max(0, blueCalls - blueFailures) || 0
+      ofBlue.failed += blueFailures || 0
+    }
+  }
+  const served = watch.served + ofBlue.served
   for (const { guilds } of processes) {
     for (const [guildId, counts] of Object.entries(guilds)) {
       const [calls, failures, blueCalls, blueFailures] = counts
-      const row = rows.get(guildId) ?? [0, 0, 0, 0, 0, 0]
+      const row = rows.get(guildId) ?? emptyRow
+      const failedOnEnd = onEnd(row[4], calls, failures)
+      const failsOn = row[4] > 0 && failedOnEnd > row[4]
+      // The old path served in between, and serves now: neither is so when an outage of the platform begins or ends.
+      const isWitnessed = failsOn && watch.served - row[7] >= SERVED && ofBlue.served > ofBlue.failed
       rows.set(guildId, [
         row[0] + calls,
         row[1] + failures,
         row[2] + blueCalls,
         row[3] + blueFailures,
-        onEnd(row[4], calls, failures),
+        failedOnEnd,
         onEnd(row[5], blueCalls, blueFailures),
+        row[6] === 1 || failures < calls || blueFailures < blueCalls ? 1 : 0,
+        failedOnEnd > 0 && row[4] > 0 ? row[7] : served,
+        failedOnEnd > 0 && (isWitnessed || row[8] === 1) ? 1 : 0,
       ])
     }
   }
-  if (nowMs - watch.startedMs < WINDOW_MS) return { watch: { ...watch, window: rows.toJSON() }, sample: undefined }
-  return closeWindow(watch, nowMs, rows)
+  const next = { ...watch, served }
+  if (nowMs - watch.startedMs < WINDOW_MS) return { watch: { ...next, window: rows.toJSON() }, sample: undefined }
+  return closeWindow(next, nowMs, rows)
 }
+
+const emptyRow: GuildRow = [0, 0, 0, 0, 0, 0, 0, 0, 0]
 
 function onEnd(before: number, calls: number, failures: number): number {
   if (calls === 0) return before
@@ -87,18 +115,18 @@ function closeWindow(
   const strangers = new FairGuilds(MOST_GUILDS, Object.entries(watch.strangers))
   const isFull = Object.keys(watch.history).length >= MOST_GUILDS
   for (const [guildId, [calls, failures, blueCalls, blueFailures]] of rows.entries) {
-    // One that was on both paths belongs to neither.
-    if (calls > 0 === blueCalls > 0) continue
+    if (calls === 0 && blueCalls === 0) continue
+    // One that was on both paths is judged by the new one: when that fails, the flag falls back to the old one.
     if (calls > 0) {
       green.add(guildId)
-      if (seenOf(watch.history, guildId) < KNOWN_WINDOWS) {
+      if (historyOf(watch.history, guildId)[0] < KNOWN_WINDOWS) {
         const times = strangers.get(guildId) ?? 0
         if (times >= STRANGER_WINDOWS) continue
         strangers.set(guildId, times + 1)
       }
     }
     const isKnown = !isFull || Object.hasOwn(watch.history, guildId)
-    if (isKnown) sampled.push([guildId, failures + blueFailures > 0])
+    if (isKnown) sampled.push([guildId, (calls > 0 ? failures : blueFailures) > 0])
     else if (blueCalls > 0) unsampled.push([guildId, blueFailures > 0])
   }
   const history = new GuildHistory(watch.history)
@@ -106,12 +134,13 @@ function closeWindow(
   history.add(unsampled)
   const failing = Array.from(rows.entries).flatMap(([guildId, row]): [string, GuildRow][] => {
     const [ofGreen, ofBlue] = [row[0] > 0 ? row[4] : 0, row[2] > 0 ? row[5] : 0]
-    return ofGreen + ofBlue > 0 ? [[guildId, [0, 0, 0, 0, ofGreen, ofBlue]]] : []
+    return ofGreen + ofBlue > 0 ? [[guildId, [0, 0, 0, 0, ofGreen, ofBlue, row[6], row[7], row[8]]]] : []
   })
   return {
     sample,
     watch: {
       startedMs: nowMs,
+      served: watch.served,
       window: Object.fromEntries(failing),
       activeBefore: countActive(rows.entries),
       history: new FairGuilds(MOST_GUILDS, Object.entries(history.toJSON())).toJSON(),
@@ -120,8 +149,8 @@ function closeWindow(
   }
 }
 
-function seenOf(history: GuildWatch['history'], guildId: string): number {
-  return (Object.hasOwn(history, guildId) ? history[guildId]?.[0] : undefined) ?? 0
+function historyOf(history: GuildWatch['history'], guildId: string): readonly [seen: number, affected: number] {
+  return (Object.hasOwn(history, guildId) ? history[guildId] : undefined) ?? [0, 0]
 }
 
 function countActive(rows: Iterable<readonly [string, GuildRow]>): Sides<number> {
@@ -138,6 +167,8 @@ function countActive(rows: Iterable<readonly [string, GuildRow]>): Sides<number>
 const TRIES = 3
 /** The old path is given less rope: when it begins to fail too, it is the platform. */
 const BLUE_TRIES = 2
+/** So many calls of the old path must succeed after a guild began to fail on the new one, and before it fails again. */
+const SERVED = 3
 /** So large a part of the guilds must fail: chance finds three among ten thousand. */
 const PLAIN_SHARE = 0.1
 /** In a guild where something failed in a fifth of all windows, that is nothing new. */
@@ -152,10 +183,15 @@ export function failingGuilds({ window, activeBefore, history }: GuildWatch): {
   const rows = Object.entries(window)
   const now = countActive(rows)
   const unusual = rows.filter(([guildId]) => {
-    const [seen, affected] = (Object.hasOwn(history, guildId) ? history[guildId] : undefined) ?? [0, 0]
+    const [seen, affected] = historyOf(history, guildId)
     return seen < TRIES || affected / seen < USUAL
   })
-  const greenFailing = unusual.flatMap(([guildId, row]) => (row[4] >= TRIES ? [guildId] : []))
+  const greenFailing = unusual.flatMap(([guildId, row]) => {
+    const [seen, affected] = historyOf(history, guildId)
+    // If nothing ever worked in it, nobody can tell that it is the new path.
+    const hasWorked = row[6] === 1 || affected < seen
+    return row[4] >= TRIES && hasWorked && row[8] === 1 ? [guildId] : []
+  })
   const blueFailing = unusual.flatMap(([guildId, row]) => (row[5] >= BLUE_TRIES ? [guildId] : []))
   const greenActive = Math.max(now.green, activeBefore.green, greenFailing.length)
   const isPlain = greenFailing.length >= PLAIN_SHARE * greenActive

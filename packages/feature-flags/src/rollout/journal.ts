@@ -34,6 +34,8 @@ export class Journal {
   readonly #settings: JournalSettings
   readonly #lease: ControllerLease
   #attempts = 0
+  /** Of the share that has switched the flag off before that was written down. */
+  #offSequence: number | undefined
 
   constructor(settings: JournalSettings, lease: ControllerLease) {
     this.#settings = settings
@@ -64,6 +66,18 @@ export class Journal {
   nextSequence(record: RolloutRecord | undefined = this.record): number {
     const { flags, flag } = this.#settings
     return Math.max(record?.sequence ?? 0, flags.share(flag)?.sequence ?? 0) + 1
+  }
+
+  /** For a share that switches the flag off now: the transition that does so gets the same sequence, if it still can. */
+  offSequence(): number {
+    this.#offSequence = this.nextSequence()
+    return this.#offSequence
+  }
+
+  #sequenceOf(input: Input, record: RolloutRecord | undefined): number {
+    const next = this.nextSequence(record)
+    const isOffAlready = isAtOnce(input) && this.#offSequence === next - 1 && (record?.sequence ?? 0) < next - 1
+    return isOffAlready ? next - 1 : next
   }
 
   /**
@@ -104,7 +118,7 @@ export class Journal {
     return this.#lease.write((record) => {
       if (record === undefined || !this.#lease.isMine) return undefined
       if (since !== undefined && record !== since) return undefined
-      const sequence = this.nextSequence(record)
+      const sequence = this.#sequenceOf(input, record)
       const before = time === undefined ? record.run : (transition(record.run, time, plan, sequence) ?? record.run)
       const run = transition(before, input, plan, sequence)
       if (run === undefined) return undefined
@@ -129,7 +143,7 @@ export class Journal {
       refused = undefined
       // A store that tries again by itself may say that somebody was faster, and that was this very attempt.
       if (record !== undefined && (hasAttempt(record, attempt) || done.includes(record.run.state))) return undefined
-      const sequence = this.nextSequence(record)
+      const sequence = this.#sequenceOf(input, record)
       const run = record && transition(record.run, input, plan, sequence)
       if (record === undefined || run === undefined) {
         refused = record?.run.state ?? 'PENDING'
@@ -162,6 +176,11 @@ export class Journal {
     this.#attempts += 1
     return `${this.#settings.instance}:${this.#attempts}`
   }
+}
+
+/** Whether it switches the flag off for everyone at once. */
+export function isAtOnce(input: Input): boolean {
+  return input.type === 'ABORT' || (input.type === 'ROLL_BACK' && !input.isGradual)
 }
 
 /** The part of a fingerprint that is about what it is judged by. */

@@ -1,17 +1,21 @@
 import type { FlagContext } from '../context.js'
 import { within } from '../deadline.js'
 import type { DriverParts, Meter } from './driver-parts.js'
+import type { FlagProblem } from './decision.js'
 import type { Evidence } from './journal.js'
+import { readMeasures } from './measures.js'
 import type { RolloutMeasures, RolloutSettings } from './rollout-options.js'
 import type { PhaseVerdict, RolloutVerdict } from './rollout-ports.js'
 import type { RolloutRecord } from './rollout-record.js'
-import { TallyExchange } from './tally-exchange.js'
+import { heldOffBy, TallyExchange } from './tally-exchange.js'
 import { countTallies } from './tally.js'
 import { messageOf } from './validation.js'
 
 /** What is seen in one look at all processes. */
 export interface Observation extends Evidence {
   readonly verdict: RolloutVerdict
+  /** What keeps the flag off in another process. */
+  readonly problem: FlagProblem | undefined
 }
 
 /** Looks at what all processes have counted, and has it judged. */
@@ -21,6 +25,7 @@ export class Observer {
   readonly #meter: Meter
   readonly #exchange: TallyExchange
   #verdict: RolloutVerdict | undefined
+  #hasToldNonsense = false
 
   /** @param instance - this process, as long as it is started */
   constructor(settings: RolloutSettings, parts: DriverParts, instance: string) {
@@ -58,7 +63,8 @@ export class Observer {
 
   /** Shows the driver what this process has counted. @throws RolloutStoreError */
   async show(): Promise<void> {
-    await this.#exchange.show(this.#meter.take())
+    const { flags, flag } = this.#settings
+    await this.#exchange.show(this.#meter.take(), flags.status(flag).state)
   }
 
   /** Where a new run begins: it is judged by what happens from now on. @throws RolloutStoreError */
@@ -82,29 +88,39 @@ export class Observer {
     let verdict: RolloutVerdict
     try {
       judge = this.#judge.observe(judge, { ...measures, tookMs, phase: record.run.phase, processes: differences })
-      verdict = this.#judge.judge(judge)
+      verdict = this.#judge.judge(judge, record.run.acknowledged)
     } catch (error) {
       verdict = { action: 'PAUSE', why: `the judge failed: ${messageOf(error)}` }
+      this.#verdict = verdict
+      // What it could not take in is still to be counted.
+      return { judge: record.judge, counted: record.counted, verdict, problem: heldOffBy(others) }
     }
     this.#verdict = verdict
-    return { judge, counted, verdict }
+    return { judge, counted, verdict, problem: heldOffBy(others) }
   }
 
   /** What to do when the time of a phase is over. Never throws. */
-  endPhase(judge: unknown): PhaseVerdict {
+  endPhase(judge: unknown, acknowledged: readonly string[]): PhaseVerdict {
     try {
-      return this.#judge.endPhase(judge)
+      return this.#judge.endPhase(judge, acknowledged)
     } catch (error) {
       return { action: 'hold', why: `the judge failed: ${messageOf(error)}` }
     }
   }
 
-  /** What is not measured is no evidence, and no error. */
+  /** What is not measured is no evidence, and no error. Nonsense is told once. */
   async #measure(): Promise<RolloutMeasures> {
     const { measure, clock, checkTimeoutMs } = this.#settings
     if (measure === undefined) return {}
     try {
-      return (await within(clock, checkTimeoutMs, 'measure', async () => measure())) ?? {}
+      const { measures, nonsense } = readMeasures(await within(clock, checkTimeoutMs, 'measure', async () => measure()))
+      if (nonsense.length > 0 && !this.#hasToldNonsense) {
+        this.#hasToldNonsense = true
+        const name = JSON.stringify(this.#settings.flag)
+        const message = `In the rollout of ${name}, measure gave nonsense for ${nonsense.join(', ')}; that is not judged`
+        process.emitWarning(message, { type: 'EvenkeelWarning', code: 'EVENKEEL_MEASURE' })
+      }
+      return measures
     } catch {
       return {}
     }

@@ -198,6 +198,11 @@ describe('a plan from a file', () => {
       "5:7: `user_complaints` must be a whole number, 0 or more, such as 5, not '5%'",
     ],
     [
+      'nothing for its triggers',
+      withTriggers(''),
+      '4:3: `rollback_triggers` is empty; write [] for a plan by time alone, or leave it out for the usual ones',
+    ],
+    [
       'triggers without dashes',
       withTriggers('    error_rate_increase: 20%'),
       '4:3: `rollback_triggers` must be a list of one trigger each, such as "- error_rate_increase: 20%"',

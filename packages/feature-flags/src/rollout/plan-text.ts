@@ -148,6 +148,9 @@ const triggerNames: Readonly<
 
 function readTriggers(value: unknown, path: Path): RollbackTriggers {
   if (value === undefined) return triggerDefaults
+  if (value === null) {
+    refuse('`rollback_triggers` is empty; write [] for a plan by time alone, or leave it out for the usual ones', path)
+  }
   if (!Array.isArray(value)) {
     refuse('`rollback_triggers` must be a list of one trigger each, such as "- error_rate_increase: 20%"', path)
   }

@@ -15,6 +15,8 @@ export interface RolloutPhase {
 /**
  * What makes a rollout stop or go back. What is left out is not judged.
  *
+ * Memory, the database and satisfaction are judged only where the option `measure` of {@link Rollout} gives them.
+ *
  * The increases compare who has the flag on with who has it off at the same time, and are sizes that are cared about: a
  * rollout goes back when there is evidence beside the size. The limits are absolute.
  */
@@ -73,5 +75,5 @@ export interface PlanDefinition {
 
 /** What makes a rollout stop or go back when its plan does not say. */
 export const triggerDefaults: Readonly<
-  Required<Pick<RollbackTriggers, 'errorRateIncrease' | 'responseTimeIncrease' | 'userReports' | 'memoryIncrease'>>
-> = { errorRateIncrease: 0.2, responseTimeIncrease: 0.5, userReports: 5, memoryIncrease: 0.3 }
+  Required<Pick<RollbackTriggers, 'errorRateIncrease' | 'responseTimeIncrease' | 'userReports'>>
+> = { errorRateIncrease: 0.2, responseTimeIncrease: 0.5, userReports: 5 }

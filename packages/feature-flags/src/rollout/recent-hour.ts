@@ -1,6 +1,7 @@
 import type { BucketBy } from '../context.js'
 import type { RollbackTriggers } from './plan.js'
 import type { TallyDifference } from './tally.js'
+import { addToWorst, joinWorst, withoutWorst, type WorstGuilds } from './worst-guilds.js'
 
 /** Failures of the database in an interval. */
 export interface DatabaseCounts {
@@ -26,8 +27,8 @@ export interface HourSlot {
   readonly timed: number
   /** Those that took longer than they may. */
   readonly slow: number
-  /** Guilds in which the new path failed, three at most: enough to know whether there are three. */
-  readonly failing: readonly string[]
+  /** The guilds, or users, in which the new path failed most often. */
+  readonly failing: WorstGuilds
   /** Connections that could not be had, on nobody knows which path. */
   readonly connectionFailures: number
   /** Queries that timed out, on nobody knows which path. */
@@ -59,8 +60,8 @@ export function addToHour(hour: RecentHour, nowMs: number, sample: HourSample, t
   const kept = hour.filter((slot) => slot.startedMs > nowMs - HOUR_MS && slot.startedMs !== startedMs)
   let slot = hour.find((each) => each.startedMs === startedMs) ?? emptySlot(startedMs)
   const { maxResponseTimeMs = Infinity } = triggers
-  for (const { green, blue, guilds, latencies } of sample.processes) {
-    const failing = Object.entries(guilds).flatMap(([guildId, [, failures]]) => (failures > 0 ? [guildId] : []))
+  slot = { ...slot, failing: addToWorst(slot.failing, sample.processes) }
+  for (const { green, blue, latencies } of sample.processes) {
     slot = {
       ...slot,
       calls: slot.calls + green.calls,
@@ -69,7 +70,6 @@ export function addToHour(hour: RecentHour, nowMs: number, sample: HourSample, t
       blueFailures: slot.blueFailures + Math.min(blue.failures, blue.calls),
       timed: slot.timed + latencies.green.length,
       slow: slot.slow + latencies.green.filter(([tookMs]) => tookMs > maxResponseTimeMs).length,
-      failing: [...new Set([...slot.failing, ...failing])].slice(0, GUILDS),
     }
   }
   const { satisfaction } = sample
@@ -90,51 +90,69 @@ export function addToHour(hour: RecentHour, nowMs: number, sample: HourSample, t
 export interface LimitVerdict {
   readonly action: 'PAUSE' | 'ROLLBACK'
   readonly why: string
+  /** Names the limit. */
+  readonly cause: string
 }
 
-/** Finds absolute limits that are passed, the worst first; nothing when there is none. */
-export function findPassedLimit(hour: RecentHour, triggers: RollbackTriggers, by: BucketBy): LimitVerdict | undefined {
-  return (
-    passedErrors(hour, triggers.maxErrorRatio, by) ??
-    passedTime(hour, triggers.maxResponseTimeMs) ??
-    passedSatisfaction(hour, triggers.minSatisfaction) ??
-    passedCount(sum(hour, 'connectionFailures'), triggers.connectionFailures, 'connections to the database failed') ??
-    passedCount(sum(hour, 'queryTimeouts'), triggers.queryTimeouts, 'queries of the database timed out')
-  )
+/** Finds absolute limits that are passed, the worst first. */
+export function findPassedLimits(hour: RecentHour, triggers: RollbackTriggers, by: BucketBy): readonly LimitVerdict[] {
+  const found = [
+    passedErrors(hour, triggers.maxErrorRatio, by),
+    passedTime(hour, triggers.maxResponseTimeMs),
+    passedSatisfaction(hour, triggers.minSatisfaction),
+    passedCount(sum(hour, 'connectionFailures'), triggers.connectionFailures, 'connections to the database failed'),
+    passedCount(sum(hour, 'queryTimeouts'), triggers.queryTimeouts, 'queries of the database timed out'),
+  ]
+  return found.filter((verdict) => verdict !== undefined)
 }
 
 function passedErrors(hour: RecentHour, limit: number | undefined, by: BucketBy): LimitVerdict | undefined {
   const [calls, failures] = [sum(hour, 'calls'), sum(hour, 'failures')]
   if (limit === undefined || !isAbove(failures, calls, limit)) return undefined
+  const cause = 'error ratio'
   const why = `${failures} of ${calls} calls failed within an hour, more than the ${percent(limit)} that are allowed`
   const [blueCalls, blueFailures] = [sum(hour, 'blueCalls'), sum(hour, 'blueFailures')]
   if (blueCalls > 0 && blueFailures / blueCalls > limit) {
-    return { action: 'PAUSE', why: `${why}, but so did ${blueFailures} of ${blueCalls} of the old path` }
+    return { action: 'PAUSE', why: `${why}, but so did ${blueFailures} of ${blueCalls} of the old path`, cause }
   }
-  const guilds = new Set(hour.flatMap(({ failing }) => failing)).size
-  if (by === 'guild' && guilds < GUILDS) {
-    return { action: 'PAUSE', why: `${why}, but in ${guilds === 1 ? 'one guild' : `${guilds} guilds`} alone` }
+  const worst = joinWorst(hour.map(({ failing }) => failing))
+  const count = Object.keys(worst).length
+  if (count < GUILDS) {
+    const whom = `${by === 'guild' ? 'in' : 'for'} ${count === 1 ? `one ${by}` : `${count} ${by}s`}`
+    return { action: 'PAUSE', why: `${why}, but ${whom} alone`, cause }
   }
-  return { action: 'ROLLBACK', why }
+  const [otherCalls, otherFailures] = withoutWorst(calls, failures, worst)
+  if (!isAbove(otherFailures, otherCalls, limit)) {
+    return { action: 'PAUSE', why: `${why}, but not beyond doubt without the two worst ${by}s`, cause }
+  }
+  return { action: 'ROLLBACK', why, cause }
 }
 
 function passedTime(hour: RecentHour, limit: number | undefined): LimitVerdict | undefined {
   const [timed, slow] = [sum(hour, 'timed'), sum(hour, 'slow')]
   // The 95th percentile is above the limit when more than a twentieth is.
   if (limit === undefined || !isAbove(slow, timed, 0.05)) return undefined
-  return { action: 'PAUSE', why: `${slow} of ${timed} calls took longer than ${limit} ms within an hour` }
+  return {
+    action: 'PAUSE',
+    why: `${slow} of ${timed} calls took longer than ${limit} ms within an hour`,
+    cause: 'response time',
+  }
 }
 
 function passedSatisfaction(hour: RecentHour, limit: number | undefined): LimitVerdict | undefined {
   const answers = sum(hour, 'answers')
   const mean = sum(hour, 'satisfaction') / answers
   if (limit === undefined || answers === 0 || mean >= limit) return undefined
-  return { action: 'PAUSE', why: `satisfaction is ${Number(mean.toPrecision(3))}, below ${limit}` }
+  return {
+    action: 'PAUSE',
+    why: `satisfaction is ${Number(mean.toPrecision(3))}, below ${limit}`,
+    cause: 'satisfaction',
+  }
 }
 
 function passedCount(count: number, limit: number | undefined, what: string): LimitVerdict | undefined {
   if (limit === undefined || count <= limit) return undefined
-  return { action: 'PAUSE', why: `${count} ${what} within an hour, and nobody knows on which path` }
+  return { action: 'PAUSE', why: `${count} ${what} within an hour, and nobody knows on which path`, cause: what }
 }
 
 /** The chance to be this far above a limit that is kept is one in a million at most: it is looked at very often. */
@@ -158,7 +176,7 @@ function emptySlot(startedMs: number): HourSlot {
     blueFailures: 0,
     timed: 0,
     slow: 0,
-    failing: [],
+    failing: {},
     connectionFailures: 0,
     queryTimeouts: 0,
     satisfaction: 0,

@@ -5,7 +5,7 @@ import { ControllerLease } from './controller-lease.js'
 import { decide } from './decision.js'
 import { newInstance, type DriverParts } from './driver-parts.js'
 import { FlagInForce, isOff } from './flag-in-force.js'
-import { Journal } from './journal.js'
+import { isAtOnce, Journal } from './journal.js'
 import { Observer } from './observer.js'
 import { nextShare } from './rollback.js'
 import { RolloutStateError, RolloutStoreError } from './rollout-errors.js'
@@ -19,7 +19,7 @@ import {
 import type { RolloutSettings } from './rollout-options.js'
 import type { FlagShare, RolloutVerdict } from './rollout-ports.js'
 import type { Reason, RolloutRecord } from './rollout-record.js'
-import { isGoing, isOver, type Input, type PlanInForce, type RolloutState } from './transitions.js'
+import { isGoing, isOver, transition, type Input, type PlanInForce, type RolloutState } from './transitions.js'
 import { FLAG_CHECK, messageOf, validate } from './validation.js'
 import { isSettled, wishFor, type Start } from './wish.js'
 
@@ -54,6 +54,14 @@ export interface Command {
   readonly done: readonly RolloutState[]
 }
 
+/** A rollback that the store has not confirmed. */
+interface Owed {
+  readonly input: Input
+  readonly reason: Reason
+  /** Of what was running, as far as that was known. */
+  readonly version: string | undefined
+}
+
 /** What a driver has from one start to the next stop. */
 interface Life {
   readonly journal: Journal
@@ -85,7 +93,7 @@ export class RolloutDriver {
   /** What `start()` was called for, until that is decided. */
   #start: Start | undefined
   /** A rollback that the store has not confirmed. */
-  #owed: { readonly input: Input; readonly reason: Reason } | undefined
+  #owed: Owed | undefined
   /** How many wait to switch the flag off. Nothing may raise a share meanwhile. */
   #urgent = 0
   /** The sequence up to which this process has told. */
@@ -162,6 +170,7 @@ export class RolloutDriver {
     if (life === undefined) return
     const isUrgent = command.input.type === 'ROLL_BACK' || command.input.type === 'ABORT'
     if (isUrgent) this.#urgent += 1
+    if (isUrgent) this.#hurry(life, command.input, command.reason)
     if (isUrgent && !this.#isStoreUp) await this.#owe(life, command.input, command.reason)
     try {
       await this.#serial(() => this.#command(life, command, isUrgent))
@@ -246,13 +255,13 @@ export class RolloutDriver {
     const isRunning = record !== undefined && !isOver(record.run)
     if (isRunning) this.#hooks.going()
     const wish = wishFor(record, this.#plan, this.#start)
+    if (wish === undefined && isRunning) return this.#follow(life, record)
     if (wish === undefined) return this.#rest(life, record)
     if (!journal.isFree && !(this.#settings.isAlone && this.#start !== undefined)) {
       // Somebody drives the very run that was to be started.
       if (isRunning && wish === 'TAKE' && record.run.version === this.#plan.version) this.#start = undefined
-      // Flags without a store of their own learn the share from the record.
+      if (isRunning) return this.#follow(life, record)
       if (record !== undefined) await this.#apply(life, record)
-      if (isRunning) await observer.show()
       return false
     }
     const evidence = wish === 'TAKE' ? { judge: null, counted: {} } : await observer.fresh(record)
@@ -263,6 +272,14 @@ export class RolloutDriver {
     this.#batchAtMs = undefined
     this.#hooks.going()
     return true
+  }
+
+  /** Another process drives, or may. */
+  async #follow(life: Life, record: RolloutRecord): Promise<boolean> {
+    // Flags without a store of their own learn the share from the record.
+    await this.#apply(life, record)
+    await life.observer.show()
+    return false
   }
 
   /** There is nothing to drive. */
@@ -328,7 +345,7 @@ export class RolloutDriver {
     if (record === undefined || !journal.isMine || record.run.share.sequence !== run.share.sequence) return
     if (isOff(other) && isOff(record.run.share)) return
     if (isOff(other) && isGoing(record.run)) {
-      const why = 'a process switched it off while the store was out of reach'
+      const why = 'a process switched it off, and could not write that down'
       await journal.move({ type: 'ROLL_BACK', isGradual: false, why }, { why, severity: 'CRITICAL' })
     } else {
       await journal.move({ type: 'REASSERT' }, { why: 'a share of a lost record was in force', severity: 'WARNING' })
@@ -339,21 +356,27 @@ export class RolloutDriver {
 
   async #watch(life: Life, record: RolloutRecord): Promise<boolean> {
     const { journal, observer, inForce } = life
-    const { clock, intervalMs, maxHoldMs, gradually } = this.#settings
+    const { clock, intervalMs, leaseMs, maxHoldMs, maxFallenBackMs, gradually: isGradual } = this.#settings
     const nowMs = clock.monotonic()
     const sinceMs = this.#lastLookMs === undefined ? 0 : nowMs - this.#lastLookMs
-    const { judge, counted, verdict } = await observer.observe(record, sinceMs)
+    const { judge, counted, verdict, problem } = await observer.observe(record, sinceMs)
+    const sinceLookMs = Math.min(sinceMs, 2 * intervalMs)
     const look = {
       // After trouble, or when the process stood still, nobody knows how the flag fared.
-      elapsedMs: this.#hasSeenTrouble ? 0 : Math.min(sinceMs, 2 * intervalMs),
-      problem: inForce.problem(record.run),
+      elapsedMs: this.#hasSeenTrouble ? 0 : sinceLookMs,
+      sinceMs: sinceLookMs,
+      problem: inForce.problem(record.run) ?? problem,
       verdict,
-      endPhase: () => observer.endPhase(judge),
+      endPhase: () => observer.endPhase(judge, record.run.acknowledged),
     }
     this.#hasSeenTrouble = false
     const durationMs = this.#plan.phases[record.run.phase]?.durationMs ?? 0
-    const { time, input, why, severity } = decide(record.run, look, { durationMs, maxHoldMs, isGradual: gradually })
+    const limits = { durationMs, maxHoldMs, maxFallenBackMs, isGradual }
+    const { time, input, why, severity } = decide(record.run, look, limits)
     if (this.#urgent > 0) return false
+    // Nobody else can drive yet, so this is not about a run that has gone on without this process.
+    const isSure = this.#lastLookMs !== undefined && clock.monotonic() - this.#lastLookMs < leaseMs
+    if (input?.type === 'ROLL_BACK' && isSure) this.#hurry(life, input, { why, severity })
     const along = { since: record, judge, counted, ...(input === undefined ? {} : { time }) }
     let kept: boolean
     try {
@@ -460,20 +483,34 @@ export class RolloutDriver {
     else await this.#apply(life, record)
   }
 
-  /** The store cannot be reached: here the flag goes off at once, and the record follows. */
-  async #owe({ journal, inForce }: Life, input: Input, reason: Reason): Promise<void> {
-    if (journal.record === undefined) return
-    this.#owed = { input, reason }
-    // What may take ten minutes may wait for the store as well.
-    if ((input.type === 'ROLL_BACK' && input.isGradual) || inForce.isOff) return
-    await inForce.off(journal.nextSequence(), reason)
+  /** "At once" is now, not when the store has answered: here the flag goes off, and the record follows. */
+  #hurry({ journal, inForce }: Life, input: Input, reason: Reason): void {
+    const run = journal.record?.run
+    if (!isAtOnce(input) || inForce.isOff || run === undefined) return
+    if (transition(run, input, this.#plan, run.share.sequence) === undefined) return
+    void inForce.off(journal.offSequence(), reason)
   }
 
-  /** Writes down the rollback that is in force here already. Another version has nothing to do with it. */
-  async #payBack({ journal }: Life, { input, reason }: { input: Input; reason: Reason }): Promise<void> {
+  /** The store cannot be reached: here the flag goes off at once, and the record follows. */
+  async #owe({ journal, inForce }: Life, input: Input, reason: Reason): Promise<void> {
+    this.#owed = { input, reason, version: journal.record?.run.version }
+    // What may take ten minutes may wait for the store as well.
+    if (isAtOnce(input) && !inForce.isOff) await inForce.off(journal.offSequence(), reason)
+  }
+
+  /** Writes down the rollback that is in force here already. What another version does has nothing to do with it. */
+  async #payBack({ journal }: Life, { input, reason, version }: Owed): Promise<void> {
     const record = await journal.look()
-    if (record?.run.version === this.#plan.version) await journal.command(input, reason, [])
+    const isAbout = record === undefined || version === undefined || record.run.version === version
+    if (isAbout && record !== undefined) await journal.command(input, reason, [])
     this.#owed = undefined
+    if (!isAbout || this.#start === undefined) return
+    // Whoever wants it off does not want it to begin.
+    this.#start = undefined
+    if (record !== undefined) return
+    const why =
+      'it was to be rolled back before it had begun, so it does not begin until it is stopped and started again'
+    this.#tellController([this.#controller, this.#controller], why, 'WARNING')
   }
 
   // What is told

@@ -282,6 +282,72 @@ describe('a store that is out of reach', () => {
     await other.rollout.stop()
   })
 
+  it('does not make a process forget what was asked of it before it ever reached the store', async () => {
+    const world = new World()
+    const first = world.process({ version: 'v1' })
+    await first.rollout.start()
+    await first.rollout.skip({ why: 'go on' })
+    await first.rollout.stop()
+    const second = world.process({ version: 'v2' })
+    second.store.isDown = true
+    await second.rollout.start()
+    await expect(second.rollout.rollback({ why: 'harm' })).rejects.toMatchObject({ code: 'ROLLOUT_STORE' })
+    expect(second.flags.status('newSearch').percentage).toBe(0)
+    second.store.faults.set(second.store.writes + 1, 'refused')
+    second.store.isDown = false
+    await world.clock.advance(minute)
+    expect(second.rollout.status).toMatchObject({ state: 'ROLLED_BACK', version: 'v1' })
+    expect((await second.rollout.finished).why).toBe('harm; all is well now')
+    await world.clock.advance(hour)
+    expect(second.rollout.status.state).toBe('ROLLED_BACK')
+    await second.rollout.stop()
+  })
+
+  it('does not make a process begin what it was asked to roll back before that had begun', async () => {
+    const world = new World()
+    const { rollout, store } = world.process()
+    store.isDown = true
+    await rollout.start()
+    await expect(rollout.rollback({ why: 'harm' })).rejects.toMatchObject({ code: 'ROLLOUT_STORE' })
+    store.isDown = false
+    await world.clock.advance(hour)
+    expect(rollout.status.state).toBe('PENDING')
+    await rollout.stop()
+  })
+
+  it('does not keep the flag on for as long as the store hangs', async () => {
+    for (const who of ['a person', 'the judge']) {
+      const world = new World()
+      const { rollout, store, flags } = world.process()
+      await rollout.start()
+      await rollout.skip({ why: 'go on' })
+      await world.clock.advance(14_000)
+      store.faults.set(store.writes + 1, 'hangs')
+      if (who === 'the judge') world.judge.verdict = { action: 'ROLLBACK', why: 'harm' }
+      const asked = who === 'a person' ? rollout.rollback({ why: 'harm' }).catch(() => undefined) : undefined
+      await world.clock.advance(asked === undefined ? 1_100 : 1)
+      expect(flags.status('newSearch').percentage).toBe(0)
+      await world.clock.advance(minute)
+      await asked
+      expect((await rollout.finished).why).toBe('harm; all is well now')
+      // The share that came first is that of the transition that was written then.
+      expect(world.told.map(({ sequence }) => sequence)).toEqual([1, 2, 3, 4])
+      expect(world.flag.share?.sequence).toBe(3)
+      await rollout.stop()
+    }
+  })
+
+  it('is told from a flag that cannot be set because of a mistake', async () => {
+    const world = new World()
+    const { rollout, flags, news } = world.process()
+    flags.setShare = () => {
+      throw new TypeError('"newSearch" has variants')
+    }
+    await expect(rollout.start()).rejects.toThrow('has variants')
+    expect(news.map(({ aspect }) => aspect)).not.toContain('store')
+    await rollout.stop()
+  })
+
   it('does not keep a rollback waiting for an answer when it is known to be gone', async () => {
     const world = new World()
     const { rollout, store, flags } = world.process()
@@ -312,7 +378,7 @@ describe('a store that is out of reach', () => {
     await rollout.start()
     await world.clock.advance(2 * minute)
     expect(rollout.status).toMatchObject({ state: 'ROLLED_BACK', percentage: 0 })
-    expect((await rollout.finished).why).toMatch('a process switched it off while the store was out of reach')
+    expect((await rollout.finished).why).toMatch('a process switched it off, and could not write that down')
     await rollout.stop()
   })
 

@@ -17,16 +17,18 @@ function judgeOf(triggers?: RollbackTriggers, by: 'guild' | 'user' = 'user', pha
   return new RolloutJudge({ plan, by, random: seeded(1) })
 }
 
-/** What a process did: calls and failures of the new path, and of the old one. */
+/** What a process did: calls and failures of the new path, and of the old one. By default each call is of another user. */
 function process(
-  [calls, failures, blueCalls, blueFailures]: GuildCounts,
+  counts: GuildCounts,
   {
-    guilds = {},
+    turn = 0,
+    guilds = crowd(counts, turn),
     ms = [],
     blueMs = [],
     reports = 0,
-  }: { guilds?: Record<string, GuildCounts>; ms?: number[]; blueMs?: number[]; reports?: number } = {},
+  }: { turn?: number; guilds?: Record<string, GuildCounts>; ms?: number[]; blueMs?: number[]; reports?: number } = {},
 ): TallyDifference {
+  const [calls, failures, blueCalls, blueFailures] = counts
   return {
     green: { calls, failures, reports },
     blue: { calls: blueCalls, failures: blueFailures, reports: 0 },
@@ -34,6 +36,22 @@ function process(
     latencies: { green: ms.map((each) => [each, null] as const), blue: blueMs.map((each) => [each, null] as const) },
   }
 }
+
+/** Users who make one call each. For whom it fails is another one with each turn. */
+function crowd([calls, failures, blueCalls, blueFailures]: GuildCounts, turn: number): Record<string, GuildCounts> {
+  if (![calls, blueCalls].every((count) => count >= 0 && count < 1e4)) return {}
+  const fails = (i: number, all: number, some: number): number => ((i + turn * some) % all < some ? 1 : 0)
+  const green = Array.from({ length: calls }, (_, i) => [`user ${i}`, [1, fails(i, calls, failures), 0, 0]] as const)
+  const blue = Array.from({ length: blueCalls }, (_, i) => {
+    return [`user ${calls + i}`, [0, 0, 1, fails(i, blueCalls, blueFailures)]] as const
+  })
+  return Object.fromEntries<GuildCounts>([...green, ...blue])
+}
+
+/** The same counts in each interval, of users for whom it fails in turn. */
+const inTurn =
+  (...counts: GuildCounts) =>
+  (turn: number): Partial<RolloutInterval> => ({ processes: [process(counts, { turn })] })
 
 /** The calls of many guilds, which make the same each. */
 function guilds(from: number, to: number, counts: GuildCounts): Record<string, GuildCounts> {
@@ -43,10 +61,13 @@ function guilds(from: number, to: number, counts: GuildCounts): Record<string, G
 function observe(
   judge: RolloutJudge,
   times: number,
-  interval: Partial<RolloutInterval>,
+  interval: Partial<RolloutInterval> | ((i: number) => Partial<RolloutInterval>),
   state = judge.start(),
 ): RolloutJudgeState {
-  for (let i = 0; i < times; i++) state = judge.observe(state, { tookMs: minute, phase: 0, processes: [], ...interval })
+  for (let i = 0; i < times; i++) {
+    const each = typeof interval === 'function' ? interval(i) : interval
+    state = judge.observe(state, { tookMs: minute, phase: state.phase, processes: [], ...each })
+  }
   return state
 }
 
@@ -61,20 +82,23 @@ describe('a rollout', () => {
     const judge = judgeOf()
     expect(judge.judge(observe(judge, 20, { processes: [process([200, 8, 1_800, 18])] }))).toMatchObject({
       action: 'ROLLBACK',
-      why: expect.stringMatching(/^errors: the new version has 4\.\d\d times as much/) as string,
+      why: expect.stringMatching(/^users with errors: the new version has 3\.\d\d times as much/) as string,
     })
     expect(judge.judge(observe(judge, 20, { processes: [process([200, 100, 1_800, 900])] })).action).toBe('CONTINUE')
   })
 
   it('compares within each process: one on a bad machine is bad for both', () => {
     const judge = judgeOf()
-    const processes = [process([1_000, 100, 100, 10]), process([100, 1, 1_000, 10])]
+    const slow = Array.from({ length: 20 }, (_, i) => 200 + i)
+    const fast = Array.from({ length: 20 }, (_, i) => 100 + i)
+    const processes = [process([20, 0, 2, 0], { ms: slow, blueMs: [205, 214] })]
+    processes.push(process([2, 0, 20, 0], { ms: [105, 114], blueMs: fast }))
     expect(judge.judge(observe(judge, 60, { processes })).action).toBe('CONTINUE')
   })
 
   it('advances when a harm of three times is ruled out', () => {
     const judge = judgeOf({ errorRateIncrease: 0.2 })
-    const state = observe(judge, 60, { processes: [process([200, 2, 1_800, 18])] })
+    const state = observe(judge, 60, inTurn(200, 2, 1_800, 18))
     expect(judge.endPhase(state)).toMatchObject({
       action: 'advance',
       why: expect.stringMatching(/^a harm of three/) as string,
@@ -99,14 +123,17 @@ describe('a rollout', () => {
 
   it('finds a harm that begins in a late phase', () => {
     const judge = judgeOf(undefined, 'user', 4)
-    let state = observe(judge, 600, { phase: 0, processes: [process([200, 2, 1_800, 18])] })
-    state = observe(judge, 30, { phase: 1, processes: [process([1_000, 20, 1_000, 10])] }, state)
-    expect(judge.judge(state)).toMatchObject({
+    let state = observe(judge, 40, inTurn(0, 0, 1_000, 10))
+    state = observe(judge, 60, inTurn(100, 1, 900, 9), state)
+    state = observe(judge, 30, (i) => ({ ...inTurn(500, 10, 500, 5)(i), phase: 1 }), state)
+    // As if the days before had outweighed it.
+    expect(judge.judge({ ...state, whole: judge.start().whole })).toMatchObject({
       action: 'ROLLBACK',
       why: expect.stringMatching(/^since the phase began, /) as string,
     })
-    const afterwards = observe(judge, 1, { phase: 0 }, state)
-    expect(afterwards.phase).toBe(1)
+    // A phase that begins anew has a smaller share of what may go wrong, and no evidence from before.
+    const again = observe(judge, 1, { phase: 0 }, state)
+    expect(again).toMatchObject({ phase: 0, begun: 3, green: { calls: 0 } })
   })
 
   it.each<[string, Partial<RolloutInterval>]>([
@@ -232,6 +259,7 @@ describe('a rollout by guild', () => {
 
   it.each<[string, 'ROLLBACK' | 'CONTINUE', Record<string, GuildCounts>]>([
     ['three where nothing works, and the old path works', 'ROLLBACK', guilds(0, 3, [2, 2, 0, 0])],
+    ['three where nothing ever worked', 'CONTINUE', guilds(3, 6, [2, 2, 0, 0])],
     ['three of very many', 'CONTINUE', { ...guilds(0, 3, [2, 2, 0, 0]), ...guilds(500, 600, [5, 0, 0, 0]) }],
     ['two', 'CONTINUE', guilds(0, 2, [9, 9, 0, 0])],
     ['three where something works', 'CONTINUE', guilds(0, 3, [9, 8, 0, 0])],
@@ -242,9 +270,14 @@ describe('a rollout by guild', () => {
     ],
   ])('looks for guilds that break at once: %s', (_, action, failing) => {
     const judge = judgeOf({}, 'guild')
-    const state = observe(judge, 2, {
-      processes: [process([0, 0, 0, 0], { guilds: { ...guilds(100, 200, [0, 0, 5, 0]), ...failing } })],
-    })
+    const rest = guilds(100, 200, [0, 0, 5, 0])
+    const before = { ...rest, ...guilds(0, 3, [0, 0, 1, 0]) }
+    let state = observe(judge, 1, { processes: [process([0, 0, 0, 0], { guilds: before })] })
+    const processes = [process([0, 0, 0, 0], { guilds: { ...rest, ...failing } })]
+    state = observe(judge, 2, { processes }, state)
+    // Until it fails again after the old path has served, it may be the platform.
+    expect(judge.judge(state).action).toBe('CONTINUE')
+    state = observe(judge, 1, { processes }, state)
     expect(judge.judge(state).action).toBe(action)
     expect(judge.endPhase(state).action).toBe(action === 'ROLLBACK' ? 'roll back' : 'advance')
   })
@@ -302,6 +335,13 @@ describe('limits', () => {
     })
     const three = [process([20, 10, 20, 0], { guilds: guilds(0, 3, [6, 3, 0, 0]) })]
     expect(judge.judge(observe(judge, 10, { processes: three })).action).toBe('ROLLBACK')
+    const noisy = { '1': [10, 10, 0, 0] as const, ...guilds(2, 12, [10, 0, 0, 0]), '20': [1, 1, 0, 0] as const }
+    const loud = { processes: [process([111, 13, 20, 0], { guilds: { ...noisy, '22': [90, 2, 0, 0] } })] }
+    expect(judge.judge(observe(judge, 10, loud))).toMatchObject({
+      action: 'PAUSE',
+      why: expect.stringMatching(/but not beyond doubt without the two worst guilds$/) as string,
+      cause: 'error ratio',
+    })
   })
 
   it('of time and satisfaction pause', () => {
@@ -317,6 +357,11 @@ describe('limits', () => {
     })
     expect(judge.judge(observe(judge, 1, { satisfaction: 4 })).action).toBe('CONTINUE')
     expect(judge.endPhase(observe(judge, 1, { satisfaction: 3 })).action).toBe('hold')
+    // What a person has let pass hides nothing else.
+    const both = observe(judge, 1, { satisfaction: 3 }, observe(judge, 20, slow))
+    expect(judge.judge(both)).toMatchObject({ cause: 'response time' })
+    expect(judge.judge(both, ['response time'])).toMatchObject({ action: 'PAUSE', cause: 'satisfaction' })
+    expect(judge.endPhase(both, ['response time', 'satisfaction']).action).toBe('advance')
   })
 
   it('of the database pause when nobody knows on which path, and roll back when it is the new one', () => {
@@ -342,6 +387,75 @@ describe('limits', () => {
   })
 })
 
+describe('the end of a phase', () => {
+  const phases = (...percentages: number[]) => {
+    const plan = checkPlan({
+      phases: percentages.map((percentage, i) => ({ name: `phase ${i}`, percentage, durationMs: 60 * minute })),
+    })
+    return new RolloutJudge({ plan, by: 'user', random: seeded(1) })
+  }
+
+  it('holds when nobody has called the new path in it, whatever was known before', () => {
+    const judge = phases(10, 50)
+    let state = observe(judge, 60, inTurn(200, 0, 1_800, 18))
+    expect(judge.endPhase(state).action).toBe('advance')
+    state = observe(judge, 60, (i) => ({ ...inTurn(0, 0, 2_000, 20)(i), phase: 1 }), state)
+    expect(judge.endPhase(state)).toEqual({ action: 'hold', why: 'nobody has called the new path in this phase' })
+  })
+
+  it.each<[number, string, RegExp]>([
+    [500, 'roll back', /^15000 of 30000 calls of the new path failed, more than 3 times as many as before/],
+    [12, 'advance', /^nobody is left to compare with; 360 of 30000 .*, and before 1080 of 108000 of the old path$/],
+    [0, 'advance', /^nobody is left to compare with, and 0 of 30000/],
+  ])('at 100 %% is judged by what failed on the old path before: %s of 1,000 fail', (failures, action, why) => {
+    const judge = phases(10, 100)
+    let state = observe(judge, 60, inTurn(200, 2, 1_800, 18))
+    state = observe(judge, 30, (i) => ({ ...inTurn(1_000, failures, 0, 0)(i), phase: 1 }), state)
+    expect(judge.endPhase(state)).toMatchObject({ action, why: expect.stringMatching(why) as string })
+  })
+
+  it('of target guilds alone is their time and twenty calls', () => {
+    const plan = checkPlan({
+      phases: [
+        { name: 'internal', percentage: 0, targetGuilds: ['1', '2'], durationMs: 24 * 60 * minute },
+        { name: 'beta', percentage: 5, durationMs: 48 * 60 * minute },
+      ],
+    })
+    const judge = new RolloutJudge({ plan, by: 'guild', random: seeded(1) })
+    const serve = (times: number, failures: number) => {
+      const rows = { ...guilds(1, 3, [1, failures, 0, 0]), ...guilds(10, 60, [0, 0, 5, 0]) }
+      return observe(judge, times, { processes: [process([2, 2 * failures, 250, 0], { guilds: rows })] })
+    }
+    expect(judge.endPhase(serve(9, 0)).action).toBe('hold')
+    expect(judge.endPhase(serve(20, 0))).toEqual({
+      action: 'advance',
+      why: 'the time is over, and target guilds alone are no comparison: 0 of 40 calls of the new path failed',
+    })
+    expect(judge.endPhase(serve(20, 1)).action).toBe('hold')
+  })
+
+  it('never says that something is ruled out of which it has no samples', () => {
+    const judge = judgeOf({ errorRateIncrease: 0.2, responseTimeIncrease: 0.5, queryTimeouts: 1, memoryIncrease: 0.3 })
+    const { action, why } = judge.endPhase(observe(judge, 60, inTurn(200, 2, 1_800, 18)))
+    expect(action).toBe('advance')
+    expect(why).toMatch(/^a harm of three times is ruled out: users with errors: [^;]*; [^;]*; not measured: /)
+    expect(why).toMatch(/; not measured: latency, query timeouts, memory$/)
+  })
+})
+
+describe('a guild whose flag falls back', () => {
+  it('belongs to the new path, though the old one serves most of its calls', () => {
+    const judge = judgeOf({ errorRateIncrease: 0.2 }, 'guild')
+    let state = observe(judge, 60, { processes: [process([0, 0, 1, 0], { guilds: guilds(0, 200, [0, 0, 5, 0]) })] })
+    const rows = { ...guilds(0, 40, [2, 1, 3, 0]), ...guilds(40, 200, [0, 0, 5, 0]) }
+    state = observe(judge, 20, { processes: [process([80, 40, 920, 0], { guilds: rows })] }, state)
+    expect(judge.judge(state)).toMatchObject({
+      action: 'ROLLBACK',
+      why: expect.stringMatching(/^guilds with errors: /) as string,
+    })
+  })
+})
+
 describe('memory and reports', () => {
   it('pauses for memory that is above that of the old version for four hours of its age', () => {
     const judge = judgeOf({ memoryIncrease: 0.3 })
@@ -364,6 +478,17 @@ describe('memory and reports', () => {
       judge.judge(observe(judge, 5, { users, processes: [process([100, 0, 900, 0], { reports: 1 })] })).action,
     ).toBe('CONTINUE')
   })
+
+  it('pauses for more than five reports, whoever they are', () => {
+    const judge = judgeOf({ userReports: 5 })
+    const users = { green: 10, blue: 10 }
+    const state = observe(judge, 6, { users, processes: [process([100, 0, 100, 0], { reports: 1 })] })
+    expect(judge.judge(state)).toMatchObject({
+      action: 'PAUSE',
+      why: expect.stringMatching(/^more than 5 users complained within two hours /) as string,
+      cause: 'reports',
+    })
+  })
 })
 
 describe('the power of a plan', () => {
@@ -373,7 +498,7 @@ describe('the power of a plan', () => {
       /^What each phase can find by itself: "phase 0" \(10 %, 1h\): 1\.5 times the errors, in about \d+m\.$/,
     )
     expect(judge.power({ callsPerMinute: 1, errorRatio: 0.01 })).toMatch(
-      /"phase 0" \(10 %, 1h\): not even 5 times the errors; it goes by time alone/,
+      /"phase 0" \(10 %, 1h\): not even 5 times the errors, so it will hold/,
     )
     expect(judgeOf({}).power({ callsPerMinute: 1, errorRatio: 0 })).toBe('The plan does not compare errors.')
   })
@@ -384,6 +509,6 @@ describe('the power of a plan', () => {
     expect(judge.power({ callsPerMinute: 2_000, errorRatio: 0.01, guilds: 5_000 })).toMatch(
       /times the errors, in about /,
     )
-    expect(judge.power({ callsPerMinute: 2_000, errorRatio: 0.01, guilds: 0 })).toMatch(/time alone/)
+    expect(judge.power({ callsPerMinute: 2_000, errorRatio: 0.01, guilds: 0 })).toMatch(/so it will hold/)
   })
 })

@@ -12,12 +12,20 @@ import {
 } from '@evenkeel/canary-judge'
 import type { BucketBy } from '../context.js'
 import { formatDuration } from './duration.js'
-import { learnSpeeds, relativeLatencies, type GuildSpeeds } from './guild-speeds.js'
+import {
+  addTimes,
+  adjustSpeeds,
+  learnSpeeds,
+  relativeLatencies,
+  type GuildSpeeds,
+  type TimedGuilds,
+} from './guild-speeds.js'
 import { failingGuilds, noGuilds, watchGuilds, type GuildWatch } from './guild-watch.js'
-import type { RolloutPlan } from './plan.js'
-import { addToHour, amount, findPassedLimit, type DatabaseCounts, type RecentHour } from './recent-hour.js'
+import type { RolloutPhase, RolloutPlan } from './plan.js'
+import { addToHour, amount, findPassedLimits, isAbove, type DatabaseCounts, type RecentHour } from './recent-hour.js'
 import type { Both, TallyDifference } from './tally.js'
-import { metricsOf } from './triggers.js'
+import { errorMetricOf, metricsOf } from './triggers.js'
+import { addToWorst, withoutWorst, type WorstGuilds } from './worst-guilds.js'
 
 /** What happened since the last time. */
 export interface RolloutInterval {
@@ -47,11 +55,13 @@ export interface RolloutJudgeState {
   readonly format: 1
   /** How long the rollout has been watched. */
   readonly elapsedMs: number
-  /** The furthest phase that has begun. */
+  /** The phase that runs, from 0. */
   readonly phase: number
+  /** How many phases have begun, one that begins anew among them. */
+  readonly begun: number
   /** The evidence of the whole rollout. */
   readonly whole: JudgeState<Metrics>
-  /** The evidence since the furthest phase began, for a harm that more traffic brings to light. */
+  /** The evidence since the phase began, for a harm that more traffic brings to light. */
   readonly sincePhase: JudgeState<Metrics>
   /** What memory was used; `null` when nobody said. */
   readonly memory: MemoryState | null
@@ -61,13 +71,26 @@ export interface RolloutJudgeState {
   readonly guilds: GuildWatch
   /** How fast each guild is. */
   readonly speeds: GuildSpeeds
-  /** Calls of the new path, and those that failed. */
+  /** Calls that were measured in the present window of ten minutes. */
+  readonly timed: TimedGuilds
+  /** Calls of the new path since the phase began. */
   readonly green: {
     /** How many there were. */
     readonly calls: number
     /** How many of them failed. */
     readonly failures: number
+    /** In which guilds, or for which users, most of them failed. */
+    readonly worst: WorstGuilds
   }
+  /** Calls of the old path, until everybody has the new one. */
+  readonly blue: {
+    /** How many there were. */
+    readonly calls: number
+    /** How many of them failed. */
+    readonly failures: number
+  }
+  /** How often each metric compared both paths since the phase began. */
+  readonly compared: Readonly<Record<string, number>>
   /** Why to go back without waiting for evidence; `null` for no reason. */
   readonly catastrophe: string | null
 }
@@ -80,6 +103,8 @@ export interface RolloutJudgement {
   readonly why: string
   /** The e-value of the whole rollout against "the new path is no worse". 1 is nothing. */
   readonly evidence: number
+  /** Names what it pauses for, the same each time. */
+  readonly cause?: string
 }
 
 /** What to do when the time of a phase is over. */
@@ -116,6 +141,13 @@ export interface RolloutJudgeOptions {
   readonly falseAlarmRatio?: number | undefined
 }
 
+type NamedSample = readonly [name: string, sample: object]
+
+const noCalls = { calls: 0, failures: 0, worst: {} }
+/** So many calls are the least by which target guilds alone go on. */
+const TESTER_CALLS = 20
+/** So many times as many failures must have been ruled out, as with evidence. */
+const WORSE = 3
 /** A path of which fewer calls fail is well, even if there is nothing to compare it with. */
 const RARE = 0.001
 
@@ -123,15 +155,16 @@ const RARE = 0.001
  * Judges a rollout by the triggers of its plan. It remembers nothing: each method takes a state, and `observe` gives the
  * next one.
  *
- * Half of the chance of a false alarm is for the evidence of the whole rollout, and half is shared out among the phases
- * for the evidence of each: a harm that first shows at a larger share is not outweighed by the good days before it.
+ * Half of the chance of a false alarm is for the evidence of the whole rollout, and half is for the evidence of each phase:
+ * a harm that first shows at a larger share is not outweighed by the good days before it. The first phase that begins gets
+ * a half of that, the next ones a sixth, a twelfth, 1 / (k (k + 1)): together no more than all, however often a plan is edited.
  */
 export class RolloutJudge {
   readonly #plan: RolloutPlan
   readonly #by: BucketBy
   readonly #names: readonly string[]
   readonly #whole: Judge<Metrics> | undefined
-  readonly #sincePhase: Judge<Metrics> | undefined
+  readonly #metrics: Metrics
   readonly #memory: ReturnType<typeof memoryGrowth> | undefined
   readonly #falseAlarmRatio: number
 
@@ -144,12 +177,12 @@ export class RolloutJudge {
     const { memoryIncrease } = plan.triggers
     this.#plan = plan
     this.#by = by
+    this.#metrics = metrics
     this.#names = Object.keys(metrics)
     this.#memory = memoryIncrease === undefined ? undefined : memoryGrowth({ maxIncrease: memoryIncrease })
     this.#falseAlarmRatio = falseAlarmRatio / 2
     if (this.#names.length === 0) return
     this.#whole = new Judge({ metrics, falseAlarmRatio: falseAlarmRatio / 2 })
-    this.#sincePhase = new Judge({ metrics, falseAlarmRatio: falseAlarmRatio / 2 / plan.phases.length })
   }
 
   /** Before the first interval. Once for each rollout, and again when the code that is rolled out is another one. */
@@ -158,13 +191,17 @@ export class RolloutJudge {
       format: 1,
       elapsedMs: 0,
       phase: 0,
+      begun: 1,
       whole: this.#whole?.start() ?? {},
-      sincePhase: this.#sincePhase?.start() ?? {},
+      sincePhase: this.#whole?.start() ?? {},
       memory: null,
       hour: [],
       guilds: noGuilds,
       speeds: {},
-      green: { calls: 0, failures: 0 },
+      timed: {},
+      green: noCalls,
+      blue: { calls: 0, failures: 0 },
+      compared: {},
       catastrophe: null,
     }
   }
@@ -187,7 +224,8 @@ export class RolloutJudge {
   observe(state: RolloutJudgeState, interval: RolloutInterval): RolloutJudgeState {
     const { processes, memory = [], database = {}, satisfaction, restarts, storage } = interval
     const elapsedMs = state.elapsedMs + amount(interval.tookMs)
-    const isLater = interval.phase > state.phase
+    const isOther = interval.phase !== state.phase && this.#plan.phases[interval.phase] !== undefined
+    const phase = isOther ? interval.phase : state.phase
     const { watch: guilds, sample } = watchGuilds(state.guilds, elapsedMs, processes)
     const apart = 'green' in database ? database : undefined
     const hour = addToHour(
@@ -196,88 +234,177 @@ export class RolloutJudge {
       { processes, database: apart === undefined ? (database as DatabaseCounts) : {}, satisfaction },
       this.#plan.triggers,
     )
+    const timed = this.#by === 'guild' ? addTimes(state.timed, processes) : state.timed
     const samples = [
-      ...processes.flatMap((each) => this.#samplesOf(each, state.speeds)),
-      ...(sample === undefined ? [] : [['guilds with errors', sample] as const]),
+      ...(this.#by === 'user' ? processes.map(timesOf) : []),
+      ...(sample === undefined ? [] : [[errorMetricOf(this.#by), sample] as const]),
+      ...(sample === undefined ? [] : [['latency', relativeLatencies(state.speeds, timed)] as const]),
       ...rareEvents(elapsedMs, interval, apart, hour),
     ]
+    const speeds = sample === undefined ? state.speeds : adjustSpeeds(state.speeds, timed)
     const catastrophe = findCatastrophe({ ...failingGuilds(guilds), restarts: amount(restarts), storage })
+    const green = isOther ? noCalls : state.green
+    const isWithBlue = this.#plan.phases[phase]?.percentage !== 100
     return {
       format: 1,
       elapsedMs,
-      phase: isLater ? interval.phase : state.phase,
-      whole: this.#observe(this.#whole, state.whole, samples),
-      sincePhase: this.#observe(this.#sincePhase, isLater ? this.#sincePhase?.start() : state.sincePhase, samples),
+      phase,
+      begun: state.begun + (isOther ? 1 : 0),
+      whole: this.#observe(state.whole, samples),
+      sincePhase: this.#observe(isOther ? (this.#whole?.start() ?? {}) : state.sincePhase, samples),
       memory: this.#observeMemory(state.memory, memory),
       hour,
       guilds,
-      speeds: this.#by === 'guild' ? learnSpeeds(state.speeds, processes) : state.speeds,
+      speeds: this.#by === 'guild' ? learnSpeeds(speeds, processes) : speeds,
+      timed: sample === undefined ? timed : {},
       green: {
-        calls: state.green.calls + total(processes, 'green', 'calls'),
-        failures: state.green.failures + total(processes, 'green', 'failures'),
+        calls: green.calls + total(processes, 'green', 'calls'),
+        failures: green.failures + total(processes, 'green', 'failures'),
+        worst: addToWorst(green.worst, processes),
       },
+      blue: isWithBlue
+        ? {
+            calls: state.blue.calls + total(processes, 'blue', 'calls'),
+            failures: state.blue.failures + total(processes, 'blue', 'failures'),
+          }
+        : state.blue,
+      compared: this.#countCompared(isOther ? {} : state.compared, samples),
       catastrophe: catastrophe?.replace(/\.$/, '') ?? null,
     }
   }
 
-  /** Says what is known, at any time and as often as you like. */
-  judge(state: RolloutJudgeState): RolloutJudgement {
+  /**
+   * Says what is known, at any time and as often as you like.
+   *
+   * @param state - what is known
+   * @param acknowledged - causes that a person has seen and let pass: it pauses for others only
+   */
+  judge(state: RolloutJudgeState, acknowledged: readonly string[] = []): RolloutJudgement {
     const whole = this.#whole?.judge(state.whole)
-    const sincePhase = this.#sincePhase?.judge(state.sincePhase)
+    const sincePhase = this.#judgeOfPhase(state)?.judge(state.sincePhase)
     const evidence = Math.min(whole?.evidence ?? 1, Number.MAX_VALUE)
     if (state.catastrophe !== null) return { action: 'ROLLBACK', why: state.catastrophe, evidence }
     if (whole?.verdict === 'HARMFUL') return { action: 'ROLLBACK', why: whole.message, evidence }
     if (sincePhase?.verdict === 'HARMFUL') {
       return { action: 'ROLLBACK', why: `since the phase began, ${sincePhase.message}`, evidence }
     }
-    const limit = findPassedLimit(state.hour, this.#plan.triggers, this.#by)
+    const isNew = (cause: string): boolean => !acknowledged.includes(cause)
+    const limits = findPassedLimits(state.hour, this.#plan.triggers, this.#by)
+    const limit = limits.find(({ action, cause }) => action === 'ROLLBACK' || isNew(cause))
     if (limit !== undefined) return { ...limit, evidence }
+    const reports: Assessment | undefined = whole?.metrics['reports']
+    if (reports?.isEffectReached === true && isNew('reports')) {
+      const why = `more than ${String(this.#plan.triggers.userReports)} users complained within two hours (${reports.message})`
+      return { action: 'PAUSE', why, evidence, cause: 'reports' }
+    }
     const memory = state.memory === null ? undefined : this.#memory?.assess(state.memory, 'memory')
-    if (memory?.isEffectReached === true) return { action: 'PAUSE', why: memory.message, evidence }
+    if (memory?.isEffectReached === true && isNew('memory'))
+      return { action: 'PAUSE', why: memory.message, evidence, cause: 'memory' }
     return { action: 'CONTINUE', why: whole?.message ?? 'the plan names no trigger to compare by', evidence }
   }
 
   /**
-   * Says what to do when the time of a phase is over. It goes on when a harm of three times is ruled out, or when the new
-   * path fails less than once in a thousand calls; without enough evidence it holds.
+   * Says what to do when the time of a phase is over. It goes on when a harm of three times is ruled out by what happened
+   * in this phase, or when the new path failed less than once in a thousand calls in it; without enough evidence it holds.
+   *
+   * What cannot be compared by evidence goes on by less, and says so: a phase of target guilds alone by its time and
+   * twenty calls, and one at 100 %, where nobody is left to compare with, by how often the old path failed before.
+   *
+   * @param state - what is known
+   * @param acknowledged - as for `judge`: what a person has let pass holds no phase
    */
-  endPhase(state: RolloutJudgeState): PhaseJudgement {
-    const { action, why } = this.judge(state)
+  endPhase(state: RolloutJudgeState, acknowledged: readonly string[] = []): PhaseJudgement {
+    const { action, why } = this.judge(state, acknowledged)
     if (action === 'ROLLBACK') return { action: 'roll back', why }
     if (action === 'PAUSE') return { action: 'hold', why }
-    if (this.#whole === undefined) return { action: 'advance', why: 'the time is over, and nothing is compared' }
     const phase = this.#plan.phases[state.phase]
+    if (this.#whole === undefined) return { action: 'advance', why: 'the time is over, and nothing is compared' }
     if (phase !== undefined && phase.percentage === 0 && phase.targetGuilds.length === 0) {
       return { action: 'advance', why: 'the time is over, and nobody has it on yet' }
     }
-    const { verdict, message, metrics } = this.#whole.judge(state.whole)
-    if (verdict === 'SAFE') return { action: 'advance', why: `what is cared about is ruled out: ${message}` }
+    if (state.green.calls === 0) return { action: 'hold', why: 'nobody has called the new path in this phase' }
+    return this.#endAlone(state, phase) ?? this.#endCompared(state)
+  }
+
+  /** Phases of which the paths cannot be compared. */
+  #endAlone(state: RolloutJudgeState, phase: RolloutPhase | undefined): PhaseJudgement | undefined {
+    const { green, blue } = state
+    if (phase?.percentage !== 0 && phase?.percentage !== 100) return undefined
+    const most = (WORSE * (blue.failures + 1)) / (blue.calls + 1)
+    const before = `${blue.failures} of ${blue.calls} of the old path`
+    const what = `${green.failures} of ${green.calls} calls of the new path failed`
+    if (phase.percentage === 0) {
+      if (green.calls < TESTER_CALLS) {
+        return { action: 'hold', why: `the target guilds have made ${green.calls} calls, fewer than ${TESTER_CALLS}` }
+      }
+      if (isAbove(green.failures, green.calls, Math.min(most, 0.5))) {
+        return { action: 'hold', why: `${what} in the target guilds, and ${before}` }
+      }
+      return { action: 'advance', why: `the time is over, and target guilds alone are no comparison: ${what}` }
+    }
+    const alone = 'nobody is left to compare with'
+    if (!this.#names.includes(errorMetricOf(this.#by)))
+      return { action: 'advance', why: `the time is over, and ${alone}` }
+    if (failsRarely(green)) return { action: 'advance', why: `${alone}, and ${what}` }
+    if (blue.calls === 0) {
+      return { action: 'hold', why: `${alone}, and how often the old path failed is not known: ${what}` }
+    }
+    const [calls, failures] = withoutWorst(green.calls, green.failures, green.worst)
+    if (most < 1 && isAbove(failures, calls, most)) {
+      return { action: 'roll back', why: `${what}, more than ${WORSE} times as many as before (${before})` }
+    }
+    return { action: 'advance', why: `${alone}; ${what}, and before ${before}` }
+  }
+
+  #endCompared(state: RolloutJudgeState): PhaseJudgement {
+    const judged = this.#judgeOfPhase(state)?.judge(state.sincePhase)
+    const metrics = Object.entries<Assessment>(judged?.metrics ?? {})
     const isRare = failsRarely(state.green)
-    const open = Object.entries<Assessment>(metrics).filter(([name, { holdsPhase }]) => {
-      return holdsPhase && !(isRare && name.endsWith('errors'))
-    })
+    const isCompared = (name: string): boolean => (state.compared[name] ?? 0) > 0
+    const errors = errorMetricOf(this.#by)
+    if (this.#names.includes(errors) && !isRare && !isCompared(errors)) {
+      return { action: 'hold', why: 'the paths have not been compared in this phase yet' }
+    }
+    if (!isRare && !this.#names.some(isCompared))
+      return { action: 'hold', why: 'nothing could be compared in this phase' }
+    // What could not be measured at all holds nothing: waiting would not change that.
+    const open = metrics.filter(
+      ([name, { holdsPhase }]) => holdsPhase && isCompared(name) && !(isRare && name === errors),
+    )
     if (open.length > 0) {
       const reasons = open.map(([, each]) => each.message).join('; ')
       return { action: 'hold', why: `a harm of three times is not ruled out yet: ${reasons}` }
     }
-    if (!isRare) return { action: 'advance', why: `a harm of three times is ruled out: ${message}` }
+    const found = metrics.filter(([, { ruledOut }]) => ruledOut !== undefined).map(([, { message }]) => message)
+    const unmeasured = [
+      ...this.#names.filter((name) => !isCompared(name) && !(isRare && name === errors)),
+      ...(this.#memory !== undefined && state.memory === null ? ['memory'] : []),
+    ]
     const { calls, failures } = state.green
-    return { action: 'advance', why: `of ${calls} calls of the new path ${failures} failed: ${message}` }
+    const reasons = [
+      ...(isRare ? [`of ${calls} calls of the new path ${failures} failed`] : []),
+      ...(found.length > 0 ? [`a harm of three times is ruled out: ${found.join('; ')}`] : []),
+      ...(unmeasured.length > 0 ? [`not measured: ${unmeasured.join(', ')}`] : []),
+    ]
+    return {
+      action: 'advance',
+      why: reasons.length > 0 ? reasons.join('; ') : 'the time is over, and nothing is against it',
+    }
   }
 
   /**
-   * Says before a rollout what its evidence will show in the time of each phase: a plan whose phases are too short for
-   * their traffic is a plan by time alone.
+   * Says before a rollout what its evidence will show in the time of each phase: a phase that is too short for its traffic
+   * is held when its time is over, until there is enough evidence or a person lets it go on.
    *
    * @param traffic - of the flag
    * @throws RangeError when a figure is out of its range
    */
   power({ callsPerMinute, errorRatio, guilds }: RolloutTraffic): string {
-    if (!this.#names.some((name) => name.endsWith('errors'))) return 'The plan does not compare errors.'
+    if (!this.#names.includes(errorMetricOf(this.#by))) return 'The plan does not compare errors.'
     if (this.#by === 'guild' && guilds === undefined) {
       throw new RangeError('guilds is missing: how many guilds make a call within ten minutes?')
     }
-    // By guild, a guild counts once in ten minutes.
+    // A guild counts once in ten minutes; of users it is taken that each makes few calls in that time.
     const [perMinute, ratio] =
       this.#by === 'user' || guilds === undefined
         ? [callsPerMinute, errorRatio]
@@ -292,34 +419,35 @@ export class RolloutJudge {
       })
       const found = powers.find(({ minutes }) => minutes !== undefined && minutes * 60_000 <= durationMs)
       const within = `${JSON.stringify(name)} (${percentage} %, ${formatDuration(durationMs)})`
-      if (found === undefined) return `${within}: not even 5 times the errors; it goes by time alone`
+      if (found === undefined) return `${within}: not even 5 times the errors, so it will hold`
       return `${within}: ${found.ratio} times the errors, in about ${formatDuration((found.minutes ?? 0) * 60_000)}`
     })
     return `What each phase can find by itself: ${phases.join('; ')}.`
   }
 
-  #samplesOf(each: TallyDifference, speeds: GuildSpeeds): (readonly [name: string, sample: unknown])[] {
-    const { green, blue, latencies } = each
-    if (this.#by === 'guild') return [['latency', relativeLatencies(speeds, each)]]
-    const errors = {
-      green: { requests: green.calls, errors: green.failures },
-      blue: { requests: blue.calls, errors: blue.failures },
-    }
-    const times = { green: latencies.green.map(([ms]) => ms), blue: latencies.blue.map(([ms]) => ms) }
-    return [
-      ['errors', errors],
-      ['latency', times],
-    ]
+  /** Each phase that begins has a smaller share of what the phases may be wrong. */
+  #judgeOfPhase({ begun }: RolloutJudgeState): Judge<Metrics> | undefined {
+    if (this.#whole === undefined) return undefined
+    return new Judge({ metrics: this.#metrics, falseAlarmRatio: this.#falseAlarmRatio / (begun * (begun + 1)) })
   }
 
-  #observe(
-    judge: Judge<Metrics> | undefined,
-    state: JudgeState<Metrics> | undefined,
-    samples: readonly (readonly [name: string, sample: unknown])[],
-  ): JudgeState<Metrics> {
-    let next = state ?? {}
-    if (judge === undefined) return next
-    for (const [name, sample] of samples) if (this.#names.includes(name)) next = judge.observe(next, name, sample)
+  #observe(state: JudgeState<Metrics>, samples: readonly NamedSample[]): JudgeState<Metrics> {
+    let next = state
+    if (this.#whole === undefined) return next
+    for (const [name, sample] of samples) {
+      if (this.#names.includes(name)) next = this.#whole.observe(next, name, sample)
+    }
+    return next
+  }
+
+  #countCompared(
+    compared: RolloutJudgeState['compared'],
+    samples: readonly NamedSample[],
+  ): RolloutJudgeState['compared'] {
+    const next = { ...compared }
+    for (const [name, sample] of samples) {
+      if (this.#names.includes(name) && hasBoth(sample)) next[name] = (next[name] ?? 0) + 1
+    }
     return next
   }
 
@@ -330,18 +458,34 @@ export class RolloutJudge {
   }
 }
 
+/** By user, calls of one process's interval are compared: those of different users are independent. */
+function timesOf({ latencies: { green, blue } }: TallyDifference): NamedSample {
+  return ['latency', { green: green.map(([ms]) => ms), blue: blue.map(([ms]) => ms) }]
+}
+
+/** Whether a sample has something of both paths to compare. */
+function hasBoth(sample: object): boolean {
+  const sides = sample as Partial<Both<readonly number[] | { readonly expected?: number; readonly users?: number }>>
+  return [sides.green, sides.blue].every((side) => {
+    const weight = Array.isArray(side)
+      ? side.length
+      : ((side as { expected?: number; users?: number }).expected ?? (side as { users?: number }).users)
+    return (weight ?? 0) > 0
+  })
+}
+
 /** What is too rare to be counted by guild: reports, and failures of the database beside the calls of each path. */
 function rareEvents(
   atMs: number,
   { processes, users }: RolloutInterval,
   database: Both<DatabaseCounts> | undefined,
   hour: RecentHour,
-): (readonly [name: string, sample: unknown])[] {
+): NamedSample[] {
   const calls: Sides<number> = {
     green: hour.reduce((sum, slot) => sum + slot.calls, 0),
     blue: hour.reduce((sum, slot) => sum + slot.blueCalls, 0),
   }
-  const sample = (green: number, blue: number, of: Sides<number>): unknown => {
+  const sample = (green: number, blue: number, of: Sides<number>): object => {
     return { atMs, green: { reports: green, users: of.green }, blue: { reports: blue, users: of.blue } }
   }
   const reports = sample(total(processes, 'green', 'reports'), total(processes, 'blue', 'reports'), users ?? calls)
@@ -366,7 +510,7 @@ function total(
  * Whether so few calls fail that a comparison is of no use: the e-value against "one in a thousand or more" is 20, by a
  * bet on one in ten thousand.
  */
-function failsRarely({ calls, failures }: RolloutJudgeState['green']): boolean {
+function failsRarely({ calls, failures }: RolloutJudgeState['blue']): boolean {
   const little = RARE / 10
   const log = failures * Math.log(little / RARE) + (calls - failures) * Math.log((1 - little) / (1 - RARE))
   return log >= Math.log(20)

@@ -6,6 +6,11 @@ import { readOptions, rolloutDefaults, type RolloutOptions } from './rollout-opt
 
 const sound: RolloutOptions = { flags: new FakeFlags(), flag: 'newSearch', plan, store: new FaultyRolloutStore() }
 
+const withVariants = new FakeFlags()
+withVariants.isEnabled = () => {
+  throw new TypeError('"newSearch" is no flag that is on or off')
+}
+
 /** Options of which some are of another type, as JavaScript allows. */
 function withWrong(wrong: Record<string, unknown>): RolloutOptions {
   return { ...sound, ...wrong }
@@ -41,10 +46,26 @@ describe('the options of a rollout', () => {
     ['a check that is no function', { check: true }, 'check must be a function'],
     ['a validation that is no function', { validate: { data: 1 } }, 'validate: "data" is not a function'],
     ['a validation that is there already', { validate: { 'flag is off': () => true } }, 'is always looked at'],
+    ['no time to recover', { maxFallenBackMs: 0 }, 'maxFallenBackMs must be milliseconds above 0'],
+    [
+      'a trigger that nothing measures',
+      { plan: { ...plan, triggers: { queryTimeouts: 5 } } },
+      'trigger `queryTimeouts` can never fire without the option `measure`, which has to give `database`',
+    ],
+    ['a flag with variants', { flags: withVariants }, 'is no flag that is on or off'],
     ['neither guilds nor users', { by: 'shard' }, "by must be 'guild' or 'user', not 'shard'"],
     ['a version that is a number', { version: 2 }, 'version must be a string, not 2'],
   ])('refuse %s', (_, wrong, message) => {
     expect(() => readOptions(withWrong(wrong))).toThrow(message)
+  })
+
+  it('take a trigger that is measured', () => {
+    const triggers = { memoryIncrease: 0.3, connectionFailures: 3, queryTimeouts: 5, minSatisfaction: 4 }
+    for (const [name, value] of Object.entries(triggers)) {
+      const measured = { plan: { ...plan, triggers: { [name]: value } }, measure: () => ({}) }
+      expect(readOptions(withWrong(measured)).plan.triggers).toEqual({ [name]: value })
+      expect(() => readOptions(withWrong({ ...measured, measure: undefined }))).toThrow(RangeError)
+    }
   })
 
   it('take a store of one process when that is said, and one that reaches further', () => {

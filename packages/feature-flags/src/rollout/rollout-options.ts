@@ -6,7 +6,7 @@ import { literal } from '../setting-problem.js'
 import { systemClock } from '../system-clock.js'
 import { systemRandom } from '../system-random.js'
 import { checkPlan } from './check-plan.js'
-import type { PlanDefinition, RolloutPlan } from './plan.js'
+import type { PlanDefinition, RollbackTriggers, RolloutPlan } from './plan.js'
 import type { BatchSettings } from './rollback.js'
 import type { RolloutInterval } from './rollout-judge.js'
 import type { RolloutFlags, RolloutStore } from './rollout-ports.js'
@@ -34,6 +34,12 @@ export interface RolloutLimits {
    * @defaultValue `86_400_000`
    */
   readonly maxHoldMs?: number | undefined
+  /**
+   * How long the flag may be fallen back because its new path keeps failing, before the rollout is rolled back, in
+   * milliseconds. Healthy time in between is taken off.
+   * @defaultValue `600_000`
+   */
+  readonly maxFallenBackMs?: number | undefined
   /**
    * How many guilds leave in one batch of a gradual rollback, at least. Needs `guilds`.
    * @defaultValue `100`
@@ -70,9 +76,9 @@ export interface RolloutLimits {
 export interface RolloutOptions extends RolloutLimits {
   /** The flags. */
   readonly flags: RolloutFlags
-  /** The name of the flag that is rolled out. */
+  /** The name of the flag that is rolled out. It is on or off: one with variants is refused. */
   readonly flag: string
-  /** The phases, and what makes it go back. */
+  /** The phases, and what makes it go back. A trigger that no call shows needs `measure`. */
   readonly plan: PlanDefinition
   /** Where the rollout is kept: a collection of `@evenkeel/storage-adapter`. Hand it the primary, not a fail-over. */
   readonly store: RolloutStore
@@ -91,7 +97,7 @@ export interface RolloutOptions extends RolloutLimits {
   readonly check?: (() => boolean | Promise<boolean>) | undefined
   /**
    * What else is measured, for the triggers that calls do not show: memory, failures of the database, satisfaction. Asked
-   * at each look, on the process that drives. Without an answer in time nothing is measured.
+   * at each look, on the process that drives. Without an answer in time nothing is measured, and nonsense is passed over.
    */
   readonly measure?: (() => RolloutMeasures | Promise<RolloutMeasures>) | undefined
   /**
@@ -122,6 +128,7 @@ export const rolloutDefaults: { readonly [K in keyof RolloutLimits]-?: NonNullab
   leaseMs: 60_000,
   timeoutMs: 5_000,
   maxHoldMs: 86_400_000,
+  maxFallenBackMs: 600_000,
   batchGuilds: 100,
   batchDelayMs: 30_000,
   maxRollbackMs: 600_000,
@@ -167,6 +174,7 @@ export interface RolloutSettings extends BatchSettings {
   readonly leaseMs: number
   readonly timeoutMs: number
   readonly maxHoldMs: number
+  readonly maxFallenBackMs: number
   readonly checkTimeoutMs: number
   readonly gradually: boolean
 }
@@ -189,6 +197,8 @@ export function readOptions(options: RolloutOptions): RolloutSettings {
   if (typeof flag !== 'string' || !flags.has(flag)) {
     throw new TypeError(`There is no flag ${literal(flag)} to roll out; declare it in the \`flags\` of FeatureFlags`)
   }
+  // Throws where the flag has variants, and is neither on nor off.
+  flags.isEnabled(flag)
   requireMethods('store', store, ['entry', 'compareAndSet'])
   if (guilds !== undefined) requireMethods('guilds', options, ['guilds'])
   if (check !== undefined) requireMethods('check', options, ['check'])
@@ -197,6 +207,7 @@ export function readOptions(options: RolloutOptions): RolloutSettings {
   if (clock !== undefined) requireMethods('clock', clock, ['now', 'monotonic', 'after'])
   const isAlone = readScope(options.scope, store.scope) === 'process'
   const plan = checkPlan(options.plan)
+  if (measure === undefined) refuseUnmeasured(plan.triggers)
   const by = options.by ?? flags.status(flag).by ?? 'guild'
   if (by !== 'guild' && by !== 'user') throw new TypeError(`by must be 'guild' or 'user', not ${literal(by)}`)
   const durations = readDurations(options)
@@ -231,6 +242,25 @@ export function readOptions(options: RolloutOptions): RolloutSettings {
     gradually,
     batchGuilds,
     ...durations,
+  }
+}
+
+/** What each of these triggers goes by, and no call shows. */
+const measuredBy = {
+  memoryIncrease: 'memory',
+  connectionFailures: 'database',
+  queryTimeouts: 'database',
+  minSatisfaction: 'satisfaction',
+} satisfies Partial<Record<keyof RollbackTriggers, keyof RolloutMeasures>>
+
+/** @throws RangeError when there is a trigger that could never fire */
+function refuseUnmeasured(triggers: RollbackTriggers): void {
+  for (const [trigger, measure] of Object.entries(measuredBy)) {
+    if (triggers[trigger as keyof typeof measuredBy] === undefined) continue
+    throw new RangeError(
+      `The plan's trigger \`${trigger}\` can never fire without the option \`measure\`, which has to give \`${measure}\`. ` +
+        'Measure it, or take the trigger out of the plan.',
+    )
   }
 }
 
@@ -282,17 +312,22 @@ function readScope(asked: unknown, found: unknown): keyof typeof reach {
 
 const plural = { process: 'one process', machine: 'several processes', cluster: 'several machines' }
 
-type Durations = Record<
-  'intervalMs' | 'leaseMs' | 'timeoutMs' | 'maxHoldMs' | 'batchDelayMs' | 'maxRollbackMs' | 'checkTimeoutMs',
-  number
->
+const durationNames = [
+  'intervalMs',
+  'leaseMs',
+  'timeoutMs',
+  'maxHoldMs',
+  'maxFallenBackMs',
+  'batchDelayMs',
+  'maxRollbackMs',
+  'checkTimeoutMs',
+] as const
+
+type Durations = Record<(typeof durationNames)[number], number>
 
 function readDurations(options: RolloutOptions): Durations {
-  const { intervalMs, leaseMs, timeoutMs, maxHoldMs, batchDelayMs, maxRollbackMs, checkTimeoutMs } = {
-    ...rolloutDefaults,
-    ...given(options),
-  }
-  const durations = { intervalMs, leaseMs, timeoutMs, maxHoldMs, batchDelayMs, maxRollbackMs, checkTimeoutMs }
+  const all = { ...rolloutDefaults, ...given(options) }
+  const durations = Object.fromEntries(durationNames.map((name) => [name, all[name]])) as Durations
   for (const [name, value] of Object.entries<unknown>(durations)) {
     if (typeof value === 'number' && value > 0 && value <= MAX_DELAY_MS) continue
     throw new RangeError(`${name} must be milliseconds above 0, at most ${MAX_DELAY_MS}, not ${literal(value)}`)

@@ -19,6 +19,10 @@ export interface RolledOutFlag {
 export interface FlagPlace {
   /** 0 to 100; the flag is on for the id while the percentage is above. `undefined` where something else decides. */
   readonly place?: number | undefined
+  /** What decides: `environment` where a variable of the environment does, whatever a rollout says. */
+  readonly reason?: string | undefined
+  /** The same as a sentence. */
+  readonly why?: string | undefined
 }
 
 /** What a rollout asks of `FeatureFlags`, which fits. */
@@ -76,6 +80,12 @@ export interface RolloutVerdict {
   readonly action: 'CONTINUE' | 'PAUSE' | 'ROLLBACK'
   /** Why, as a clause. */
   readonly why: string
+  /**
+   * Names what it pauses for, and stays the same while `why` tells of other figures: what a person has let pass is no
+   * cause to pause again.
+   * @defaultValue `why`
+   */
+  readonly cause?: string | undefined
   /** How strong the evidence of harm is; what that means is the judge's. */
   readonly evidence?: number | undefined
 }
@@ -88,7 +98,10 @@ export interface PhaseVerdict {
   readonly why: string
 }
 
-/** Judges a rollout. Remembers nothing itself: its state is JSON, and kept with the rollout. */
+/**
+ * Judges a rollout. Remembers nothing itself: its state is JSON, and kept with the rollout. `acknowledged` names the causes
+ * of a pause that a person has let pass.
+ */
 export interface EvidenceJudge<State, Interval> {
   /** Before the first interval. */
   start(): State
@@ -97,7 +110,7 @@ export interface EvidenceJudge<State, Interval> {
   /** Takes in what happened since the last look. */
   observe(state: State, interval: Interval): State
   /** Says what is known, at any time. */
-  judge(state: State): RolloutVerdict
+  judge(state: State, acknowledged: readonly string[]): RolloutVerdict
   /** Says what to do when the time of a phase is over. */
-  endPhase(state: State): PhaseVerdict
+  endPhase(state: State, acknowledged: readonly string[]): PhaseVerdict
 }

@@ -17,7 +17,6 @@ class Bot {
     store: this.storage.collection('evenkeel'),
     clock: this.clock,
     environment: {},
-    failureThreshold: 1_000_000,
   })
   readonly rollout: Rollout
   failures = 0.01
@@ -110,6 +109,53 @@ describe('a rollout of real flags', () => {
     expect((await bot.rollout.finished).why).toMatch(/; all is well now$/)
     expect(bot.on()).toBe(0)
     await bot.stop()
+  })
+
+  it('rolls back a new path that is broken for good, though the flag falls back and hides it', async () => {
+    const bot = new Bot()
+    await bot.start()
+    await bot.rollout.skip({ why: 'go on' })
+    await bot.serve(2)
+    bot.failures = 1
+    await bot.serve(15)
+    expect(bot.rollout.status).toMatchObject({ state: 'ROLLED_BACK', percentage: 0 })
+    await bot.stop()
+  })
+
+  it('rolls back what falls back where there is nothing to compare', async () => {
+    const phases = [{ name: 'testers', percentage: 0, targetGuilds: [guilds[0]!], durationMs: hour }]
+    const bot = new Bot({ plan: { phases, triggers: {} } })
+    await bot.start()
+    // One guild is no evidence, however often it fails.
+    for (let i = 0; i < 15; i++) {
+      for (let call = 0; call < 10; call++) {
+        await bot.flags.run('newSearch', { guildId: guilds[0]! }, throwIt, () => 'old').catch(() => undefined)
+      }
+      await bot.clock.advance(minute)
+    }
+    expect(bot.rollout.status.state).toBe('ROLLED_BACK')
+    expect((await bot.rollout.finished).why).toBe(
+      'the flag fell back to the old path, and did not recover within 10m; all is well now',
+    )
+    await bot.stop()
+  })
+
+  it('refuses a flag with variants, and asks a person where the environment decides', async () => {
+    const clock = new FakeClock()
+    const store = new MemoryStorage({ clock }).collection('evenkeel')
+    const flags = new FeatureFlags({
+      flags: { layout: { variants: ['old', 'new'], default: 'old' }, newSearch: { percentage: 0 } },
+      clock,
+      environment: { EVENKEEL_FLAG_NEW_SEARCH: 'on' },
+    })
+    const plan = { phases: [{ name: 'all', percentage: 100, durationMs: hour }] }
+    const options = { plan, store, clock, scope: 'process' } as const
+    expect(() => new Rollout({ flags, flag: 'layout', ...options })).toThrow(TypeError)
+    const rollout = new Rollout({ flags, flag: 'newSearch', ...options })
+    await rollout.start()
+    expect(rollout.status.state).toBe('PAUSED')
+    expect(rollout.status.why).toContain('the environment decides in place of the rollout (EVENKEEL_FLAG_NEW_SEARCH')
+    await rollout.stop()
   })
 
   it('rolls back in batches of the guilds that came last, target guilds among them', async () => {

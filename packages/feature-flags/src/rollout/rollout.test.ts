@@ -157,9 +157,9 @@ describe('the time of a phase', () => {
     const { rollout, flags } = world.process()
     await rollout.start()
     await world.clock.advance(30 * minute)
-    flags.setState('fallen-back')
+    flags.setState('disabled')
     await world.clock.advance(1)
-    expect(rollout.status).toMatchObject({ state: 'HOLDING', why: 'the flag is fallen-back' })
+    expect(rollout.status).toMatchObject({ state: 'HOLDING', why: 'the flag is disabled' })
     const { healthyMs } = rollout.status
     await world.clock.advance(3 * hour)
     expect(rollout.status.healthyMs).toBe(healthyMs)
@@ -168,6 +168,100 @@ describe('the time of a phase', () => {
     expect(rollout.status).toMatchObject({ state: 'RUNNING', phase: 'testers' })
     await world.clock.advance(31 * minute)
     expect(rollout.status.phase).toBe('canary')
+    await rollout.stop()
+  })
+
+  it('waits for a flag that has fallen back, and rolls back when it does not recover', async () => {
+    const world = new World()
+    const { rollout, flags } = world.process({ maxFallenBackMs: 10 * minute })
+    await rollout.start()
+    await rollout.skip({ why: 'go on' })
+    flags.setState('fallen-back')
+    await world.clock.advance(9 * minute)
+    expect(rollout.status).toMatchObject({ state: 'HOLDING', why: 'the flag has fallen back to the old path' })
+    await world.clock.advance(2 * minute)
+    expect((await rollout.finished).why).toBe(
+      'the flag fell back to the old path, and did not recover within 10m; all is well now',
+    )
+    expect(world.flag.share).toMatchObject({ percentage: 0, targetGuilds: [] })
+    await rollout.stop()
+  })
+
+  it('is not fooled by a flag that recovers only to fall back again', async () => {
+    const world = new World()
+    const { rollout, flags } = world.process()
+    await rollout.start()
+    await rollout.skip({ why: 'go on' })
+    for (let i = 0; i < 30 && rollout.status.state !== 'ROLLED_BACK'; i++) {
+      flags.setState('fallen-back')
+      await world.clock.advance(50_000)
+      flags.setState('active')
+      await world.clock.advance(10_000)
+    }
+    expect(rollout.status.state).toBe('ROLLED_BACK')
+    await rollout.stop()
+  })
+
+  it('goes on for good when a person lets pass what the judge paused for', async () => {
+    const world = new World()
+    const { rollout } = world.process()
+    await rollout.start()
+    world.judge.verdict = { action: 'PAUSE', why: 'the 95th percentile is 612 ms', cause: 'response time' }
+    await world.clock.advance(minute)
+    expect(rollout.status.state).toBe('PAUSED')
+    await rollout.resume({ why: 'that is fine' })
+    world.judge.verdict = { action: 'PAUSE', why: 'the 95th percentile is 633 ms', cause: 'response time' }
+    await world.clock.advance(hour + minute)
+    expect(rollout.status).toMatchObject({ state: 'PAUSED', phase: 'canary', why: 'the 95th percentile is 633 ms' })
+    await rollout.skip({ why: 'that is fine, too' })
+    await world.clock.advance(minute)
+    expect(rollout.status).toMatchObject({ state: 'RUNNING', phase: 'all' })
+    await rollout.stop()
+  })
+
+  it('is not stopped by nonsense that is measured, which is told', async () => {
+    const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => undefined)
+    const world = new World()
+    const measure = (): never => ({ memory: null, database: [], satisfaction: 'good', users: { green: 1 } }) as never
+    const { rollout } = world.process({ measure })
+    let seen: object = {}
+    const observe = world.judge.observe.bind(world.judge)
+    world.judge.observe = (state, interval) => observe(state, (seen = interval) && interval)
+    await rollout.start()
+    await world.clock.advance(minute)
+    expect(Object.keys(seen).toSorted()).toEqual(['phase', 'processes', 'tookMs'])
+    expect(warn).toHaveBeenCalledTimes(1)
+    expect(warn.mock.calls[0]?.[0]).toContain('measure gave nonsense for database, memory, satisfaction, users')
+    warn.mockRestore()
+    await rollout.stop()
+  })
+
+  it('loses no evidence while the judge fails', async () => {
+    const world = new World()
+    const { rollout, flags, store } = world.process()
+    await rollout.start()
+    const observe = world.judge.observe.bind(world.judge)
+    world.judge.observe = () => {
+      throw new Error('no such metric')
+    }
+    for (let i = 0; i < 5; i++) flags.ran('on')
+    await world.clock.advance(minute)
+    world.judge.observe = observe
+    await world.clock.advance(minute)
+    expect(store.record?.judge).toEqual({ calls: 5 })
+    await rollout.stop()
+  })
+
+  it('does not run while the environment decides, and a person is asked', async () => {
+    const world = new World()
+    const { rollout, flags } = world.process()
+    await rollout.start()
+    flags.pin = 'EVENKEEL_FLAG_NEW_SEARCH sets "newSearch" to true'
+    await world.clock.advance(minute)
+    expect(rollout.status).toMatchObject({
+      state: 'PAUSED',
+      why: 'the environment decides in place of the rollout (EVENKEEL_FLAG_NEW_SEARCH sets "newSearch" to true)',
+    })
     await rollout.stop()
   })
 
@@ -549,5 +643,30 @@ describe('a rollout that is over', () => {
     await rollout.rollback({ why: 'it is off already' })
     expect(world.told.map(({ to }) => to)).toEqual(['RUNNING', 'ABORTED'])
     await rollout.stop()
+  })
+
+  it('may be started again after its process has left by itself, and takes no command before', async () => {
+    const world = new World()
+    const { rollout, store } = world.process()
+    await rollout.start()
+    const [key, entry] = [...world.records.entries][0]!
+    world.records.entries.set(key, { value: { format: 99 }, version: 'later' })
+    await rollout.pause({ why: 'lunch' }).catch(() => undefined)
+    await world.clock.advance(minute)
+    expect(rollout.status.controller).toBe('STOPPED')
+    const { writes } = store
+    for (const name of ['pause', 'rollback'] as const) {
+      const refused = rollout[name]({ why: 'why not' })
+      await expect(refused).rejects.toThrow(
+        `Cannot ${name} the rollout of "newSearch": this process takes no part in it`,
+      )
+    }
+    expect(store.writes).toBe(writes)
+    world.records.entries.set(key, { ...entry, version: 'again' })
+    await rollout.start()
+    await world.clock.advance(2 * minute)
+    expect(rollout.status).toMatchObject({ controller: 'DRIVING', state: 'RUNNING' })
+    await rollout.stop()
+    expect(world.clock.pending).toBe(0)
   })
 })

@@ -49,7 +49,7 @@ export interface RolloutStatus {
   readonly healthyMs: number
   /** How long it lasts at least, in milliseconds; `undefined` before the first. */
   readonly durationMs: number | undefined
-  /** How long it was held, in milliseconds. */
+  /** How long it has been held for what it waits for now, in milliseconds. */
   readonly heldMs: number
   /** What the judge said last, on the process that drives. */
   readonly verdict: string | undefined
@@ -72,8 +72,8 @@ export interface RolloutStatus {
  * looked is no healthy time.
  *
  * *Gotchas*: calls are counted where they are made by `flags.run`; a flag that is only asked by `isEnabled` has nothing to
- * be judged by. After `kill -9` of the only process the next one waits for `leaseMs` before it drives, and the share stays
- * as it was meanwhile. Nothing shifts while the store is out of reach, but for a rollback, which is in force at once in the
+ * be judged by. After `kill -9` of the driver another process waits for `leaseMs` before it drives, unless `scope: 'process'`
+ * says that there is no other, and the share stays as it was meanwhile. Nothing shifts while the store is out of reach, but for a rollback, which is in force at once in the
  * process that decides it.
  *
  * @example
@@ -179,7 +179,8 @@ export class Rollout extends EventEmitter<RolloutEvents> {
    */
   start(options: StartOptions = {}): Promise<void> {
     return this.#next(async () => {
-      if (this.#isStarted) return
+      // A process may have left by itself.
+      if (this.#isStarted && this.#driver.controller !== 'STOPPED') return
       this.#isStarted = true
       if (this.#end.isSettled) this.#end = makeEnd()
       try {
@@ -284,6 +285,11 @@ export class Rollout extends EventEmitter<RolloutEvents> {
     const { why, by } = readReason(reason)
     if (!this.#isStarted) {
       const message = `Cannot ${name} the rollout of ${JSON.stringify(this.#settings.flag)}: call start() first`
+      throw new RolloutStateError(message, this.status.state)
+    }
+    if (this.#driver.controller === 'STOPPED') {
+      const flag = JSON.stringify(this.#settings.flag)
+      const message = `Cannot ${name} the rollout of ${flag}: this process takes no part in it any more; call start() again`
       throw new RolloutStateError(message, this.status.state)
     }
     const { input, done } = typeof what === 'function' ? what(why) : what

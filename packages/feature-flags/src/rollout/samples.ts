@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { FlagContext } from '../context.js'
+import type { BucketBy, FlagContext } from '../context.js'
 import { guildIdOf, userIdOf } from '../context.js'
 import type { Clock } from '../ports.js'
 import { FairGuilds } from './fair-guilds.js'
@@ -17,6 +17,8 @@ export interface CountedCall {
   readonly tookMs: number
   /** In which guild. */
   readonly guildId: string | undefined
+  /** By which user. */
+  readonly userId?: string | undefined
 }
 
 /** Flags of which calls are counted: `FeatureFlags` fits. */
@@ -35,7 +37,13 @@ export interface SampleCollectorOptions {
   readonly flags: CountedFlags
   /** The flag. */
   readonly flag: string
-  /** Where time comes from: a guild's complaint counts once in two hours. */
+  /**
+   * What the flag's percentage is a share of: those are counted apart.
+   *
+   * @defaultValue `'guild'`
+   */
+  readonly by?: BucketBy | undefined
+  /** Where time comes from: a user's complaint counts once in two hours. */
   readonly clock: Pick<Clock, 'monotonic'>
   /** Draws which latencies are kept: from 0 to 1, 1 excluded. */
   readonly random: () => number
@@ -47,38 +55,42 @@ export interface SampleCollectorOptions {
   readonly instance?: string | undefined
 }
 
-/** Of so many guilds a process counts apart. */
+/** Of so many guilds, or users, a process counts apart. */
 const MOST_GUILDS = 2_500
 /** So many latencies of each path are kept for an interval. */
 const MOST_LATENCIES = 128
-/** A guild, or a user outside of one, complains once in so long. */
+/** A user complains once in so long. */
 const REPORT_MS = 7_200_000
+/** So many of one guild's complaints count in that time, or one guild would speak for all. */
+const REPORTS_PER_GUILD = 3
 /** So many complaints are remembered by whom they were. */
-const MOST_REPORTERS = 1_000
+const MOST_REPORTERS = 2_000
 
 /**
  * Counts what the calls of one flag come to in this process. The new path is green and the old one blue.
  *
- * What it takes in memory is bounded: 2,500 guilds, of more of them a fixed share that stands for all, and 128 latencies
+ * What it takes in memory is bounded: 2,500 guilds or users, of more of them a fixed share that stands for all, and 128 latencies
  * of each path, drawn at random (reservoir sampling, Vitter 1985).
  */
 export class SampleCollector {
   readonly #flags: CountedFlags
   readonly #flag: string
+  readonly #by: BucketBy
   readonly #clock: Pick<Clock, 'monotonic'>
   readonly #random: () => number
   readonly #instance: string
   readonly #counts: Both<{ calls: number; failures: number; reports: number }> = { green: none(), blue: none() }
   readonly #guilds = new FairGuilds<[number, number, number, number]>(MOST_GUILDS)
-  readonly #reporters = new Map<string, number>()
+  readonly #reporters = new Map<string, readonly number[]>()
   #latencies: Both<Reservoir> = { green: emptyReservoir(), blue: emptyReservoir() }
   #sequence = 0
   readonly #count = (call: CountedCall): void => this.#add(call)
 
   /** @param options - which calls, and what is needed to count them */
-  constructor({ flags, flag, clock, random, instance = randomUUID() }: SampleCollectorOptions) {
+  constructor({ flags, flag, by = 'guild', clock, random, instance = randomUUID() }: SampleCollectorOptions) {
     this.#flags = flags
     this.#flag = flag
+    this.#by = by
     this.#clock = clock
     this.#random = random
     this.#instance = instance
@@ -96,23 +108,37 @@ export class SampleCollector {
   }
 
   /**
-   * A user complained. Of one guild, or of one user outside of any, one complaint counts in two hours.
+   * A user complained. Of one user one complaint counts in two hours, and of one guild three; where no user is named, one
+   * of the guild.
    *
    * @param context - who
    * @returns whether it counts
    */
   report(context: FlagContext): boolean {
-    const guildId = guildIdOf(context)
-    const who = guildId === undefined ? `user ${userIdOf(context) ?? ''}` : `guild ${guildId}`
-    const now = this.#clock.monotonic()
-    const last = this.#reporters.get(who)
-    if (last !== undefined && now - last < REPORT_MS) return false
-    this.#reporters.delete(who)
-    this.#reporters.set(who, now)
-    const [oldest] = this.#reporters.keys()
-    if (oldest !== undefined && this.#reporters.size > MOST_REPORTERS) this.#reporters.delete(oldest)
+    const [guildId, userId] = [guildIdOf(context), userIdOf(context)]
+    const guild = guildId === undefined ? undefined : `guild ${guildId}`
+    const who = userId === undefined ? `someone ${guild ?? ''}` : `user ${userId}`
+    if (!this.#mayReport(who, 1) || (guild !== undefined && !this.#mayReport(guild, REPORTS_PER_GUILD))) return false
+    for (const name of guild === undefined ? [who] : [who, guild]) this.#hasReported(name)
     this.#counts[this.#flags.isEnabled(this.#flag, context) ? 'green' : 'blue'].reports++
     return true
+  }
+
+  #mayReport(name: string, most: number): boolean {
+    return this.#recentReports(name).length < most
+  }
+
+  #recentReports(name: string): readonly number[] {
+    const now = this.#clock.monotonic()
+    return (this.#reporters.get(name) ?? []).filter((atMs) => now - atMs < REPORT_MS)
+  }
+
+  #hasReported(name: string): void {
+    const recent = this.#recentReports(name)
+    this.#reporters.delete(name)
+    this.#reporters.set(name, [...recent, this.#clock.monotonic()])
+    const [oldest] = this.#reporters.keys()
+    if (oldest !== undefined && this.#reporters.size > MOST_REPORTERS) this.#reporters.delete(oldest)
   }
 
   /** What has been counted until now. The next one's latencies begin here. */
@@ -130,19 +156,20 @@ export class SampleCollector {
     }
   }
 
-  #add({ flag, path, isFailure, tookMs, guildId }: CountedCall): void {
+  #add({ flag, path, isFailure, tookMs, guildId, userId }: CountedCall): void {
     if (flag !== this.#flag) return
     const side = path === 'on' ? 'green' : 'blue'
+    const id = this.#by === 'guild' ? guildId : userId
     this.#counts[side].calls++
     if (isFailure) this.#counts[side].failures++
     if (Number.isFinite(tookMs) && tookMs >= 0)
-      this.#keep(this.#latencies[side], [Math.round(tookMs * 100) / 100, guildId ?? null])
-    if (guildId === undefined) return
-    const counts = this.#guilds.get(guildId) ?? [0, 0, 0, 0]
+      this.#keep(this.#latencies[side], [Math.round(tookMs * 100) / 100, id ?? null])
+    if (id === undefined) return
+    const counts = this.#guilds.get(id) ?? [0, 0, 0, 0]
     const at = path === 'on' ? 0 : 2
     counts[at]++
     if (isFailure) counts[at + 1]!++
-    this.#guilds.set(guildId, counts)
+    this.#guilds.set(id, counts)
   }
 
   /** Every call of the interval is kept with the same chance. */

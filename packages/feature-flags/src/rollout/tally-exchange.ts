@@ -1,5 +1,6 @@
 import { within } from '../deadline.js'
 import type { Clock } from '../ports.js'
+import type { FlagProblem } from './decision.js'
 import { RolloutStoreError } from './rollout-errors.js'
 import type { RolloutStore } from './rollout-ports.js'
 import { messageOf } from './validation.js'
@@ -26,12 +27,12 @@ export class TallyExchange {
     this.#settings = settings
   }
 
-  /** Shows the driver what this process has counted. */
-  async show(tally: unknown): Promise<void> {
+  /** Shows the driver what this process has counted, and what the flag is like here. */
+  async show(tally: unknown, flagState: string): Promise<void> {
     const { store, prefix, instance } = this.#settings
     if (store.set === undefined || store.scan === undefined) return
     this.#isShown = true
-    await this.#ask('Writing', async () => store.set?.(prefix + instance, tally))
+    await this.#ask('Writing', async () => store.set?.(prefix + instance, { ...Object(tally), flagState }))
   }
 
   /** What the other processes have counted. Those that are gone are left out, and their tallies removed. */
@@ -80,4 +81,18 @@ export class TallyExchange {
       throw new RolloutStoreError(`${what} under ${prefix} failed: ${messageOf(error)}`, 'unknown', error)
     }
   }
+}
+
+/** What keeps the flag off in one of the processes that have shown their tallies, though it may be on in the others. */
+export function heldOffBy(tallies: readonly unknown[]): FlagProblem | undefined {
+  const held = tallies
+    .map((tally) => Object(tally) as { readonly instance?: unknown; readonly flagState?: unknown })
+    .filter(({ flagState }) => typeof flagState === 'string' && flagState !== 'active')
+  const fallenBack = held.find(({ flagState }) => flagState === 'fallen-back')
+  if (fallenBack !== undefined) {
+    const why = `in process ${String(fallenBack.instance)} the flag has fallen back to the old path`
+    return { kind: 'FALLEN_BACK', why }
+  }
+  const [first] = held
+  return first && { kind: 'OFF', why: `in process ${String(first.instance)} the flag is ${String(first.flagState)}` }
 }

@@ -13,7 +13,7 @@ const call = fc.record<CountedCall>({
 })
 
 /** A process, and the flags whose calls it hears of. */
-function startProcess(instance?: string) {
+function startProcess(instance?: string, by?: 'guild' | 'user') {
   const listeners = new Set<(call: CountedCall) => void>()
   const time = { nowMs: 0 }
   const collector = new SampleCollector({
@@ -23,6 +23,7 @@ function startProcess(instance?: string) {
       isEnabled: (_, context) => context?.guildId === 'green',
     },
     flag: 'search',
+    by,
     clock: { monotonic: () => time.nowMs },
     random: seeded(1),
     instance,
@@ -204,14 +205,31 @@ describe('what a process counts', () => {
     expect(ofA.green.calls).toBe(10_000)
   })
 
-  it('counts one complaint of a guild in two hours', () => {
+  it('counts one complaint of a user in two hours, and three of a guild', () => {
     const { collector, time } = startProcess()
-    expect(collector.report({ guildId: 'green' })).toBe(true)
-    expect(collector.report({ guildId: 'green', userId: '1' })).toBe(false)
-    expect(collector.report({ userId: '1' })).toBe(true)
+    const complain = (userId?: string): boolean => collector.report({ guildId: 'green', userId })
+    expect(['1', '1', '2', undefined, '3'].map(complain)).toEqual([true, false, true, true, false])
+    expect(collector.report({ userId: '1' })).toBe(false)
+    expect(collector.report({ userId: '4' })).toBe(true)
     time.nowMs = 7_200_000
-    expect(collector.report({ guildId: 'green' })).toBe(true)
-    for (let i = 0; i < 2_000; i++) collector.report({ guildId: String(i) })
-    expect(collector.take()).toMatchObject({ green: { reports: 2 }, blue: { reports: 2_001 } })
+    expect(complain('1')).toBe(true)
+    for (let i = 0; i < 3_000; i++) collector.report({ guildId: String(i) })
+    expect(collector.take()).toMatchObject({ green: { reports: 4 }, blue: { reports: 3_001 } })
+  })
+
+  it('is by user while the flag is by user', () => {
+    const { collector, run } = startProcess('a', 'user')
+    run({ guildId: '1', userId: '7', isFailure: true })
+    run({ guildId: '1' })
+    expect(collector.take()).toMatchObject({
+      green: { calls: 2 },
+      guilds: { '7': [1, 1, 0, 0] },
+      latencies: {
+        green: [
+          [1, '7'],
+          [1, null],
+        ],
+      },
+    })
   })
 })

@@ -16,15 +16,15 @@ export interface PathCounts {
   readonly reports: number
 }
 
-/** What a guild's calls came to: of the new path, and of the old one. */
+/** What the calls of a guild, or of a user, came to: of the new path, and of the old one. */
 export type GuildCounts = readonly [calls: number, failures: number, blueCalls: number, blueFailures: number]
 
-/** How long a call took in milliseconds, and in which guild, if it was in one. */
+/** How long a call took in milliseconds, and in which guild, or by which user, if there was one. */
 export type TimedCall = readonly [tookMs: number, guildId: string | null]
 
 /** What happened in an interval, in one process. */
 export interface TallyDifference extends Both<PathCounts> {
-  /** By guild. Of very many guilds, some that stand for all. */
+  /** By guild, or by user while the flag is by user. Of very many, some that stand for all. */
   readonly guilds: Readonly<Record<string, GuildCounts>>
   /** How long calls took: a fair sample of each path. */
   readonly latencies: Both<readonly TimedCall[]>

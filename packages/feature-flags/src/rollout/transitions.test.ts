@@ -13,7 +13,7 @@ const edited: PlanInForce = { ...plan, fingerprint: 'p2', phases: [{ ...phases[0
 const inputs = {
   BEGIN: { type: 'BEGIN' },
   EDIT: { type: 'EDIT' },
-  TICK: { type: 'TICK', healthyMs: 5, heldMs: 0 },
+  TICK: { type: 'TICK', healthyMs: 5, heldMs: 0, fallenBackMs: 0 },
   ADVANCE: { type: 'ADVANCE' },
   'HOLD for evidence': { type: 'HOLD', heldFor: 'EVIDENCE' },
   'HOLD for the flag': { type: 'HOLD', heldFor: 'FLAG' },
@@ -138,6 +138,35 @@ describe('transition', () => {
     const longer: PlanInForce = { ...plan, fingerprint: 'p3' }
     expect(transition(run, { type: 'EDIT' }, longer, 4)).toMatchObject({ state: 'RUNNING', phase: 2 })
     expect(transition(runs.COMPLETE, { type: 'EDIT' }, longer, 9)).toBeUndefined()
+  })
+
+  it('remembers what a person has seen and let pass, until the phase is over', () => {
+    const paused = transition(runs.RUNNING, { type: 'PAUSE', cause: 'latency' }, plan, 9)
+    const resumed = transition(paused, inputs.RESUME, plan, 10)
+    expect(resumed).toMatchObject({ acknowledged: ['latency'], pausedFor: null })
+    const again = transition(transition(resumed, { type: 'PAUSE', cause: 'memory' }, plan, 11), inputs.RESUME, plan, 12)
+    expect(again?.acknowledged).toEqual(['latency', 'memory'])
+    expect(transition(resumed, inputs.ADVANCE, plan, 11)?.acknowledged).toEqual([])
+    const skipped = transition(paused, inputs.SKIP, plan, 10)
+    expect(skipped).toMatchObject({ phase: 2, acknowledged: ['latency'], pausedFor: null })
+    const byHand = transition(runs.PAUSED, inputs.RESUME, plan, 9)
+    expect(byHand?.acknowledged).toEqual([])
+  })
+
+  it('counts how long it is held anew for each cause, and after each', () => {
+    const tick: Input = { type: 'TICK', healthyMs: 0, heldMs: 700, fallenBackMs: 0 }
+    const held = transition(runs.HOLDING, tick, plan, 9)
+    expect(held?.heldMs).toBe(700)
+    expect(transition(held, inputs['HOLD for the flag'], plan, 9)?.heldMs).toBe(0)
+    expect(transition(held, inputs.GO_ON, plan, 9)?.heldMs).toBe(0)
+    expect(transition(transition(held, inputs.PAUSE, plan, 9), inputs.RESUME, plan, 10)?.heldMs).toBe(0)
+  })
+
+  it('never counts less than no time of falling back', () => {
+    const tick = (fallenBackMs: number): Input => ({ type: 'TICK', healthyMs: 0, heldMs: 0, fallenBackMs })
+    const run = transition(runs.RUNNING, tick(30), plan, 9)
+    expect(run?.fallenBackMs).toBe(30)
+    expect(transition(run, tick(-50), plan, 9)?.fallenBackMs).toBe(0)
   })
 
   it('never advances by a plan that it does not run by', () => {

@@ -44,10 +44,16 @@ export interface Run {
   readonly share: FlagShare
   /** How long the phase has lasted in good health, in milliseconds. */
   readonly healthyMs: number
-  /** How long the phase has been held, in milliseconds. */
+  /** How long it has been held for what it waits for now, in milliseconds. */
   readonly heldMs: number
   /** What it waits for, while it is held. */
   readonly heldFor: HoldCause | null
+  /** How long its flag has been fallen back, less the healthy time since then, in milliseconds. */
+  readonly fallenBackMs: number
+  /** What the judge paused it for; `null` while it is not paused, or by somebody else. */
+  readonly pausedFor: string | null
+  /** What the judge paused it for before, and a person let pass: no cause to pause again in this phase. */
+  readonly acknowledged: readonly string[]
   /** How far its rollback has come, if there is one. */
   readonly rollback: RollbackProgress | null
   /** What was found after its rollback. */
@@ -67,14 +73,15 @@ export type Input =
   | { readonly type: 'BEGIN' }
   /** Its plan was edited: the phase begins anew. After the last phase of the old plan, the new one goes on. */
   | { readonly type: 'EDIT' }
-  /** Time has passed. */
-  | { readonly type: 'TICK'; readonly healthyMs: number; readonly heldMs: number }
+  /** Time has passed. Of the time of a flag that has fallen back, healthy time is taken off: below 0. */
+  | { readonly type: 'TICK'; readonly healthyMs: number; readonly heldMs: number; readonly fallenBackMs: number }
   | { readonly type: 'ADVANCE' }
   | { readonly type: 'HOLD'; readonly heldFor: HoldCause }
   /** What held it is over. */
   | { readonly type: 'GO_ON' }
-  | { readonly type: 'PAUSE' }
-  /** A person lets a paused run go on. */
+  /** The cause is that of the judge. */
+  | { readonly type: 'PAUSE'; readonly cause?: string }
+  /** A person lets a paused run go on, and what it was paused for pass. */
   | { readonly type: 'RESUME' }
   /** A person passes to the next phase without waiting. */
   | { readonly type: 'SKIP' }
@@ -117,24 +124,31 @@ export function transition(run: Run | undefined, input: Input, plan: PlanInForce
       return edit(run, plan, sequence)
     case 'TICK':
       if (!isGoing(run)) return undefined
-      return { ...run, healthyMs: run.healthyMs + input.healthyMs, heldMs: run.heldMs + input.heldMs }
+      return {
+        ...run,
+        healthyMs: run.healthyMs + input.healthyMs,
+        heldMs: run.heldMs + input.heldMs,
+        fallenBackMs: Math.max(0, run.fallenBackMs + input.fallenBackMs),
+      }
     case 'ADVANCE':
-      return state === 'RUNNING' || state === 'HOLDING' ? advance(run, plan, sequence) : undefined
+      if (state !== 'RUNNING' && state !== 'HOLDING') return undefined
+      return advance({ ...run, acknowledged: [] }, plan, sequence)
     case 'SKIP':
-      return isGoing(run) ? advance(run, plan, sequence) : undefined
+      return isGoing(run) ? advance(acknowledge(run), plan, sequence) : undefined
     case 'HOLD':
       if (state !== 'RUNNING' && state !== 'HOLDING') return undefined
       return state === 'HOLDING' && run.heldFor === input.heldFor
         ? undefined
-        : { ...run, state: 'HOLDING', heldFor: input.heldFor }
+        : { ...run, state: 'HOLDING', heldFor: input.heldFor, heldMs: 0 }
     case 'GO_ON':
-      return state === 'HOLDING' ? { ...run, state: 'RUNNING', heldFor: null } : undefined
+      return state === 'HOLDING' ? { ...run, state: 'RUNNING', heldFor: null, heldMs: 0 } : undefined
     case 'PAUSE':
-      return state === 'RUNNING' || state === 'HOLDING' ? { ...run, state: 'PAUSED', heldFor: null } : undefined
+      if (state !== 'RUNNING' && state !== 'HOLDING') return undefined
+      return { ...run, state: 'PAUSED', heldFor: null, pausedFor: input.cause ?? null }
     case 'RESUME':
       // The share gets a new sequence, and so goes before what was set by hand meanwhile.
       if (state !== 'PAUSED') return undefined
-      return { ...run, state: 'RUNNING', heldMs: 0, share: { ...run.share, sequence } }
+      return { ...acknowledge(run), state: 'RUNNING', heldMs: 0, fallenBackMs: 0, share: { ...run.share, sequence } }
     case 'ABORT':
       return isGoing(run) ? { ...off(run, sequence), state: 'ABORTED' } : undefined
     case 'ROLL_BACK':
@@ -153,11 +167,18 @@ export function transition(run: Run | undefined, input: Input, plan: PlanInForce
 
 function begin(plan: PlanInForce, sequence: number): Run {
   const { version, fingerprint } = plan
-  const start = { state: 'RUNNING', version, fingerprint, heldFor: null, rollback: null, validation: null } as const
-  return { ...start, ...atPhase(plan, 0, [], sequence) }
+  const nothing = { heldFor: null, pausedFor: null, acknowledged: [], rollback: null, validation: null } as const
+  return { state: 'RUNNING', version, fingerprint, ...nothing, ...atPhase(plan, 0, [], sequence) }
 }
 
-type PhaseFields = Pick<Run, 'phase' | 'phaseName' | 'share' | 'healthyMs' | 'heldMs'>
+/** What it was paused for is no cause to pause it again. */
+function acknowledge(run: Run): Run {
+  const { pausedFor, acknowledged } = run
+  if (pausedFor === null) return run
+  return { ...run, pausedFor: null, acknowledged: [...new Set([...acknowledged, pausedFor])] }
+}
+
+type PhaseFields = Pick<Run, 'phase' | 'phaseName' | 'share' | 'healthyMs' | 'heldMs' | 'fallenBackMs'>
 
 function atPhase(plan: PlanInForce, index: number, stay: readonly string[], sequence: number): PhaseFields {
   const phase = plan.phases[index]
@@ -165,7 +186,7 @@ function atPhase(plan: PlanInForce, index: number, stay: readonly string[], sequ
   // Who is in stays in: also a guild that an edited plan names no more.
   const targetGuilds = [...new Set([...stay, ...phase.targetGuilds])]
   const share = { percentage: phase.percentage, targetGuilds, sequence }
-  return { phase: index, phaseName: phase.name, share, healthyMs: 0, heldMs: 0 }
+  return { phase: index, phaseName: phase.name, share, healthyMs: 0, heldMs: 0, fallenBackMs: 0 }
 }
 
 function advance(run: Run, plan: PlanInForce, sequence: number): Run | undefined {

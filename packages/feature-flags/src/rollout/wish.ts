@@ -17,8 +17,9 @@ export function isSettled({ told, sequence, run, owner }: RolloutRecord): boolea
 /**
  * What is to be done with a record that nobody drives; `undefined` for nothing. Pure.
  *
- * What is over is begun anew only by a start, and then only with another version, or when told to. A rollback that is
- * under way is brought to its end first, whoever comes with whichever version.
+ * What is over is begun anew only by a start, and then only with another version, or when told to. Without a start, a run
+ * of another version or by another plan is not touched either. A rollback that is under way is brought to its end first,
+ * whoever comes with whichever version.
  */
 export function wishFor(
   record: RolloutRecord | undefined,
@@ -35,6 +36,8 @@ export function wishFor(
     const isLonger = run.state === 'COMPLETE' && transition(run, { type: 'EDIT' }, plan, 0) !== undefined
     return isLonger ? { type: 'EDIT' } : undefined
   }
-  if (isOther) return { type: 'BEGIN' }
-  return run.fingerprint === plan.fingerprint ? 'TAKE' : { type: 'EDIT' }
+  if (isOther && start !== undefined) return { type: 'BEGIN' }
+  if (run.fingerprint === plan.fingerprint) return 'TAKE'
+  // In a rolling deploy a process of the old version would take the rollout back to where it came from.
+  return start && { type: 'EDIT' }
 }
