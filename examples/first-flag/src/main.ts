@@ -24,5 +24,5 @@ for (const guildId of lucky.slice(0, 3)) console.log(await flags.run('newSearch'
 console.log(flags.status('newSearch').state) // => fallen-back
 
 // Whatever requires a flag goes down with it.
-flags.disable('search', { why: 'the index is rebuilt' })
+await flags.disable('search', { why: 'the index is rebuilt' })
 console.log(flags.explain('newSearch', { guildId: lucky[0] ?? '' }).value) // => false

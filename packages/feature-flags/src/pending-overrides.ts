@@ -14,7 +14,7 @@ interface Pending {
   /** It was tried in vain, and whoever asked for it knows. */
   isLate: boolean
   readonly settle: () => void
-  readonly fail: (error: unknown) => void
+  readonly fail: (error: Error) => void
 }
 
 /** An override that somebody else has set is to take effect here. */
@@ -51,7 +51,7 @@ export class PendingOverrides {
     return new Promise((resolve, reject) => {
       // Whoever asked for the one before has got what was asked for: something newer.
       const settle = (): void => (old?.settle(), resolve())
-      const fail = (error: unknown): void => (old?.fail(error), reject(error))
+      const fail = (error: Error): void => (old?.fail(error), reject(error))
       this.#byKey.set(key, { until, known, isLate: false, settle, fail })
     })
   }
@@ -94,7 +94,7 @@ export class PendingOverrides {
       const [key, pending] = some[i] as [string, Pending]
       if (isTemporary(result.reason)) failure ??= { error: result.reason }
       else {
-        pending.fail(result.reason)
+        pending.fail(result.reason as Error)
         if (this.#byKey.get(key) === pending) this.#byKey.delete(key)
       }
     }
