@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { packAll } from './pack.js'
@@ -55,6 +55,9 @@ async function load(file: string): Promise<Loaded> {
 
 const modules = await load('load.mjs')
 assert.deepEqual(await load('load.cjs'), modules, 'CommonJS and ES modules must export the same names')
+
+// Whoever imports the provider has the SDK, whose types are in its signatures. Both of its packages, for they refer to each other.
+symlinkSync(join(root, 'node_modules', '@openfeature'), join(folder, 'node_modules', '@openfeature'))
 
 for (const { name, file, compilerOptions } of resolutions) {
   write(file, typeProbe(modules))
