@@ -41,7 +41,7 @@ describe('conditions', () => {
     [{ plan: {} }, ['plan'], '{} says nothing; write a value, or an operator such as { in: ["gold"] }'],
     [{ plan: [] }, ['plan'], 'the list is an empty list; name at least one value, or leave it out'],
     [{ plan: ['a', ['b']] }, ['plan', 1], "[ 'b' ] is no value"],
-    // eslint-disable-next-line no-sparse-arrays
+    // eslint-disable-next-line no-sparse-arrays -- a hole is what is tested
     [{ plan: ['a', , 'b'] }, ['plan', 1], 'undefined is no value'],
     [{ plan: ['a', null] }, ['plan', 1], 'null is no value'],
     [{ plan: () => 'a' }, ['plan'], '[Function: plan] is no value'],
