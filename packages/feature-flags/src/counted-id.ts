@@ -110,3 +110,21 @@ export type Counted<D extends FlagDefinitions, K> = BucketByOf<
 /** The ids that flags count. They must be said, even if it is `null`; of flags that only a source knows, none. */
 export type CountedId<D extends FlagDefinitions, K> = ('user' extends Counted<D, K> ? CountedUser : unknown) &
   ('guild' extends Counted<D, K> ? CountedGuild : unknown)
+
+/** The flags that count an id which a scope was not told. */
+export type UntoldFlag<D extends FlagDefinitions, Untold extends BucketBy> = {
+  [K in Extract<keyof D, string>]: [Extract<Counted<D, K>, Untold>] extends [never] ? never : K
+}[Extract<keyof D, string>]
+
+/** Of some flags, those for which a scope can answer. When it was told both ids it can for all. */
+export type ToldFlag<D extends FlagDefinitions, Name, Untold extends BucketBy> = [Untold] extends [never]
+  ? Name
+  : Exclude<Name, UntoldFlag<D, Untold>>
+
+/** The ids that the handle of a flag wants to be told. */
+export type WantedId<C> =
+  | (Exclude<C, undefined> extends CountedUser ? 'user' : never)
+  | (Exclude<C, undefined> extends CountedGuild ? 'guild' : never)
+
+/** Refuses the handle of a flag that counts an id which a scope was not told. */
+export type ToldHandle<C, Untold extends BucketBy> = [Extract<WantedId<C>, Untold>] extends [never] ? unknown : never

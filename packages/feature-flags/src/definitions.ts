@@ -125,10 +125,10 @@ export type FlagDefinitions = Readonly<Record<string, FlagDefinition>>
 /** Who belongs to a segment: whoever meets the conditions, or one of several. */
 export type SegmentDefinition<A extends AttributeTypes = AttributeTypes> = ConditionsOn<A> | readonly ConditionsOn<A>[]
 
-/** Segments by name. */
-export type SegmentDefinitions<A extends AttributeTypes = AttributeTypes> = Readonly<
-  Record<string, SegmentDefinition<A>>
->
+/** Segments by name. Their names are inferred, so that a rule that misspells one does not compile. */
+export type SegmentDefinitions<A extends AttributeTypes = AttributeTypes, S extends string = string> = {
+  readonly [Name in S]: SegmentDefinition<A>
+}
 
 /** What marks a name that was looked up; there is no such property at run time. */
 declare const lookedUp: unique symbol
@@ -230,32 +230,51 @@ export type CheckedWeights<Weights, Key> = {
   readonly [W in keyof Weights]: W extends Key | `${Key & (string | number)}` ? number : never
 }
 
-/** Rules that misspell nothing, and name only variants and attributes that were declared. */
-export type CheckedRules<Rules, Known, Key, A extends AttributeTypes> = Rules extends readonly unknown[]
-  ? { readonly [I in keyof Rules]: CheckedRule<Rules[I], Known, Key, A> }
+/** Refuses the name of a segment that was not declared. One that only run time knows is checked there. */
+export type CheckedSegment<Name, S extends string> = string extends Name
+  ? unknown
+  : Name extends S | undefined
+    ? unknown
+    : never
+
+/** Rules that misspell nothing, and name only variants, segments and attributes that were declared. */
+export type CheckedRules<
+  Rules,
+  Known,
+  Key,
+  A extends AttributeTypes,
+  S extends string,
+> = Rules extends readonly unknown[]
+  ? { readonly [I in keyof Rules]: CheckedRule<Rules[I], Known, Key, A, S> }
   : unknown
 
-/** A rule that misspells nothing, and names only variants and attributes that were declared. */
-export type CheckedRule<Rule, Known, Key, A extends AttributeTypes> = {
+/** A rule that misspells nothing, and names only variants, segments and attributes that were declared. */
+export type CheckedRule<Rule, Known, Key, A extends AttributeTypes, S extends string> = {
   readonly [P in keyof Rule]: P extends 'when'
     ? CheckedConditions<Rule[P], A>
-    : P extends 'weights'
-      ? CheckedWeights<Rule[P], Key>
-      : P extends 'value'
-        ? Rule[P] extends Key | undefined
-          ? unknown
-          : never
-        : P extends keyof Known
-          ? unknown
-          : never
+    : P extends 'segment'
+      ? CheckedSegment<Rule[P], S>
+      : P extends 'weights'
+        ? CheckedWeights<Rule[P], Key>
+        : P extends 'value'
+          ? Rule[P] extends Key | undefined
+            ? unknown
+            : never
+          : P extends keyof Known
+            ? unknown
+            : never
 }
 
 /**
  * What a declaration must also satisfy, beyond each flag on its own: `requires` names boolean flags of the same
- * declaration, `default`, `weights` and rules name variants of their own flag, rules ask for declared attributes, and no
- * property is misspelt.
+ * declaration, `default`, `weights` and rules name variants of their own flag, rules ask for declared attributes and
+ * segments, and no property is misspelt.
  */
-export type CheckedDefinitions<D extends FlagDefinitions, A extends AttributeTypes = AttributeTypes> = {
+export type CheckedDefinitions<
+  D extends FlagDefinitions,
+  A extends AttributeTypes = AttributeTypes,
+  S extends string = string,
+> = {
   readonly [K in keyof D]: D[K] extends WithVariants
     ? {
         /** One of the flag's own variants. */
@@ -263,13 +282,13 @@ export type CheckedDefinitions<D extends FlagDefinitions, A extends AttributeTyp
         /** Numbers by the flag's own variants. */
         readonly weights?: CheckedWeights<D[K]['weights'], VariantKey<D[K]>>
         /** Rules that answer with the flag's own variants. */
-        readonly rules?: CheckedRules<D[K]['rules'], VariantRule, VariantKey<D[K]>, A>
+        readonly rules?: CheckedRules<D[K]['rules'], VariantRule, VariantKey<D[K]>, A, S>
         /** Boolean flags of this declaration. */
         readonly requires?: readonly DeclaredBoolean<D>[]
       } & NoOthers<D[K], VariantFlag>
     : {
         /** Rules that are on or off. */
-        readonly rules?: CheckedRules<D[K]['rules'], BooleanRule, boolean, A>
+        readonly rules?: CheckedRules<D[K]['rules'], BooleanRule, boolean, A, S>
         /** Boolean flags of this declaration. */
         readonly requires?: readonly DeclaredBoolean<D>[]
       } & NoOthers<D[K], BooleanFlag>

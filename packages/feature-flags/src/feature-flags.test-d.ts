@@ -4,8 +4,10 @@ import {
   type FlagContext,
   type FlagDefinitions,
   type FlagName,
+  type FlagScope,
   type FullContext,
   type JsonValue,
+  type SegmentDefinitions,
   type VariantFlagName,
 } from './index.js'
 
@@ -177,8 +179,73 @@ new FeatureFlags({
     a: { rules: [{ when: { userId: '1', plan: { exists: true } }, segment: 'early', description: 'friends' }] },
   },
 })
+// @ts-expect-error a misspelt segment
+new FeatureFlags({ segments: { staff: { guildId: '1' } }, flags: { a: { rules: [{ segment: 'stafff' }] } } })
+const segments = { staff: { guildId: '1' }, early: { guildId: '2' } }
+// @ts-expect-error the same where there are variants
+new FeatureFlags({ segments, flags: { t: { default: 1, variants: [1], rules: [{ segment: 'erly', value: 1 }] } } })
+// @ts-expect-error the same in a later rule
+new FeatureFlags({ segments, flags: { a: { rules: [{ segment: 'early' }, { when: {}, segment: 'staf' }] } } })
+// @ts-expect-error a segment where none are declared
+new FeatureFlags({ flags: { a: { rules: [{ segment: 'staff' }] } } })
+// What is put together at run time is checked at run time.
+declare const someRules: { readonly segment: string }[]
+declare const someSegments: SegmentDefinitions
+new FeatureFlags({ flags: { a: { rules: someRules } } })
+new FeatureFlags({ segments: someSegments, flags: { a: { rules: [{ segment: 'staff' }] } } })
 // @ts-expect-error an attribute of no known type
 new FeatureFlags({ flags: {}, attributes: { plan: 'text' } })
+
+// A scope answers for the flags whose ids it was told, as the flags themselves do.
+const [ofGuild, ofUser, ofBoth] = [
+  flags.for({ guildId: '1' }),
+  rich.for({ userId: '2', attributes }),
+  rich.for(everything),
+]
+ofGuild.isEnabled('newSearch')
+ofGuild.isEnabled(flags.flag('newSearch'))
+ofGuild.variant('theme') satisfies 'plain' | 'cards'
+ofUser.isEnabled('inbox')
+ofUser.isEnabled(rich.flag('inbox'))
+for (const name of ['inbox', 'search'] as const) ofBoth.isEnabled(name)
+rich.for({ guildId: null, attributes }).variant('limit') satisfies 10 | 50
+flags.for().isEnabled('search')
+// @ts-expect-error it was told no user
+rich.for({ guildId: '1', attributes }).isEnabled('inbox')
+// @ts-expect-error it was told no guild, not even that there is none
+ofUser.isEnabled('search')
+// @ts-expect-error nor does it count weights without one
+ofUser.variant('limit')
+// @ts-expect-error nor explain
+ofUser.explain('layout')
+// @ts-expect-error nor run
+void ofUser.run('search', ran, ran)
+// @ts-expect-error a handle tells no more
+ofUser.isEnabled(rich.flag('search'))
+// @ts-expect-error neither does one of variants
+ofUser.variant(rich.flag('limit'))
+// @ts-expect-error it was told of nobody
+flags.for().isEnabled('newSearch')
+// @ts-expect-error a misspelt id
+flags.for({ guildId: '1', usrId: '2' })
+// A scope that a function takes was told both ids, unless it says which was not.
+function greet(scope: FlagScope<typeof declaredFlags>): boolean {
+  return scope.isEnabled('newSearch')
+}
+function greetGuild(scope: Pick<FlagScope<typeof declaredFlags, 'user'>, 'isEnabled'>): boolean {
+  return scope.isEnabled('newSearch')
+}
+const declaredFlags = { newSearch: { percentage: 25, by: 'guild' } } as const
+const few = new FeatureFlags({ flags: declaredFlags })
+greet(few.for({ guildId: '1', userId: null }))
+greetGuild(few.for({ guildId: '1', userId: null }))
+greetGuild(few.for({ guildId: '1' }))
+// @ts-expect-error it was not told the user
+greet(few.for({ guildId: '1' }))
+function askScope<D extends FlagDefinitions>(scope: FlagScope<D>, name: BooleanFlagName<D>): boolean {
+  return scope.isEnabled(name)
+}
+askScope(flags.for(context), 'newSearch')
 
 // Flags whose names are known only at run time answer for any name.
 declare const loaded: FlagDefinitions
@@ -187,6 +254,8 @@ const dynamic = new FeatureFlags({ flags: loaded })
 'anything' satisfies VariantFlagName<typeof loaded>
 dynamic.isEnabled('anything') satisfies boolean
 dynamic.variant('anything') satisfies JsonValue
+dynamic.for().isEnabled('anything') satisfies boolean
+dynamic.for({ guildId: '1' }).variant('anything') satisfies JsonValue
 
 // Flags count what the first of those that they require counts, until one says `by`, and need what all of them need.
 const family = new FeatureFlags({
@@ -229,6 +298,7 @@ declare const typed: string
 // @ts-expect-error nobody has looked whether there is such a flag
 flags.isEnabled(typed)
 if (flags.has(typed)) {
+  flags.for().isEnabled(typed)
   flags.isEnabled(typed)
   flags.flag(typed).isEnabled(context)
   flags.for(context).isEnabled(typed)

@@ -2,7 +2,8 @@ import { EventEmitter } from 'eventemitter3'
 import { Announcer } from './announcer.js'
 import type { AttributeTypes, ContextArgument, ContextFor, TypedContext } from './attributes.js'
 import { changesBetween, feedChange, overrideChange, type Occasion } from './changes.js'
-import { idText, Subject, type FlagContext, type OverrideTarget } from './context.js'
+import type { CountedGuild, CountedUser } from './counted-id.js'
+import { idText, Subject, type BucketBy, type FlagContext, type OverrideTarget } from './context.js'
 import { within } from './deadline.js'
 import { isOnFor } from './decide.js'
 import type {
@@ -79,6 +80,7 @@ import { listed } from './variants.js'
 export class FeatureFlags<
   const D extends FlagDefinitions = FlagDefinitions,
   const A extends AttributeTypes = AttributeTypes,
+  const S extends string = never,
 >
   extends EventEmitter<FlagEvents>
   implements AsyncDisposable
@@ -111,7 +113,7 @@ export class FeatureFlags<
    * @throws TypeError or RangeError when a flag, an option or an environment variable has a value that it cannot have,
    *   when a flag requires one that is not declared, or when flags require one another in a circle
    */
-  constructor(options: FeatureFlagsOptions<D, A>) {
+  constructor(options: FeatureFlagsOptions<D, A, S>) {
     super()
     this.#options = checkOptions(options)
     // Not from `node:crypto`, which takes milliseconds to load.
@@ -277,10 +279,15 @@ export class FeatureFlags<
    * The flags for one guild and user as they are now. All its answers come from this moment, however the flags change
    * meanwhile, so one handler never sees two truths. It also hashes the ids once for all its answers.
    *
-   * @param context - for whom
+   * @param context - for whom. The scope answers for the flags that count ids which it says, be it as `null`
    */
-  for(...context: AttributeTypes extends A ? [context?: FlagContext] : [context: TypedContext<A>]): FlagScope<D>
-  for(context?: FlagContext): FlagScope<D> {
+  for(context: TypedContext<A> & CountedGuild & CountedUser): FlagScope<D>
+  for(context: TypedContext<A> & CountedGuild): FlagScope<D, 'user'>
+  for(context: TypedContext<A> & CountedUser): FlagScope<D, 'guild'>
+  for(
+    ...context: AttributeTypes extends A ? [context?: FlagContext] : [context: TypedContext<A>]
+  ): FlagScope<D, BucketBy>
+  for(context?: FlagContext): unknown {
     return new FlagScope<D>(this.#layers.hold(), new Subject(context), this.#runInScope)
   }
 

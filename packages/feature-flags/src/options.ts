@@ -71,17 +71,18 @@ export interface RuleOptions {
 export interface FeatureFlagsOptions<
   D extends FlagDefinitions = FlagDefinitions,
   A extends AttributeTypes = AttributeTypes,
+  S extends string = string,
 >
   extends FallbackOptions, SharingOptions {
   /** The flags by name. Names and variants are inferred, so that a misspelt one does not compile. */
-  readonly flags: D & CheckedDefinitions<D, NoInfer<A>>
+  readonly flags: D & CheckedDefinitions<D, NoInfer<A>, NoInfer<S>>
   /**
    * The attributes that rules may ask for, and that each context must bring: `{ plan: 'string', seats: 'number?' }`.
    * @defaultValue any, none of them required
    */
   readonly attributes?: A
   /** Conditions by name, for rules to refer to. */
-  readonly segments?: SegmentDefinitions<NoInfer<A>>
+  readonly segments?: SegmentDefinitions<NoInfer<A>, S>
   /** Where flags are described beside the code, such as `flagFile('flags.yaml')`: a later one goes before an earlier one. */
   readonly sources?: readonly FlagSource[]
   /** What is changed while running is kept here, and shared with all processes that have the same: a collection. */
@@ -123,8 +124,8 @@ export type Limits = Required<FallbackOptions>
 const others = ['flags', 'attributes', 'segments', 'sources', 'store', 'isUserError', 'environment', 'clock']
 
 /** @throws TypeError, RangeError naming the option, the value and what to write instead */
-export function checkOptions<D extends FlagDefinitions, A extends AttributeTypes>(
-  options: FeatureFlagsOptions<D, A>,
+export function checkOptions<D extends FlagDefinitions, A extends AttributeTypes, S extends string>(
+  options: FeatureFlagsOptions<D, A, S>,
 ): typeof featureFlagsDefaults {
   if (typeof options !== 'object' || options === null)
     throw new TypeError('FeatureFlags needs options: { flags: { ... } }')

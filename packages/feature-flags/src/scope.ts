@@ -1,4 +1,5 @@
-import type { Subject } from './context.js'
+import type { BucketBy, FlagContext, Subject } from './context.js'
+import type { ToldFlag, ToldHandle } from './counted-id.js'
 import { isOn } from './decide.js'
 import type {
   BooleanFlagName,
@@ -40,8 +41,9 @@ export type ScopedRun = <On, Off>(
  * one exception is a trial: `run` may take the new path of a fallen-back flag to see whether it is well again.
  *
  * @typeParam D - the flags
+ * @typeParam Untold - the ids that it was not told, `'guild'`, `'user'` or both: it does not answer for flags that count them
  */
-export class FlagScope<const D extends FlagDefinitions = FlagDefinitions> {
+export class FlagScope<const D extends FlagDefinitions = FlagDefinitions, Untold extends BucketBy = never> {
   readonly #table: Table
   readonly #subject: Subject
   readonly #run: ScopedRun
@@ -59,7 +61,9 @@ export class FlagScope<const D extends FlagDefinitions = FlagDefinitions> {
    * @param flag - a flag that is on or off, by its name or its handle
    * @throws {@link UnknownFlagError} when there is no such flag
    */
-  isEnabled(flag: BooleanFlagName<D> | FlagHandle): boolean {
+  isEnabled(flag: ToldFlag<D, BooleanFlagName<D>, Untold>): boolean
+  isEnabled<C extends FlagContext | undefined>(flag: FlagHandle<C> & ToldHandle<C, Untold>): boolean
+  isEnabled(flag: string | FlagHandle): boolean {
     const found = typeof flag === 'string' ? findBooleanFlag(this.#table, flag) : flagAt(this.#table, flag)
     const answer = isOn(found, this.#subject)
     count(found, answer ? 1 : 0)
@@ -72,8 +76,8 @@ export class FlagScope<const D extends FlagDefinitions = FlagDefinitions> {
    * @param flag - a flag with variants, by its name or its handle
    * @throws {@link UnknownFlagError} when there is no such flag
    */
-  variant<V>(flag: VariantHandle<V>): V
-  variant<K extends VariantFlagName<D>>(flag: K): VariantAnswer<D, K>
+  variant<V, C extends FlagContext | undefined>(flag: VariantHandle<V, C> & ToldHandle<C, Untold>): V
+  variant<K extends ToldFlag<D, VariantFlagName<D>, Untold>>(flag: K): VariantAnswer<D, K>
   variant(flag: string | VariantHandle): unknown {
     const found = typeof flag === 'string' ? findVariantFlag(this.#table, flag) : flagAt(this.#table, flag)
     return countedVariant(found, this.#subject)
@@ -85,7 +89,7 @@ export class FlagScope<const D extends FlagDefinitions = FlagDefinitions> {
    * @param name - any flag
    * @throws {@link UnknownFlagError} when there is no such flag
    */
-  explain<K extends FlagName<D>>(name: K): Explanation<FlagValue<D, K>> {
+  explain<K extends ToldFlag<D, FlagName<D>, Untold>>(name: K): Explanation<FlagValue<D, K>> {
     const { record } = findFlag(this.#table, name)
     return explain(record, this.#table, this.#subject) as Explanation<FlagValue<D, K>>
   }
@@ -99,7 +103,7 @@ export class FlagScope<const D extends FlagDefinitions = FlagDefinitions> {
    * @param options - how to treat this call
    */
   run<On, Off>(
-    name: BooleanFlagName<D>,
+    name: ToldFlag<D, BooleanFlagName<D>, Untold>,
     on: () => On | PromiseLike<On>,
     off: () => Off | PromiseLike<Off>,
     options?: RunOptions,
