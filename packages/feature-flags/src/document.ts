@@ -13,6 +13,8 @@ export interface FlagDocument {
   readonly segments: SegmentDefinitions
   /** Settings by flag. `enabled: false` is among them. */
   readonly flags: ReadonlyMap<string, Readonly<Record<string, unknown>>>
+  /** The flags of which it says `true` and no share. */
+  readonly onForAll: ReadonlySet<string>
 }
 
 const properties = ['enabled', 'segments', 'flags', 'rollout_percentages']
@@ -20,10 +22,9 @@ const properties = ['enabled', 'segments', 'flags', 'rollout_percentages']
 /**
  * Reads a document. What else it says beside its flags is nobody's business, unless it looks like a misspelt property.
  *
- * @param isVariant - whether a flag of this name has variants
  * @throws FlagDocumentError when it is no document of flags: never are flags wiped by an empty or a torn one
  */
-export function readDocument(document: unknown, source: string, isVariant: (name: string) => boolean): FlagDocument {
+export function readDocument(document: unknown, source: string): FlagDocument {
   if (!isRecord(document)) {
     throw new FlagDocumentError(`a document of flags is an object such as { "flags": {} }, not ${literal(document)}`)
   }
@@ -52,12 +53,14 @@ export function readDocument(document: unknown, source: string, isVariant: (name
   }
   const shares = new Map(Object.entries(percentages).map(([name, share]) => [name, shareOf(name, share)]))
   const read = new Map<string, Readonly<Record<string, unknown>>>()
+  const onForAll = new Set<string>()
   for (const [name, flag] of Object.entries(flags)) {
-    read.set(name, readFlag(name, flag, shares.get(name), isVariant(name)))
+    read.set(name, readFlag(name, flag, shares.get(name)))
+    if (flag === true && !shares.has(name)) onForAll.add(name)
     shares.delete(name)
   }
   for (const [name, percentage] of shares) read.set(name, { percentage })
-  return { source, isOff: !enabled, segments: segments as SegmentDefinitions, flags: read }
+  return { source, isOff: !enabled, segments: segments as SegmentDefinitions, flags: read, onForAll }
 }
 
 function shareOf(name: string, share: unknown): number {
@@ -69,16 +72,10 @@ function shareOf(name: string, share: unknown): number {
   }
 }
 
-function readFlag(
-  name: string,
-  flag: unknown,
-  percentage: number | undefined,
-  isVariant: boolean,
-): Readonly<Record<string, unknown>> {
+function readFlag(name: string, flag: unknown, percentage: number | undefined): Readonly<Record<string, unknown>> {
   const share = percentage === undefined ? {} : { percentage }
   if (flag === false) return { enabled: false, ...share }
-  // On without a share is on for everyone, whatever the code says.
-  if (flag === true) return isVariant ? {} : { percentage: percentage ?? 100 }
+  if (flag === true) return share
   if (!isRecord(flag)) {
     throw new FlagDocumentError(
       `Flag ${quote(name)} must be true, false, or an object such as { "percentage": 25 }, not ${literal(flag)}`,

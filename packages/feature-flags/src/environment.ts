@@ -50,18 +50,17 @@ export function ownVariables(environment: Readonly<Record<string, string | undef
 /**
  * Reads the variables of flags.
  *
- * @param warned - the misspelt variables that were warned of; it is added to
+ * @param isOpen - whether it is not yet known what a flag can answer: then a value that does not fit sets nothing
  * @throws TypeError, RangeError when a variable has a value that it cannot have, or sets two flags
  */
 export function readEnvironment(
   variables: ReadonlyMap<string, string>,
   specs: Iterable<FlagSpec>,
-  warned: Set<string>,
+  isOpen: (spec: FlagSpec) => boolean = () => false,
 ): EnvironmentReading {
   const isOff = readKill(variables.get(killVariable) ?? '')
   const pins = new Map<string, Pin>()
-  // Mostly nothing is set, and then ten thousand names need not be spelt as variables.
-  if (variables.size === (variables.has(killVariable) ? 1 : 0)) return { isOff, pins }
+  if (!setsFlags(variables)) return { isOff, pins }
   const flags = new Map<string, FlagSpec>()
   for (const spec of specs) {
     const variable = variableOf(spec.name)
@@ -74,10 +73,24 @@ export function readEnvironment(
         `Flags ${JSON.stringify(other.name)} and ${JSON.stringify(spec.name)} are both set by ${variable}; rename one`,
       )
     }
+    if (isOpen(spec) && !canBe(variable, text, spec)) continue
     pins.set(spec.name, readPin(variable, text, spec))
   }
-  warnOfMisspelt(variables, flags, warned)
   return { isOff, pins }
+}
+
+/** Mostly nothing is set, and then ten thousand names need not be spelt as variables. */
+function setsFlags(variables: ReadonlyMap<string, string>): boolean {
+  return variables.size > (variables.has(killVariable) ? 1 : 0)
+}
+
+function canBe(variable: string, text: string, spec: FlagSpec): boolean {
+  try {
+    readPin(variable, text, spec)
+    return true
+  } catch {
+    return false
+  }
 }
 
 function readPin(variable: string, text: string, spec: FlagSpec): Pin {
@@ -107,16 +120,24 @@ function readKill(text: string): boolean {
   throw new TypeError(`${killVariable} must be off, on or not set, not ${JSON.stringify(text)}`)
 }
 
-/** A variable that resembles none of ours may well belong to someone else's flags. */
-function warnOfMisspelt(
+/**
+ * Warns of variables that look like those of a flag, and are none. One that resembles none of ours may well belong to
+ * someone else's flags.
+ *
+ * @param flags - the names of all flags
+ * @param warned - the variables that were warned of; it is added to
+ */
+export function warnOfMisspelt(
   variables: ReadonlyMap<string, string>,
-  flags: ReadonlyMap<string, FlagSpec>,
+  flags: Iterable<string>,
   warned: Set<string>,
 ): void {
+  if (!setsFlags(variables)) return
+  const known = new Set([...flags].map((flag) => variableOf(flag)))
   let names: string[] | undefined
   for (const variable of variables.keys()) {
-    if (variable === killVariable || flags.has(variable) || warned.has(variable)) continue
-    names ??= [...flags.keys()].map((known) => known.slice(prefix.length))
+    if (variable === killVariable || known.has(variable) || warned.has(variable)) continue
+    names ??= [...known].map((each) => each.slice(prefix.length))
     const hint = didYouMean(variable.slice(prefix.length), names)
     if (hint === '') continue
     warned.add(variable)

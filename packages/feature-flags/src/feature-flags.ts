@@ -127,6 +127,7 @@ export class FeatureFlags<
       environment: options.environment ?? process.env,
       at: this.#clock.now(),
       sharesTrips: this.#options.tripScope === 'shared',
+      awaitsDocuments: (options.sources ?? []).length > 0,
     })
     const { timeoutMs, startTimeoutMs, checkIntervalMs, tripScope } = this.#options
     const tellOver = (turn: OverrideTurn): void => this.#tellOverride(turn, this.#cause({ why: 'its time is over' }))
@@ -511,6 +512,7 @@ export class FeatureFlags<
     this.#overrides.resume()
     await this.#sources.start(over)
     if (over.aborted) return
+    this.#layers.documentsRead()
     this.#knowsOverrides = false
     const { startTimeoutMs } = this.#options
     // What is out of reach now is followed nevertheless.

@@ -249,6 +249,7 @@ describe('the environment', () => {
   it('warns of a misspelt variable once, however often documents are read', () => {
     const emitWarning = vi.spyOn(process, 'emitWarning').mockReturnValue()
     const layers = layersOf({ newSearch: {} }, { environment: { EVENKEEL_FLAG_NEW_SERCH: 'on' } })
+    layers.documentsRead()
     for (const owner of ['a', 'b']) layers.applyDocument(0, 'flags.json', { flags: { newSearch: { owner } } })
     expect(emitWarning).toHaveBeenCalledTimes(1)
   })

@@ -1,22 +1,15 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { SegmentDefinitions } from './definitions.js'
-import { readDocument, type FlagDocument } from './document.js'
+import { readDocument } from './document.js'
 import { FlagDocumentError } from './document-error.js'
-import { killVariable, ownVariables, readEnvironment, type EnvironmentReading } from './environment.js'
+import { killVariable, ownVariables, readEnvironment, warnOfMisspelt, type EnvironmentReading } from './environment.js'
+import { asDeclarationError, asDocumentError } from './layer-errors.js'
+import { mergeLayers, uncovered, type AppliedDocument, type MergedFlags, type ReadDocument } from './layer-merge.js'
+import { OverrideAnswers, type OverrideAnswer } from './override-answers.js'
 import { plainCopy } from './plain-copy.js'
-import { RequirementError } from './requirements.js'
 import { untouched, type RuntimeState } from './runtime-state.js'
-import { inCode, inDocument, SettingProblem } from './setting-problem.js'
-import {
-  FlagProblem,
-  settingsOf,
-  specify,
-  type FlagSettings,
-  type FlagSpec,
-  type Surroundings,
-} from './specification.js'
-import type { OverridePlace } from './stored-override.js'
-import { compile, type Cause, type FlagRecord, type Overrides, type Table, type Usage } from './table.js'
+import { settingsOf, specify, type FlagSettings, type FlagSpec, type Surroundings } from './specification.js'
+import { compile, type Cause, type FlagRecord, type Table, type Usage } from './table.js'
 
 /** What the layers begin with. */
 export interface Foundations {
@@ -29,29 +22,9 @@ export interface Foundations {
   readonly at: number
   /** Whether trips are kept with everything else that is done at run time, or belong to this process alone. */
   readonly sharesTrips: boolean
+  /** Whether documents are to come: until {@link Layers.documentsRead}, not all flags are known. */
+  readonly awaitsDocuments?: boolean
 }
-
-/** An override as the layers answer by it: on or off, or the index of a variant; `undefined` for none. */
-export interface OverrideAnswer extends OverridePlace {
-  readonly value: boolean | number | undefined
-}
-
-/** A document that is in force. */
-interface AppliedDocument extends FlagDocument {
-  /** Since when it switches every flag off, if it does. */
-  readonly offAt: number
-}
-
-/** What all layers say together. */
-interface Merged {
-  readonly flags: ReadonlyMap<string, FlagSettings>
-  /** The flags that no source names any more, those first that went first. */
-  readonly gone: ReadonlySet<string>
-}
-
-const nobody: Overrides = new Map()
-/** So many flags that no source names any more are still known: the bot may ask for them. */
-const maxGone = 10_000
 
 /**
  * What is said of the flags, layer over layer: code, documents in their order, what was done at run time, environment.
@@ -63,15 +36,14 @@ export class Layers {
   readonly #documents: (AppliedDocument | undefined)[] = []
   readonly #variables: ReadonlyMap<string, string>
   readonly #warned = new Set<string>()
+  #awaitsDocuments: boolean
   #specs: ReadonlyMap<string, FlagSpec>
   #segments: SegmentDefinitions
   #gone: ReadonlySet<string> = new Set()
   #environment: EnvironmentReading
   #runtime = untouched
   #trips = untouched
-  readonly #overrides = { users: new Map<string, Overrides>(), guilds: new Map<string, Overrides>() }
-  /** Overrides that no held table has seen. They are changed in place, or loading many would copy each for each. */
-  readonly #unseen = new Set<Overrides>()
+  readonly #overrides = new OverrideAnswers()
   readonly #usage = new Map<string, Usage>()
   readonly #slots = new Map<string, number>()
   /** Never used again, so that a handle of a flag that was forgotten finds no other one. */
@@ -90,7 +62,9 @@ export class Layers {
     } catch (error) {
       throw asDeclarationError(error)
     }
-    this.#environment = readEnvironment(this.#variables, this.#specs.values(), this.#warned)
+    this.#awaitsDocuments = foundations.awaitsDocuments === true
+    this.#environment = readEnvironment(this.#variables, this.#specs.values())
+    if (!this.#awaitsDocuments) this.#warnOfMisspelt()
     this.#table = this.#compile()
   }
 
@@ -101,7 +75,7 @@ export class Layers {
 
   /** The current table, as it will stay for whoever keeps it. */
   hold(): Table {
-    this.#unseen.clear()
+    this.#overrides.hold()
     return this.#table
   }
 
@@ -113,38 +87,49 @@ export class Layers {
    */
   applyDocument(index: number, source: string, document: unknown, at: number = this.#foundations.at): void {
     const before = this.#documents[index]
-    const isVariant = (name: string): boolean => this.#specs.get(name)?.kind === 'variant'
-    const read = {
-      ...readDocument(plainCopy(document), source, isVariant),
-      offAt: before?.isOff === true ? before.offAt : at,
-    }
+    const offAt = before?.isOff === true ? before.offAt : at
+    const read: AppliedDocument = { ...readDocument(plainCopy(document), source), offAt }
     const documents = [...this.#documents]
     documents[index] = read
-    const segments = Object.assign(
-      Object.create(null) as Record<string, never>,
-      this.#foundations.segments,
-      ...documents.map((each) => each?.segments),
-    ) as SegmentDefinitions
-    const isSame = isDeepStrictEqual(segments, this.#segments)
-    const { flags, gone } = this.#merge(documents, at)
+    const segments = this.#segmentsOf(documents)
+    let merged: MergedFlags
     let specs: ReadonlyMap<string, FlagSpec>
     let environment: EnvironmentReading
     try {
-      refuseOtherVariants(this.#code, flags)
-      refuseOtherKinds(this.#specs, flags)
-      specs = specify(flags, this.#surroundings(segments), isSame ? this.#specs : undefined)
-      const named = [...specs.values()].filter(({ name }) => !gone.has(name))
-      environment = readEnvironment(this.#variables, named, this.#warned)
+      const change: ReadDocument = { read, documents, isFirst: before === undefined, at }
+      const known = { code: this.#code, specs: this.#specs, gone: this.#gone }
+      merged = mergeLayers(known, change)
+      const isSame = isDeepStrictEqual(segments, this.#segments)
+      specs = specify(merged.flags, this.#surroundings(segments), isSame ? this.#specs : undefined)
+      const covered = uncovered(known, change, merged)
+      if (covered.size > 0) specify(new Map([...merged.flags, ...covered]), this.#surroundings(segments), specs)
+      environment = this.#readEnvironment(specs, merged.gone)
     } catch (error) {
-      throw asDocumentError(error, read)
+      throw asDocumentError(error, read, documents)
     }
     this.#documents[index] = read
     this.#segments = segments
-    this.#gone = gone
+    this.#gone = merged.gone
     for (const name of this.#specs.keys()) if (!specs.has(name)) this.#forget(name)
+    for (const name of merged.others) this.#forget(name)
     this.#specs = specs
     this.#environment = environment
     this.#table = this.#compile()
+  }
+
+  /**
+   * Every source has brought its first document, so all flags are known.
+   *
+   * @throws FlagDocumentError when a variable of the environment has a value that its flag cannot have
+   */
+  documentsRead(): void {
+    this.#awaitsDocuments = false
+    this.#warnOfMisspelt()
+    try {
+      this.#readEnvironment(this.#specs, this.#gone)
+    } catch (error) {
+      throw new FlagDocumentError(error instanceof Error ? error.message : String(error))
+    }
   }
 
   /** Puts what was done at run time in place of what was. */
@@ -163,8 +148,7 @@ export class Layers {
 
   /** Sets overrides, or removes them; the flags are worked out once for all of them. */
   setOverrides(answers: readonly OverrideAnswer[]): void {
-    const others = new Set<string>()
-    for (const answer of answers) if (!this.#setOverride(answer)) others.add(answer.flag)
+    const others = this.#overrides.set(answers)
     let isOther = false
     for (const name of others) {
       const spec = this.#specs.get(name)
@@ -173,24 +157,6 @@ export class Layers {
       isOther = true
     }
     if (isOther) this.#table = compile(this.#records.values(), this.#killed())
-  }
-
-  /** @returns whether the table sees it: it is as before, or was changed in place */
-  #setOverride({ flag, whose, id, value }: OverrideAnswer): boolean {
-    const before = this.#overrides[whose].get(flag) ?? nobody
-    if (before.get(id) === value) return true
-    const had = before.size > 0
-    const overrides = this.#unseen.has(before) ? (before as Map<string, boolean | number>) : new Map(before)
-    if (value === undefined) overrides.delete(id)
-    else overrides.set(id, value)
-    this.#unseen.delete(before)
-    if (overrides.size === 0) {
-      this.#overrides[whose].delete(flag)
-      return false
-    }
-    this.#unseen.add(overrides)
-    this.#overrides[whose].set(flag, overrides)
-    return overrides === before && had
   }
 
   #renew(before: RuntimeState, after: RuntimeState): void {
@@ -205,47 +171,20 @@ export class Layers {
     return { segments, patterns, attributes }
   }
 
-  /** What all layers say of each flag, field by field. What is said as before is the same object as before. */
-  #merge(documents: readonly (AppliedDocument | undefined)[], at: number): Merged {
-    const merged = new Map(this.#code)
-    for (const document of documents) {
-      for (const [name, settings] of document?.flags ?? []) {
-        const below = merged.get(name)
-        const isOff = settings['enabled'] === false
-        const offWhy = isOff ? `${document?.source} says so` : below?.offWhy
-        merged.set(name, { settings: { ...below?.settings, ...settings }, offWhy, offAt: isOff ? at : below?.offAt })
-      }
-    }
-    for (const [name, flag] of merged) {
-      const isBareOff = flag.settings['enabled'] === false && kindOf(flag) !== 'variant'
-      const said = isBareOff ? { ...flag, settings: { ...this.#lastKind(name), ...flag.settings } } : flag
-      merged.set(name, this.#asBefore(name, said))
-    }
-    // A flag that a document does not name any more is still asked for: it is as if nothing were said of it.
-    const gone = new Set([...this.#gone, ...this.#specs.keys()].filter((name) => !merged.has(name)))
-    for (const name of gone) {
-      if (gone.size <= maxGone) break
-      gone.delete(name)
-    }
-    const offWhy = 'no source names it any more'
-    for (const name of gone) {
-      merged.set(name, this.#asBefore(name, { settings: this.#lastKind(name), offWhy, offAt: at }))
-    }
-    return { flags: merged, gone }
+  #segmentsOf(documents: readonly (AppliedDocument | undefined)[]): SegmentDefinitions {
+    const all = documents.map((each) => each?.segments)
+    return Object.assign(Object.create(null) as object, this.#foundations.segments, ...all) as SegmentDefinitions
   }
 
-  #asBefore(name: string, flag: FlagSettings): FlagSettings {
-    const before = this.#specs.get(name)?.source
-    if (before === undefined || before.offWhy !== flag.offWhy) return flag
-    return isDeepStrictEqual(before.settings, flag.settings) ? before : flag
+  /** A flag that only a lower source has named may turn out to have variants, which the environment names. */
+  #readEnvironment(specs: ReadonlyMap<string, FlagSpec>, gone: ReadonlySet<string>): EnvironmentReading {
+    const named = [...specs.values()].filter(({ name }) => !gone.has(name))
+    const isOpen = ({ name }: FlagSpec): boolean => this.#awaitsDocuments && !this.#code.has(name)
+    return readEnvironment(this.#variables, named, isOpen)
   }
 
-  /** What can be answered is said by the flag that was; to switch a flag off takes no more than to say so. */
-  #lastKind(name: string): Readonly<Record<string, unknown>> {
-    const spec = this.#specs.get(name)
-    if (spec?.kind !== 'variant') return {}
-    const { variants, default: fallback } = spec.source.settings
-    return { variants, default: fallback }
+  #warnOfMisspelt(): void {
+    warnOfMisspelt(this.#variables, this.#specs.keys(), this.#warned)
   }
 
   #forget(name: string): void {
@@ -270,8 +209,7 @@ export class Layers {
       tripped,
       disabled: runtime?.disabled ?? held,
       fallenBack: this.#foundations.sharesTrips ? runtime?.fallenBack : tripped?.fallenBack,
-      users: this.#overrides.users.get(name) ?? nobody,
-      guilds: this.#overrides.guilds.get(name) ?? nobody,
+      ...this.#overrides.of(name),
       targetGuilds: guilds.length === 0 ? undefined : new Set(guilds),
       usage: this.#usageOf(name, spec),
     }
@@ -307,44 +245,4 @@ function zeros(count: number): Usage {
   const usage: Usage = []
   for (let i = 0; i < count; i++) usage.push(0)
   return usage
-}
-
-function kindOf({ settings }: FlagSettings): FlagSpec['kind'] {
-  return settings['variants'] === undefined ? 'boolean' : 'variant'
-}
-
-/** A document may say how a flag of the code is decided, and not what it can answer: the code was written for that. */
-function refuseOtherVariants(code: ReadonlyMap<string, FlagSettings>, flags: ReadonlyMap<string, FlagSettings>): void {
-  for (const [name, { settings }] of code) {
-    const variants = flags.get(name)?.settings['variants']
-    if (variants === settings['variants'] || isDeepStrictEqual(variants, settings['variants'])) continue
-    throw new FlagProblem(name, new SettingProblem('its `variants` are those of the code', ['variants']))
-  }
-}
-
-/** Handles of a flag are made for what it answered when it was first read. */
-function refuseOtherKinds(specs: ReadonlyMap<string, FlagSpec>, flags: ReadonlyMap<string, FlagSettings>): void {
-  for (const [name, flag] of flags) {
-    const before = specs.get(name)?.kind
-    if (before === undefined || before === kindOf(flag)) continue
-    const what = before === 'variant' ? 'it had `variants`' : 'it was on or off'
-    const problem = `${what} when it was first read; give the other one a new name`
-    throw new FlagProblem(name, new SettingProblem(problem, ['variants']))
-  }
-}
-
-function asDeclarationError(error: unknown): unknown {
-  if (error instanceof FlagProblem) return inCode(error.flag, error.problem)
-  return error instanceof SettingProblem ? new TypeError(`${error.path.join('.')}: ${error.message}`) : error
-}
-
-function asDocumentError(error: unknown, document: FlagDocument): Error {
-  if (error instanceof FlagProblem) return inDocument(error.flag, error.problem)
-  if (error instanceof SettingProblem) return new FlagDocumentError(error.message, { path: error.path })
-  if (error instanceof RequirementError) {
-    const flag = error.flags.find((name) => document.flags.has(name))
-    return new FlagDocumentError(error.message, { path: flag === undefined ? ['flags'] : ['flags', flag, 'requires'] })
-  }
-  // An environment variable that does not fit what the document says.
-  return new FlagDocumentError(error instanceof Error ? error.message : String(error))
 }

@@ -1,4 +1,5 @@
-import type { Layers, OverrideAnswer } from './layers.js'
+import type { Layers } from './layers.js'
+import type { OverrideAnswer } from './override-answers.js'
 import { OverrideExpiry } from './override-expiry.js'
 import type { Clock } from './ports.js'
 import { overrideKey, type OverridePlace, type OverrideUntil } from './stored-override.js'
