@@ -6,6 +6,8 @@ import { packages } from '../scripts/workspace.js'
 
 // What each package may import at run time. A subpath may have more than the package itself: that is what it is for.
 const allowedImports: Readonly<Record<string, readonly string[]>> = {
+  '@evenkeel/alerts': ['eventemitter3'],
+  '@evenkeel/alerts/email': ['nodemailer'],
   '@evenkeel/blue-green': ['eventemitter3'],
   '@evenkeel/degradation-manager': ['eventemitter3'],
   '@evenkeel/feature-flags': ['eventemitter3'],
@@ -16,6 +18,7 @@ const allowedImports: Readonly<Record<string, readonly string[]>> = {
   '@evenkeel/health-monitor': ['eventemitter3'],
   '@evenkeel/health-monitor/discord': [],
   '@evenkeel/health-monitor/lifecycle': [],
+  '@evenkeel/health-monitor/metrics': [],
   '@evenkeel/storage-adapter': ['eventemitter3'],
   '@evenkeel/storage-adapter/contract': [],
   '@evenkeel/storage-adapter/lease': ['eventemitter3'],

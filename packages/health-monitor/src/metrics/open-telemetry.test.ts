@@ -1,0 +1,88 @@
+import {
+  AggregationTemporality,
+  InMemoryMetricExporter,
+  MeterProvider,
+  PeriodicExportingMetricReader,
+} from '@opentelemetry/sdk-metrics'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { healthMetrics } from './health-metrics.js'
+import { Metrics } from './metrics.js'
+import { exportToMeter } from './open-telemetry.js'
+
+let exporter: InMemoryMetricExporter
+let reader: PeriodicExportingMetricReader
+let provider: MeterProvider
+let metrics: Metrics
+
+beforeEach(() => {
+  exporter = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE)
+  reader = new PeriodicExportingMetricReader({ exporter, exportIntervalMillis: 3_600_000 })
+  provider = new MeterProvider({ readers: [reader] })
+  metrics = new Metrics()
+})
+
+afterEach(async () => {
+  await provider.shutdown()
+})
+
+/** What the next export says: name, unit, and for each series its labels and its value, or its count and sum. */
+async function exported() {
+  exporter.reset()
+  await reader.forceFlush()
+  const all = exporter.getMetrics().flatMap(({ scopeMetrics }) => scopeMetrics.flatMap((scope) => scope.metrics))
+  return Object.fromEntries(
+    all.map(({ descriptor, dataPoints }) => [
+      `${descriptor.name} ${descriptor.unit}`,
+      dataPoints.map(({ attributes, value }) => ({
+        ...attributes,
+        value: typeof value === 'object' && 'sum' in value ? [value.count, value.sum] : value,
+      })),
+    ]),
+  )
+}
+
+describe('a meter of OpenTelemetry', () => {
+  it('is given counters, gauges and histograms, with their labels and units', async () => {
+    const replies = metrics.counter('bot_replies', { help: 'Replies.', labels: ['kind'] })
+    metrics.gauge('bot_room', { help: 'Room.', unit: 'bytes' }).set(7)
+    const commands = metrics.calls('bot_command', { help: 'Commands.', labels: ['command'] })
+    const end = exportToMeter(provider.getMeter('bot'), metrics)
+    replies.with({ kind: 'text' }).add(2)
+    replies.with({ kind: 'image' }).add()
+    commands.with({ command: 'remind' }).record(250, true)
+    commands.with({ command: 'remind' }).record(750)
+    expect(await exported()).toEqual({
+      'bot_replies ': [
+        { kind: 'text', value: 2 },
+        { kind: 'image', value: 1 },
+      ],
+      'bot_room_bytes By': [{ value: 7 }],
+      'bot_command_failures ': [{ command: 'remind', value: 1 }],
+      'bot_command_active ': [{ command: 'remind', value: 0 }],
+      'bot_command_duration_seconds s': [{ command: 'remind', value: [2, 1] }],
+    })
+    end()
+    replies.with({ kind: 'text' }).add(5)
+    commands.with({ command: 'remind' }).record(9)
+    expect((await exported())['bot_command_duration_seconds s']).toEqual([{ command: 'remind', value: [2, 1] }])
+  })
+
+  it('hears of metrics that are declared later', async () => {
+    exportToMeter(provider.getMeter('bot'), metrics)
+    metrics.counter('bot_replies', { help: 'Replies.' }).add(3)
+    expect(await exported()).toEqual({ 'bot_replies ': [{ value: 3 }] })
+  })
+
+  it('is given the health of a monitor', async () => {
+    const health = { status: 'up', components: new Map([['db', { status: 'down', since: 5_000 }]]) }
+    exportToMeter(provider.getMeter('bot'), healthMetrics(health))
+    const all = await exported()
+    expect(all['health_component_status ']).toContainEqual({ component: 'db', status: 'down', value: 1 })
+    expect(all['health_component_status_since_timestamp_seconds s']).toEqual([{ component: 'db', value: 5 }])
+  })
+
+  it('is refused when it is none', () => {
+    expect(() => exportToMeter({} as never, metrics)).toThrow('the meter is none')
+    expect(() => exportToMeter(provider.getMeter('bot'), {} as never)).toThrow('collect()')
+  })
+})
