@@ -104,7 +104,7 @@ export class FeatureFlags<
   readonly #currentTable = (): Table => this.#layers.current
   readonly #runInScope: ScopedRun = (...call) => this.#runner.run(...call)
   #feed: 'none' | 'live' | 'stale' = 'none'
-  /** Whether the overrides of the store were read in this life: those that were there before are no news. */
+  /** Whether the overrides of the store were ever read: those that were there before that are no news. */
   #knowsOverrides = false
   #epochTold = 0
 
@@ -513,7 +513,6 @@ export class FeatureFlags<
     await this.#sources.start(over)
     if (over.aborted) return
     this.#layers.documentsRead()
-    this.#knowsOverrides = false
     const { startTimeoutMs } = this.#options
     // What is out of reach now is followed nevertheless.
     const began = within(this.#clock, startTimeoutMs, 'the store of flags', () =>

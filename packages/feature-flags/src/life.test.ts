@@ -232,3 +232,41 @@ describe('a flag whose time is over', () => {
     ])
   })
 })
+
+describe('an override for a time', () => {
+  const over = 'The override of "a" for guild 81384788765712384 is removed: its time is over'
+
+  it.each([['with a store'], ['without one']])(
+    'that runs out while the flags are stopped holds until they start, and ends then at once and with news, %s',
+    async (which) => {
+      const { clock, flags, changes } = make(which === 'with a store' ? {} : { store: undefined as never })
+      await flags.start()
+      await flags.setPercentage('a', 0, { why })
+      await flags.override('a', { guildId }, true, { why, forMs: 60_000 })
+      await flags.stop()
+      await clock.advance(120_000)
+      expect([flags.isEnabled('a', { guildId }), clock.pending]).toEqual([true, 0])
+      const started = flags.start()
+      await settle(clock)
+      await started
+      expect(flags.isEnabled('a', { guildId })).toBe(false)
+      expect(changes.map(({ message }) => message).filter((message) => message === over)).toHaveLength(1)
+    },
+  )
+
+  it('that ran out while the flags were stopped is over before sources and store are read', async () => {
+    const source = new SlowSource()
+    const { clock, flags } = make({ sources: [source] })
+    await flags.setPercentage('a', 0, { why })
+    await flags.override('a', { guildId }, true, { why, forMs: 60_000 })
+    await flags.stop()
+    await clock.advance(120_000)
+    const started = flags.start()
+    await Promise.resolve()
+    expect(source.starts).toBe(0)
+    for (let i = 0; i < 10; i++) await Promise.resolve()
+    expect([source.starts, flags.isEnabled('a', { guildId })]).toEqual([1, false])
+    source.bring(0, 0)
+    await started
+  })
+})

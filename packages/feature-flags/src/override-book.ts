@@ -64,7 +64,7 @@ export class OverrideBook {
     this.#expiry.stop()
   }
 
-  /** Ends those whose time is over, as it does from the beginning. */
+  /** Ends those whose time is over, at once and from now on, as it does from the beginning. */
   resume(): void {
     this.#expiry.resume()
   }

@@ -44,10 +44,11 @@ export class OverrideExpiry {
     this.#timer = undefined
   }
 
-  /** Goes on, beginning with those whose time is over by now. */
+  /** Goes on, and ends at once those whose time is over by now. */
   resume(): void {
+    if (!this.#isStopped) return
     this.#isStopped = false
-    if (this.#due.size > 0) this.#arm(this.#earliestAt - this.#clock.now())
+    this.#sweep()
   }
 
   /** The timer rings no later than that. */

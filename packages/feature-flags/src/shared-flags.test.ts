@@ -283,6 +283,21 @@ describe('flags that share a store', () => {
   })
 })
 
+describe('flags that were stopped for a while', () => {
+  it('tell when they start again which overrides are others by then', async () => {
+    const { clock, one, other } = await twoProcesses()
+    await one.flags.override('t', { guildId }, 'y', { why, forMs: 1_000 })
+    await one.flags.stop()
+    await clock.advance(1_000)
+    await other.flags.override('t', { guildId }, 'y', { why: 'longer', by: 'alice' })
+    await one.flags.start()
+    expect(one.messages().slice(-2)).toEqual([
+      'The override of "t" for guild 81384788765712384 is removed: its time is over',
+      '"t" is "y" for guild 81384788765712384 by alice: longer',
+    ])
+  })
+})
+
 describe('the share of a rollout', () => {
   it('is refused when it comes late, so that no controller undoes a newer one', async () => {
     const { clock, one, other } = await twoProcesses()
