@@ -1,6 +1,6 @@
 import type { FlagStore, StoredValue } from './ports.js'
 import { plain } from './runtime-json.js'
-import { placeOfKey, readOverride, type OverridePlace, type OverrideUntil } from './stored-override.js'
+import { inPlaceOf, placeOfKey, readOverride, type OverridePlace, type OverrideUntil } from './stored-override.js'
 
 /** So many are written at a time. */
 const atOnce = 100
@@ -13,6 +13,8 @@ interface Pending {
   readonly known: Set<string | undefined>
   /** It was tried in vain, and whoever asked for it knows. */
   isLate: boolean
+  /** A write of it was begun, so others may have seen it though no answer came. */
+  wasSent: boolean
   readonly settle: () => void
   readonly fail: (error: Error) => void
 }
@@ -52,7 +54,7 @@ export class PendingOverrides {
       // Whoever asked for the one before has got what was asked for: something newer.
       const settle = (): void => (old?.settle(), resolve())
       const fail = (error: Error): void => (old?.fail(error), reject(error))
-      this.#byKey.set(key, { until, known, isLate: false, settle, fail })
+      this.#byKey.set(key, { until, known, isLate: false, wasSent: false, settle, fail })
     })
   }
 
@@ -116,7 +118,7 @@ function isTemporary(error: unknown): boolean {
 async function storeOne(
   store: FlagStore,
   key: string,
-  { until, known, isLate }: Pending,
+  pending: Pending,
   attempt: { readonly isOver: boolean },
 ): Promise<{ readonly until: OverrideUntil | undefined } | undefined> {
   for (let race = 0; ; race++) {
@@ -124,14 +126,25 @@ async function storeOne(
     const there = readOverride(found)
     // An attempt that was given up may go on when the store wakes up: it must not write what is older by then.
     if (attempt.isOver) return undefined
-    if (isLate && !known.has(there?.override.id)) return { until: there }
+    if (isSuperseded(pending, there)) return { until: there }
+    pending.wasSent = true
     try {
-      await write(store, key, until, found)
+      await write(store, key, pending.until, found)
       return undefined
     } catch (error) {
       if (!isConflict(error) || race >= maxRaces || attempt.isOver) throw error
     }
   }
+}
+
+/** Whether somebody else has changed it since. What switches off gives way only to those who could know of it. */
+function isSuperseded({ until, known, isLate, wasSent }: Pending, there: OverrideUntil | undefined): boolean {
+  if (!isLate || known.has(there?.override.id)) return false
+  if (until?.override.value !== false) return true
+  // Was it removed by somebody who had seen it, or before it came through? The first is likelier.
+  if (there === undefined) return wasSent
+  if (there.override.seen?.includes(until.override.id) === true) return true
+  return there.override.value === false && (there.expiresAt ?? Infinity) >= (until.expiresAt ?? Infinity)
 }
 
 async function write(
@@ -145,7 +158,8 @@ async function write(
     return
   }
   const condition = found === undefined ? { ifAbsent: true } : { ifVersion: found.version }
-  await store.set(key, plain(until.override), { expiresAt: until.expiresAt, ...condition })
+  const override = inPlaceOf(readOverride(found)?.override, until.override)
+  await store.set(key, plain(override), { expiresAt: until.expiresAt, ...condition })
 }
 
 function isConflict(error: unknown): boolean {

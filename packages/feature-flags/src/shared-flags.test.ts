@@ -2,6 +2,7 @@ import { MemoryStorage, type Storage } from '@evenkeel/storage-adapter'
 import { FakeClock, FaultyStorage } from '@evenkeel/testing'
 import { afterEach, describe, expect, it } from 'vitest'
 import { FeatureFlags, type FlagChange, type FlagStore, type SharingOptions } from './index.js'
+import { BrokenStore } from './test-support/broken-store.js'
 
 const why = 'a test'
 const guildId = '81384788765712384'
@@ -280,6 +281,100 @@ describe('flags that share a store', () => {
     expect(one.flags.status('a').state).toBe('disabled')
     await Promise.all([one.flags.stop(), other.flags.stop()])
     expect(clock.pending).toBe(0)
+  })
+})
+
+describe('an override that is stored late', () => {
+  const lost = { code: 'FLAG_STORE' }
+  const answers = ({ one, other }: Awaited<ReturnType<typeof twoProcesses>>) =>
+    [one, other].map(({ flags }) => flags.isEnabled('a', context))
+  const back = async ({ clock, one }: Awaited<ReturnType<typeof twoProcesses>>): Promise<void> => {
+    one.faulty.up()
+    await clock.advance(5_000)
+    await settle(clock)
+  }
+
+  it('and switches off stands, for nobody who switched on meanwhile could know of it', async () => {
+    const both = await twoProcesses()
+    both.one.faulty.down()
+    const off = both.one.flags.override('a', context, false, { why: 'it floods them', by: 'alice' })
+    await expect(off).rejects.toMatchObject(lost)
+    await both.other.flags.override('a', context, true, { why: 'they asked for it', by: 'bob' })
+    await back(both)
+    expect(answers(both)).toEqual([false, false])
+    expect(both.other.messages().at(-1)).toBe('"a" is off for guild 81384788765712384 by alice: it floods them')
+    await both.other.flags.override('a', context, true, { why: 'alice agrees', by: 'bob' })
+    await settle(both.clock)
+    expect(answers(both)).toEqual([true, true])
+  })
+
+  it('and switches off stands though an earlier override was removed meanwhile', async () => {
+    const both = await twoProcesses()
+    await both.one.flags.setPercentage('a', 100, { why })
+    await both.one.flags.override('a', context, true, { why })
+    await settle(both.clock)
+    both.one.faulty.down()
+    await expect(both.one.flags.override('a', context, false, { why })).rejects.toMatchObject(lost)
+    await both.other.flags.removeOverride('a', context, { why })
+    await back(both)
+    expect(answers(both)).toEqual([false, false])
+  })
+
+  it.each([['switches on'], ['removes it']])('gives way to whoever %s in the knowledge of it', async (what) => {
+    const both = await twoProcesses()
+    await both.other.flags.setPercentage('a', 100, { why })
+    await both.other.flags.override('a', context, true, { why })
+    const broken = new BrokenStore()
+    const store = broken.around(both.one.store, () => both.one.faulty)
+    const flags = new FeatureFlags({ flags: declared, environment: {}, clock: both.clock, store })
+    running.push(flags)
+    await flags.start()
+    // The answer to its write is lost, and others see that it was made.
+    broken.breakNth(2, 'after')
+    await expect(flags.override('a', context, false, { why })).rejects.toMatchObject(lost)
+    await settle(both.clock)
+    expect(both.other.flags.isEnabled('a', context)).toBe(false)
+    if (what === 'removes it') await both.other.flags.removeOverride('a', context, { why })
+    else {
+      await both.other.flags.override('a', context, true, { why: 'it is mended' })
+      await both.other.flags.override('a', context, true, { why: 'for a day', forMs: 86_400_000 })
+    }
+    await both.clock.advance(5_000)
+    await settle(both.clock)
+    expect([flags.isEnabled('a', context), ...answers(both)]).toEqual([true, true, true])
+  })
+
+  it('and switches on, or back on in the same outage, gives way to what others have said', async () => {
+    const both = await twoProcesses()
+    both.one.faulty.down()
+    await expect(both.one.flags.override('a', context, false, { why })).rejects.toMatchObject(lost)
+    await expect(both.one.flags.override('a', context, true, { why })).rejects.toMatchObject(lost)
+    await both.other.flags.override('a', context, false, { why: 'newer' })
+    await back(both)
+    expect(answers(both)).toEqual([false, false])
+  })
+
+  it('and switches off leaves one that is off for longer', async () => {
+    const both = await twoProcesses()
+    await both.one.flags.setPercentage('a', 100, { why })
+    both.one.faulty.down()
+    const short = both.one.flags.override('a', context, false, { why, forMs: 60_000 })
+    await expect(short).rejects.toMatchObject(lost)
+    await both.other.flags.override('a', context, false, { why: 'for good' })
+    await back(both)
+    await both.clock.advance(60_000)
+    expect(answers(both)).toEqual([false, false])
+  })
+
+  it('and names a variant gives way: none of them is off', async () => {
+    const { clock, one, other } = await twoProcesses()
+    one.faulty.down()
+    await expect(one.flags.override('t', context, 'x', { why })).rejects.toMatchObject(lost)
+    await other.flags.override('t', context, 'y', { why })
+    one.faulty.up()
+    await clock.advance(5_000)
+    await settle(clock)
+    expect([one, other].map(({ flags }) => flags.variant('t', context))).toEqual(['y', 'y'])
   })
 })
 

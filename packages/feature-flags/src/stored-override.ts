@@ -8,6 +8,8 @@ export interface StoredOverride {
   readonly at: number
   /** Another one for each time that an override is set. */
   readonly id: string
+  /** Those that switched off and were there before, the last ones first: whoever has set this one could know of them. */
+  readonly seen?: readonly string[] | undefined
 }
 
 /** An override, and until when it holds. */
@@ -59,14 +61,28 @@ export function placeOfKey(key: string): OverridePlace | undefined {
   }
 }
 
+/** So many that were there before are remembered. */
+const maxSeen = 10
+
+/** An override that takes the place of another one, as it is kept. */
+export function inPlaceOf(there: StoredOverride | undefined, override: StoredOverride): StoredOverride {
+  const seen = [...(there?.value === false ? [there.id] : []), ...(there?.seen ?? []), ...(override.seen ?? [])]
+  const others = [...new Set(seen)].filter((id) => id !== override.id).slice(0, maxSeen)
+  return others.length === 0 ? override : { ...override, seen: others }
+}
+
 /** @returns `undefined` when there is none, or none that was written by us */
 export function readOverride(
   stored: { readonly value: unknown; readonly expiresAt?: number | undefined } | undefined,
 ): OverrideUntil | undefined {
   if (!isRecord(stored?.value)) return undefined
-  const { value, why, by, at, id } = stored.value
+  const { value, why, by, at, id, seen } = stored.value
   if ((typeof value !== 'boolean' && typeof value !== 'string') || typeof why !== 'string') return undefined
   const who = typeof by === 'string' ? by : undefined
   const override = { value, why, by: who, at: typeof at === 'number' ? at : 0, id: typeof id === 'string' ? id : '' }
-  return { override, expiresAt: stored?.expiresAt }
+  const others = Array.isArray(seen) ? seen.filter((each) => typeof each === 'string') : []
+  return {
+    override: others.length === 0 ? override : { ...override, seen: others },
+    expiresAt: stored?.expiresAt,
+  }
 }

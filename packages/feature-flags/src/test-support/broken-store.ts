@@ -26,7 +26,7 @@ export class BrokenStore {
     this.#fault = fault
   }
 
-  around(store: FlagStore, faulty: () => BotProcess['faulty']): FlagStore {
+  around(store: FlagStore, faulty: () => Pick<BotProcess['faulty'], 'hang' | 'failNext'>): FlagStore {
     const strike = (): void => {
       if (++this.calls !== this.#n) return
       const when = this.#fault.endsWith('before') ? 'before' : 'after'
