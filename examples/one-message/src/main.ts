@@ -1,0 +1,3 @@
+import { Alerts } from '@evenkeel/alerts'
+
+console.log(typeof Alerts) // => function

@@ -1,0 +1,5 @@
+export { emailChannel, emailChannelDefaults, type EmailChannelOptions } from './email/email-channel.js'
+export type { Mail, MailReceipt, MailTransport } from './email/ports.js'
+export type { Channel, ChannelOptions, SendReport } from './channels/channel.js'
+export type { AlertMessage, AlertNotice, Labels, NoticeKind, Severity } from './alert.js'
+export type { Matching, Selection } from './silences.js'

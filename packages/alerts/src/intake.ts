@@ -1,0 +1,107 @@
+import type { Labels, Severity } from './alert.js'
+import { examine, keyOf } from './fingerprint.js'
+import { requireSeverity } from './options.js'
+import type { Redact } from './redact.js'
+import { oneLine, plainText, shorten } from './text.js'
+import type { Occurrence } from './transitions.js'
+
+/** An alert, as a program raises it. */
+export interface AlertInput {
+  /** What is wrong, in a few words that stay the same: `database down`. With the labels it says which alert it is. */
+  readonly name: string
+  /** How urgent it is. */
+  readonly severity: Severity
+  /** What happened, for people. It may differ each time. */
+  readonly message: string
+  /** What it is about. `name` and `severity` are taken. */
+  readonly labels?: Readonly<Record<string, string | number | bigint | boolean>>
+}
+
+/** How {@link Alerts.report} tells of an error. */
+export interface ReportOptions {
+  /** How urgent it is; `WARNING` unless told. */
+  readonly severity?: Severity
+  /** What it is about. `name`, `severity` and `origin` are taken. */
+  readonly labels?: AlertInput['labels']
+}
+
+/** An occurrence with the key of its alert. */
+export interface TakenIn extends Occurrence {
+  readonly key: string
+}
+
+const LIMITS = { name: 200, message: 4_000, labels: 32, label: 100, value: 500 } as const
+
+/** Makes of anything that a program hands in something that can be kept, compared and shown: short, whole, without secrets. */
+export class Intake {
+  readonly #redact: Redact
+
+  constructor(redact: Redact) {
+    this.#redact = redact
+  }
+
+  /** @throws TypeError when it is no alert */
+  alert(input: AlertInput): TakenIn {
+    const { name, severity, message, labels } = (input as Partial<AlertInput> | null | undefined) ?? {}
+    if (typeof name !== 'string' || oneLine(name) === '') throw new TypeError('Alerts.fire: give the alert a name')
+    requireSeverity('Alerts.fire', severity)
+    if (typeof message !== 'string') throw new TypeError('Alerts.fire: message must be a string')
+    return this.take(name, severity, message, this.labels('Alerts.fire', labels), true)
+  }
+
+  /** Takes anything that can be thrown. */
+  error(thrown: unknown, options: ReportOptions): TakenIn {
+    const { severity = 'WARNING', labels } = options
+    requireSeverity('Alerts.report', severity)
+    const { name, message, origin } = examine(thrown)
+    const all = { ...this.labels('Alerts.report', labels), origin }
+    return this.take(name, severity, message, all, false)
+  }
+
+  take(name: string, severity: Severity, message: string, labels: Labels, isLasting: boolean, about?: string): TakenIn {
+    const shortName = shorten(oneLine(this.#redact(name)), LIMITS.name)
+    const key = keyOf(shortName, labels)
+    return {
+      key,
+      name: shortName,
+      labels,
+      severity,
+      message: this.message(message),
+      about,
+      isLasting,
+    }
+  }
+
+  /** A message as it is kept. */
+  message(text: string): string {
+    return shorten(plainText(this.#redact(String(text))), LIMITS.message)
+  }
+
+  /** The key of what was taken in under this name and these labels. */
+  key(name: string, labels: AlertInput['labels']): string {
+    return keyOf(shorten(oneLine(this.#redact(String(name))), LIMITS.name), this.labels('Alerts.resolve', labels))
+  }
+
+  /** @throws TypeError when a label is none */
+  labels(where: string, labels: unknown): Labels {
+    if (labels === undefined) return NONE
+    if (typeof labels !== 'object' || labels === null || Array.isArray(labels)) {
+      throw new TypeError(`${where}: labels must be an object, such as { component: 'database' }`)
+    }
+    const entries = Object.entries(labels)
+    if (entries.length > LIMITS.labels)
+      throw new TypeError(`${where}: at most ${LIMITS.labels} labels, not ${entries.length}`)
+    return Object.fromEntries(entries.map(([label, value]) => this.#label(where, label, value)))
+  }
+
+  #label(where: string, label: string, value: unknown): [string, string] {
+    if (label === 'name' || label === 'severity') throw new TypeError(`${where}: no label can be called "${label}"`)
+    if (!['string', 'number', 'bigint', 'boolean'].includes(typeof value)) {
+      throw new TypeError(`${where}: the label ${JSON.stringify(label)} must be a string, a number or a boolean`)
+    }
+    const clean = (text: string, length: number): string => shorten(oneLine(this.#redact(text)), length)
+    return [clean(label, LIMITS.label), clean(String(value), LIMITS.value)]
+  }
+}
+
+const NONE: Labels = {}

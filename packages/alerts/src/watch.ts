@@ -1,0 +1,51 @@
+import type { Severity } from './alert.js'
+import type { NewsSource, WatchedComponent, WatchedNews } from './ports.js'
+
+/** What a piece of news means for alerts. */
+export type Meaning =
+  | {
+      readonly does: 'fire'
+      readonly name: string
+      readonly component: string
+      readonly severity: Severity
+      readonly message: string
+    }
+  | { readonly does: 'resolve'; readonly name: string; readonly component: string; readonly message: string }
+
+/** The name under which a monitor tells of its whole, which its components have told of before. */
+const WHOLE = 'health'
+
+/** What its labels call it. */
+export function sourceName(source: NewsSource, index: number): string {
+  const { name } = source
+  if (typeof name === 'string' && name !== '') return name
+  const className = (source.constructor as { name?: unknown } | undefined)?.name
+  return typeof className === 'string' && className !== 'Object' && className !== '' ? className : `part ${index + 1}`
+}
+
+/** Bad news begins an alert, good news ends it; news that nobody can read is none. */
+export function meaningOf(news: unknown, source: NewsSource): Meaning | undefined {
+  const { what, name, severity, message } = (news as Partial<WatchedNews> | null | undefined) ?? {}
+  if (typeof what !== 'string' || typeof message !== 'string') return undefined
+  if (what === WHOLE && source.components !== undefined) return undefined
+  const component = typeof name === 'string' && name !== '' ? name : what
+  const alert = component === what ? what : `${what} ${component}`
+  if (severity === 'INFO') return { does: 'resolve', name: alert, component, message }
+  if (severity !== 'WARNING' && severity !== 'CRITICAL') return undefined
+  return { does: 'fire', name: alert, component, severity, message }
+}
+
+/** What is wrong, or well again, already when somebody begins to watch. */
+export function meaningOfComponent(name: string, component: WatchedComponent): Meaning | undefined {
+  const { status, reason, critical = true } = component
+  const message = `${name} is ${status}: ${reason}`
+  if (status === 'up') return { does: 'resolve', name, component: name, message }
+  if (status !== 'down' && status !== 'degraded') return undefined
+  return {
+    does: 'fire',
+    name,
+    component: name,
+    severity: status === 'down' && critical ? 'CRITICAL' : 'WARNING',
+    message,
+  }
+}
