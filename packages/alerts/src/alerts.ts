@@ -217,7 +217,7 @@ export class Alerts<Name extends string = string> extends EventEmitter<AlertsEve
    * @throws TypeError when something is missing; RangeError when `forMs` is not above 0
    */
   silence(input: SilenceInput): Silence {
-    const { matching, forMs, why, by } = (input as Partial<SilenceInput> | undefined) ?? {}
+    const { matching, forMs, why, by } = input ?? {}
     if (typeof matching !== 'object' || matching === null || Object.keys(matching).length === 0) {
       throw new TypeError("Alerts.silence: matching must name a label, such as { component: 'database' }")
     }
@@ -376,8 +376,10 @@ export class Alerts<Name extends string = string> extends EventEmitter<AlertsEve
   #occur(taken: TakenIn): RaisedAlert {
     const about = this.#sending.getStore()
     const full = about === undefined ? taken : { ...taken, about }
-    if (this.#life === 'running') this.#sending.run(undefined, () => this.#desk.occur(full))
-    else this.#early.occur(full)
+    if (this.#life !== 'running') this.#early.occur(full)
+    // What this sets off, timers above all, must not take the channel for the one that raises it.
+    else if (about !== undefined) this.#sending.run(undefined, () => this.#desk.occur(full))
+    else this.#desk.occur(full)
     return new RaisedAlert(full, this.#handles)
   }
 

@@ -35,6 +35,7 @@ const LIMITS = { name: 200, message: 4_000, labels: 32, label: 100, value: 500 }
 /** Makes of anything that a program hands in something that can be kept, compared and shown: short, whole, without secrets. */
 export class Intake {
   readonly #redact: Redact
+  #last: { readonly name: string; readonly labels: readonly [string, unknown][]; readonly taken: TakenIn } | undefined
 
   constructor(redact: Redact) {
     this.#redact = redact
@@ -43,10 +44,32 @@ export class Intake {
   /** @throws TypeError when it is no alert */
   alert(input: AlertInput): TakenIn {
     const { name, severity, message, labels } = (input as Partial<AlertInput> | null | undefined) ?? {}
+    const same = this.#same(name, labels)
+    if (same !== undefined && typeof message === 'string') {
+      requireSeverity('Alerts.fire', severity)
+      return { ...same, severity, message: this.message(message) }
+    }
     if (typeof name !== 'string' || oneLine(name) === '') throw new TypeError('Alerts.fire: give the alert a name')
     requireSeverity('Alerts.fire', severity)
     if (typeof message !== 'string') throw new TypeError('Alerts.fire: message must be a string')
-    return this.take(name, severity, message, this.labels('Alerts.fire', labels), true)
+    const taken = this.take(name, severity, message, this.labels('Alerts.fire', labels), true)
+    this.#last = { name, labels: labels === undefined ? [] : Object.entries(labels), taken }
+    return taken
+  }
+
+  /** What was taken in last, if this is the same alert: in a storm it is, and there is no time to lose. */
+  #same(name: unknown, labels: unknown): TakenIn | undefined {
+    const last = this.#last
+    if (last === undefined || last.name !== name) return undefined
+    if (labels === undefined) return last.labels.length === 0 ? last.taken : undefined
+    if (typeof labels !== 'object' || labels === null || Array.isArray(labels)) return undefined
+    let count = 0
+    for (const label in labels) {
+      const before = last.labels[count++]
+      if (before === undefined || before[0] !== label) return undefined
+      if (!Object.is(before[1], (labels as Record<string, unknown>)[label])) return undefined
+    }
+    return count === last.labels.length ? last.taken : undefined
   }
 
   /** Takes anything that can be thrown. */
