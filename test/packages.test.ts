@@ -17,6 +17,7 @@ const allowedImports: Readonly<Record<string, readonly string[]>> = {
   '@evenkeel/feature-flags/rollout': ['eventemitter3', '@evenkeel/canary-judge', 'yaml'],
   '@evenkeel/health-monitor': ['eventemitter3'],
   '@evenkeel/health-monitor/discord': [],
+  '@evenkeel/health-monitor/http': ['eventemitter3'],
   '@evenkeel/health-monitor/lifecycle': [],
   '@evenkeel/health-monitor/metrics': [],
   '@evenkeel/storage-adapter': ['eventemitter3'],

@@ -7,12 +7,12 @@ const NAME = /^[a-z][a-z0-9]*(_[a-z0-9]+)*$/
 const RESERVED_SUFFIX = /_(total|count|sum|bucket|created|info)$/
 
 /** The unit that is written down, and how many of the recorded ones make one of it. */
-export const UNITS = {
+export const UNITS: Readonly<Record<MetricUnit, { readonly base: string; readonly perBase: number }>> = {
   ms: { base: 'seconds', perBase: 1_000 },
   seconds: { base: 'seconds', perBase: 1 },
   bytes: { base: 'bytes', perBase: 1 },
   ratio: { base: 'ratio', perBase: 1 },
-} as const satisfies Record<MetricUnit, { base: string; perBase: number }>
+}
 
 /** In what a metric is recorded. `ms` is written down as seconds, which is what Prometheus asks for. */
 export type MetricUnit = 'ms' | 'seconds' | 'bytes' | 'ratio'

@@ -1,0 +1,163 @@
+import { once } from 'node:events'
+import { Agent, get, type IncomingMessage } from 'node:http'
+import { connect, type Socket } from 'node:net'
+import { EventEmitter } from 'eventemitter3'
+import { afterEach, describe, expect, it } from 'vitest'
+import { runUntilSignal } from '../run-until-signal.js'
+import { HealthServer, type HealthServerOptions } from './health-server.js'
+import { ListenError } from './http-errors.js'
+import { Readiness } from './readiness.js'
+
+const running: HealthServer[] = []
+
+afterEach(async () => {
+  await Promise.all(running.splice(0).map((server) => server.stop()))
+})
+
+function makeServer(options: Partial<HealthServerOptions> = {}): HealthServer {
+  const health = Object.assign(new EventEmitter<'change'>(), { status: 'up', components: new Map() })
+  const server = new HealthServer(health, { port: 0, host: '127.0.0.1', ...options })
+  running.push(server)
+  return server
+}
+
+async function statusOf(server: HealthServer, path: string, agent = new Agent()): Promise<number | undefined> {
+  const [response] = (await once(get({ port: server.port, host: '127.0.0.1', path, agent }), 'response')) as [
+    IncomingMessage,
+  ]
+  response.resume()
+  await once(response, 'end')
+  return response.statusCode
+}
+
+/** A connection, and all that came over it when it has ended. */
+async function connection(server: HealthServer): Promise<{ socket: Socket; ended: Promise<string> }> {
+  const socket = connect(server.port ?? 0, '127.0.0.1')
+  let text = ''
+  socket.setEncoding('utf8').on('data', (part: string) => (text += part))
+  socket.on('error', () => {})
+  const ended = once(socket, 'close').then(() => text)
+  await once(socket, 'connect')
+  return { socket, ended }
+}
+
+describe('a health server', () => {
+  it('serves between start and stop, both of which may be called twice', async () => {
+    const server = makeServer()
+    expect(server.port).toBeUndefined()
+    await Promise.all([server.start(), server.start()])
+    const { port } = server
+    await server.start()
+    expect(server.port).toBe(port)
+    expect(await statusOf(server, '/ready')).toBe(200)
+    await Promise.all([server.stop(), server.stop()])
+    await server.stop()
+    expect(server.port).toBeUndefined()
+    await server.start()
+    expect(await statusOf(server, '/ready')).toBe(200)
+  })
+
+  it('says which port another program has', async () => {
+    const first = makeServer()
+    await first.start()
+    const second = makeServer({ port: first.port ?? 0 })
+    const error: unknown = await second.start().catch((reason: unknown) => reason)
+    expect(error).toBeInstanceOf(ListenError)
+    expect(error).toMatchObject({ code: 'PORT_TAKEN', retryable: true, port: first.port, host: '127.0.0.1' })
+    expect(String(error)).toContain(`Another program has port ${first.port}`)
+    await first.stop()
+    await second.start()
+    expect(await statusOf(second, '/live')).toBe(200)
+  })
+
+  it('says why it cannot listen otherwise', async () => {
+    const server = makeServer({ host: '192.0.2.1' })
+    await expect(server.start()).rejects.toMatchObject({ code: 'LISTEN_FAILED', retryable: false })
+  })
+
+  it('closes connections that are kept open when it stops', async () => {
+    const server = makeServer({ keepAliveMs: 600_000 })
+    await server.start()
+    const agent = new Agent({ keepAlive: true })
+    expect(await statusOf(server, '/live', agent)).toBe(200)
+    const beganMs = performance.now()
+    await server.stop()
+    expect(performance.now() - beganMs).toBeLessThan(900)
+    agent.destroy()
+  })
+
+  it('does not wait long for a request that never ends', async () => {
+    const server = makeServer()
+    await server.start()
+    const { socket, ended } = await connection(server)
+    socket.write('GET /live HTTP/1.1\r\nhost: bot\r\n')
+    // The other one has been served, so this one has been read.
+    await statusOf(server, '/live')
+    await server.stop()
+    expect(await ended).toBe('')
+  })
+
+  it('closes a connection on which nothing, or too little, is said', async () => {
+    const server = makeServer({ requestTimeoutMs: 200 })
+    await server.start()
+    const silent = await connection(server)
+    const slow = await connection(server)
+    slow.socket.write('GET /live HTTP/1.1\r\nhost: bot\r\n')
+    expect(await slow.ended).toContain('408')
+    expect(await silent.ended).toContain('408')
+  })
+
+  it('closes a connection that is idle after an answer', async () => {
+    const server = makeServer({ keepAliveMs: 100 })
+    await server.start()
+    const { socket, ended } = await connection(server)
+    socket.write('GET /live HTTP/1.1\r\nhost: bot\r\n\r\n')
+    expect(await ended).toContain('200 OK')
+  })
+
+  it('has no more connections than allowed', async () => {
+    const server = makeServer({ maxConnections: 2 })
+    await server.start()
+    const [first, second] = [await connection(server), await connection(server)]
+    const third = await connection(server)
+    expect(await third.ended).toBe('')
+    first.socket.destroy()
+    second.socket.destroy()
+    await Promise.all([first.ended, second.ended])
+  })
+
+  it('is a part that says 503 while the others drain', async () => {
+    const server = makeServer()
+    const seen: unknown[] = []
+    const bot = {
+      name: 'bot',
+      start: async () => void seen.push(await statusOf(server, '/ready')),
+      drain: async () => void seen.push(await statusOf(server, '/ready'), await statusOf(server, '/live')),
+      stop: async () => void seen.push(await statusOf(server, '/ready')),
+    }
+    const report = await runUntilSignal([server, bot], { signal: AbortSignal.timeout(50) })
+    expect(seen).toEqual([200, 503, 200, 503])
+    expect(report.stopped).toEqual(['bot', 'HealthServer'])
+  })
+
+  it('waits for a readiness that is handed in', async () => {
+    const readiness = new Readiness()
+    const server = makeServer({ readiness })
+    await server.start()
+    expect(await statusOf(server, '/startup')).toBe(503)
+    readiness.on()
+    expect(await statusOf(server, '/startup')).toBe(200)
+  })
+
+  it.each<[object, string]>([
+    [{ port: -1 }, 'port'],
+    [{ port: 65_536 }, 'port'],
+    [{ port: '8080' }, 'port'],
+    [{ host: '' }, 'host'],
+    [{ requestTimeoutMs: 5 }, 'requestTimeoutMs'],
+    [{ maxConnections: 0 }, 'maxConnections'],
+    [{ timeoutMs: 5 }, 'no option "timeoutMs"'],
+  ])('refuses %j', (options, message) => {
+    expect(() => makeServer(options)).toThrow(message)
+  })
+})
