@@ -41,6 +41,7 @@ type Readers = Pick<Backend, 'read' | 'page' | 'count'>
 export interface CollectionHost {
   readonly clock: Clock
   readonly scope: Scope
+  servedBy(): 'primary' | 'fallback'
   /** Keeps updates of one key in line. */
   readonly updates: KeyQueue
   readonly meter: Meter
@@ -65,6 +66,10 @@ export class BackendCollection<T> implements Collection<T> {
     this.name = name
     this.scope = host.scope
     this.#host = host
+  }
+
+  get servedBy(): 'primary' | 'fallback' {
+    return this.#host.servedBy()
   }
 
   async get(key: string): Promise<T | undefined> {

@@ -98,6 +98,7 @@ export class BackendStorage<Events extends StorageEvents = StorageEvents>
     return new BackendCollection<T>(name, {
       clock: this.#clock,
       scope: this.scope,
+      servedBy: () => this.#backend.servedBy ?? 'primary',
       updates: this.#updates,
       meter: this.#meter,
       life: () => this.#life.signal,

@@ -99,6 +99,8 @@ export interface ChangeLog {
 export interface Backend<Events extends StorageEvents = StorageEvents> {
   /** How far its agreement reaches. */
   readonly scope: Scope
+  /** Who answers now, where something may stand in for it; else always the primary. */
+  readonly servedBy?: 'primary' | 'fallback'
   /**
    * Opens files or connections. Called before anything else, and again after `close`.
    *

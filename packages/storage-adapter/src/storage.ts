@@ -344,6 +344,8 @@ export interface Collection<T> {
   readonly name: string
   /** How far the agreement of its storage reaches. */
   readonly scope: Scope
+  /** Who answers now: `fallback` while a `FailoverStorage` answers from its copy, and what others write is not seen. */
+  readonly servedBy: 'primary' | 'fallback'
   /** The value, or `undefined` when the key is absent. */
   get(key: string): Promise<T | undefined>
   /** The value with its version and expiry, or `undefined` when the key is absent. */

@@ -110,6 +110,10 @@ export class FailoverBackend implements Backend<FailoverEvents> {
     this.#since = clock.now()
   }
 
+  get servedBy(): 'primary' | 'fallback' {
+    return this.#on
+  }
+
   get state(): FailoverState {
     return {
       on: this.#on,

@@ -63,6 +63,15 @@ describe('FailoverStorage', () => {
   })
 
   describe('in an outage', () => {
+    it('says of each collection who answers', async () => {
+      expect(story.notes.servedBy).toBe('primary')
+      story.faulty.down()
+      await story.notes.set('a', 1)
+      expect([story.notes.servedBy, story.primaryNotes.servedBy]).toEqual(['fallback', 'primary'])
+      await story.recover()
+      expect(story.notes.servedBy).toBe('primary')
+    })
+
     it('serves what it copied and what was written since, and deletes stay deleted', async () => {
       await story.notes.set('a', 1)
       story.faulty.down()
