@@ -72,6 +72,8 @@ export type StoreNotice = StoredNotice | RemovedNotice | ResetNotice
 export interface FlagStore {
   /** Who sees what is written here: this process, those of this machine, or those of every machine. */
   readonly scope: 'process' | 'machine' | 'cluster'
+  /** Who answers now: `fallback` while a copy stands in for the store, and what others change is not seen. */
+  readonly servedBy?: 'primary' | 'fallback'
   /** The value of a key and its version; `undefined` means that there is none. */
   entry(key: string): Promise<StoredValue | undefined>
   /**

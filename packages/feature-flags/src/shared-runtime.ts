@@ -125,7 +125,7 @@ export class SharedRuntime {
     this.#life = life
     try {
       await this.#inTurn(() => this.#load())
-      this.#tellFeed(true, 'the store answers')
+      this.#tellReached('the store answers')
     } catch (error) {
       this.#tellFeed(false, describeError(error))
       throw error
@@ -300,7 +300,7 @@ export class SharedRuntime {
         else if (++races > maxRaces) throw new Error('others write to the store of flags all the time')
       }
       this.#isFailing = false
-      this.#tellFeed(true, 'the store answers')
+      this.#tellReached('the store answers')
     } catch (error) {
       this.#isFailing = true
       this.#tellFeed(false, describeError(error))
@@ -359,11 +359,17 @@ export class SharedRuntime {
         if (state.epoch !== this.#stored.epoch || !this.#isLoaded) await this.#load()
       })
       this.#isFailing = false
-      this.#tellFeed(true, 'the store answers again')
+      this.#tellReached('the store answers again')
       await this.#flush()
     } catch (error) {
       this.#tellFeed(false, describeError(error))
     }
+  }
+
+  /** A copy that stands in for the store keeps what is changed here, and knows nothing of what others change. */
+  #tellReached(why: string): void {
+    const isCopy = this.#options.store.servedBy === 'fallback'
+    this.#tellFeed(!isCopy, isCopy ? 'a copy stands in for it' : why)
   }
 
   #tellFeed(isLive: boolean, why: string): void {

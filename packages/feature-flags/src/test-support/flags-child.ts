@@ -1,5 +1,9 @@
 import { storageFromUrl } from '@evenkeel/storage-adapter/url'
+import { FailoverStorage } from '@evenkeel/storage-adapter'
+import { SqliteStorage } from '@evenkeel/storage-adapter/sqlite'
+import { FaultyStorage } from '@evenkeel/testing'
 import { createHash } from 'node:crypto'
+import { join } from 'node:path'
 import { FeatureFlags } from '../feature-flags.js'
 import type { ProcessOrder, ProcessReply, ProcessView } from './flags-process.js'
 import { snowflakes } from './snowflakes.js'
@@ -7,7 +11,7 @@ import { snowflakes } from './snowflakes.js'
 /** One of the processes of a bot that share a store. It does what it is told by its parent, and shows how it answers. */
 const [url = ''] = process.argv.slice(2)
 
-const storage = storageFromUrl(url)
+const { storage, way } = open(url)
 const flags = new FeatureFlags({
   flags: {
     search: { percentage: 50 },
@@ -26,6 +30,26 @@ const flags = new FeatureFlags({
   checkIntervalMs: 300,
 })
 const ids = snowflakes(1_000)
+/** What was told of the feed. */
+const feeds: string[] = []
+flags.on('change', (change) => {
+  if (change.aspect === 'feed') feeds.push(change.to)
+})
+
+/**
+ * The storage of a URL. `failover:/directory?writers=one` is a SQLite database with a copy in files, where the way to the
+ * database can be cut; with `&cut` it is from the beginning.
+ */
+function open(url: string) {
+  if (!url.startsWith('failover:')) return { storage: storageFromUrl(url), way: undefined }
+  const { pathname: directory, searchParams } = new URL(url)
+  const way = new FaultyStorage(new SqliteStorage({ path: join(directory, 'bot.db') }))
+  if (searchParams.has('cut')) way.down()
+  const writers = searchParams.get('writers') === 'many' ? 'many' : 'one'
+  const path = join(directory, 'failover')
+  const soon = { timeoutMs: 500, probeIntervalMs: 100, steadyProbes: 1, cooldownMs: 300 }
+  return { storage: new FailoverStorage({ primary: way.storage, path, writers, ...soon }), way }
+}
 
 function say(reply: ProcessReply): void {
   process.send?.(reply)
@@ -67,6 +91,12 @@ async function churn(name: string): Promise<void> {
 async function obey({ order, what, parameters }: ProcessOrder): Promise<void> {
   try {
     if (what === 'look') return say({ order, view: look() })
+    if (what === 'cut' || what === 'mend') {
+      if (what === 'cut') way?.down()
+      else way?.up()
+      return say({ order, result: undefined })
+    }
+    if (what === 'told') return say({ order, result: feeds })
     if (what === 'churn') return void churn(String(parameters[0]))
     if (what === 'stop') {
       await flags.stop()

@@ -11,7 +11,7 @@ type ChangeName =
 /** What a process is told. */
 export interface ProcessOrder {
   readonly order: number
-  readonly what: ChangeName | 'look' | 'churn' | 'stop'
+  readonly what: ChangeName | 'look' | 'churn' | 'stop' | 'cut' | 'mend' | 'told'
   readonly parameters: readonly unknown[]
 }
 
@@ -87,6 +87,17 @@ export class FlagsProcess {
     const reply = await this.#tell('look', [])
     if ('view' in reply) return reply.view
     throw new Error(`It cannot be looked at: ${JSON.stringify(reply)}`)
+  }
+
+  /** The way to its database is cut, or mended. */
+  async wayIs(what: 'cut' | 'mend'): Promise<void> {
+    await this.#tell(what, [])
+  }
+
+  /** What its flags have told of the feed. */
+  async toldOfFeed(): Promise<readonly string[]> {
+    const reply = await this.#tell('told', [])
+    return 'result' in reply ? (reply.result as string[]) : []
   }
 
   /** From now on it makes changes all the time, and says so. */
