@@ -1,4 +1,5 @@
 import type { Severity } from './alert.js'
+import { CONSOLE } from './options.js'
 import { type Matchable, type Matching, selects } from './silences.js'
 
 /** Where some alerts go. */
@@ -40,5 +41,7 @@ export function route(alert: Matchable, about: string | undefined, rules: Routin
   const may = (channel: string): boolean => channel !== about && takes(channel, alert)
   const willing = [...chosen].filter((channel) => may(channel) && (about === undefined || !isDown(channel)))
   if (willing.length > 0) return willing
-  return may(fallback) ? [fallback] : []
+  if (may(fallback)) return [fallback]
+  // The only channel is the dead one: somebody looks at the console one day.
+  return about !== undefined && may(CONSOLE) ? [CONSOLE] : []
 }
