@@ -104,6 +104,9 @@ describeSqlite('flags on a SQLite database with a copy in files', () => {
       await other.change('disable', 'search', { why: 'it is broken' })
       await other.change('override', 'digest', { guildId: 'before' }, true, { why })
       await until(async () => (await flags.look()).flags['digest']?.guildOverrides === 1, 'the override to be seen')
+      const seenMs = performance.now()
+      const isCopied = async (): Promise<boolean> => ((await flags.lagMs()) ?? Infinity) < performance.now() - seenMs
+      await until(isCopied, 'the copy to have it')
       await flags.wayIs('cut')
       await until(async () => (await flags.look()).feed === 'stale', 'the flags to be stale')
       const { epoch } = await flags.look()

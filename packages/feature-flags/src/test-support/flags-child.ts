@@ -96,6 +96,9 @@ async function obey({ order, what, parameters }: ProcessOrder): Promise<void> {
       else way?.up()
       return say({ order, result: undefined })
     }
+    if (what === 'lag') {
+      return say({ order, result: storage instanceof FailoverStorage ? storage.state.mirror.lagMs : undefined })
+    }
     if (what === 'told') return say({ order, result: feeds })
     if (what === 'churn') return void churn(String(parameters[0]))
     if (what === 'stop') {

@@ -11,7 +11,7 @@ type ChangeName =
 /** What a process is told. */
 export interface ProcessOrder {
   readonly order: number
-  readonly what: ChangeName | 'look' | 'churn' | 'stop' | 'cut' | 'mend' | 'told'
+  readonly what: ChangeName | 'look' | 'churn' | 'stop' | 'cut' | 'mend' | 'told' | 'lag'
   readonly parameters: readonly unknown[]
 }
 
@@ -92,6 +92,12 @@ export class FlagsProcess {
   /** The way to its database is cut, or mended. */
   async wayIs(what: 'cut' | 'mend'): Promise<void> {
     await this.#tell(what, [])
+  }
+
+  /** How long ago its copy of the database was known to have everything, in milliseconds; `undefined` for never. */
+  async lagMs(): Promise<number | undefined> {
+    const reply = await this.#tell('lag', [])
+    return 'result' in reply ? (reply.result as number | undefined) : undefined
   }
 
   /** What its flags have told of the feed. */
