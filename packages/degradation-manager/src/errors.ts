@@ -1,7 +1,7 @@
 import { describeError, mayHaveApplied } from './outcome.js'
 
 /**
- * The bot is not serving this feature at the moment, and the call was not begun. Made without a stack, because a bot
+ * The bot is not serving this at the moment, and the call was not begun. Made without a stack, because a bot
  * under load makes many.
  */
 export class ShedError extends Error {
@@ -13,16 +13,21 @@ export class ShedError extends Error {
   readonly retryable = true
   /** Nothing was done. */
   readonly applied = 'no'
-  /** The feature that is off. */
+  /** The feature that is off, or the limiter that has no place. */
   readonly feature: string
-  /** The earliest that the feature can be back, in ms; undefined when that is for a person to decide. */
+  /** The earliest that it makes sense to try again, in ms; undefined when that is for a person to decide. */
   readonly retryAfterMs: number | undefined
 
   /** @internal */
-  constructor(feature: string, why: string, retryAfterMs: number | undefined) {
+  constructor(
+    feature: string,
+    why: string,
+    retryAfterMs: number | undefined,
+    remedy = ', or give the guard a fallback',
+  ) {
     const limit = Error.stackTraceLimit
     Error.stackTraceLimit = 0
-    super(`${why} — ${retryHint(retryAfterMs)}, or give the guard a fallback`)
+    super(`${why} — ${retryHint(retryAfterMs)}${remedy}`)
     Error.stackTraceLimit = limit
     this.feature = feature
     this.retryAfterMs = retryAfterMs

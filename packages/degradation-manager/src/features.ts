@@ -1,5 +1,6 @@
 import { modes, type Mode } from './mode.js'
-import type { FeatureState, Priority, Settings } from './options.js'
+import type { FeatureState, Settings } from './options.js'
+import type { Priority } from './priority.js'
 
 /** What each mode does to a feature that says nothing else. */
 const byPriority: Readonly<Record<Priority, Readonly<Record<Mode, FeatureState>>>> = {

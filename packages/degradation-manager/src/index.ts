@@ -2,6 +2,15 @@ export { DegradationManager, type Explanation, type Override } from './degradati
 export { withSignal, type AnyFunction } from './with-signal.js'
 export { FallbackError, ShedError, TimeoutError } from './errors.js'
 export { degradationManagerDefaults, featureDefaults } from './options.js'
+export {
+  AdaptiveLimiter,
+  type AdaptiveLimiterEvents,
+  type AdmissionOptions,
+  type LimiterChange,
+  type LimiterCounts,
+  type Place,
+} from './limiter/adaptive-limiter.js'
+export { adaptiveLimiterDefaults, type AdaptiveLimiterOptions } from './limiter/limiter-options.js'
 export { guardDefaults, type Guarded, type GuardOptions, type Outcome } from './guard.js'
 
 export type {
@@ -10,7 +19,6 @@ export type {
   FeatureOptions,
   FeatureState,
   PressureRule,
-  Priority,
   Rule,
   SetModeOptions,
 } from './options.js'
@@ -24,5 +32,6 @@ export type {
   OverrideChange,
   Severity,
 } from './events.js'
+export type { Priority } from './priority.js'
 export type { Mode } from './mode.js'
 export type { Clock, ComponentReport, HealthSource } from './ports.js'

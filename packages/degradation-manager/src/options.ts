@@ -1,10 +1,8 @@
 import { inspect } from 'node:util'
 import { modes, type Mode } from './mode.js'
 import type { Clock, HealthSource } from './ports.js'
+import { priorities, type Priority } from './priority.js'
 import { maxDelayMs, systemClock } from './system-clock.js'
-
-/** How long a feature is kept when things get worse: `critical` longest, `optional` least. */
-export type Priority = 'critical' | 'high' | 'normal' | 'optional'
 
 /** What a mode does to a feature: served as usual, not served, or served by its fallback only. */
 export type FeatureState = 'on' | 'off' | 'fallback'
@@ -111,7 +109,6 @@ export interface Settings {
   readonly clock: Clock
 }
 
-const priorities: readonly string[] = ['critical', 'high', 'normal', 'optional'] satisfies Priority[]
 const featureStates: readonly string[] = ['on', 'off', 'fallback'] satisfies FeatureState[]
 
 const optionNames = ['features', 'health', 'rules', 'pressures', 'minDwellMs', 'sampleMs', 'clock']
