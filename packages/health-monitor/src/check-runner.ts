@@ -17,14 +17,14 @@ export class CheckRunner {
   readonly #check: HealthCheck
   readonly #timeoutMs: number
   readonly #clock: Clock
-  readonly #onVerdict: (result: CheckResult) => void
+  readonly #onVerdict: (result: CheckResult, tookMs: number) => void
   #run: Run | undefined
 
   constructor(
     name: string,
     { check, timeoutMs }: { check: HealthCheck; timeoutMs: number },
     clock: Clock,
-    onVerdict: (result: CheckResult) => void,
+    onVerdict: (result: CheckResult, tookMs: number) => void,
   ) {
     this.#name = name
     this.#check = check
@@ -47,6 +47,7 @@ export class CheckRunner {
   run(): Promise<CheckResult> {
     if (this.#run !== undefined) return this.#run.verdict
     const controller = new AbortController()
+    const startedMs = this.#clock.monotonic()
     let resolve!: (result: CheckResult) => void
     const run: Run = {
       verdict: new Promise((settle) => (resolve = settle)),
@@ -55,7 +56,7 @@ export class CheckRunner {
         run.isJudged = true
         cancelDeadline()
         resolve(result)
-        this.#onVerdict(result)
+        this.#onVerdict(result, this.#clock.monotonic() - startedMs)
       },
       abort: (reason) => controller.abort(reason),
       isJudged: false,

@@ -45,7 +45,14 @@ describe('before and after its life', () => {
     const db = patient()
     const health = new HealthMonitor({ checks: { db: { check: db.check } }, clock })
     expect(health.status).toBe('unknown')
-    expect(health.components.get('db')).toEqual({ status: 'unknown', reason: 'not checked yet', since: 7_000 })
+    expect(health.components.get('db')).toEqual({
+      status: 'unknown',
+      reason: 'not checked yet',
+      since: 7_000,
+      observedAt: undefined,
+      tookMs: undefined,
+      critical: true,
+    })
     expect([db.looks, clock.pending]).toEqual([0, 0])
   })
 
@@ -60,6 +67,19 @@ describe('before and after its life', () => {
     )
     expect(health.status).toBe('down')
     expect(clock.pending).toBe(0)
+  })
+
+  it('says when it looked last, how long that took, and whether it matters', async () => {
+    const clock = new FakeClock(1_000)
+    const slow = (): Promise<void> => new Promise((resolve) => void clock.after(250, resolve))
+    const health = new HealthMonitor({ checks: { db: { check: slow, critical: false } }, clock })
+    const seen = health.check('db')
+    await clock.advance(250)
+    await seen
+    expect(health.components.get('db')).toMatchObject({ observedAt: 1_250, tookMs: 250, critical: false })
+    await clock.advance(500)
+    health.report('db', 'down', 'gone')
+    expect(health.components.get('db')).toMatchObject({ observedAt: 1_750, tookMs: 250 })
   })
 
   it('may be started and stopped twice, and leaves no timer behind', async () => {

@@ -23,6 +23,12 @@ export interface ComponentHealth {
   readonly reason: string
   /** Since when it has this status, epoch ms. */
   readonly since: number
+  /** When it was last looked at or reported, epoch ms; `undefined` before the first time. */
+  readonly observedAt: number | undefined
+  /** How long the last run of its check took, in ms; `undefined` before the first has ended. */
+  readonly tookMs: number | undefined
+  /** Whether the bot is of no use without it. */
+  readonly critical: boolean
 }
 
 /** A component, or the whole, changed its status. */
@@ -54,6 +60,7 @@ interface Component<Name> {
   readonly options: Required<CheckOptions>
   readonly runner: CheckRunner
   state: ComponentState
+  tookMs: number | undefined
   /** Somebody reported a status while a run was under way: what that run saw is older news. */
   isRunOutdated: boolean
   cancelLook: () => void
@@ -120,8 +127,11 @@ export class HealthMonitor<Name extends string = string> extends EventEmitter<He
       const component: Component<Name> = {
         name,
         options: checkOptions,
-        runner: new CheckRunner(name, checkOptions, this.#clock, (result) => this.#takeIn(component, result)),
+        runner: new CheckRunner(name, checkOptions, this.#clock, (result, tookMs) =>
+          this.#takeIn(component, result, tookMs),
+        ),
         state: unobserved(this.#moment()),
+        tookMs: undefined,
         isRunOutdated: false,
         cancelLook: nothing,
         cancelExpiry: nothing,
@@ -141,7 +151,7 @@ export class HealthMonitor<Name extends string = string> extends EventEmitter<He
   /** Every component as it is now, in the order of declaration. A snapshot: read it again for news. */
   get components(): ReadonlyMap<Name, ComponentHealth> {
     const now = this.#moment()
-    return new Map(this.#list((component) => [component.name, publicView(seenAt(component, now))]))
+    return new Map(this.#list((component) => [component.name, publicView(component, now)]))
   }
 
   /** Begins to look: every check runs at once, then at its interval. Does nothing when it has begun already. */
@@ -240,16 +250,17 @@ export class HealthMonitor<Name extends string = string> extends EventEmitter<He
     // That it still has not ended is one more failure, but no news of the component: its status goes on ageing.
     const reason = `no answer within ${options.timeoutMs} ms, and the check is still running`
     const next = observe(state, { status: 'down', reason }, options, now)
-    this.#settle(component, { ...next, observedMs: state.observedMs })
+    this.#settle(component, { ...next, observedMs: state.observedMs, observedAt: state.observedAt })
   }
 
-  #takeIn(component: Component<Name>, { status, reason }: CheckResult): void {
+  #takeIn(component: Component<Name>, { status, reason }: CheckResult, tookMs: number): void {
     const isOutdated = component.isRunOutdated
     component.isRunOutdated = false
     if (isOutdated || status === 'unknown') {
       this.#schedule(component)
       return
     }
+    component.tookMs = tookMs
     const now = this.#moment()
     this.#settle(component, observe(seenAt(component, now), { status, reason }, component.options, now))
   }
@@ -344,8 +355,9 @@ function runHeld(runner: CheckRunner): Promise<CheckResult> {
   return runner.run().finally(release)
 }
 
-function publicView({ status, reason, since }: ComponentState): ComponentHealth {
-  return { status, reason, since }
+function publicView(component: Component<string>, now: Moment): ComponentHealth {
+  const { status, reason, since, observedAt } = seenAt(component, now)
+  return { status, reason, since, observedAt, tookMs: component.tookMs, critical: component.options.critical }
 }
 
 function change<Name extends string>(

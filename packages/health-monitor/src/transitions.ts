@@ -12,8 +12,10 @@ export interface ComponentState {
   readonly reason: string
   /** Since when it has this status, epoch ms. */
   readonly since: number
-  /** When it was last looked at, monotonic ms. */
+  /** When it was last looked at or reported, monotonic ms. */
   readonly observedMs: number
+  /** The same on the wall, epoch ms; `undefined` before the first time. */
+  readonly observedAt: number | undefined
   /** Results in a row that contradict the status, not yet enough to change it. */
   readonly suspicion: Suspicion | undefined
 }
@@ -41,7 +43,14 @@ const BADNESS = { up: 0, degraded: 1, down: 2 } as const
 
 /** Before the first look. */
 export function unobserved(now: Moment): ComponentState {
-  return { status: 'unknown', reason: 'not checked yet', since: now.at, observedMs: now.ms, suspicion: undefined }
+  return {
+    status: 'unknown',
+    reason: 'not checked yet',
+    since: now.at,
+    observedMs: now.ms,
+    observedAt: undefined,
+    suspicion: undefined,
+  }
 }
 
 /** Takes in what a check saw. A single result changes nothing (hysteresis), unless nothing was known before. */
@@ -50,14 +59,14 @@ export function observe(state: ComponentState, seen: Observation, thresholds: Th
   const direction = BADNESS[seen.status] > BADNESS[state.status] ? 'worse' : 'better'
   const suspicion = suspect(state.suspicion, direction, seen)
   const needed = direction === 'worse' ? thresholds.failuresToDown : thresholds.successesToUp
-  if (suspicion.count < needed) return { ...state, observedMs: now.ms, suspicion }
+  if (suspicion.count < needed) return { ...state, observedMs: now.ms, observedAt: now.at, suspicion }
   return believe(state, suspicion.result, now)
 }
 
 /** Takes in a status that needs no confirmation. */
 export function believe(state: ComponentState, { status, reason }: CheckResult, now: Moment): ComponentState {
   const since = status === state.status ? state.since : now.at
-  return { status, reason, since, observedMs: now.ms, suspicion: undefined }
+  return { status, reason, since, observedMs: now.ms, observedAt: now.at, suspicion: undefined }
 }
 
 /** Forgets what is older than `maxAgeMs`: a status that nobody has confirmed for so long is unknown. */
