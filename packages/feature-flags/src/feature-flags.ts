@@ -1,10 +1,7 @@
 import { EventEmitter } from 'eventemitter3'
-import { Announcer } from './announcer.js'
 import type { AttributeTypes, ContextArgument, ContextFor, TypedContext } from './attributes.js'
-import { changesBetween, feedChange, overrideChange, type Occasion } from './changes.js'
+import { Subject, type BucketBy, type FlagContext, type OverrideTarget } from './context.js'
 import type { CountedGuild, CountedUser } from './counted-id.js'
-import { idText, Subject, type BucketBy, type FlagContext, type OverrideTarget } from './context.js'
-import { within } from './deadline.js'
 import { isOnFor } from './decide.js'
 import type {
   BooleanFlagName,
@@ -16,38 +13,16 @@ import type {
   VariantAnswer,
   VariantFlagName,
 } from './definitions.js'
-import { FlagHeldOffError } from './errors.js'
-import { ExpiryWatch } from './expiry-watch.js'
 import { evaluate, explain, type Evaluation, type Explanation } from './explain.js'
+import { FlagChanges } from './flag-changes.js'
+import { FlagMachine } from './flag-machine.js'
+import { statusOf } from './flag-status.js'
 import { countedVariant, FlagHandle, VariantHandle } from './handle.js'
-import { Layers } from './layers.js'
-import { LifeCycle, untilOver } from './life-cycle.js'
-import type { ChangeReason, FlagChange, FlagEvents, FlagStatus, OverrideReason, RanCall } from './news.js'
-import { checkOptions, type featureFlagsDefaults, type FeatureFlagsOptions } from './options.js'
-import { describeError } from './outcome.js'
-import { OverrideBook, type OverrideTurn } from './override-book.js'
-import type { Clock } from './ports.js'
-import { Runner } from './runner.js'
-import { LocalRuntime, type Runtime } from './runtime.js'
-import * as changes from './runtime-state.js'
+import type { Layers } from './layers.js'
+import type { ChangeReason, FlagEvents, FlagStatus, OverrideReason } from './news.js'
+import { checkOptions, type FeatureFlagsOptions } from './options.js'
 import { FlagScope, type RunOptions, type ScopedRun } from './scope.js'
-import { literal } from './setting-problem.js'
-import { percentageInCode, shareInCode } from './share.js'
-import { SharedRuntime, type RuntimeListener } from './shared-runtime.js'
-import { SourceReader } from './source-reader.js'
-import type { OverridePlace } from './stored-override.js'
-import { systemClock } from './system-clock.js'
-import {
-  count,
-  findBooleanFlag,
-  findFlag,
-  findVariantFlag,
-  percentageOf,
-  type Cause,
-  type FlagShare,
-  type Table,
-} from './table.js'
-import { listed } from './variants.js'
+import { count, findBooleanFlag, findFlag, findVariantFlag, type FlagShare } from './table.js'
 
 /**
  * Decides which guilds and users get which code, and says why.
@@ -85,28 +60,10 @@ export class FeatureFlags<
   extends EventEmitter<FlagEvents>
   implements AsyncDisposable
 {
-  /** Names this process among all that share a store. */
-  readonly #process: string
-  readonly #clock: Clock
-  readonly #options: typeof featureFlagsDefaults
   readonly #layers: Layers
-  readonly #overrides: OverrideBook
-  readonly #runtime: Runtime
-  /** Where trips are kept: with everything else, or in this process alone. */
-  readonly #trips: Runtime
-  readonly #runner: Runner
-  readonly #sources: SourceReader
-  readonly #lastChanges = new Map<string, FlagChange>()
-  readonly #announcer = new Announcer()
-  readonly #expiry: ExpiryWatch
-  readonly #life = new LifeCycle({ begin: (over) => this.#begin(over), end: () => this.#end() })
-  #overridesSet = 0
-  readonly #currentTable = (): Table => this.#layers.current
-  readonly #runInScope: ScopedRun = (...call) => this.#runner.run(...call)
-  #feed: 'none' | 'live' | 'stale' = 'none'
-  /** Whether the overrides of the store were ever read: those that were there before that are no news. */
-  #knowsOverrides = false
-  #epochTold = 0
+  readonly #machine: FlagMachine
+  readonly #changes: FlagChanges
+  readonly #runInScope: ScopedRun = (...call) => this.#machine.runner.run(...call)
 
   /**
    * @param options - the flags, and what they need
@@ -115,48 +72,9 @@ export class FeatureFlags<
    */
   constructor(options: FeatureFlagsOptions<D, A, S>) {
     super()
-    this.#options = checkOptions(options)
-    // Not from `node:crypto`, which takes milliseconds to load.
-    this.#process = options.store === undefined ? 'this process' : globalThis.crypto.randomUUID()
-    this.#clock = options.clock ?? systemClock
-    this.#layers = new Layers({
-      definitions: options.flags,
-      segments: options.segments ?? {},
-      patterns: this.#options.patterns,
-      attributes: options.attributes === undefined ? undefined : Object.keys(options.attributes),
-      environment: options.environment ?? process.env,
-      at: this.#clock.now(),
-      sharesTrips: this.#options.tripScope === 'shared',
-      awaitsDocuments: (options.sources ?? []).length > 0,
-    })
-    const { timeoutMs, startTimeoutMs, checkIntervalMs, tripScope } = this.#options
-    const tellOver = (turn: OverrideTurn): void => this.#tellOverride(turn, this.#cause({ why: 'its time is over' }))
-    this.#overrides = new OverrideBook(this.#layers, this.#clock, tellOver, checkIntervalMs)
-    const listener = this.#listener()
-    this.#runtime =
-      options.store === undefined
-        ? new LocalRuntime(listener)
-        : new SharedRuntime(
-            { store: options.store, clock: this.#clock, process: this.#process, timeoutMs, checkIntervalMs },
-            listener,
-          )
-    this.#trips =
-      tripScope === 'shared'
-        ? this.#runtime
-        : new LocalRuntime({ ...listener, onState: (trips) => this.#swap(() => this.#layers.applyTrips(trips)) })
-    this.#runner = this.#newRunner(options.isUserError)
-    this.#expiry = new ExpiryWatch({
-      clock: this.#clock,
-      everyMs: checkIntervalMs,
-      current: this.#currentTable,
-      tell: (expiry) => this.#announcer.announce([() => this.emit('expired', { ...expiry, epoch: this.#epoch() })]),
-    })
-    this.#sources = new SourceReader(options.sources ?? [], {
-      clock: this.#clock,
-      timeoutMs: startTimeoutMs,
-      apply: (index, name, document) => this.#applyDocument(index, name, document),
-      refuse: (name, error) => this.#refuse(name, error),
-    })
+    this.#machine = new FlagMachine(options, checkOptions(options), this)
+    this.#layers = this.#machine.layers
+    this.#changes = new FlagChanges(this.#machine)
   }
 
   /** The names of all flags, each after those that it requires. */
@@ -166,7 +84,7 @@ export class FeatureFlags<
 
   /** The number of the state of all that was changed while running. It only grows, also between processes of one store. */
   get epoch(): number {
-    return this.#runtime.epoch
+    return this.#machine.runtime.epoch
   }
 
   /**
@@ -174,7 +92,7 @@ export class FeatureFlags<
    * from what was seen last; `none` without a store, and before `start()`.
    */
   get feed(): 'none' | 'live' | 'stale' {
-    return this.#feed
+    return this.#machine.news.feed
   }
 
   /**
@@ -186,12 +104,12 @@ export class FeatureFlags<
    * @throws {@link FlagDocumentError} when a source has no document that can be used, or none within `startTimeoutMs`
    */
   start(): Promise<void> {
-    return this.#life.start()
+    return this.#machine.life.start()
   }
 
   /** Follows nothing any more, and answers on from what was seen last. May be called twice, also while they start. */
   stop(): Promise<void> {
-    return this.#life.stop()
+    return this.#machine.life.stop()
   }
 
   /** The same as `stop`, for `await using`. */
@@ -239,8 +157,8 @@ export class FeatureFlags<
   flag(name: string): unknown {
     const { record } = findFlag(this.#layers.current, name)
     return record.spec.kind === 'variant'
-      ? new VariantHandle(name, record.slot, this.#currentTable)
-      : new FlagHandle(name, record.slot, this.#currentTable)
+      ? new VariantHandle(name, record.slot, this.#machine.currentTable)
+      : new FlagHandle(name, record.slot, this.#machine.currentTable)
   }
 
   /**
@@ -318,7 +236,7 @@ export class FeatureFlags<
     off: () => Off | PromiseLike<Off>,
     options?: RunOptions,
   ): Promise<On | Off> {
-    return this.#runner.run(name, this.#layers.current, new Subject(context), on, off, options)
+    return this.#machine.runner.run(name, this.#layers.current, new Subject(context), on, off, options)
   }
 
   /**
@@ -347,29 +265,7 @@ export class FeatureFlags<
    * @throws {@link UnknownFlagError} when there is no such flag
    */
   status(name: FlagName<D>): FlagStatus {
-    const table = this.#layers.current
-    const { record, state: ownState } = findFlag(table, name)
-    const { spec, runtime, usage } = record
-    const state = table.killed === undefined ? ownState : 'all-off'
-    const retryAtMs = state === 'fallen-back' ? this.#runner.retryAtMs(name) : undefined
-    const leftMs = retryAtMs === undefined ? undefined : Math.max(0, retryAtMs - this.#clock.monotonic())
-    const answers = spec.kind === 'variant' ? spec.variants.names : ['off', 'on']
-    return {
-      name,
-      description: spec.description,
-      owner: spec.owner,
-      state,
-      by: spec.by,
-      percentage: percentageOf(record),
-      share: runtime?.share,
-      guildOverrides: record.guilds.size,
-      userOverrides: record.users.size,
-      retryAt: leftMs === undefined ? undefined : Math.round(this.#clock.now() + leftMs),
-      expiresAt: spec.expiresAt,
-      isExpired: spec.expiresAt !== undefined && spec.expiresAt <= this.#clock.now(),
-      usage: Object.fromEntries(answers.map((answer, i) => [answer, usage[i] ?? 0])),
-      lastChange: this.#lastChanges.get(name),
-    }
+    return statusOf(name, this.#machine)
   }
 
   /**
@@ -381,9 +277,7 @@ export class FeatureFlags<
    * @throws {@link FlagStoreError} when the store is out of reach
    */
   disable(name: FlagName<D>, reason: ChangeReason): Promise<void> {
-    const cause = this.#cause(reason)
-    findFlag(this.#layers.current, name)
-    return this.#change(changes.disable(name, cause))
+    return this.#changes.disable(name, reason)
   }
 
   /**
@@ -396,12 +290,7 @@ export class FeatureFlags<
    * @throws {@link FlagStoreError} when the store is out of reach
    */
   enable(name: FlagName<D>, reason: ChangeReason): Promise<void> {
-    const cause = this.#cause(reason)
-    const { spec } = findFlag(this.#layers.current, name).record
-    if (spec.offWhy !== undefined) return calm(Promise.reject(new FlagHeldOffError(name, spec.offWhy)))
-    this.#runner.reset(name)
-    if (this.#trips !== this.#runtime) void this.#trips.change(changes.enable(name, cause))
-    return this.#change(changes.enable(name, cause))
+    return this.#changes.enable(name, reason)
   }
 
   /**
@@ -412,7 +301,7 @@ export class FeatureFlags<
    * @throws {@link FlagStoreError} when the store is out of reach
    */
   disableAll(reason: ChangeReason): Promise<void> {
-    return this.#change(changes.killAll(this.#cause(reason)))
+    return this.#changes.disableAll(reason)
   }
 
   /**
@@ -424,7 +313,7 @@ export class FeatureFlags<
    * @throws {@link FlagStoreError} when the store is out of reach
    */
   enableAll(reason: ChangeReason): Promise<void> {
-    return this.#change(changes.reviveAll(this.#cause(reason)))
+    return this.#changes.enableAll(reason)
   }
 
   /**
@@ -438,9 +327,7 @@ export class FeatureFlags<
    * @throws {@link FlagStoreError} when the store is out of reach
    */
   setPercentage(name: BooleanFlagName<D>, percentage: number, reason: ChangeReason): Promise<void> {
-    const cause = this.#cause(reason)
-    findBooleanFlag(this.#layers.current, name)
-    return this.#change(changes.setPercentage(name, percentageInCode(name, percentage), cause))
+    return this.#changes.setPercentage(name, percentage, reason)
   }
 
   /**
@@ -454,9 +341,7 @@ export class FeatureFlags<
    * @throws {@link FlagStoreError} when the store is out of reach
    */
   setShare(name: BooleanFlagName<D>, share: FlagShare, reason: ChangeReason): Promise<boolean> {
-    const cause = this.#cause(reason)
-    findBooleanFlag(this.#layers.current, name)
-    return calm(this.#runtime.change(changes.share(name, shareInCode(name, share), cause)))
+    return this.#changes.setShare(name, share, reason)
   }
 
   /**
@@ -484,15 +369,7 @@ export class FeatureFlags<
     value: OverrideValue<D, K>,
     reason: OverrideReason,
   ): Promise<void> {
-    const { spec } = findFlag(this.#layers.current, name).record
-    const what = `An override of ${JSON.stringify(name)}`
-    if (spec.kind === 'variant') {
-      const index = typeof value === 'string' ? spec.variants.indexes.get(value) : undefined
-      if (index === undefined) throw new TypeError(`${what} is one of ${listed(spec.variants)}, not ${literal(value)}`)
-      return this.#setOverride(name, target, spec.variants.names[index], reason)
-    }
-    if (typeof value !== 'boolean') throw new TypeError(`${what} is one of true, false, not ${literal(value)}`)
-    return this.#setOverride(name, target, value, reason)
+    return this.#changes.override(name, target, value, reason)
   }
 
   /**
@@ -505,194 +382,6 @@ export class FeatureFlags<
    * @throws {@link FlagStoreError} when the store is out of reach
    */
   removeOverride(name: FlagName<D>, target: OverrideTarget, reason: ChangeReason): Promise<void> {
-    return this.#setOverride(name, target, undefined, reason)
+    return this.#changes.removeOverride(name, target, reason)
   }
-
-  async #begin(over: AbortSignal): Promise<void> {
-    this.#overrides.resume()
-    await this.#sources.start(over)
-    if (over.aborted) return
-    this.#layers.documentsRead()
-    const { startTimeoutMs } = this.#options
-    // What is out of reach now is followed nevertheless.
-    const began = within(this.#clock, startTimeoutMs, 'the store of flags', () =>
-      untilOver(over, this.#runtime.start()),
-    )
-    await began.catch((error: unknown) => this.#tellFeed(false, describeError(error)))
-    if (!over.aborted) this.#expiry.start()
-  }
-
-  async #end(): Promise<void> {
-    this.#overrides.stop()
-    this.#expiry.stop()
-    try {
-      await Promise.all([this.#sources.stop(), this.#runtime.stop()])
-    } finally {
-      this.#feed = 'none'
-    }
-  }
-
-  /** What was done at run time, here or elsewhere, takes effect. */
-  #listener(): RuntimeListener {
-    return {
-      onState: (state, before) => {
-        if (state.flags === before.flags && state.killed === before.killed) return
-        this.#swap(() => this.#layers.applyRuntime(state), state.killChanged)
-        if (this.#trips !== this.#runtime) return
-        for (const name of this.#layers.current.flags.keys()) {
-          const trip = changes.tripOf(state, name)
-          if (trip?.trials !== changes.tripOf(before, name)?.trials) this.#runner.follow(name, trip)
-        }
-      },
-      onOverride: (place, until) => {
-        const turn = this.#overrides.set(place, until)
-        if (turn !== undefined) this.#tellOverride(turn, until?.override ?? this.#elsewhere())
-      },
-      onOverrides: (all) => {
-        const isNews = this.#knowsOverrides
-        this.#knowsOverrides = true
-        const turns = this.#overrides.replace(all)
-        if (!isNews) return
-        for (const turn of turns) this.#tellOverride(turn, turn.to?.override ?? this.#elsewhere())
-      },
-      overrides: () => this.#overrides.entries(),
-      onFeed: (isLive, why) => this.#tellFeed(isLive, why),
-    }
-  }
-
-  #tellFeed(isLive: boolean, why: string): void {
-    const from = this.#feed
-    this.#feed = isLive ? 'live' : 'stale'
-    if (from === this.#feed || (from === 'none' && isLive)) return
-    this.#report([feedChange(isLive, this.#occasion(this.#cause({ why })))])
-  }
-
-  /** Does what changes the table, and tells what is another now. */
-  #swap(swap: () => void, killChange?: Cause, cause: Cause = this.#elsewhere()): void {
-    const before = this.#layers.current
-    swap()
-    this.#report(changesBetween(before, this.#layers.current, killChange, this.#occasion(cause)))
-  }
-
-  #applyDocument(index: number, name: string, document: unknown): void {
-    const { flags: before } = this.#layers.current
-    const cause = this.#cause({ why: `${name} says so` })
-    const apply = (): void => {
-      this.#layers.applyDocument(index, name, document, cause.at)
-      const { flags } = this.#layers.current
-      const isAnother = (flag: string): boolean => flags.get(flag)?.record.spec !== before.get(flag)?.record.spec
-      this.#overrides.renew(new Set([...flags.keys()].filter(isAnother)))
-    }
-    this.#swap(apply, cause, cause)
-  }
-
-  #refuse(name: string, error: Error): void {
-    const why = describeError(error)
-    const message = `${name} is refused, and what it said before stays in force: ${why}`
-    const epoch = this.#epoch()
-    const refusal = { what: name, at: this.#clock.now(), why, severity: 'WARNING', message, epoch, error } as const
-    this.#announcer.announce([() => this.emit('refused', refusal)])
-  }
-
-  #newRunner(isUserError: ((error: unknown) => boolean) | undefined): Runner {
-    const tellRan = (call: RanCall): void => this.#announcer.announce([() => this.emit('ran', call)])
-    return new Runner({
-      clock: this.#clock,
-      limits: this.#options,
-      runtime: this.#trips,
-      sharesTrips: this.#trips === this.#runtime,
-      timeoutMs: this.#options.timeoutMs,
-      isUserError,
-      current: this.#currentTable,
-      cause: (why) => this.#cause({ why }),
-      isStale: () => this.#feed === 'stale',
-      tellFailed: (failure) => {
-        const epoch = this.#epoch()
-        this.#announcer.announce([() => this.emit('failed', { ...failure, epoch })])
-      },
-      tellRan: () => (this.listenerCount('ran') === 0 ? undefined : tellRan),
-    })
-  }
-
-  #change(change: changes.RuntimeChange): Promise<void> {
-    return calm(this.#runtime.change(change).then(() => undefined))
-  }
-
-  #setOverride(
-    flag: string,
-    target: OverrideTarget,
-    value: boolean | string | undefined,
-    reason: OverrideReason,
-  ): Promise<void> {
-    const cause = this.#cause(reason)
-    findFlag(this.#layers.current, flag)
-    const place = placeOf(flag, target)
-    const { forMs } = reason
-    if (forMs !== undefined && !(forMs > 0 && Number.isFinite(forMs))) {
-      throw new RangeError(`forMs must be a number of milliseconds above 0, not ${literal(forMs)}`)
-    }
-    const expiresAt = forMs === undefined ? undefined : Math.ceil(this.#clock.now() + forMs)
-    const id = `${this.#process}:${++this.#overridesSet}`
-    const { why, by, at } = cause
-    const until = value === undefined ? undefined : { override: { value, why, by, at, id }, expiresAt }
-    const before = this.#overrides.get(place)
-    const turn = this.#overrides.set(place, until)
-    const stored = calm(this.#runtime.setOverride(place, until, before).then(() => undefined))
-    if (turn !== undefined) this.#tellOverride(turn, cause)
-    return stored
-  }
-
-  #tellOverride({ place, from, to }: OverrideTurn, cause: Cause): void {
-    const flag = this.#layers.current.flags.get(place.flag)
-    if (flag === undefined) return
-    const target = place.whose === 'users' ? { userId: place.id } : { guildId: place.id }
-    this.#report([overrideChange(flag.record, target, from, to?.override.value, this.#occasion(cause))])
-  }
-
-  #occasion(cause: Cause): Occasion {
-    return { cause, epoch: this.#epoch() }
-  }
-
-  /** That of the state in force. Of what waits for the store not all may come to be; what is told never goes back. */
-  #epoch(): number {
-    this.#epochTold = Math.max(this.#epochTold, this.#runtime.state.epoch)
-    return this.#epochTold
-  }
-
-  #elsewhere(): Cause {
-    return this.#cause({ why: 'another process changed it' })
-  }
-
-  #cause(reason: ChangeReason): changes.ChangeCause {
-    const { why, by } = (reason ?? {}) as Partial<ChangeReason>
-    if (typeof why !== 'string' || why.trim() === '') {
-      throw new TypeError(`Say why, for those who will wonder: { why: 'moving hosts' }, not ${literal(reason)}`)
-    }
-    if (by !== undefined && typeof by !== 'string') {
-      throw new TypeError(`Who does it, \`by\`, must be a name or an id as a string, not ${literal(by)}`)
-    }
-    return { why, by, at: this.#clock.now(), process: this.#process }
-  }
-
-  /** Everything is in force by now, so a listener that looks at a flag sees what it is told. */
-  #report(news: readonly FlagChange[]): void {
-    for (const change of news) if (change.what !== '*') this.#lastChanges.set(change.what, change)
-    this.#announcer.announce(news.map((change) => () => this.emit('change', change)))
-  }
-}
-
-/** Whoever does not wait for the store hears of its loss by `change`; a rejection that nobody awaits would end the bot. */
-function calm<T>(promise: Promise<T>): Promise<T> {
-  promise.catch(() => undefined)
-  return promise
-}
-
-/** @throws TypeError when it is neither a guild nor a user */
-function placeOf(flag: string, target: OverrideTarget): OverridePlace {
-  const guildId = idText(target?.guildId, 'guildId')
-  const userId = idText(target?.userId, 'userId')
-  if ((guildId === undefined) === (userId === undefined)) {
-    throw new TypeError(`An override of ${JSON.stringify(flag)} is for either a guildId or a userId`)
-  }
-  return guildId === undefined ? { flag, whose: 'users', id: userId as string } : { flag, whose: 'guilds', id: guildId }
 }
