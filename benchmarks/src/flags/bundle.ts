@@ -3,16 +3,19 @@ import { fileURLToPath } from 'node:url'
 import type * as esbuild from 'esbuild'
 import manifest from '../../package.json' with { type: 'json' }
 
-/** Compiles a program of this folder, as `run.ts` does the whole. @returns its path */
-export async function bundle(name: 'follower' | 'program'): Promise<string> {
+/** A program that runs in a process of its own. */
+export type ProgramFile = 'flags/follower' | 'flags/program' | 'health/program' | 'health/server'
+
+/** Compiles a program, as `run.ts` does the whole. @returns its path */
+export async function bundle(name: ProgramFile): Promise<string> {
   const folder = fileURLToPath(new URL('..', import.meta.url))
-  const outfile = join(folder, 'dist', `flags-${name}.mjs`)
+  const outfile = join(folder, 'dist', `${name.replace('/', '-')}.mjs`)
   // By a variable, so that it is not bundled itself.
   const bundler = 'esbuild'
   const { build } = (await import(bundler)) as typeof esbuild
   const foreign = Object.keys({ ...manifest.dependencies, ...manifest.optionalDependencies })
   await build({
-    entryPoints: [join(folder, `src/flags/${name}.ts`)],
+    entryPoints: [join(folder, `src/${name}.ts`)],
     outfile,
     bundle: true,
     platform: 'node',

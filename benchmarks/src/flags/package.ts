@@ -7,10 +7,10 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 const IMPORTS = 13
 
 /** What a bot takes on with the package: its size, the packages that come with it, and the time that it takes to load. */
-export function packaged(): void {
-  const folder = fileURLToPath(new URL('../../packages/feature-flags', import.meta.url))
+export function packaged(name: 'feature-flags' | 'health-monitor' = 'feature-flags'): void {
+  const folder = fileURLToPath(new URL(`../../packages/${name}`, import.meta.url))
   const entry = join(folder, 'dist/index.js')
-  console.log('\nflags: the package')
+  console.log(`\n${name}: the package`)
   if (!existsSync(entry)) return console.warn('  It is left out: `pnpm build` comes first')
   const [packed] = JSON.parse(
     execFileSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], { cwd: folder, encoding: 'utf8' }),

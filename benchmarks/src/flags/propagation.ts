@@ -20,7 +20,7 @@ const PAUSES_MS = [40, 53, 71, 97]
 /** How long after a change each of four processes has it in force. */
 export async function propagation(): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), 'evenkeel-bench-'))
-  const program = await bundle('follower')
+  const program = await bundle('flags/follower')
   console.log(`\nflags: one of 100 is changed ${CHANGES} times, and seen by ${PROCESSES} other processes`)
   try {
     await measured('floor: a bare watch of a file', program, { over: 'bare', at: join(directory, 'bare.json') })

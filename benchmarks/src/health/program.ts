@@ -1,0 +1,12 @@
+import { packaged as packagedAs } from '../flags/package.js'
+import { live } from './live.js'
+import { record, scrape } from './record.js'
+import { request } from './request.js'
+
+const all = { record, scrape, request, live, packaged: () => packagedAs('health-monitor') }
+
+/** A benchmark of health. */
+export type Program = keyof typeof all
+
+// The program of a process that runs one of them.
+await all[process.argv[2] as Program]()
