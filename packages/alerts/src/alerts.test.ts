@@ -374,7 +374,6 @@ describe('a channel that fails', () => {
       },
     ],
     ['rejects with nothing', () => Promise.reject(undefined as unknown as Error)],
-    ['rejects with a string', () => Promise.reject('no')],
     [
       'rejects with what throws when it is read',
       () =>

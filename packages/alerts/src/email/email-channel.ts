@@ -57,9 +57,6 @@ export const emailChannelDefaults: Required<
 /** The most notices in one mail; more become a digest. */
 const MAX_NOTICES = 50
 
-/** A recipient that does not exist, or a sender that is not allowed: no other mail fares better. */
-const CHANNEL_CODES: readonly unknown[] = [530, 534, 535, 550, 551, 553, 554]
-
 /**
  * Sends alerts by e-mail, with nodemailer, which has to be installed: `npm install nodemailer`. It is loaded when the
  * first mail is sent.
@@ -107,13 +104,14 @@ export function emailChannel(options: EmailChannelOptions): Channel {
     throw new TypeError('emailChannel: user and password go together')
   }
   const prefix = options.subjectPrefix ?? emailChannelDefaults.subjectPrefix
-  const { maxPerMinute, timeoutMs } = emailChannelDefaults
-  const common = { maxPerMinute, timeoutMs, ...channelOptionsOf('emailChannel', options) }
+  const { maxPerMinute, timeoutMs: defaultMs } = emailChannelDefaults
+  const common = { maxPerMinute, timeoutMs: defaultMs, ...channelOptionsOf('emailChannel', options) }
   let current = transport
   const connect = async (): Promise<MailTransport> => {
     if (current !== undefined) return current
     const { port = secure ? 465 : 587, requireTls = password !== undefined } = options
     const auth = user === undefined ? {} : { auth: { user, pass: password } }
+    const { timeoutMs } = common
     const waits = { connectionTimeout: timeoutMs, greetingTimeout: timeoutMs, socketTimeout: timeoutMs }
     const safe = { requireTLS: requireTls && !secure, disableFileAccess: true, disableUrlAccess: true }
     return (current ??= (await loadMailer()).createTransport({ host, port, secure, ...safe, ...auth, ...waits }))
@@ -165,6 +163,6 @@ function toDeliveryError(error: unknown): DeliveryError {
   if (typeof responseCode !== 'number' || responseCode < 500) {
     return new DeliveryError(reason, { retryable: true, applied: 'unknown' })
   }
-  const isChannel = code === 'EAUTH' || (CHANNEL_CODES.includes(responseCode) && code !== 'EMESSAGE')
-  return new DeliveryError(reason, { retryable: false, scope: isChannel ? 'channel' : 'message' })
+  // A login, a sender or a recipient that it refuses, it refuses for the next mail too.
+  return new DeliveryError(reason, { retryable: false, scope: code === 'EMESSAGE' ? 'message' : 'channel' })
 }

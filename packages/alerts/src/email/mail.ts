@@ -38,5 +38,5 @@ function digestText(message: AlertMessage): string {
 function paragraph(notice: AlertNotice): string {
   const labels = Object.entries(notice.labels).map(([label, value]) => `${label}: ${oneLine(value)}`)
   const at = new Date(notice.at).toISOString()
-  return [headline(notice), plainText(notice.message), ...labels, at].join('\n')
+  return [oneLine(headline(notice)), plainText(notice.message), ...labels, at].join('\n')
 }
