@@ -5,7 +5,7 @@ import type { Complain } from './warnings.js'
 const MAX_VALUE_LENGTH = 200
 
 /** What everything beyond the bound is counted under. */
-export const OTHER = 'other'
+const OTHER = 'other'
 
 /** One metric with labels: a handle for each set of values. */
 export class Labelled<Handle, Label extends string> {
