@@ -186,6 +186,9 @@ const segments = { staff: { guildId: '1' }, early: { guildId: '2' } }
 new FeatureFlags({ segments, flags: { t: { default: 1, variants: [1], rules: [{ segment: 'erly', value: 1 }] } } })
 // @ts-expect-error the same in a later rule
 new FeatureFlags({ segments, flags: { a: { rules: [{ segment: 'early' }, { when: {}, segment: 'staf' }] } } })
+// Segments are no matter of whoever is handed the flags.
+const segmented = { a: { rules: [{ segment: 'staff' }] } } as const
+new FeatureFlags({ segments, flags: segmented }) satisfies FeatureFlags<typeof segmented>
 // @ts-expect-error a segment where none are declared
 new FeatureFlags({ flags: { a: { rules: [{ segment: 'staff' }] } } })
 // What is put together at run time is checked at run time.
