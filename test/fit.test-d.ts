@@ -1,3 +1,4 @@
+import type { Alerts, NewsSource } from '@evenkeel/alerts'
 import type {
   BlueGreen,
   Clock as BlueGreenClock,
@@ -13,7 +14,9 @@ import type {
 import type { Clock as FlagsClock, FeatureFlags } from '@evenkeel/feature-flags'
 import type { CheckableStorage, Clock as HealthClock, HealthMonitor } from '@evenkeel/health-monitor'
 import type { DiscordClient } from '@evenkeel/health-monitor/discord'
+import type { HealthServer, LiveServer, ShownHealth } from '@evenkeel/health-monitor/http'
 import type { LoggablePart, Part } from '@evenkeel/health-monitor/lifecycle'
+import type { MeasuredHealth, ProcessMetrics } from '@evenkeel/health-monitor/metrics'
 import type { Clock as StorageClock, FailoverStorage, FileStorage, MemoryStorage } from '@evenkeel/storage-adapter'
 import type { Clock as LeaseClock, Lease, LeaseStore, RunStore, Schedule } from '@evenkeel/storage-adapter/lease'
 import type { PostgresStorage } from '@evenkeel/storage-adapter/postgres'
@@ -37,6 +40,10 @@ declare const schedule: Schedule
 declare const failover: FailoverStorage
 declare const flags: FeatureFlags
 declare const health: HealthMonitor
+declare const server: HealthServer
+declare const live: LiveServer
+declare const numbers: ProcessMetrics
+declare const alerts: Alerts
 declare const modes: DegradationManager<string>
 declare const blueGreen: BlueGreen
 
@@ -83,7 +90,15 @@ fits<DiscordClient>(client)
 fits<DiscordClient>(memory)
 
 // Whatever begins and ends is part of one life, and whatever changes is part of one log.
-fits<Part>(memory, file, sqlite, postgres, redis, failover, lease, schedule, health, modes, blueGreen)
-fits<LoggablePart>(failover, postgres, lease, schedule, flags, health, modes, blueGreen)
+fits<Part>(memory, file, sqlite, postgres, redis, failover, lease, schedule, health, modes, blueGreen, alerts)
+fits<LoggablePart>(failover, postgres, lease, schedule, flags, health, modes, blueGreen, alerts)
+fits<NewsSource>(failover, postgres, lease, schedule, flags, health, modes, blueGreen)
+fits<Part>(server, live, numbers)
+fits<LoggablePart>(live)
+fits<NewsSource>(live)
+fits<ShownHealth>(health)
+fits<MeasuredHealth>(health)
 // @ts-expect-error a clock has nothing to say
 fits<LoggablePart>(clock)
+// @ts-expect-error and nothing to tell people of
+fits<NewsSource>(clock)

@@ -15,7 +15,7 @@ export interface WatchedNews {
   /** Tells apart what shares a `what`. */
   readonly name?: string
   /** How it is now. */
-  readonly to?: string
+  readonly to?: unknown
   /** Why, for people. */
   readonly why?: string
   /** How much it matters; `INFO` says that all is well again. */
