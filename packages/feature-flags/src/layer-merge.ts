@@ -79,25 +79,30 @@ export function mergeLayers(known: KnownFlags, change: ReadDocument): MergedFlag
 }
 
 /**
- * Of the flags of a document that a higher one says more of: what they would be without that. So what the higher one
- * covers is checked as well, rather than found when it goes.
+ * All flags as they would be without the documents that are higher than the one that is read. So what a higher one covers
+ * is checked as well, rather than found when it goes.
+ *
+ * @returns `undefined` when there is none that is higher
  */
 export function uncovered(
-  known: KnownFlags,
+  { code }: KnownFlags,
   { read, documents }: ReadDocument,
   { flags }: MergedFlags,
-): ReadonlyMap<string, FlagSettings> {
-  const upTo = documents.slice(0, documents.indexOf(read) + 1)
-  const higher = documents.slice(upTo.length).filter((each) => each !== undefined)
-  const found = new Map<string, FlagSettings>()
-  if (higher.length === 0) return found
-  for (const name of read.flags.keys()) {
-    if (!higher.some((each) => each.flags.has(name))) continue
+): ReadonlyMap<string, FlagSettings> | undefined {
+  const upTo = documents.slice(0, documents.indexOf(read) + 1).filter((each) => each !== undefined)
+  const names = documents.slice(documents.indexOf(read) + 1).flatMap((each) => [...(each?.flags.keys() ?? [])])
+  if (names.length === 0) return undefined
+  const found = new Map(flags)
+  for (const name of names) {
     const all = flags.get(name) as FlagSettings
     const isVariant = kindOf(all) === 'variant'
-    let settings: Settings = isVariant ? answersOf(all.settings) : {}
-    settings = { ...settings, ...known.code.get(name)?.settings }
-    for (const each of upTo) if (each !== undefined) settings = { ...settings, ...saidBy(each, name, () => isVariant) }
+    const said = upTo.filter((each) => each.flags.has(name)).map((each) => saidBy(each, name, () => isVariant))
+    if (said.length === 0 && !code.has(name)) {
+      found.delete(name)
+      continue
+    }
+    const answers = isVariant ? answersOf(all.settings) : {}
+    const settings = Object.assign({}, answers, code.get(name)?.settings, ...said) as Settings
     found.set(name, { ...all, settings })
   }
   return found

@@ -101,8 +101,8 @@ export class Layers {
       merged = mergeLayers(known, change)
       const isSame = isDeepStrictEqual(segments, this.#segments)
       specs = specify(merged.flags, this.#surroundings(segments), isSame ? this.#specs : undefined)
-      const covered = uncovered(known, change, merged)
-      if (covered.size > 0) specify(new Map([...merged.flags, ...covered]), this.#surroundings(segments), specs)
+      const lower = uncovered(known, change, merged)
+      if (lower !== undefined) specify(lower, this.#surroundings(segments), specs)
       environment = this.#readEnvironment(specs, merged.gone)
     } catch (error) {
       throw asDocumentError(error, read, documents)

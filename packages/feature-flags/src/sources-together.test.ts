@@ -6,9 +6,14 @@ const variants = { theme: { default: 'plain', variants: ['plain', 'cards'], weig
 const guild = { guildId: '81384788765712384' }
 
 /** Flags with two sources; the later one goes before the earlier one. */
-async function startWith(lower: object, upper: object, environment: Record<string, string> = {}) {
+async function startWith(
+  lower: object,
+  upper: object,
+  environment: Record<string, string> = {},
+  code: FlagDefinitions = {},
+) {
   const [low, high] = [new HandSource({ flags: lower }, 'lower.json'), new HandSource({ flags: upper }, 'upper.json')]
-  const flags = new FeatureFlags<FlagDefinitions>({ flags: {}, sources: [low, high], environment })
+  const flags = new FeatureFlags<FlagDefinitions>({ flags: code, sources: [low, high], environment })
   const refused: string[] = []
   flags.on('refused', ({ what, why }) => refused.push(`${what}: ${why}`))
   await flags.start()
@@ -67,6 +72,22 @@ describe('a flag that a lower source names, and of which a higher one says what 
     between = () => void handles.push(flags.flag('theme') as never)
     await flags.start()
     expect(() => handles[0]?.isEnabled(guild)).toThrow(UnknownFlagError)
+  })
+})
+
+describe('a lower source that is read again', () => {
+  it('is checked without the higher ones, whose requirements may be the other way round', async () => {
+    const lower = { a: { requires: ['b'] } }
+    const upper = { a: { requires: [] }, b: { requires: ['a', 'c'] }, c: { default: true } }
+    const { flags, low, refused } = await startWith(lower, upper, {}, { b: {} })
+    low.say({ flags: { ...lower, d: true } })
+    expect([flags.has('d'), ...refused]).toEqual([true])
+  })
+
+  it('is refused for what a higher one covers, as it would be at the next start', async () => {
+    const { low, refused } = await startWith({ a: { percentage: 5 } }, { a: { percentage: 6 } })
+    low.say({ flags: { a: { percentage: 500 } } })
+    expect(refused).toEqual(['lower.json: Flag "a": the percentage must be from 0 to 100, not 500'])
   })
 })
 
