@@ -1,12 +1,17 @@
+import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { Agent, get, type IncomingMessage } from 'node:http'
 import { connect, type Socket } from 'node:net'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { EventEmitter } from 'eventemitter3'
 import { afterEach, describe, expect, it } from 'vitest'
 import { runUntilSignal } from '../run-until-signal.js'
 import { HealthServer, type HealthServerOptions } from './health-server.js'
 import { ListenError } from './http-errors.js'
 import { Readiness } from './readiness.js'
+
+const run = promisify(execFile)
 
 const running: HealthServer[] = []
 
@@ -138,6 +143,13 @@ describe('a health server', () => {
     const report = await runUntilSignal([server, bot], { signal: AbortSignal.timeout(50) })
     expect(seen).toEqual([200, 503, 200, 503])
     expect(report.stopped).toEqual(['bot', 'HealthServer'])
+  })
+
+  it('keeps no process alive, nor does a connection that stays open, a live server, or a recorder', async () => {
+    const program = fileURLToPath(new URL('../test-support/served-child.ts', import.meta.url))
+    const parameters = ['--import', 'tsx', '--conditions=@evenkeel/source', program]
+    const { stdout, stderr } = await run(process.execPath, parameters, { timeout: 15_000 })
+    expect([stdout, stderr]).toEqual(['200\n200\n', ''])
   })
 
   it('waits for a readiness that is handed in', async () => {

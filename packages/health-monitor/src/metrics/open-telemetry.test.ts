@@ -73,6 +73,15 @@ describe('a meter of OpenTelemetry', () => {
     expect(await exported()).toEqual({ 'bot_replies ': [{ value: 3 }] })
   })
 
+  it('hears of what a source of somebody else has later, from the export after that', async () => {
+    const family = (name: string) => ({ name, help: '', type: 'gauge' as const, samples: [{ labels: {}, value: 1 }] })
+    const names = ['early']
+    exportToMeter(provider.getMeter('bot'), { collect: () => names.map(family) })
+    names.push('late')
+    await exported()
+    expect(Object.keys(await exported())).toEqual(['early ', 'late '])
+  })
+
   it('is given the health of a monitor', async () => {
     const health = { status: 'up', components: new Map([['db', { status: 'down', since: 5_000 }]]) }
     exportToMeter(provider.getMeter('bot'), healthMetrics(health))

@@ -88,12 +88,14 @@ export function exportToMeter<Instrument>(meter: OtelMeter<Instrument>, ...sourc
   let registered: Instrument[] = []
 
   const observeAll = (observer: OtelObserver<Instrument>): void => {
+    let isSomethingNew = false
     for (const family of familiesOf(sources)) {
       const instrument = instruments.get(family.name)
-      if (instrument === undefined) continue // Of a source that does not tell what is new: from the next export on.
-      for (const { labels, value } of family.samples) observer.observe(instrument, value, labels)
+      if (instrument === undefined) isSomethingNew = true
+      else for (const { labels, value } of family.samples) observer.observe(instrument, value, labels)
     }
-    registerNew()
+    // Of a source that does not tell what is new: it is exported from the next time on.
+    if (isSomethingNew) registerNew()
   }
 
   const registerNew = (): void => {
