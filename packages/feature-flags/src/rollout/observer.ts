@@ -9,6 +9,7 @@ import type { PhaseVerdict, RolloutVerdict } from './rollout-ports.js'
 import type { RolloutRecord } from './rollout-record.js'
 import { heldOffBy, TallyExchange } from './tally-exchange.js'
 import { countTallies } from './tally.js'
+import type { Run } from './transitions.js'
 import { messageOf } from './validation.js'
 
 /** What is seen in one look at all processes. */
@@ -100,9 +101,9 @@ export class Observer {
   }
 
   /** What to do when the time of a phase is over. Never throws. */
-  endPhase(judge: unknown, acknowledged: readonly string[]): PhaseVerdict {
+  endPhase(judge: unknown, { acknowledged, phase }: Run): PhaseVerdict {
     try {
-      return this.#judge.endPhase(judge, acknowledged)
+      return this.#judge.endPhase(judge, acknowledged, phase)
     } catch (error) {
       return { action: 'hold', why: `the judge failed: ${messageOf(error)}` }
     }

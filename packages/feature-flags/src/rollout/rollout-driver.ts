@@ -367,7 +367,7 @@ export class RolloutDriver {
       sinceMs: sinceLookMs,
       problem: inForce.problem(record.run) ?? problem,
       verdict,
-      endPhase: () => observer.endPhase(judge, record.run.acknowledged),
+      endPhase: () => observer.endPhase(judge, record.run),
     }
     this.#hasSeenTrouble = false
     const durationMs = this.#plan.phases[record.run.phase]?.durationMs ?? 0

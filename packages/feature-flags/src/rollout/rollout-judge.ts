@@ -312,18 +312,24 @@ export class RolloutJudge {
    *
    * @param state - what is known
    * @param acknowledged - as for `judge`: what a person has let pass holds no phase
+   * @param phase - which phase ends, from 0: by the evidence of another one it does not
    */
-  endPhase(state: RolloutJudgeState, acknowledged: readonly string[] = []): PhaseJudgement {
+  endPhase(
+    state: RolloutJudgeState,
+    acknowledged: readonly string[] = [],
+    phase: number = state.phase,
+  ): PhaseJudgement {
     const { action, why } = this.judge(state, acknowledged)
     if (action === 'ROLLBACK') return { action: 'roll back', why }
     if (action === 'PAUSE') return { action: 'hold', why }
-    const phase = this.#plan.phases[state.phase]
+    if (phase !== state.phase) return { action: 'hold', why: 'nothing was observed in this phase yet' }
+    const inForce = this.#plan.phases[phase]
     if (this.#whole === undefined) return { action: 'advance', why: 'the time is over, and nothing is compared' }
-    if (phase !== undefined && phase.percentage === 0 && phase.targetGuilds.length === 0) {
+    if (inForce?.percentage === 0 && inForce.targetGuilds.length === 0) {
       return { action: 'advance', why: 'the time is over, and nobody has it on yet' }
     }
     if (state.green.calls === 0) return { action: 'hold', why: 'nobody has called the new path in this phase' }
-    return this.#endAlone(state, phase) ?? this.#endCompared(state)
+    return this.#endAlone(state, inForce) ?? this.#endCompared(state)
   }
 
   /** Phases of which the paths cannot be compared. */

@@ -111,6 +111,6 @@ export interface EvidenceJudge<State, Interval> {
   observe(state: State, interval: Interval): State
   /** Says what is known, at any time. */
   judge(state: State, acknowledged: readonly string[]): RolloutVerdict
-  /** Says what to do when the time of a phase is over. */
-  endPhase(state: State, acknowledged: readonly string[]): PhaseVerdict
+  /** Says what to do when the time of a phase is over; `phase` is that of the run, from 0. */
+  endPhase(state: State, acknowledged: readonly string[], phase: number): PhaseVerdict
 }
