@@ -32,6 +32,8 @@ health.on('error', () => {})
 new HealthMonitor({ checks: { cache: { check: async () => 'PONG' } } })
 // @ts-expect-error a check cannot observe "unknown"
 new HealthMonitor({ checks: { cache: { check: () => ({ status: 'unknown', reason: '' }) } } })
+// @ts-expect-error it depends on a check that does not exist
+new HealthMonitor({ checks: { cache: { check: () => {}, dependsOn: ['databse'] }, database: { check: () => {} } } })
 // @ts-expect-error the option is called intervalMs
 new HealthMonitor({ checks: { cache: { check: () => {}, interval: 10 } } })
 

@@ -2,8 +2,14 @@ import { FakeClock } from '@evenkeel/testing'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import type { CheckOutcome, HealthCheck } from './check-result.js'
 import { CheckAbandonedError, CheckTimeoutError } from './errors.js'
-import { type HealthChange, HealthMonitor } from './health-monitor.js'
+import type { HealthChange } from './events.js'
+import { HealthMonitor } from './health-monitor.js'
 import type { CheckOptions } from './options.js'
+import { BlockableClock } from './test-support/blockable-clock.js'
+import { seeded } from './test-support/seeded.js'
+
+/** Looks come at full intervals, and nothing else ticks. */
+const steady = { random: () => 0, loop: false } as const
 
 /** A component that is as the test says. */
 function patient(outcome: () => CheckOutcome | Promise<CheckOutcome> = () => true) {
@@ -24,9 +30,9 @@ function hangs() {
 }
 
 /** One critical component named `db`, watched, and everything that was told. */
-async function watch(check: HealthCheck, options: Partial<CheckOptions> = {}) {
+async function watch(check: HealthCheck, options: Partial<CheckOptions<'db'>> = {}) {
   const clock = new FakeClock()
-  const health = new HealthMonitor({ checks: { db: { check, ...options } }, clock })
+  const health = new HealthMonitor({ checks: { db: { check, ...options } }, clock, ...steady })
   const news: HealthChange<'db'>[] = []
   health.on('change', (change) => news.push(change))
   await health.start()
@@ -306,7 +312,7 @@ describe('time', () => {
   it('looks once after a pause, not once for every look that it missed', async () => {
     const clock = new BlockableClock()
     const db = patient()
-    const health = new HealthMonitor({ checks: { db: { check: db.check } }, clock })
+    const health = new HealthMonitor({ checks: { db: { check: db.check } }, clock, ...steady })
     await health.start()
     await clock.advance(9_000)
     clock.block(600_000)
@@ -440,7 +446,7 @@ describe('what it tells', () => {
     const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
     const clock = new FakeClock()
     const db = patient()
-    const health = new HealthMonitor({ checks: { db: { check: db.check } }, clock })
+    const health = new HealthMonitor({ checks: { db: { check: db.check } }, clock, ...steady })
     health.on('change', () => {
       throw new Error('listener broke')
     })
@@ -453,6 +459,35 @@ describe('what it tells', () => {
       type: 'EvenkeelWarning',
       code: 'EVENKEEL_LISTENER',
     })
+  })
+})
+
+describe('a hundred checks', () => {
+  /** How many looks began in the same moment, at most, from one time to another. */
+  async function crowding(fromMs: number, toMs: number, random = seeded(1)): Promise<{ most: number; looks: number }> {
+    const clock = new FakeClock()
+    const begun = new Map<number, number>()
+    const check = (): void => {
+      const ms = clock.monotonic()
+      if (ms >= fromMs) begun.set(ms, (begun.get(ms) ?? 0) + 1)
+    }
+    const checks = Object.fromEntries(Array.from({ length: 100 }, (_, index) => [`c${index}`, { check }]))
+    const health = new HealthMonitor({ checks, clock, loop: false, random })
+    await health.start()
+    await clock.advance(toMs)
+    const counts = [...begun.values()]
+    return { most: Math.max(...counts), looks: counts.reduce((sum, count) => sum + count, 0) }
+  }
+
+  it('do not begin in one turn of the event loop, and yet all within a fifth of a second', async () => {
+    expect(await crowding(0, 200, () => 0)).toEqual({ most: 10, looks: 100 })
+  })
+
+  it('of the same interval drift apart at once, and keep their interval', async () => {
+    const { most, looks } = await crowding(1_000, 61_000)
+    expect(most).toBeLessThanOrEqual(2)
+    expect(looks).toBeGreaterThan(590)
+    expect(looks).toBeLessThan(660)
   })
 })
 
@@ -493,7 +528,7 @@ describe('options', () => {
     [{}, TypeError, 'must be { check: function, ... }'],
     [undefined, TypeError, 'must be { check: function, ... }'],
   ])('refuses %o', (options, kind, message) => {
-    const make = (): unknown => new HealthMonitor({ checks: { db: options as unknown as CheckOptions } })
+    const make = (): unknown => new HealthMonitor({ checks: { db: options as unknown as CheckOptions<'db'> } })
     expect(make).toThrow(kind)
     expect(make).toThrow(message)
   })
@@ -509,7 +544,7 @@ describe('options', () => {
 
   it('refuses an option beside `checks` that it does not know', () => {
     const make = (): unknown => new HealthMonitor({ checks: { db: { check } }, intervalMs: 5_000 } as object as never)
-    expect(make).toThrow(TypeError('HealthMonitor has no option "intervalMs"; there are checks, clock'))
+    expect(make).toThrow(TypeError('HealthMonitor has no option "intervalMs"; there are checks, loop, clock, random'))
   })
 
   it('refuses a check with the name of the whole, or none', () => {
@@ -518,26 +553,9 @@ describe('options', () => {
   })
 
   it('takes an option that is undefined for absent', async () => {
-    const options = { check, intervalMs: undefined } as unknown as CheckOptions
+    const options = { check, intervalMs: undefined } as unknown as CheckOptions<'db'>
     const { clock, db } = await watch(check, options)
     await clock.advance(10_000)
     expect(db()?.status).toBe('up')
   })
 })
-
-/** A fake clock whose event loop can stand still: time passes, timers are late. */
-class BlockableClock extends FakeClock {
-  #blockedMs = 0
-
-  block(ms: number): void {
-    this.#blockedMs += ms
-  }
-
-  override now(): number {
-    return super.now() + this.#blockedMs
-  }
-
-  override monotonic(): number {
-    return super.monotonic() + this.#blockedMs
-  }
-}

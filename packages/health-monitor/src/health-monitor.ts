@@ -1,75 +1,21 @@
 import { EventEmitter } from 'eventemitter3'
+import { Announcer } from './announcer.js'
 import { CheckRunner } from './check-runner.js'
-import { type CheckResult, describeFailure, type HealthStatus, oneLine } from './check-result.js'
-import { type CheckOptions, type HealthMonitorOptions, resolveChecks, WHOLE } from './options.js'
+import { type CheckResult, type HealthStatus, oneLine } from './check-result.js'
+import { Component } from './component.js'
+import { resolveDependencies } from './dependencies.js'
+import { changeOf, type ComponentHealth, type HealthMonitorEvents, WHOLE } from './events.js'
+import { type LoopHealth, LoopWatch } from './loop-watch.js'
+import { type HealthMonitorOptions, resolveChecks } from './options.js'
 import type { Clock } from './ports.js'
 import { holdProcess, systemClock } from './system-clock.js'
-import {
-  aggregate,
-  believe,
-  type ComponentState,
-  expire,
-  type Moment,
-  nextLookMs,
-  observe,
-  unobserved,
-} from './transitions.js'
-
-/** What is known about one component. */
-export interface ComponentHealth {
-  /** Its confirmed status. */
-  readonly status: HealthStatus
-  /** What the last result with this status said, in one line. */
-  readonly reason: string
-  /** Since when it has this status, epoch ms. */
-  readonly since: number
-  /** When it was last looked at or reported, epoch ms; `undefined` before the first time. */
-  readonly observedAt: number | undefined
-  /** How long the last run of its check took, in ms; `undefined` before the first has ended. */
-  readonly tookMs: number | undefined
-  /** Whether the bot is of no use without it. */
-  readonly critical: boolean
-}
-
-/** A component, or the whole, changed its status. */
-export interface HealthChange<Name extends string = string> {
-  /** The component's name, or `health` for the whole. */
-  readonly what: Name | 'health'
-  /** The status before. */
-  readonly from: HealthStatus
-  /** The status now. */
-  readonly to: HealthStatus
-  /** When, epoch ms. */
-  readonly at: number
-  /** The reason, in one line. */
-  readonly why: string
-  /** `INFO` for up; `CRITICAL` when the whole or a critical component is down; `WARNING` otherwise. */
-  readonly severity: 'INFO' | 'WARNING' | 'CRITICAL'
-  /** All of it in one sentence, for people. */
-  readonly message: string
-}
-
-/** The events of a {@link HealthMonitor}. */
-export interface HealthMonitorEvents<Name extends string = string> {
-  /** A component, or the whole, changed its status. The getters already show it. */
-  change: [change: HealthChange<Name>]
-}
-
-interface Component<Name> {
-  readonly name: Name
-  readonly options: Required<CheckOptions>
-  readonly runner: CheckRunner
-  state: ComponentState
-  tookMs: number | undefined
-  /** Somebody reported a status while a run was under way: what that run saw is older news. */
-  isRunOutdated: boolean
-  cancelLook: () => void
-  cancelExpiry: () => void
-}
+import { systemRandom } from './system-random.js'
+import { aggregate, believe, type ComponentState, isWorse, type Moment, nextLookMs, observe } from './transitions.js'
 
 const STATUSES: readonly unknown[] = ['up', 'degraded', 'down', 'unknown'] satisfies HealthStatus[]
 
-const nothing = (): void => {}
+/** Of many checks that begin together, so many do in one turn of the event loop, and the next so many ms later. */
+const BATCH = { size: 10, gapMs: 20 } as const
 
 /**
  * Knows what is wrong with a bot before its users do: runs checks in the background and tells what changed.
@@ -79,8 +25,11 @@ const nothing = (): void => {}
  * contradicts it is confirmed first, by looks that follow one another quickly (hysteresis with fast confirmation). From
  * `unknown` the first result decides alone. A status that no result has confirmed for `maxAgeMs` is `unknown`.
  *
+ * While something that a check depends on is down, the check is not run and its component is `unknown`, without an
+ * event: only the root of the trouble is news. A component gets worse only after what it depends on was looked at.
+ *
  * The whole is `down` when a critical component is down; else `unknown` when a critical component is unknown, or when
- * nothing is known at all; else `degraded` when anything is not up; else `up`.
+ * nothing is known at all; else `degraded` when anything is not up; else `up`. What is not judged does not count.
  *
  * *Gotchas*: until {@link HealthMonitor.start} nothing runs and everything is `unknown`. After {@link HealthMonitor.stop}
  * the last statuses remain until they are too old; then reading shows `unknown`, but no event tells. A listener that
@@ -106,59 +55,79 @@ const nothing = (): void => {}
  */
 export class HealthMonitor<Name extends string = string> extends EventEmitter<HealthMonitorEvents<Name>> {
   readonly #clock: Clock
+  readonly #random: () => number
   readonly #components = new Map<Name, Component<Name>>()
-  readonly #outbox: HealthChange<Name>[] = []
+  readonly #announcer: Announcer<Name>
+  readonly #loop: LoopWatch | undefined
   #isRunning = false
-  #isAnnouncing = false
   #announcedStatus: HealthStatus = 'unknown'
 
   /**
    * Validates, and does nothing else.
    *
    * @param options - the checks by name
-   * @throws TypeError when a check is not a function, has the name `health`, or an option does not exist
+   * @throws TypeError when a check is not a function, has the name `health`, depends on itself or on none that exists,
+   *   or an option does not exist
    * @throws RangeError when a duration or a count is out of range
    */
   constructor(options: HealthMonitorOptions<Name>) {
     super()
     const checks = resolveChecks(options)
+    const requirements = resolveDependencies(checks)
     this.#clock = options.clock ?? systemClock
+    this.#random = options.random ?? systemRandom
+    this.#announcer = new Announcer(this as EventEmitter)
+    const { loop = {} } = options
+    this.#loop =
+      loop === false
+        ? undefined
+        : new LoopWatch(this.#clock, loop, (news) => {
+            this.#announcer.add({ event: 'blocked', news })
+            this.#announcer.tell()
+          })
     for (const [name, checkOptions] of checks) {
-      const component: Component<Name> = {
-        name,
-        options: checkOptions,
-        runner: new CheckRunner(name, checkOptions, this.#clock, (result, tookMs) =>
-          this.#takeIn(component, result, tookMs),
-        ),
-        state: unobserved(this.#moment()),
-        tookMs: undefined,
-        isRunOutdated: false,
-        cancelLook: nothing,
-        cancelExpiry: nothing,
-      }
+      const component = new Component(name, checkOptions, this.#moment())
+      component.runner = new CheckRunner(name, checkOptions, this.#clock, (result, tookMs) => {
+        this.#takeIn(component, result, tookMs)
+      })
       this.#components.set(name, component)
+    }
+    // Roots first here too, so that each follows those above it.
+    for (const [name, needed] of requirements) {
+      const component = this.#component(name)
+      for (const ancestor of needed.map((each) => this.#component(each))) {
+        component.ancestors.push(ancestor)
+        ancestor.descendants.push(component)
+      }
     }
   }
 
   /** The status of the whole, now. */
   get status(): HealthStatus {
     const now = this.#moment()
-    return aggregate(
-      this.#list((component) => ({ status: seenAt(component, now).status, critical: component.options.critical })),
-    )
+    return aggregate(this.#judged(now).map((component) => component.health(now)))
   }
 
   /** Every component as it is now, in the order of declaration. A snapshot: read it again for news. */
   get components(): ReadonlyMap<Name, ComponentHealth> {
     const now = this.#moment()
-    return new Map(this.#list((component) => [component.name, publicView(component, now)]))
+    return new Map(this.#list((component) => [component.name, component.health(now)]))
   }
 
-  /** Begins to look: every check runs at once, then at its interval. Does nothing when it has begun already. */
+  /** How the event loop is; `undefined` when it is not watched (`loop: false`). */
+  get loop(): LoopHealth | undefined {
+    return this.#loop?.health
+  }
+
+  /**
+   * Begins to look: every check runs at once, many of them in quick succession, then at its interval. Does nothing when
+   * it has begun already.
+   */
   start(): Promise<void> {
     if (!this.#isRunning) {
       this.#isRunning = true
-      for (const component of this.#components.values()) this.#look(component)
+      this.#loop?.start()
+      this.#lookAtAll([...this.#components.values()])
     }
     return Promise.resolve()
   }
@@ -169,9 +138,11 @@ export class HealthMonitor<Name extends string = string> extends EventEmitter<He
    */
   stop(): Promise<void> {
     this.#isRunning = false
+    this.#loop?.stop()
     for (const component of this.#components.values()) {
       component.cancelLook()
       component.cancelExpiry()
+      component.doubt = undefined
       component.runner.abandon()
     }
     return Promise.resolve()
@@ -186,8 +157,8 @@ export class HealthMonitor<Name extends string = string> extends EventEmitter<He
    * Runs one check now, or joins the run that is under way. The result counts like any other.
    *
    * @remarks
-   * *Gotchas*: it tells what this run saw, while the component's status may still wait for confirmation. Unlike the
-   * looks in the background, it keeps the process alive until it can answer.
+   * *Gotchas*: it tells what this run saw, while the component's status may still wait for confirmation, or not be judged
+   * at all. Unlike the looks in the background, it keeps the process alive until it can answer.
    *
    * @param name - the check's name
    * @returns what the run saw, by the check's deadline; it never rejects for what a check does
@@ -215,7 +186,7 @@ export class HealthMonitor<Name extends string = string> extends EventEmitter<He
    * moment is ignored, since it began to look before. From then on results count as ever: those that agree keep the
    * status, and as many as `failuresToDown` or `successesToUp` in a row that contradict it replace it. A report counts
    * as a look, so it too is `unknown` after `maxAgeMs` without a result. Reporting `unknown` lets the next result decide
-   * alone.
+   * alone. It counts also while the component's check is not judged, for whatever it depends on: the part knows.
    *
    * @param name - the component
    * @param status - how it is
@@ -230,56 +201,152 @@ export class HealthMonitor<Name extends string = string> extends EventEmitter<He
     const reason = typeof why === 'string' ? oneLine(why) : ''
     if (reason === '') throw new TypeError('HealthMonitor.report: say why, in a string')
     component.isRunOutdated = component.runner.isRunning
+    component.doubt = undefined
+    component.speaksForItself = component.waitsFor !== undefined
     const now = this.#moment()
-    this.#settle(component, believe(seenAt(component, now), { status, reason }, now))
+    this.#settle(component, believe(component.seenAt(now), { status, reason }, now))
+  }
+
+  /** Looks at many at the same time, though not in one turn of the event loop; afterwards each at a time of its own. */
+  #lookAtAll(components: readonly Component<Name>[]): void {
+    for (const [index, component] of components.entries()) {
+      component.isInStep = true
+      const delayMs = Math.floor(index / BATCH.size) * BATCH.gapMs
+      component.cancelLook()
+      if (delayMs === 0) this.#look(component)
+      else component.cancelLook = this.#clock.after(delayMs, () => this.#look(component))
+    }
   }
 
   #look(component: Component<Name>): void {
+    if (!this.#isRunning || component.waitsFor !== undefined) return
     const { runner, options } = component
     if (!runner.isHung) {
       // Its verdict arrives in #takeIn, whoever asked for the run.
       void runner.run()
       return
     }
-    const now = this.#moment()
-    const state = seenAt(component, now)
-    if (state.status === 'unknown') {
+    if (component.seenAt(this.#moment()).status === 'unknown') {
       this.#schedule(component)
       return
     }
-    // That it still has not ended is one more failure, but no news of the component: its status goes on ageing.
     const reason = `no answer within ${options.timeoutMs} ms, and the check is still running`
-    const next = observe(state, { status: 'down', reason }, options, now)
-    this.#settle(component, { ...next, observedMs: state.observedMs, observedAt: state.observedAt })
+    const { observedMs, observedAt } = component.state
+    // That it still has not ended is one more failure, but no news of the component: its status goes on ageing.
+    this.#judge(component, { status: 'down', reason }, (next) => ({ ...next, observedMs, observedAt }))
   }
 
   #takeIn(component: Component<Name>, { status, reason }: CheckResult, tookMs: number): void {
     const isOutdated = component.isRunOutdated
     component.isRunOutdated = false
-    if (isOutdated || status === 'unknown') {
-      this.#schedule(component)
-      return
-    }
-    component.tookMs = tookMs
+    if (status !== 'unknown') component.tookMs = tookMs
+    if (isOutdated || status === 'unknown') this.#schedule(component)
+    else this.#judge(component, { status, reason })
+    this.#answerDoubts(component)
+  }
+
+  #judge(
+    component: Component<Name>,
+    seen: { status: 'up' | 'degraded' | 'down'; reason: string },
+    adjust = (next: ComponentState): ComponentState => next,
+  ): void {
     const now = this.#moment()
-    this.#settle(component, observe(seenAt(component, now), { status, reason }, component.options, now))
+    const state = component.seenAt(now)
+    const next = adjust(observe(state, seen, component.options, now))
+    component.doubt = undefined
+    const { waitsFor } = component
+    const isFailure = isWorse(seen.status, state.status)
+    if (waitsFor !== undefined && (waitsFor.wasDown || isFailure)) {
+      this.#schedule(component)
+    } else if (isWorse(next.status, state.status) && this.#askAncestors(component, seen)) {
+      this.#followTroubleAt(component, now)
+      this.#schedule(component)
+    } else {
+      this.#settle(component, next)
+      if (isFailure && component.state.suspicion?.count === 1) this.#hintTo(component.ancestors)
+    }
+  }
+
+  /**
+   * Nothing gets worse before what it depends on has been looked at since: one dead host is one piece of news.
+   *
+   * @returns whether there is anybody to wait for
+   */
+  #askAncestors(component: Component<Name>, result: CheckResult): boolean {
+    // Of one that hangs, the monitor has already made up its mind.
+    const asked = component.ancestors.filter(({ runner }) => !runner.isHung)
+    if (asked.length === 0) return false
+    component.doubt = { result, awaits: new Set(asked) }
+    for (const { runner } of asked) void runner.run()
+    return true
+  }
+
+  /** The look that somebody waited for has ended. */
+  #answerDoubts(ancestor: Component<Name>): void {
+    for (const component of ancestor.descendants) {
+      const { doubt } = component
+      if (doubt === undefined || !doubt.awaits.delete(ancestor) || doubt.awaits.size > 0) continue
+      component.doubt = undefined
+      const now = this.#moment()
+      component.followAncestors(now)
+      if (component.waitsFor !== undefined) {
+        this.#schedule(component)
+        continue
+      }
+      const { status, reason } = doubt.result
+      if (status === 'unknown') continue
+      this.#settle(component, observe(component.seenAt(now), { status, reason }, component.options, now))
+    }
+  }
+
+  /** One that fails makes those that it depends on suspicious: they are looked at without waiting out their interval. */
+  #hintTo(ancestors: readonly Component<Name>[]): void {
+    if (!this.#isRunning) return
+    for (const ancestor of ancestors) {
+      const { runner, state, isInTrouble } = ancestor
+      if (!runner.isRunning && !isInTrouble && state.suspicion === undefined) this.#look(ancestor)
+    }
   }
 
   /** The one place where a component changes: first schedule, then settle, and announce last. */
   #settle(component: Component<Name>, next: ComponentState): void {
-    const { state: before, name, options } = component
-    component.state = next
+    const { state: before, name, options, backSince, descendants } = component
+    component.become(next)
+    const now = this.#moment()
+    const freed = this.#followTroubleAt(component, now)
     this.#schedule(component)
-    const at = this.#clock.now()
     if (next.status !== before.status) {
-      this.#outbox.push(change(name, options.critical, before.status, next.status, next.reason, at))
+      const news = changeOf(name, options.critical, before.status, next.status, next.reason, now.at)
+      this.#announcer.add({ event: 'change', news })
     }
+    const isSame = next.status === before.status && backSince === undefined && descendants.length === 0
+    // While it runs, timers see to it that nothing grows old in silence.
+    if (!isSame || !this.#isRunning) this.#settleWhole(now)
+    this.#lookAtAll(freed)
+  }
+
+  /** @returns those for which the trouble is over */
+  #followTroubleAt(component: Component<Name>, now: Moment): Component<Name>[] {
+    const freed: Component<Name>[] = []
+    for (const descendant of component.descendants) {
+      const { waitsFor } = descendant
+      if (descendant.followAncestors(now)) freed.push(descendant)
+      // Its timers depend on what it waits for; setting them anew without need would put its look off for ever.
+      if (descendant.waitsFor !== waitsFor || descendant.isUnjudged(now)) this.#schedule(descendant)
+    }
+    return freed
+  }
+
+  #settleWhole(now: Moment): void {
     const { status } = this
-    if (status !== this.#announcedStatus) {
-      this.#outbox.push(change<Name>(WHOLE, true, this.#announcedStatus, status, this.#why(), at))
+    // What has just been set free is about to be looked at: until then there is nothing to tell.
+    const isPending = this.#isRunning && this.#list(({ backSince }) => backSince).some((root) => root !== undefined)
+    if (status !== this.#announcedStatus && !(status === 'unknown' && isPending)) {
+      const news = changeOf<Name>(WHOLE, true, this.#announcedStatus, status, this.#why(now), now.at)
+      this.#announcer.add({ event: 'change', news })
       this.#announcedStatus = status
     }
-    this.#announce()
+    this.#announcer.tell()
   }
 
   /** Sets the component's timers anew. A run that is under way needs none: it ends by its deadline. */
@@ -287,45 +354,44 @@ export class HealthMonitor<Name extends string = string> extends EventEmitter<He
     component.cancelLook()
     component.cancelExpiry()
     if (!this.#isRunning) return
-    const { state, options, runner } = component
-    if (!runner.isRunning) {
-      component.cancelLook = this.#clock.after(nextLookMs(state, options), () => this.#look(component))
+    const { state, runner, waitsFor, doubt } = component
+    if (!runner.isRunning && waitsFor === undefined && doubt === undefined) {
+      component.cancelLook = this.#clock.after(this.#nextLookMs(component), () => this.#look(component))
     }
-    if (state.status !== 'unknown') {
-      const expiresInMs = Math.max(0, state.observedMs + options.maxAgeMs - this.#clock.monotonic())
+    if (state.status !== 'unknown' && !component.isUnjudged(this.#moment())) {
+      const expiresInMs = Math.max(0, state.observedMs + component.options.maxAgeMs - this.#clock.monotonic())
       component.cancelExpiry = this.#clock.after(expiresInMs, () => this.#expire(component))
     }
   }
 
+  #nextLookMs(component: Component<Name>): number {
+    const { state, options } = component
+    const delayMs = nextLookMs(state, options)
+    if (!component.isInStep || state.status === 'unknown' || state.suspicion !== undefined) return delayMs
+    component.isInStep = false
+    return delayMs * (1 - this.#random())
+  }
+
   #expire(component: Component<Name>): void {
-    const next = seenAt(component, this.#moment())
+    const now = this.#moment()
+    const next = component.seenAt(now)
     // A timer may be a fraction of a millisecond early.
-    if (next === component.state) this.#schedule(component)
-    else this.#settle(component, next)
-  }
-
-  /** In order, even when a listener reports something itself: its news waits until this has been told. */
-  #announce(): void {
-    if (this.#isAnnouncing) return
-    this.#isAnnouncing = true
-    for (let news = this.#outbox.shift(); news !== undefined; news = this.#outbox.shift()) this.#tell(news)
-    this.#isAnnouncing = false
-  }
-
-  #tell(news: HealthChange<Name>): void {
-    try {
-      // Inside this class `Name` is open, and the emitter's types cannot work out its own arguments.
-      ;(this as EventEmitter).emit('change', news)
-    } catch (error) {
-      const message = `A listener of a HealthMonitor's "change" threw: ${describeFailure(error)}`
-      process.emitWarning(message, { type: 'EvenkeelWarning', code: 'EVENKEEL_LISTENER' })
+    if (next === component.state) {
+      this.#schedule(component)
+    } else if (component.waitsFor !== undefined) {
+      component.followAncestors(now)
+      this.#settleWhole(now)
+    } else {
+      this.#settle(component, next)
     }
   }
 
-  #why(): string {
-    const ailing = [...this.components].filter(([, { status }]) => status !== 'up')
+  #why(now: Moment): string {
+    const ailing = this.#judged(now)
+      .map((component) => ({ name: component.name, ...component.health(now) }))
+      .filter(({ status }) => status !== 'up')
     if (ailing.length === 0) return 'every component is up'
-    return oneLine(ailing.map(([name, { status, reason }]) => `${name} is ${status} (${reason})`).join('; '))
+    return oneLine(ailing.map(({ name, status, reason }) => `${name} is ${status} (${reason})`).join('; '))
   }
 
   #component(name: Name): Component<Name> {
@@ -333,6 +399,11 @@ export class HealthMonitor<Name extends string = string> extends EventEmitter<He
     if (component !== undefined) return component
     const known = [...this.#components.keys()].join(', ') || 'none'
     throw new TypeError(`HealthMonitor: there is no check ${JSON.stringify(name)}; there are: ${known}`)
+  }
+
+  /** Those that count for the whole. */
+  #judged(now: Moment): Component<Name>[] {
+    return this.#list((component) => component).filter((component) => !component.isUnjudged(now))
   }
 
   #list<T>(pick: (component: Component<Name>) => T): T[] {
@@ -344,32 +415,8 @@ export class HealthMonitor<Name extends string = string> extends EventEmitter<He
   }
 }
 
-/** The component as it is at this moment: no timer may have come round to ageing it. */
-function seenAt({ state, options }: Component<string>, now: Moment): ComponentState {
-  return expire(state, options.maxAgeMs, now)
-}
-
 /** Somebody waits for this run: without a handle, Node would end the process instead of answering. */
 function runHeld(runner: CheckRunner): Promise<CheckResult> {
   const release = holdProcess()
   return runner.run().finally(release)
-}
-
-function publicView(component: Component<string>, now: Moment): ComponentHealth {
-  const { status, reason, since, observedAt } = seenAt(component, now)
-  return { status, reason, since, observedAt, tookMs: component.tookMs, critical: component.options.critical }
-}
-
-function change<Name extends string>(
-  what: Name | 'health',
-  critical: boolean,
-  from: HealthStatus,
-  to: HealthStatus,
-  why: string,
-  at: number,
-): HealthChange<Name> {
-  const severity = to === 'up' ? 'INFO' : to === 'down' && critical ? 'CRITICAL' : 'WARNING'
-  const subject = what === WHOLE ? 'Health' : what
-  const message = `${subject} went from ${from} to ${to}: ${why}${/[.!?…]$/.test(why) ? '' : '.'}`
-  return { what, from, to, at, why, severity, message }
 }

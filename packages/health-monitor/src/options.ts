@@ -1,8 +1,10 @@
 import type { HealthCheck } from './check-result.js'
+import { WHOLE } from './events.js'
+import type { LoopWatchOptions } from './loop-watch.js'
 import type { Clock } from './ports.js'
 
 /** How one component is watched. */
-export interface CheckOptions {
+export interface CheckOptions<Name extends string = string> {
   /** Looks at the component; see {@link HealthCheck}. */
   readonly check: HealthCheck
   /**
@@ -49,18 +51,32 @@ export interface CheckOptions {
    * Without it: three intervals and the deadline, so 35_000 with the other defaults.
    */
   readonly maxAgeMs?: number
+  /**
+   * The names of the checks without which this one cannot succeed. While one of them is down, at any depth, this one is
+   * not run and not judged: it is `unknown`, and only the root of the trouble is news.
+   *
+   * @defaultValue `[]`
+   */
+  readonly dependsOn?: readonly Name[]
 }
+
+/** A check's options, complete and valid. */
+export type ResolvedCheck<Name extends string> = Required<CheckOptions<Name>>
 
 /** What a {@link HealthMonitor} is made of. */
 export interface HealthMonitorOptions<Name extends string> {
   /** The components by name. `health` is taken: it is the name of the whole. */
-  readonly checks: Readonly<Record<Name, CheckOptions>>
+  readonly checks: Readonly<Record<Name, CheckOptions<NoInfer<Name>>>>
+  /** How the event loop is watched; `false` for not at all. */
+  readonly loop?: LoopWatchOptions | false
   /** The clock to live by; the machine's unless a test brings another. */
   readonly clock?: Clock
+  /** A number from 0 to 1, below 1: spreads the looks of many checks. `Math.random` unless a test brings another. */
+  readonly random?: () => number
 }
 
 /** What a check gets when its options leave it open. */
-export const checkDefaults: Required<Omit<CheckOptions, 'check' | 'maxAgeMs'>> = {
+export const checkDefaults: Required<Omit<CheckOptions, 'check' | 'maxAgeMs' | 'dependsOn'>> = {
   critical: true,
   intervalMs: 10_000,
   timeoutMs: 5_000,
@@ -71,10 +87,7 @@ export const checkDefaults: Required<Omit<CheckOptions, 'check' | 'maxAgeMs'>> =
   recheckMs: 2_000,
 }
 
-/** The name under which the whole appears in events. */
-export const WHOLE = 'health'
-
-const CHECK_OPTIONS = [...Object.keys(checkDefaults), 'check', 'maxAgeMs']
+const CHECK_OPTIONS = [...Object.keys(checkDefaults), 'check', 'maxAgeMs', 'dependsOn']
 
 /**
  * An option that is ignored is a promise broken in silence.
@@ -89,19 +102,31 @@ export function requireKnown(where: string, options: unknown, known: readonly st
   }
 }
 
+/**
+ * @throws TypeError when `value` is no number
+ * @throws RangeError when it is below `least`, or no finite number
+ */
+export function requireMilliseconds(option: string, value: unknown, least: number): void {
+  if (typeof value !== 'number') throw new TypeError(`${option} must be milliseconds, not ${describe(value)}`)
+  if (!(value >= least) || !Number.isFinite(value)) {
+    throw new RangeError(`${option} must be milliseconds from ${least}, not ${value}`)
+  }
+}
+
 /** The checks by name, with options as the monitor uses them: complete and valid. */
-export function resolveChecks<Name extends string>(
-  options: HealthMonitorOptions<Name>,
-): [Name, Required<CheckOptions>][] {
+export function resolveChecks<Name extends string>(options: HealthMonitorOptions<Name>): [Name, ResolvedCheck<Name>][] {
   const checks = (options as Partial<typeof options> | undefined)?.checks
   if (typeof checks !== 'object' || checks === null || Array.isArray(checks)) {
     throw new TypeError('HealthMonitor: give { checks: { name: { check } } }')
   }
-  requireKnown('HealthMonitor', options, ['checks', 'clock'])
-  return (Object.entries(checks) as [Name, CheckOptions][]).map(([name, check]) => [name, resolveCheck(name, check)])
+  requireKnown('HealthMonitor', options, ['checks', 'loop', 'clock', 'random'])
+  return (Object.entries(checks) as [Name, CheckOptions<Name>][]).map(([name, check]) => [
+    name,
+    resolveCheck(name, check),
+  ])
 }
 
-function resolveCheck(name: string, options: CheckOptions): Required<CheckOptions> {
+function resolveCheck<Name extends string>(name: Name, options: CheckOptions<Name>): ResolvedCheck<Name> {
   const where = `checks[${JSON.stringify(name)}]`
   if (name === '') throw new TypeError('HealthMonitor: a check has the empty name; name what it looks at')
   if (name === WHOLE)
@@ -111,9 +136,12 @@ function resolveCheck(name: string, options: CheckOptions): Required<CheckOption
   }
   requireKnown(`HealthMonitor: ${where}`, options, CHECK_OPTIONS)
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
-  const merged = { ...checkDefaults, ...(given as unknown as CheckOptions) }
+  const merged = { ...checkDefaults, dependsOn: [], ...(given as unknown as CheckOptions<Name>) }
   if (typeof merged.critical !== 'boolean')
     throw new TypeError(`HealthMonitor: ${where}.critical must be true or false`)
+  if (!Array.isArray(merged.dependsOn)) {
+    throw new TypeError(`HealthMonitor: ${where}.dependsOn must be a list of names of checks`)
+  }
   for (const option of ['intervalMs', 'timeoutMs', 'recheckMs'] as const) {
     requirePositive(`${where}.${option}`, merged[option], 'milliseconds above 0')
   }

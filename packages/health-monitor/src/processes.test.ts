@@ -45,6 +45,30 @@ describe('a process', () => {
     expect(end).toEqual({ code: 0, signal: null, lines: ['down'], errors: '' })
   })
 
+  it.each([
+    ['turns only every 100 ms', 'for (let end = performance.now() + 100; performance.now() < end;);', 0.3],
+    ['stands still for 1 s', 'for (let end = performance.now() + 1_000; performance.now() < end;);', 1.1],
+  ])('hears of its event loop that %s at the first chance', async (_what, block, withinS) => {
+    const end = await runModule(`
+      import { HealthMonitor } from '@evenkeel/health-monitor'
+      import { setTimeout as sleep } from 'node:timers/promises'
+      const health = new HealthMonitor({ checks: {} })
+      await health.start()
+      await sleep(500)
+      const startedMs = performance.now()
+      let isNews = false
+      health.on('blocked', ({ to }) => {
+        isNews = true
+        console.log(to, (performance.now() - startedMs) / 1_000)
+      })
+      const turn = () => { ${block} if (!isNews) setTimeout(turn) }
+      turn()
+    `)
+    const [to, afterS] = end.lines[0]?.split(' ') ?? []
+    expect(end).toMatchObject({ code: 0, errors: '' })
+    expect([to, Number(afterS) <= withinS]).toEqual(['blocked', true])
+  })
+
   it('does not blame a check for its own blocked event loop', async () => {
     const end = await runModule(`
       import { HealthMonitor } from '@evenkeel/health-monitor'

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { HealthStatus } from './check-result.js'
 import { checkDefaults } from './options.js'
+import { seeded } from './test-support/seeded.js'
 import { aggregate, believe, type ComponentState, expire, nextLookMs, observe, unobserved } from './transitions.js'
 
 type Seen = 'up' | 'degraded' | 'down'
@@ -160,14 +161,3 @@ describe('flapping, with the defaults, over 20 days', () => {
     expect(intervalMs / 2 + confirmationMs).toBe(19_000)
   })
 })
-
-/** Numbers from 0 to 1 that are the same in every run (mulberry32). */
-function seeded(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}

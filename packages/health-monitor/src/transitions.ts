@@ -107,3 +107,9 @@ function suspect(before: Suspicion | undefined, direction: Suspicion['direction'
   const isFurther = direction === 'worse' ? further > 0 : further < 0
   return { direction, count: before.count + 1, result: isFurther ? before.result : seen }
 }
+
+/** Whether the first status is worse news than the second; anything but up is, when nothing was known. */
+export function isWorse(status: HealthStatus, than: HealthStatus): boolean {
+  if (status === 'unknown') return false
+  return BADNESS[status] > (than === 'unknown' ? 0 : BADNESS[than])
+}
