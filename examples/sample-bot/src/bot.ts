@@ -16,17 +16,18 @@ import { apologise, isShed } from './apology.js'
 import { openDatabase } from './database.js'
 import { translateButNames } from './keep-names.js'
 import { Load } from './load.js'
+import { createMetrics, createOperators, type OperatorsOptions } from './operators.js'
 import { readPlans, type Plans } from './plans.js'
 import { Reminders } from './reminders.js'
 import { Scores } from './scores.js'
 import { v1, v2, v3, type Wrap } from './versions.js'
 
-export interface SampleBotOptions {
+export interface SampleBotOptions extends OperatorsOptions {
   /** The bot's token. */
   readonly token: string
   /** The REST address of Discord; the stand-in's for a trial. */
   readonly api?: string
-  /** Where the fail-over journal lives, and the database unless `storageUrl` names another. */
+  /** Where the fail-over journal and pending alerts live, and the database unless `storageUrl` names another. */
   readonly dataDirectory: string
   /** The address of the database, such as `postgres://bot@db.example/bot`. */
   readonly storageUrl?: string
@@ -204,6 +205,11 @@ export async function createBot(options: SampleBotOptions) {
     })
   const rollouts = { soonestFirst: rollOut('soonestFirst'), keepNames: rollOut('keepNames') }
 
+  // Show, and tell: probes and metrics for machines, and alerts for people, once each.
+  const { metrics, commands } = createMetrics()
+  const { alerts, machine, pages, live } = createOperators(health, metrics, options)
+  alerts.watch(health, modes, blueGreen, ...Object.values(rollouts))
+
   client.on(Events.InteractionCreate, (interaction) => {
     if (!interaction.isChatInputCommand()) return
     if (!interaction.inCachedGuild()) {
@@ -211,8 +217,9 @@ export async function createBot(options: SampleBotOptions) {
       return
     }
     const end = load.begin()
-    blueGreen
-      .handle(interaction)
+    commands
+      .with({ command: interaction.commandName })
+      .time(() => blueGreen.handle(interaction))
       .catch((error: unknown) => apologise(interaction, error))
       .catch(console.warn)
       .finally(end)
@@ -239,7 +246,22 @@ export async function createBot(options: SampleBotOptions) {
     rollouts,
     reminders,
     load,
+    alerts,
+    pages,
+    live,
     /** For `runUntilSignal`: started in this order, stopped in the reverse one. */
-    parts: [storage, flags, blueGreen, gateway, reminders, health, modes],
+    parts: [
+      ...(live === undefined ? [] : [live]),
+      alerts,
+      storage,
+      flags,
+      blueGreen,
+      machine,
+      ...(pages === undefined ? [] : [pages]),
+      gateway,
+      reminders,
+      health,
+      modes,
+    ],
   }
 }

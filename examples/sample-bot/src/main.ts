@@ -1,9 +1,11 @@
+import { discordChannel } from '@evenkeel/alerts'
 import { logAll, runUntilSignal } from '@evenkeel/health-monitor/lifecycle'
 import { createBot } from './bot.js'
 import { startTranslationService } from './translation-service.js'
 
 // With a token this is a real bot; without one it talks to a stand-in for Discord on this machine.
 const { DISCORD_TOKEN, DISCORD_API, DATA_DIRECTORY = 'data', STORAGE_URL, TRANSLATE_URL } = process.env
+const { ALERT_WEBHOOK, HEALTH_PORT, LIVE_PORT } = process.env
 const trial = DISCORD_TOKEN === undefined ? await startTrialDiscord() : undefined
 const translation = TRANSLATE_URL === undefined ? await startTranslationService() : undefined
 const api = trial?.api ?? DISCORD_API
@@ -14,9 +16,12 @@ const bot = await createBot({
   dataDirectory: DATA_DIRECTORY,
   ...(STORAGE_URL === undefined ? {} : { storageUrl: STORAGE_URL }),
   translateUrl: TRANSLATE_URL ?? translation?.url ?? '',
+  ...(ALERT_WEBHOOK === undefined ? {} : { alertChannels: { ops: discordChannel({ url: ALERT_WEBHOOK }) } }),
+  ...(HEALTH_PORT === undefined ? {} : { healthPort: Number(HEALTH_PORT) }),
+  ...(LIVE_PORT === undefined ? {} : { livePort: Number(LIVE_PORT) }),
 })
 const rollouts = Object.values(bot.rollouts)
-logAll(console, bot.storage, bot.flags, bot.health, bot.modes, bot.blueGreen, ...rollouts)
+logAll(console, bot.storage, bot.flags, bot.health, bot.modes, bot.blueGreen, bot.alerts, ...rollouts)
 
 const place = bot.database.path === undefined ? '' : `, in ${bot.database.path}`
 const announcement = {

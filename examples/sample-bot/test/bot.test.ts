@@ -8,6 +8,8 @@ import { startStandin, type StandinProcess } from '@evenkeel-examples/discord-st
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createBot, type SampleBot } from '../src/bot.js'
 import type { Plans } from '../src/plans.js'
+import { webhookChannel } from '@evenkeel/alerts'
+import { startInbox } from '../src/demo/inbox.js'
 import { breakDatabase } from '../src/demo/sabotage.js'
 import { calmTraffic, peakTraffic } from '../src/demo/traffic.js'
 import { isClean, judge } from '../src/demo/verdict.js'
@@ -28,6 +30,7 @@ const patience = { timeout: 15_000, interval: 20 }
 let standin: StandinProcess
 let translation: TranslationService
 let dataDirectory: string
+let inbox: Awaited<ReturnType<typeof startInbox>>
 const undo: (() => Promise<unknown>)[] = []
 
 beforeEach(async () => {
@@ -37,6 +40,8 @@ beforeEach(async () => {
   undo.push(() => standin.stop())
   translation = await startTranslationService()
   undo.push(() => translation.stop())
+  inbox = await startInbox()
+  undo.push(() => inbox.stop())
 })
 
 afterEach(async () => {
@@ -63,6 +68,10 @@ describe('the sample bot in one process', () => {
       minDwellMs: 300,
       probeIntervalMs: 100,
       cooldownMs: 300,
+      alertChannels: { operators: webhookChannel({ url: inbox.url, secret: inbox.secret, maxPerMinute: 600 }) },
+      alertWaitMs: 50,
+      healthPort: 0,
+      livePort: 0,
     })
     for (const part of started.parts) await part.start()
     undo.push(() => stopBot(started))
@@ -105,6 +114,27 @@ describe('the sample bot in one process', () => {
       const { messages } = await standin.ledger()
       expect(messages.filter(({ content }) => content.includes(first.id))).toHaveLength(1)
     }, patience)
+  })
+
+  it('shows an outage to machines, and tells people of it once, and once of its end', async () => {
+    const page = async (name: string): Promise<string> => {
+      const port = name === '/live' ? bot.live?.port : bot.pages?.port
+      const response = await fetch(`http://127.0.0.1:${port}${name}`)
+      return `${response.status} ${await response.text()}`
+    }
+    await vi.waitFor(async () => expect(await page('/ready')).toMatch(/^200 /), patience)
+    expect(await page('/live')).toMatch(/^200 /)
+
+    const sabotage = await breakDatabase(bot.database.path ?? '')
+    await standin.ask({ name: 'remind', options: { in: '1h', text: 'tea' } })
+    await vi.waitFor(() => expect(inbox.about('database')).toMatchObject({ began: 1, ended: 0 }), patience)
+    const metrics = await page('/metrics')
+    expect(metrics).toContain('health_component_status{component="database",status="degraded"} 1')
+    expect(metrics).toContain('bot_command_duration_seconds_count{command="remind"} 1')
+
+    await sabotage.repair()
+    await vi.waitFor(() => expect(inbox.about('database')).toMatchObject({ began: 1, ended: 1 }), patience)
+    expect(await page('/metrics')).toContain('health_component_status{component="database",status="up"} 1')
   })
 
   it('lets optional commands rest while too much is in hand, and serves the others', async () => {

@@ -4,9 +4,11 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { startStandin } from '@evenkeel-examples/discord-standin'
+import { webhookChannel } from '@evenkeel/alerts'
 import { createBot, type SampleBot } from '../bot.js'
 import { paced, readPlans } from '../plans.js'
 import { startTranslationService } from '../translation-service.js'
+import { startInbox } from './inbox.js'
 import { fast, play, watchable } from './scenario.js'
 import { report } from './report.js'
 import { apologiesAfter, firstPromiseAfter, isClean, judge } from './verdict.js'
@@ -21,6 +23,7 @@ const view = new View(process.stdout)
 const dataDirectory = await mkdtemp(join(tmpdir(), 'evenkeel-demo-'))
 const standin = await startStandin({ guilds: guildCount, heartbeatIntervalMs: 5_000 })
 const translation = await startTranslationService()
+const inbox = await startInbox()
 // The demo has plans of its own, with seconds for days, and `--fast` has less than a second for each of them.
 const written = await readPlans(fileURLToPath(new URL('rollouts', import.meta.url)))
 const plans = {
@@ -37,6 +40,10 @@ const bot = await createBot({
   minDwellMs: 4 * pace.secondMs,
   probeIntervalMs: pace.secondMs / 2,
   cooldownMs: 2 * pace.secondMs,
+  alertChannels: { operators: webhookChannel({ url: inbox.url, secret: inbox.secret, maxPerMinute: 600 }) },
+  alertWaitMs: pace.secondMs,
+  healthPort: 0,
+  livePort: 0,
 })
 
 const beganMs = performance.now()
@@ -65,6 +72,7 @@ try {
   view.write(`A reminder bot on discord.js serves ${guildCount} guilds of a loopback Discord in another process.`)
   view.write(`Reminders are kept in ${bot.database.kind}.`)
   for (const part of bot.parts) await part.start()
+  view.write(`Its health: http://127.0.0.1:${bot.pages?.port}/health, and /metrics beside it.`)
 
   const marks = await play(bot, standin, pace, {
     act(title) {
@@ -76,6 +84,8 @@ try {
 
   const ledger = await standin.ledger()
   const verdict = judge(ledger)
+  await bot.alerts.flush()
+  const told = inbox.about('database')
   const slowFeatureSeen = apologiesAfter(ledger, marks.slowFeatureBegunAt)
   view.end()
   view.write(
@@ -86,6 +96,7 @@ try {
       replayMs: marks.backOnDatabaseAt - marks.databaseHealedAt,
       rollback: apologiesAfter(ledger, marks.faultyDeployedAt, marks.slowFeatureBegunAt),
       slowFeature: slowFeatureSeen,
+      alerts: { count: inbox.count, database: told },
       marks,
     }),
   )
@@ -93,7 +104,9 @@ try {
     [marks.goodOutcome, marks.featureOutcome].every((outcome) => outcome === 'COMPLETE') &&
     [marks.faultyOutcome, marks.slowFeatureOutcome].every((outcome) => outcome === 'ROLLED_BACK') &&
     marks.featurePercentage === 100 &&
-    slowFeatureSeen.count === 0
+    slowFeatureSeen.count === 0 &&
+    told.began === 1 &&
+    told.ended === 1
   exitCode = isClean(verdict) && verdict.promised > 0 && asPlanned ? 0 : 1
 } catch (error) {
   view.end()
@@ -102,6 +115,7 @@ try {
   clearInterval(ticker)
   for (const part of [...bot.parts, ...rollouts].reverse()) await part.stop()
   await translation.stop()
+  await inbox.stop()
   await standin.stop()
   await rm(dataDirectory, { recursive: true, force: true })
 }

@@ -1,3 +1,4 @@
+import type { Told } from './inbox.js'
 import type { Marks } from './scenario.js'
 import { isClean, type Verdict } from './verdict.js'
 
@@ -9,6 +10,7 @@ export interface Circumstances {
   readonly replayMs: number
   readonly rollback: { readonly count: number; readonly forMs: number }
   readonly slowFeature: { readonly count: number }
+  readonly alerts: { readonly count: number; readonly database: Told }
   readonly marks: Marks
 }
 
@@ -29,6 +31,7 @@ export function report(verdict: Verdict, circumstances: Circumstances): string {
     ['reminders back from the dead', `${verdict.resurrected}`],
     ['reminders that were not promised', `${verdict.unpromised}`],
     ['fail-over', promiseMs === undefined ? 'never' : `first promise kept elsewhere after ${ms(promiseMs)}`],
+    ['operators', toldOf(circumstances)],
     ['return', `on the database again ${ms(circumstances.replayMs)} after it healed`],
     ['new version', marks.goodOutcome],
     ['new feature', `${marks.featureOutcome} at ${marks.featurePercentage} %`],
@@ -45,6 +48,14 @@ export function report(verdict: Verdict, circumstances: Circumstances): string {
     ...rows.map(([name, value]) => `  ${name.padEnd(width)}${value}`),
     isClean(verdict) ? 'Nothing was lost and nothing was doubled.' : 'SOMETHING WAS LOST OR DOUBLED.',
   ].join('\n')
+}
+
+function toldOf({ alerts: { count, database }, marks }: Circumstances): string {
+  const { beganAt, endedAt } = database
+  if (beganAt === undefined || endedAt === undefined) return 'WERE NOT TOLD of the outage, or not of its end'
+  const began = `${ms(beganAt - marks.databaseFailedAt)} after it began`
+  const ended = `${ms(endedAt - marks.databaseHealedAt)} after the database healed`
+  return `told of the outage ${began}, and of its end ${ended}; ${count} alerts in all`
 }
 
 function ms(value: number): string {
