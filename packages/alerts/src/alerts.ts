@@ -5,6 +5,7 @@ import type { AlertMessage, AlertNotice, Labels } from './alert.js'
 import { type AlertsComponent, type AlertsStatus, type Condition, whole } from './channel-health.js'
 import { ChannelQueue } from './channel-queue.js'
 import { consoleChannel } from './channels/console-channel.js'
+import { afterRunning } from './deadline.js'
 import { Desk } from './desk.js'
 import { EarlyCalls } from './early-calls.js'
 import { type AlertsEvents, type AlertsNews, Announcer, sentence, warn } from './events.js'
@@ -101,6 +102,8 @@ export class Alerts<Name extends string = string> extends EventEmitter<AlertsEve
   #announcedStatus: AlertsStatus = 'unknown'
   /** What goes to the dead-letter file because there is too much. */
   readonly #evicted = new Set<string>()
+  /** The dead-letter file cannot be written, and that was told. */
+  #isBuryingBroken = false
   #release: (() => void) | undefined
   #life: 'stopped' | 'running' = 'stopped'
   #turn: Promise<void> = Promise.resolve()
@@ -225,7 +228,13 @@ export class Alerts<Name extends string = string> extends EventEmitter<AlertsEve
     if (typeof by !== 'string' || by === '') throw new TypeError('Alerts.silence: say by whom')
     if (typeof forMs !== 'number' || !(forMs > 0)) throw new RangeError('Alerts.silence: forMs must be above 0')
     const until = this.#time.ms() + forMs
-    const silence: Silence = { id: randomUUID(), matching, until, why: this.#redact(why), by: this.#redact(by) }
+    const silence: Silence = {
+      id: randomUUID(),
+      matching: this.#intake.matching(matching),
+      until,
+      why: this.#redact(why),
+      by: this.#redact(by),
+    }
     if (this.#life === 'running') this.#desk.silence(silence)
     else this.#early.silence(silence)
     return silence
@@ -429,6 +438,7 @@ export class Alerts<Name extends string = string> extends EventEmitter<AlertsEve
       steadyMs: () => this.#time.ms(),
       now: () => this.#clock.now(),
       after: (delayMs, run) => this.#clock.after(delayMs, () => this.#sending.run(undefined, run)),
+      afterRunning: (delayMs, run) => afterRunning(this.#clock, delayMs, () => this.#sending.run(undefined, run)),
       random,
       newId: () => randomUUID(),
       redact: (text) => this.#redact(text),
@@ -478,12 +488,16 @@ export class Alerts<Name extends string = string> extends EventEmitter<AlertsEve
       await this.#deadLetters?.write(notices.map((notice) => ({ at, channel, why, notice })))
     } catch (error) {
       const { code } = error as { code?: unknown }
+      // It is tried again every few seconds.
+      if (this.#isBuryingBroken) return false
+      this.#isBuryingBroken = true
       warn(
         'EVENKEEL_DEAD_LETTER',
         `${notices.length} alerts could not be written to the dead-letter file: ${String(code)}`,
       )
       return false
     }
+    this.#isBuryingBroken = false
     this.#record({ type: 'settled', channel, dead: ids, ...(message === undefined ? {} : { message }) })
     const text = `Channel ${channel} will not get ${notices.length} alerts: ${why}.`
     const facts = { what: channel, from: 'pending', to: 'dead', at, why, message: text, notices }

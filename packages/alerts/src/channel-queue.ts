@@ -24,6 +24,8 @@ export interface QueueHost {
   steadyMs(): number
   now(): number
   after(delayMs: number, run: () => void): () => void
+  /** As `after`, but time in which the event loop stood still does not count. */
+  afterRunning(delayMs: number, run: () => void): () => void
   random(): number
   newId(): string
   redact(text: string): string
@@ -165,7 +167,8 @@ export class ChannelQueue {
       failure: readFailure(thrown, (text) => this.#host.redact(text)),
     })
     return new Promise((resolve) => {
-      const cancel = this.#host.after(timeoutMs, () => abort.abort(new Error(`no answer within ${timeoutMs} ms`)))
+      const late = (): void => abort.abort(new Error(`no answer within ${timeoutMs} ms`))
+      const cancel = this.#host.afterRunning(timeoutMs, late)
       abort.signal.addEventListener('abort', () => resolve(read(abort.signal.reason)), { once: true })
       const settle = (outcome: { report: SendReport } | { failure: Failure }): void => {
         cancel()

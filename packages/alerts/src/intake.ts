@@ -2,6 +2,7 @@ import type { Labels, Severity } from './alert.js'
 import { examine, keyOf } from './fingerprint.js'
 import { requireSeverity } from './options.js'
 import type { Redact } from './redact.js'
+import type { Matching } from './silences.js'
 import { oneLine, plainText, shorten } from './text.js'
 import type { Occurrence } from './transitions.js'
 
@@ -115,6 +116,16 @@ export class Intake {
     if (entries.length > LIMITS.labels)
       throw new TypeError(`${where}: at most ${LIMITS.labels} labels, not ${entries.length}`)
     return Object.fromEntries(entries.map(([label, value]) => this.#label(where, label, value)))
+  }
+
+  /** What is looked for, as it looks in what was taken in. */
+  matching(matching: Matching): Matching {
+    const clean = (text: string): string => oneLine(this.#redact(String(text)))
+    const entries = Object.entries(matching).map(([label, wanted]): [string, string | readonly string[]] => [
+      clean(label),
+      typeof wanted === 'string' ? clean(wanted) : wanted.map(clean),
+    ])
+    return Object.fromEntries(entries)
   }
 
   #label(where: string, label: string, value: unknown): [string, string] {

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { afterRunning } from '../deadline.js'
 import { SpoolFormatError } from '../errors.js'
 import type { SpoolRecord } from '../ledger.js'
 import type { Clock } from '../ports.js'
@@ -230,7 +231,7 @@ export class Spool {
 
   #patiently(done: Promise<Kept>): Promise<Kept> {
     return new Promise((resolve) => {
-      const cancel = this.#clock.after(PATIENCE_MS, () => {
+      const cancel = afterRunning(this.#clock, PATIENCE_MS, () => {
         this.#setHung(true)
         resolve('memory')
       })
