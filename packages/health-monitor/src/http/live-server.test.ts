@@ -78,7 +78,7 @@ describe('a process that blocks its own event loop', () => {
 
 describe('a process that is suspended while it blocks', () => {
   it('is alive: time in which the thread did not run either is no silence', async () => {
-    const { child, heard, port } = await startChild('block', '1500', '3000')
+    const { child, heard, port } = await startChild('block', '500', '3000')
     child.stdin?.write('now')
     await heard()
     child.kill('SIGSTOP')
