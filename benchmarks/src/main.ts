@@ -1,3 +1,4 @@
+import { alerts } from './alerts.js'
 import { guard } from './guard.js'
 import { alone } from './flags/alone.js'
 import { judge } from './judge.js'
@@ -20,7 +21,9 @@ const all = {
   'health-scrape': alone('scrape', 'health/program'),
   'health-request': alone('request', 'health/program'),
   'health-live': alone('live', 'health/program'),
+  'health-standing': alone('standing', 'health/program'),
   'health-package': alone('packaged', 'health/program'),
+  alerts,
   guard,
   judge,
   routing,

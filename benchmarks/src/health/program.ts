@@ -2,8 +2,9 @@ import { packaged as packagedAs } from '../flags/package.js'
 import { live } from './live.js'
 import { record, scrape } from './record.js'
 import { request } from './request.js'
+import { standing } from './standing.js'
 
-const all = { record, scrape, request, live, packaged: () => packagedAs('health-monitor') }
+const all = { record, scrape, request, live, standing, packaged: () => packagedAs('health-monitor') }
 
 /** A benchmark of health. */
 export type Program = keyof typeof all

@@ -44,12 +44,12 @@ export class Desk {
   /** An alert came in. */
   occur(taken: TakenIn, times = 1): void {
     const { options, ledger } = this.#host
-    const { key, ...seen } = taken
+    const { key } = taken
     for (let time = 0; time < times; time++) {
       const nowMs = this.#host.steadyMs()
       const before = ledger.states.get(key)
       if (before === undefined) this.#makeRoom()
-      this.#follow(key, occur(before, seen, nowMs, options), nowMs, true)
+      this.#follow(key, occur(before, taken, nowMs, options), nowMs, true)
     }
   }
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { bundleChild } from './test-support/child.js'
 import { killBots, unreliable } from './test-support/kills.js'
-import { randomFrom } from './test-support/random.js'
+import { below, randomFrom } from './test-support/random.js'
 
 /** `pnpm chaos:alerts` does it more often. */
 const LIVES = Number(process.env['EVENKEEL_KILLS'] ?? 6)
@@ -24,7 +24,7 @@ describe('kill -9', () => {
   it(`again and again, while the receiver fails too, loses nothing (seed ${SEED})`, async () => {
     const random = randomFrom(SEED)
     await using bot = await bundleChild('alerts-child.ts')
-    const killAts = Array.from({ length: LIVES }, () => 1 + Math.floor(random() * 60))
+    const killAts = Array.from({ length: LIVES }, () => 1 + below(random, 60))
     const { checked, faults } = await killBots(bot, killAts, unreliable(random))
     expect(faults).toEqual([])
     expect(checked).toBeGreaterThan(0)

@@ -16,8 +16,3 @@ export function randomFrom(seed: number): Random {
 export function below(random: Random, end: number): number {
   return Math.floor(random() * end)
 }
-
-/** One of them. */
-export function oneOf<T>(random: Random, choices: readonly T[]): T {
-  return choices[below(random, choices.length)] as T
-}
