@@ -10,6 +10,9 @@ import { type HealthMonitorOptions, resolveChecks } from './options.js'
 import type { Clock } from './ports.js'
 import { holdProcess, systemClock } from './system-clock.js'
 import { systemRandom } from './system-random.js'
+import { Trigger, type TriggerHandle } from './triggers/trigger.js'
+import { resolveTrigger, type TriggerOptions } from './triggers/trigger-options.js'
+import { type HealthWatch, SourceWatch, type WatchOptions } from './watch.js'
 import { aggregate, believe, type ComponentState, isWorse, type Moment, nextLookMs, observe } from './transitions.js'
 
 const STATUSES: readonly unknown[] = ['up', 'degraded', 'down', 'unknown'] satisfies HealthStatus[]
@@ -59,6 +62,9 @@ export class HealthMonitor<Name extends string = string> extends EventEmitter<He
   readonly #components = new Map<Name, Component<Name>>()
   readonly #announcer: Announcer<Name>
   readonly #loop: LoopWatch | undefined
+  readonly #triggers = new Set<Trigger>()
+  /** Aborts when it stops. */
+  #life = new AbortController()
   #isRunning = false
   #announcedStatus: HealthStatus = 'unknown'
 
@@ -126,19 +132,23 @@ export class HealthMonitor<Name extends string = string> extends EventEmitter<He
   start(): Promise<void> {
     if (!this.#isRunning) {
       this.#isRunning = true
+      this.#life = new AbortController()
       this.#loop?.start()
       this.#lookAtAll([...this.#components.values()])
+      this.#followTriggers()
     }
     return Promise.resolve()
   }
 
   /**
-   * Stops looking. Checks that are under way are aborted and say nothing; none is waited for. Statuses stay as they
-   * are until they are too old.
+   * Stops looking. Checks and actions that are under way are aborted and say nothing; none is waited for. Watches end.
+   * Statuses stay as they are until they are too old.
    */
   stop(): Promise<void> {
     this.#isRunning = false
+    this.#life.abort(new Error('The monitor was stopped'))
     this.#loop?.stop()
+    for (const trigger of this.#triggers) trigger.suspend()
     for (const component of this.#components.values()) {
       component.cancelLook()
       component.cancelExpiry()
@@ -205,6 +215,91 @@ export class HealthMonitor<Name extends string = string> extends EventEmitter<He
     component.speaksForItself = component.waitsFor !== undefined
     const now = this.#moment()
     this.#settle(component, believe(component.seenAt(now), { status, reason }, now))
+  }
+
+  /**
+   * Follows what comes, a deployment for instance: a snapshot at once, then one every `everyMs`, for `forMs`. When the
+   * whole is down (confirmed, as ever), that is given at once as the last snapshot.
+   *
+   * @remarks
+   * It ends without a further snapshot when `signal` aborts or the monitor stops. While somebody waits for a snapshot, it
+   * keeps the process alive.
+   *
+   * @param options - how often and for how long
+   * @returns snapshots for `for await`
+   * @throws TypeError when the monitor has not been started, or an option does not exist
+   * @throws RangeError when an option is out of range
+   *
+   * @example
+   * ```ts
+   * import { HealthMonitor } from '@evenkeel/health-monitor'
+   *
+   * const health = new HealthMonitor({ checks: { disk: { check: () => true } } })
+   * await health.start()
+   * await health.checkNow()
+   * for await (const { status, isFailure } of health.watch({ everyMs: 100, forMs: 200 })) {
+   *   console.log(status, isFailure) // up false, three times
+   * }
+   * await health.stop()
+   * ```
+   */
+  watch(options: WatchOptions = {}): HealthWatch<Name> {
+    if (!this.#isRunning) throw new TypeError('HealthMonitor.watch: nothing happens before start(); start the monitor')
+    return new SourceWatch<Name>(this as Source<Name>, this.#clock, options, this.#life.signal)
+  }
+
+  /**
+   * Runs an action once when a component, or the whole, reaches a status, and another once that is over.
+   *
+   * @remarks
+   * The action has a deadline and is tried again when it fails, later and later. It never runs twice at once, nor again
+   * before what called for it was over: one that fails the very check that called for it runs once. Two that undo one
+   * another end at `maxRunsPerHour`. Whatever it does is told by the event `trigger`.
+   *
+   * What is the case already when the trigger is set counts. `unknown` neither begins nor ends anything.
+   *
+   * @param options - at which status, and what to do
+   * @returns the trigger; its `off()` takes it off
+   * @throws TypeError or RangeError when an option does not exist or is out of range
+   *
+   * @example
+   * ```ts
+   * import { HealthMonitor } from '@evenkeel/health-monitor'
+   *
+   * const health = new HealthMonitor({ checks: { search: { check: () => true } } })
+   * health.when({
+   *   component: 'search',
+   *   is: 'down',
+   *   run: ({ why }) => console.log(`search is off: ${why}`),
+   *   whenOver: () => console.log('search is on'),
+   * })
+   * health.report('search', 'down', 'no index') // search is off: no index
+   * ```
+   */
+  when(options: TriggerOptions<NoInfer<Name>>): TriggerHandle {
+    const resolved = resolveTrigger(options as TriggerOptions, [...this.#components.keys(), WHOLE])
+    const look = (): { status: HealthStatus; reason: string } => {
+      const { component } = resolved
+      if (component === WHOLE) return { status: this.status, reason: this.#why(this.#moment()) }
+      return this.#component(component as Name).health(this.#moment())
+    }
+    const trigger = new Trigger(
+      resolved,
+      this.#clock,
+      look,
+      (news) => {
+        this.#announcer.add({ event: 'trigger', news })
+        this.#announcer.tell()
+      },
+      () => this.#triggers.delete(trigger),
+    )
+    this.#triggers.add(trigger)
+    trigger.follow()
+    return trigger
+  }
+
+  #followTriggers(): void {
+    for (const trigger of this.#triggers) trigger.follow()
   }
 
   /** Looks at many at the same time, though not in one turn of the event loop; afterwards each at a time of its own. */
@@ -347,6 +442,7 @@ export class HealthMonitor<Name extends string = string> extends EventEmitter<He
       this.#announcedStatus = status
     }
     this.#announcer.tell()
+    this.#followTriggers()
   }
 
   /** Sets the component's timers anew. A run that is under way needs none: it ends by its deadline. */
@@ -413,6 +509,12 @@ export class HealthMonitor<Name extends string = string> extends EventEmitter<He
   #moment(): Moment {
     return { at: this.#clock.now(), ms: this.#clock.monotonic() }
   }
+}
+
+/** Inside the class `Name` is open, and the emitter's types cannot work out its own arguments. */
+type Source<Name extends string> = HealthMonitor<Name> & {
+  on(event: 'change', listener: () => void): unknown
+  off(event: 'change', listener: () => void): unknown
 }
 
 /** Somebody waits for this run: without a handle, Node would end the process instead of answering. */
