@@ -24,9 +24,9 @@ async function serve(port: MessagePort, settings: LiveSettings): Promise<void> {
   keepLooking()
 
   const server = limitedServer((request, response) => {
-    if (pathOf(request.url ?? '') !== settings.path) return send(request, response, NOT_FOUND)
+    if (pathOf(request.url ?? '') !== settings.path) return send(response, NOT_FOUND)
     const answer = answerToMethod(request.method) ?? (silentMs() < settings.liveAfterMs ? ALIVE : BLOCKED)
-    send(request, response, answer)
+    send(response, answer)
   }, settings.limits)
   try {
     say({ type: 'listening', port: await listen(server, settings.port, settings.host) })

@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ServerResponse } from 'node:http'
 
 /** What to say to a request: rendered once, sent often. */
 export interface Answer {
@@ -57,8 +57,8 @@ export function pathOf(url: string): string {
   return end === -1 ? url : url.slice(0, end)
 }
 
-export function send(request: IncomingMessage, response: ServerResponse, { status, headers, body }: Answer): void {
+/** To `HEAD` Node sends the headers alone. */
+export function send(response: ServerResponse, { status, headers, body }: Answer): void {
   response.writeHead(status, headers)
-  if (request.method === 'HEAD' || status === 204) response.end()
-  else response.end(body)
+  response.end(body)
 }

@@ -63,9 +63,9 @@ export function handlerOf(
       },
       address: request.socket.remoteAddress,
     }))
-    if (answer !== undefined) send(request, response, answer)
+    if (answer !== undefined) send(response, answer)
     else if (typeof next === 'function') next()
-    else send(request, response, NOT_FOUND)
+    else send(response, NOT_FOUND)
   }
 }
 

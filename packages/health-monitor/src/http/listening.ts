@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 /** How much patience a server has with those who connect. */
 export interface ServerLimits {
   /**
-   * Milliseconds, from 100, in which a request must have arrived; its headers in half of them.
+   * Milliseconds, from 100, in which a request must have arrived.
    *
    * @defaultValue 10_000
    */
@@ -38,7 +38,6 @@ export function limitedServer(listener: RequestListener, limits: Required<Server
   const server = createServer(
     {
       requestTimeout: requestTimeoutMs,
-      headersTimeout: Math.ceil(requestTimeoutMs / 2),
       keepAliveTimeout: keepAliveMs,
       // Node looks every 30 s otherwise, and a limit would be one of 30 s.
       connectionsCheckingInterval: Math.min(1_000, Math.ceil(requestTimeoutMs / 4)),

@@ -158,6 +158,16 @@ describe('labels', () => {
     expect(collected('bot_pairs_total')).toEqual(hostile.map(([a, b]) => ({ a, b, value: 1 })))
   })
 
+  it('keep apart a value and what it is kept under', () => {
+    const uses = metrics.counter('bot_uses', { help: 'Uses.', labels: ['what'] })
+    for (const what of ['a', '1:a', '3:1:a', '1:a']) uses.with({ what }).add()
+    expect(collected('bot_uses_total')).toEqual([
+      { what: 'a', value: 1 },
+      { what: '1:a', value: 2 },
+      { what: '3:1:a', value: 1 },
+    ])
+  })
+
   it('make no more series than allowed: what comes new is counted as other, with one warning', () => {
     const uses = metrics.counter('bot_uses', { help: 'Uses.', labels: ['guild'], maxSeries: 3 })
     for (let guild = 0; guild < 10_000; guild++) uses.with({ guild: String(guild) }).add()
