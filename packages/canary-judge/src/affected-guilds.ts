@@ -94,23 +94,27 @@ export class GuildHistory {
    *
    * @param guilds - those that were active
    * @param isGreen - whether a guild is on the new version
+   * @param isCompared - whether a guild is part of the sample; of any other it is only remembered what happened. By default
+   *   all are
    */
-  sample(guilds: Iterable<GuildWindow>, isGreen: (guildId: string) => boolean): Sides<AffectedGuilds> {
+  sample(
+    guilds: Iterable<GuildWindow>,
+    isGreen: (guildId: string) => boolean,
+    isCompared: (guildId: string) => boolean = () => true,
+  ): Sides<AffectedGuilds> {
     const green = { affected: 0, expected: 0 }
     const blue = { affected: 0, expected: 0 }
     const mean = this.#mean()
     const all = [...guilds]
-    const usual = all.map(([guildId]) => this.#expected(guildId, mean))
-    const expected = shiftTo(usual, all.filter(([, isAffected]) => isAffected).length)
-    let hasGreen = false
-    for (const [i, [guildId, isAffected]] of all.entries()) {
-      const isOnNew = isGreen(guildId)
-      const side = isOnNew ? green : blue
+    const compared = all.filter(([guildId]) => isCompared(guildId))
+    const usual = compared.map(([guildId]) => this.#expected(guildId, mean))
+    const expected = shiftTo(usual, compared.filter(([, isAffected]) => isAffected).length)
+    for (const [i, [guildId, isAffected]] of compared.entries()) {
+      const side = isGreen(guildId) ? green : blue
       side.expected += expected[i] as number
       if (isAffected) side.affected++
-      hasGreen ||= isOnNew
     }
-    this.#add(all, hasGreen ? ROLLOUT_WEIGHT : 1)
+    this.#add(all, all.some(([guildId]) => isGreen(guildId)) ? ROLLOUT_WEIGHT : 1)
     return { green, blue }
   }
 

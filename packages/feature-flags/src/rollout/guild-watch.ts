@@ -1,5 +1,7 @@
-import { GuildHistory, type AffectedGuilds, type GuildWindow, type Sides } from '@evenkeel/canary-judge'
+import type { Sides } from '@evenkeel/canary-judge'
+import { compareGuilds, historyOf, MOST_GUILDS, type Compared } from './compare-guilds.js'
 import { FairGuilds } from './fair-guilds.js'
+import { noStrangers, type Active, type GuildSamples } from './strangers.js'
 import type { TallyDifference } from './tally.js'
 
 /**
@@ -20,7 +22,7 @@ export type GuildRow = readonly [
 ]
 
 /** What is known of each guild, or of each user while the flag is by user. A plain value: kept as JSON. */
-export interface GuildWatch {
+export interface GuildWatch extends Compared {
   /** When the window began. */
   readonly startedMs: number
   /** The guilds that were active in it, or are failing since before. */
@@ -29,19 +31,9 @@ export interface GuildWatch {
   readonly served: number
   /** How many were active in the window before. */
   readonly activeBefore: Sides<number>
-  /** Of each guild: windows seen, and of these with failures, in tenths. Changes once in ten minutes. */
-  readonly history: Readonly<Record<string, readonly [seen: number, affected: number]>>
-  /** In how many windows a guild counted that was on the new path before anything was known of it. */
-  readonly strangers: Readonly<Record<string, number>>
 }
 
 const WINDOW_MS = 600_000
-const MOST_GUILDS = 10_000
-/** A guild that was seen in so many windows on the old path can be compared with itself. */
-const KNOWN_WINDOWS = 3
-/** Any other counts in so many windows only: if it always fails, nobody can tell that it did so before. */
-const STRANGER_WINDOWS = 2
-
 /** Before anything was seen. */
 export const noGuilds: GuildWatch = {
   startedMs: 0,
@@ -49,19 +41,28 @@ export const noGuilds: GuildWatch = {
   served: 0,
   activeBefore: { green: 0, blue: 0 },
   history: {},
-  strangers: {},
+  strangers: noStrangers,
+}
+
+/** When it is, and in which phase. */
+export interface WatchedPhase {
+  readonly nowMs: number
+  /** How many phases have begun. */
+  readonly begun: number
+  /** Guilds that are on the new path by choice, not by chance: without a history they are compared with nobody. */
+  readonly chosen: readonly string[]
 }
 
 /**
- * Adds what happened until `nowMs`.
+ * Adds what happened until now.
  *
  * @returns what is known from now on, and what a window came to if one has ended
  */
 export function watchGuilds(
   watch: GuildWatch,
-  nowMs: number,
+  phase: WatchedPhase,
   processes: readonly TallyDifference[],
-): { readonly watch: GuildWatch; readonly sample: Sides<AffectedGuilds> | undefined } {
+): { readonly watch: GuildWatch; readonly samples: GuildSamples | undefined } {
   const rows = new FairGuilds<GuildRow>(MOST_GUILDS, Object.entries(watch.window))
   const ofBlue = { served: 0, failed: 0 }
   for (const { guilds } of processes) {
@@ -93,8 +94,10 @@ export function watchGuilds(
     }
   }
   const next = { ...watch, served }
-  if (nowMs - watch.startedMs < WINDOW_MS) return { watch: { ...next, window: rows.toJSON() }, sample: undefined }
-  return closeWindow(next, nowMs, rows)
+  if (phase.nowMs - watch.startedMs < WINDOW_MS) {
+    return { watch: { ...next, window: rows.toJSON() }, samples: undefined }
+  }
+  return closeWindow(next, phase, rows)
 }
 
 const emptyRow: GuildRow = [0, 0, 0, 0, 0, 0, 0, 0, 0]
@@ -106,51 +109,31 @@ function onEnd(before: number, calls: number, failures: number): number {
 
 function closeWindow(
   watch: GuildWatch,
-  nowMs: number,
+  { nowMs, begun, chosen }: WatchedPhase,
   rows: FairGuilds<GuildRow>,
-): { readonly watch: GuildWatch; readonly sample: Sides<AffectedGuilds> } {
-  const green = new Set<string>()
-  const sampled: GuildWindow[] = []
-  const unsampled: GuildWindow[] = []
-  const strangers = new FairGuilds(MOST_GUILDS, Object.entries(watch.strangers))
-  const isFull = Object.keys(watch.history).length >= MOST_GUILDS
-  for (const [guildId, [calls, failures, blueCalls, blueFailures]] of rows.entries) {
+): { readonly watch: GuildWatch; readonly samples: GuildSamples } {
+  const active: Active[] = []
+  for (const [id, [calls, failures, blueCalls, blueFailures]] of rows.entries) {
     if (calls === 0 && blueCalls === 0) continue
     // One that was on both paths is judged by the new one: when that fails, the flag falls back to the old one.
-    if (calls > 0) {
-      green.add(guildId)
-      if (historyOf(watch.history, guildId)[0] < KNOWN_WINDOWS) {
-        const times = strangers.get(guildId) ?? 0
-        if (times >= STRANGER_WINDOWS) continue
-        strangers.set(guildId, times + 1)
-      }
-    }
-    const isKnown = !isFull || Object.hasOwn(watch.history, guildId)
-    if (isKnown) sampled.push([guildId, (calls > 0 ? failures : blueFailures) > 0])
-    else if (blueCalls > 0) unsampled.push([guildId, blueFailures > 0])
+    active.push({ id, isGreen: calls > 0, isAffected: (calls > 0 ? failures : blueFailures) > 0 })
   }
-  const history = new GuildHistory(watch.history)
-  const sample = history.sample(sampled, (guildId) => green.has(guildId))
-  history.add(unsampled)
+  const { samples, history, strangers } = compareGuilds(watch, begun, chosen, active)
   const failing = Array.from(rows.entries).flatMap(([guildId, row]): [string, GuildRow][] => {
     const [ofGreen, ofBlue] = [row[0] > 0 ? row[4] : 0, row[2] > 0 ? row[5] : 0]
     return ofGreen + ofBlue > 0 ? [[guildId, [0, 0, 0, 0, ofGreen, ofBlue, row[6], row[7], row[8]]]] : []
   })
   return {
-    sample,
+    samples,
     watch: {
       startedMs: nowMs,
       served: watch.served,
       window: Object.fromEntries(failing),
       activeBefore: countActive(rows.entries),
-      history: new FairGuilds(MOST_GUILDS, Object.entries(history.toJSON())).toJSON(),
-      strangers: strangers.toJSON(),
+      history,
+      strangers,
     },
   }
-}
-
-function historyOf(history: GuildWatch['history'], guildId: string): readonly [seen: number, affected: number] {
-  return (Object.hasOwn(history, guildId) ? history[guildId] : undefined) ?? [0, 0]
 }
 
 function countActive(rows: Iterable<readonly [string, GuildRow]>): Sides<number> {

@@ -226,7 +226,13 @@ export class RolloutJudge {
     const elapsedMs = state.elapsedMs + amount(interval.tookMs)
     const isOther = interval.phase !== state.phase && this.#plan.phases[interval.phase] !== undefined
     const phase = isOther ? interval.phase : state.phase
-    const { watch: guilds, sample } = watchGuilds(state.guilds, elapsedMs, processes)
+    const begun = state.begun + (isOther ? 1 : 0)
+    const chosen = this.#by === 'guild' ? (this.#plan.phases[phase]?.targetGuilds ?? []) : []
+    const { watch: guilds, samples: ofGuilds } = watchGuilds(
+      state.guilds,
+      { nowMs: elapsedMs, begun, chosen },
+      processes,
+    )
     const apart = 'green' in database ? database : undefined
     const hour = addToHour(
       state.hour,
@@ -235,13 +241,15 @@ export class RolloutJudge {
       this.#plan.triggers,
     )
     const timed = this.#by === 'guild' ? addTimes(state.timed, processes) : state.timed
-    const samples = [
+    const errors = errorMetricOf(this.#by)
+    const samples: NamedSample[] = [
       ...(this.#by === 'user' ? processes.map(timesOf) : []),
-      ...(sample === undefined ? [] : [[errorMetricOf(this.#by), sample] as const]),
-      ...(sample === undefined ? [] : [['latency', relativeLatencies(state.speeds, timed)] as const]),
+      ...(ofGuilds === undefined ? [] : [['latency', relativeLatencies(state.speeds, timed)] as const]),
       ...rareEvents(elapsedMs, interval, apart, hour),
     ]
-    const speeds = sample === undefined ? state.speeds : adjustSpeeds(state.speeds, timed)
+    const ofWhole = ofGuilds === undefined ? samples : [...samples, [errors, ofGuilds.whole] as const]
+    const ofPhase = ofGuilds === undefined ? samples : [...samples, [errors, ofGuilds.sincePhase] as const]
+    const speeds = ofGuilds === undefined ? state.speeds : adjustSpeeds(state.speeds, timed)
     const catastrophe = findCatastrophe({ ...failingGuilds(guilds), restarts: amount(restarts), storage })
     const green = isOther ? noCalls : state.green
     const isWithBlue = this.#plan.phases[phase]?.percentage !== 100
@@ -249,14 +257,14 @@ export class RolloutJudge {
       format: 1,
       elapsedMs,
       phase,
-      begun: state.begun + (isOther ? 1 : 0),
-      whole: this.#observe(state.whole, samples),
-      sincePhase: this.#observe(isOther ? (this.#whole?.start() ?? {}) : state.sincePhase, samples),
+      begun,
+      whole: this.#observe(state.whole, ofWhole),
+      sincePhase: this.#observe(isOther ? (this.#whole?.start() ?? {}) : state.sincePhase, ofPhase),
       memory: this.#observeMemory(state.memory, memory),
       hour,
       guilds,
       speeds: this.#by === 'guild' ? learnSpeeds(speeds, processes) : speeds,
-      timed: sample === undefined ? timed : {},
+      timed: ofGuilds === undefined ? timed : {},
       green: {
         calls: green.calls + total(processes, 'green', 'calls'),
         failures: green.failures + total(processes, 'green', 'failures'),
@@ -268,7 +276,7 @@ export class RolloutJudge {
             failures: state.blue.failures + total(processes, 'blue', 'failures'),
           }
         : state.blue,
-      compared: this.#countCompared(isOther ? {} : state.compared, samples),
+      compared: this.#countCompared(isOther ? {} : state.compared, ofPhase),
       catastrophe: catastrophe?.replace(/\.$/, '') ?? null,
     }
   }

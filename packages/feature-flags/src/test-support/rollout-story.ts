@@ -14,18 +14,20 @@ export function seeded(seed: number): () => number {
   }
 }
 
-const percentages = [1, 5, 10, 25, 50, 75, 100] as const
+const sevenPhases = [1, 5, 10, 25, 50, 75, 100]
 const HOUR_MS = 3_600_000
 
-/** A plan of seven phases of an hour. */
-const sevenPhases = (): RolloutPlan =>
+const planOf = (percentages: readonly number[], hours: number): RolloutPlan =>
   checkPlan({
-    phases: percentages.map((percentage) => ({ name: `${percentage} %`, percentage, durationMs: HOUR_MS })),
+    phases: percentages.map((percentage) => ({ name: `${percentage} %`, percentage, durationMs: hours * HOUR_MS })),
   })
 
 /** How a bot behaves, and from which phase on the new path is worse. */
 export interface Story {
   readonly by: 'guild' | 'user'
+  /** The phases, seven by default, and how many hours each takes, one by default. */
+  readonly percentages?: readonly number[]
+  readonly hours?: number
   /** So many times as many errors on the new path, and so many times as slow. */
   readonly errors: number
   readonly slowness: number
@@ -52,8 +54,8 @@ export function tell(
   random: () => number,
   story: Story,
 ): { readonly action: string; readonly phase: number; readonly why: string } {
-  const { by, errors, slowness, fromPhase = 0, before = 0, guilds = 120 } = story
-  const judge = new RolloutJudge({ plan: sevenPhases(), by, random })
+  const { by, errors, slowness, fromPhase = 0, before = 0, guilds = 120, percentages = sevenPhases, hours = 1 } = story
+  const judge = new RolloutJudge({ plan: planOf(percentages, hours), by, random })
   const community = Array.from({ length: guilds }, (_, i) => {
     return {
       id: `guild ${i}`,
@@ -64,10 +66,11 @@ export function tell(
     }
   })
   const places = Array.from({ length: USERS }, () => random() * 100)
+  const names = places.map((_, user) => `user ${user}`)
   const weights = community.reduce((sum, { weight }) => sum + weight, 0)
   let state = judge.start()
-  for (let step = -before; step < percentages.length * INTERVALS; step++) {
-    const phase = Math.max(0, Math.floor(step / INTERVALS))
+  for (let step = -before; step < percentages.length * hours * INTERVALS; step++) {
+    const phase = Math.max(0, Math.floor(step / (hours * INTERVALS)))
     const percentage = step < 0 ? 0 : (percentages[phase] ?? 100)
     const isWorse = step >= 0 && phase >= fromPhase
     const hour = step / INTERVALS
@@ -102,11 +105,12 @@ export function tell(
         const { failures, took } = path(isGreen, calls, isBroken ? 1 : 0.01, 1)
         counts[side].calls += calls
         counts[side].failures += failures
-        const row = rows.get(`user ${user}`) ?? [0, 0, 0, 0]
+        const name = names[user] ?? ''
+        const row = rows.get(name) ?? [0, 0, 0, 0]
         row[at] += calls
         row[at + 1]! += failures
-        rows.set(`user ${user}`, row)
-        if (latencies[side].length < 48) latencies[side].push([took(), `user ${user}`])
+        rows.set(name, row)
+        if (latencies[side].length < 48) latencies[side].push([took(), name])
       }
       return { ...counts, guilds: Object.fromEntries(rows), latencies }
     }
