@@ -1,21 +1,8 @@
 import { FakeClock } from '@evenkeel/testing'
 import { expect, it } from 'vitest'
+import { BlockableClock } from '../test-support/blockable-clock.js'
 import { look } from '../test-support/look.js'
 import { loopCheck } from './loop-check.js'
-
-/** A clock whose timers come late after the loop was blocked, as Node's do. */
-class BlockableClock extends FakeClock {
-  #blockedMs = 0
-
-  /** The loop stands still: time passes, and no timer runs. */
-  block(ms: number): void {
-    this.#blockedMs += ms
-  }
-
-  override monotonic(): number {
-    return super.monotonic() + this.#blockedMs
-  }
-}
 
 /** Keeps the event loop really busy. */
 function burn(ms: number): void {
@@ -116,5 +103,5 @@ it.each([
   [{ degradedDelayMs: 2_000 }, RangeError],
   [{ delayMs: 2_000 }, TypeError],
 ])('refuses %o', (options, kind) => {
-  expect(() => loopCheck(options)).toThrow(kind)
+  expect(() => loopCheck(options as never)).toThrow(kind)
 })

@@ -16,7 +16,7 @@ function watch(memory: (hours: number) => number, options: MemoryGrowthCheckOpti
     clock,
     check,
     /** What it says after so many hours of looks, and whatever it said on the way. */
-    async pass(hours: number) {
+    pass: async (hours: number) => {
       const statuses = new Set<string>()
       let last = await look(check)
       for (let minute = 0; minute < hours * 60; minute++) {
