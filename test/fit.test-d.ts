@@ -1,4 +1,4 @@
-import type { Alerts, NewsSource } from '@evenkeel/alerts'
+import type { Alerts, Clock as AlertsClock, NewsSource } from '@evenkeel/alerts'
 import type {
   BlueGreen,
   Clock as BlueGreenClock,
@@ -52,6 +52,7 @@ function fits<Port>(...candidates: readonly Port[]): void {
 }
 
 // The clock of the tests is a clock for everybody.
+fits<AlertsClock>(clock)
 fits<BlueGreenClock>(clock)
 fits<DegradationClock>(clock)
 fits<FlagsClock>(clock)
@@ -76,6 +77,9 @@ fits<StateStore>(memory)
 // The monitor is what others ask for health.
 fits<BlueGreenHealth>(health)
 fits<DegradationHealth>(health)
+// Whether people can be told is a health too.
+fits<DegradationHealth>(alerts)
+fits<BlueGreenHealth>(alerts)
 // @ts-expect-error a storage has a health of its own, and knows no other component
 fits<BlueGreenHealth>(failover)
 // @ts-expect-error modes follow health and are none

@@ -1,5 +1,7 @@
 // A user's program, by which the smoke test sees that the types of the packed tarballs are the real ones: what is right
 // compiles, and what is wrong does not. Nothing runs it.
+import { Alerts, discordChannel } from '@evenkeel/alerts'
+import { emailChannel } from '@evenkeel/alerts/email'
 import { BlueGreen, memoryState } from '@evenkeel/blue-green'
 import { errorRate, Judge } from '@evenkeel/canary-judge'
 import { DegradationManager } from '@evenkeel/degradation-manager'
@@ -28,7 +30,18 @@ const judge = new Judge({ metrics: { errors: errorRate() } })
 
 export const isWorse: boolean = judge.judge(judge.start()).verdict === 'HARMFUL'
 export const isOn: boolean = flags.isEnabled('search', { guildId: '7' })
-export const life: Promise<unknown> = runUntilSignal([storage, health, modes, blueGreen])
+const alerts = new Alerts({
+  channels: {
+    ops: discordChannel({ url: 'https://discord.com/api/webhooks/1/token' }),
+    mail: emailChannel({ host: 'smtp.example.com', from: 'bot@example.com', to: 'ops@example.com' }),
+  },
+  routes: [{ severity: 'CRITICAL', to: ['ops', 'mail'] }],
+  path: 'data/alerts',
+  clock,
+})
+alerts.watch(health, storage, modes, blueGreen)
+
+export const life: Promise<unknown> = runUntilSignal([storage, health, modes, alerts, blueGreen])
 
 // @ts-expect-error a misspelt flag
 flags.isEnabled('serach', { guildId: '7' })
@@ -50,6 +63,9 @@ void blueGreen.deploy('v3')
 
 // @ts-expect-error a check without a function
 new HealthMonitor({ checks: { database: {} } })
+
+// @ts-expect-error a route to a channel that was not declared
+new Alerts({ channels: {}, routes: [{ to: ['pager'] }], path: false })
 
 // @ts-expect-error a clock is advanced by a number of milliseconds
 void clock.advance('1 s')
