@@ -50,6 +50,72 @@ describe('a service that answers', () => {
   })
 })
 
+describe('a redirect', () => {
+  const toLogin = (to: string): Parameters<typeof serve>[0] => {
+    return (request, response) => {
+      if (request.url === '/login') response.writeHead(200).end()
+      else response.writeHead(302, { location: to }).end()
+    }
+  }
+
+  it('is followed, and the reason says to which other host', async () => {
+    const elsewhere = await serve((_request, response) => response.writeHead(200).end())
+    const { status, reason } = (await httpCheck(await serve(toLogin(elsewhere)))(signal)) as {
+      status: string
+      reason: string
+    }
+    expect(status).toBe('up')
+    expect(reason).toBe(`127.0.0.1 answered 200 by way of ${new URL(elsewhere).host}`)
+    expect(await httpCheck(await serve(toLogin('/login')))(signal)).toEqual({
+      status: 'up',
+      reason: '127.0.0.1 answered 200',
+    })
+  })
+
+  it('is not followed when it is what is expected', async () => {
+    const check = httpCheck(await serve(toLogin('/login')), { expectStatus: 302 })
+    expect(await check(signal)).toEqual({ status: 'up', reason: '127.0.0.1 answered 302' })
+  })
+
+  it('in a circle is down', async () => {
+    const health = new HealthMonitor({ checks: { api: { check: httpCheck(await serve(toLogin('/again'))) } } })
+    expect(await health.check('api')).toMatchObject({
+      status: 'down',
+      reason: expect.stringContaining('redirect') as string,
+    })
+  })
+})
+
+it('sends its headers, but to no other host', async () => {
+  const seen: (string | undefined)[] = []
+  const elsewhere = await serve((request, response) => {
+    seen.push(request.headers.authorization)
+    response.writeHead(200).end()
+  })
+  const url = await serve((request, response) => {
+    seen.push(request.headers.authorization)
+    response.writeHead(307, { location: elsewhere.replace('127.0.0.1', 'localhost') }).end()
+  })
+  await httpCheck(url, { headers: { Authorization: 'Bearer secret' } })(signal)
+  expect(seen).toEqual(['Bearer secret', undefined])
+})
+
+it('says nothing of a header that it refuses', () => {
+  const refused = (): unknown => httpCheck('https://example.com/', { headers: { authorization: 'secret\nword' } })
+  expect(refused).toThrow('httpCheck: headers must be names and values as HTTP allows them')
+})
+
+it('leaves no connection behind, however often it looks', async () => {
+  let open = 0
+  const url = await serve((_request, response) => response.writeHead(200).end('x'.repeat(1_000_000)))
+  servers.at(-1)?.on('connection', (socket) => {
+    open++
+    socket.on('close', () => open--)
+  })
+  for (let look = 0; look < 40; look++) await httpCheck(url)(signal)
+  await expect.poll(() => open).toBeLessThanOrEqual(3)
+})
+
 describe('a service that does not', () => {
   it('is down, and the reason names the network error', async () => {
     const url = await serve(() => {})

@@ -1,19 +1,28 @@
 import type { HealthCheck } from '../check-result.js'
 import { requireKnown } from '../options.js'
 
-/** What {@link httpCheck} takes for an answer. */
+/** What {@link httpCheck} asks, and takes for an answer. */
 export interface HttpCheckOptions {
-  /** The one HTTP status, 100 to 599, that means up. Without it, every status from 200 to 299 does. */
+  /**
+   * The one HTTP status, 100 to 599, that means up. Without it, every status from 200 to 299 does. With one from 300 to
+   * 399, redirects are not followed.
+   */
   readonly expectStatus?: number
+  /** Headers to send, an authorization for instance. They appear in no message, and not at another host. */
+  readonly headers?: Readonly<Record<string, string>>
 }
 
 /**
- * Asks a service over HTTP (`GET`, redirects followed) and looks at the status of its answer. The body is not read.
+ * Asks a service over HTTP (`GET`) and looks at the status of its answer. The body is not read.
+ *
+ * @remarks
+ * Redirects are followed; where they led to another host, the reason says so: a page to log in at answers well, whatever
+ * became of the service.
  *
  * @param url - an http or https address; a user name or password in it is refused, because it would end up in messages
- * @param options - what counts as up
+ * @param options - what to send, and what counts as up
  * @returns the check
- * @throws TypeError when the address is none, or an option does not exist
+ * @throws TypeError when the address is none, a header is not valid, or an option does not exist
  * @throws RangeError when `expectStatus` is not an HTTP status
  *
  * @example
@@ -32,21 +41,37 @@ export interface HttpCheckOptions {
  * ```
  */
 export function httpCheck(url: string | URL, options: HttpCheckOptions = {}): HealthCheck {
-  requireKnown('httpCheck', options, ['expectStatus'])
-  const { expectStatus } = options
+  requireKnown('httpCheck', options, ['expectStatus', 'headers'])
+  const { expectStatus, headers } = options
   const address = parse(url)
   if (expectStatus !== undefined && !(Number.isInteger(expectStatus) && expectStatus >= 100 && expectStatus <= 599)) {
     throw new RangeError(`httpCheck: expectStatus must be an HTTP status from 100 to 599, not ${expectStatus}`)
   }
+  const sent = toHeaders(headers)
+  const isRedirect = expectStatus !== undefined && expectStatus >= 300 && expectStatus < 400
   return async (signal) => {
-    const response = await fetch(address, { signal, headers: { 'cache-control': 'no-cache' } })
+    const response = await fetch(address, { signal, headers: sent, redirect: isRedirect ? 'manual' : 'follow' })
     // An unread body would hold its connection.
     await response.body?.cancel()
     const isExpected = expectStatus === undefined ? response.ok : response.status === expectStatus
-    const reason = `${address.hostname} answered ${response.status}`
+    const { host } = new URL(response.url || address)
+    const by = host === address.host ? '' : ` by way of ${host}`
+    const reason = `${address.hostname} answered ${response.status}${by}`
     if (isExpected) return { status: 'up', reason }
     return { status: 'down', reason: expectStatus === undefined ? reason : `${reason} instead of ${expectStatus}` }
   }
+}
+
+function toHeaders(headers: Readonly<Record<string, string>> | undefined): Headers {
+  let sent: Headers
+  try {
+    sent = new Headers(headers)
+  } catch {
+    // Its message would repeat the value, which may be secret.
+    throw new TypeError('httpCheck: headers must be names and values as HTTP allows them')
+  }
+  if (!sent.has('cache-control')) sent.set('cache-control', 'no-cache')
+  return sent
 }
 
 function parse(url: string | URL): URL {
