@@ -24,7 +24,7 @@ async function landscape(overrides: Partial<Record<Name, Partial<CheckOptions<Na
       host: { check: check('host'), ...overrides.host },
     },
     clock,
-    loop: false,
+
     random: () => 0,
   })
   const told: string[] = []

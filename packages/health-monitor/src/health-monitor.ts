@@ -5,9 +5,11 @@ import { type CheckResult, type HealthStatus, oneLine } from './check-result.js'
 import { Component } from './component.js'
 import { resolveDependencies } from './dependencies.js'
 import { changeOf, type ComponentHealth, type HealthMonitorEvents, WHOLE } from './events.js'
+import { systemLoop } from './loop-turns.js'
 import { type LoopHealth, LoopWatch } from './loop-watch.js'
 import { type HealthMonitorOptions, resolveChecks } from './options.js'
 import type { Clock } from './ports.js'
+import { SharedTimers } from './shared-timers.js'
 import { holdProcess, systemClock } from './system-clock.js'
 import { systemRandom } from './system-random.js'
 import { Trigger, type TriggerHandle } from './triggers/trigger.js'
@@ -16,6 +18,9 @@ import { type HealthWatch, SourceWatch, type WatchOptions } from './watch.js'
 import { aggregate, believe, type ComponentState, isWorse, type Moment, nextLookMs, observe } from './transitions.js'
 
 const STATUSES: readonly unknown[] = ['up', 'degraded', 'down', 'unknown'] satisfies HealthStatus[]
+
+/** Looks at regular intervals share what wakes the process: at multiples of this, and of a tenth of a short interval. */
+const GRID_MS = 1_000
 
 /** Of many checks that begin together, so many do in one turn of the event loop, and the next so many ms later. */
 const BATCH = { size: 10, gapMs: 20 } as const
@@ -61,6 +66,7 @@ export class HealthMonitor<Name extends string = string> extends EventEmitter<He
   readonly #random: () => number
   readonly #components = new Map<Name, Component<Name>>()
   readonly #announcer: Announcer<Name>
+  readonly #timers: SharedTimers
   readonly #loop: LoopWatch | undefined
   readonly #triggers = new Set<Trigger>()
   /** Aborts when it stops. */
@@ -83,14 +89,17 @@ export class HealthMonitor<Name extends string = string> extends EventEmitter<He
     this.#clock = options.clock ?? systemClock
     this.#random = options.random ?? systemRandom
     this.#announcer = new Announcer(this as EventEmitter)
+    this.#timers = new SharedTimers(this.#clock)
     const { loop = {} } = options
-    this.#loop =
+    const watch =
       loop === false
         ? undefined
-        : new LoopWatch(this.#clock, loop, (news) => {
+        : new LoopWatch(systemClock, systemLoop, loop, (news) => {
             this.#announcer.add({ event: 'blocked', news })
             this.#announcer.tell()
           })
+    // The loop lives in real time, and has nothing to say about another.
+    this.#loop = this.#clock === systemClock ? watch : undefined
     for (const [name, checkOptions] of checks) {
       const component = new Component(name, checkOptions, this.#moment())
       component.runner = new CheckRunner(name, checkOptions, this.#clock, (result, tookMs) => {
@@ -120,7 +129,7 @@ export class HealthMonitor<Name extends string = string> extends EventEmitter<He
     return new Map(this.#list((component) => [component.name, component.health(now)]))
   }
 
-  /** How the event loop is; `undefined` when it is not watched (`loop: false`). */
+  /** How the event loop is; `undefined` when it is not watched: `loop: false`, or a clock of its own. */
   get loop(): LoopHealth | undefined {
     return this.#loop?.health
   }
@@ -245,7 +254,7 @@ export class HealthMonitor<Name extends string = string> extends EventEmitter<He
    */
   watch(options: WatchOptions = {}): HealthWatch<Name> {
     if (!this.#isRunning) throw new TypeError('HealthMonitor.watch: nothing happens before start(); start the monitor')
-    return new SourceWatch<Name>(this as Source<Name>, this.#clock, options, this.#life.signal)
+    return new SourceWatch<Name>(this, this.#clock, options, this.#life.signal)
   }
 
   /**
@@ -277,7 +286,7 @@ export class HealthMonitor<Name extends string = string> extends EventEmitter<He
    * ```
    */
   when(options: TriggerOptions<NoInfer<Name>>): TriggerHandle {
-    const resolved = resolveTrigger(options as TriggerOptions, [...this.#components.keys(), WHOLE])
+    const resolved = resolveTrigger(options, [...this.#components.keys(), WHOLE])
     const look = (): { status: HealthStatus; reason: string } => {
       const { component } = resolved
       if (component === WHOLE) return { status: this.status, reason: this.#why(this.#moment()) }
@@ -452,7 +461,7 @@ export class HealthMonitor<Name extends string = string> extends EventEmitter<He
     if (!this.#isRunning) return
     const { state, runner, waitsFor, doubt } = component
     if (!runner.isRunning && waitsFor === undefined && doubt === undefined) {
-      component.cancelLook = this.#clock.after(this.#nextLookMs(component), () => this.#look(component))
+      component.cancelLook = this.#plan(component)
     }
     if (state.status !== 'unknown' && !component.isUnjudged(this.#moment())) {
       const expiresInMs = Math.max(0, state.observedMs + component.options.maxAgeMs - this.#clock.monotonic())
@@ -460,12 +469,15 @@ export class HealthMonitor<Name extends string = string> extends EventEmitter<He
     }
   }
 
-  #nextLookMs(component: Component<Name>): number {
+  #plan(component: Component<Name>): () => void {
     const { state, options } = component
+    const look = (): void => this.#look(component)
     const delayMs = nextLookMs(state, options)
-    if (!component.isInStep || state.status === 'unknown' || state.suspicion !== undefined) return delayMs
+    if (state.status === 'unknown' || state.suspicion !== undefined) return this.#clock.after(delayMs, look)
+    const gridMs = Math.min(GRID_MS, options.intervalMs / 10)
+    const fromNowMs = component.isInStep ? delayMs * (1 - this.#random()) : delayMs
     component.isInStep = false
-    return delayMs * (1 - this.#random())
+    return this.#timers.at(Math.round((this.#clock.monotonic() + fromNowMs) / gridMs) * gridMs, look)
   }
 
   #expire(component: Component<Name>): void {
@@ -509,12 +521,6 @@ export class HealthMonitor<Name extends string = string> extends EventEmitter<He
   #moment(): Moment {
     return { at: this.#clock.now(), ms: this.#clock.monotonic() }
   }
-}
-
-/** Inside the class `Name` is open, and the emitter's types cannot work out its own arguments. */
-type Source<Name extends string> = HealthMonitor<Name> & {
-  on(event: 'change', listener: () => void): unknown
-  off(event: 'change', listener: () => void): unknown
 }
 
 /** Somebody waits for this run: without a handle, Node would end the process instead of answering. */

@@ -1,17 +1,18 @@
+import type { LoopTurns } from './loop-turns.js'
 import { requireKnown, requireMilliseconds } from './options.js'
 import type { Clock } from './ports.js'
 
 /** How the event loop is watched. */
 export interface LoopWatchOptions {
   /**
-   * Milliseconds, from 100, for which the loop must have stood still, or turned only every 100 ms or more, to be called
-   * blocked.
+   * Milliseconds, from 100, for which one turn of the loop must have lasted, or several long ones in a row, for it to be
+   * called blocked.
    *
    * @defaultValue 200
    */
   readonly blockedAfterMs?: number
   /**
-   * Milliseconds without such a pause, from 100, after which it is called running again. So a loop that is blocked again
+   * Milliseconds without another block, from 100, after which it is called running again. So a loop that is blocked again
    * and again is told once.
    *
    * @defaultValue 5_000
@@ -31,9 +32,9 @@ export interface LoopHealth {
   readonly isBlocked: boolean
   /** Since when, epoch ms. */
   readonly since: number
-  /** How long it stood still in the present trouble, or the last, in ms, all pauses together. */
+  /** How long it was blocked in the present trouble, or the last, in ms, all blocks together. */
   readonly blockedMs: number
-  /** The longest pause of that, in ms. */
+  /** The longest block, or row of blocks, of that, in ms. */
   readonly longestMs: number
 }
 
@@ -53,43 +54,47 @@ export interface LoopNews {
   readonly severity: 'INFO' | 'WARNING'
   /** All of it in one sentence, for people. */
   readonly message: string
-  /** How long it stood still so far, in ms, all pauses together. */
+  /** How long it was blocked so far, in ms, all blocks together. */
   readonly blockedMs: number
-  /** The longest pause of that, in ms. */
+  /** The longest block, or row of blocks, of that, in ms. */
   readonly longestMs: number
 }
 
-/** So often the loop is felt. A loop that is blocked for 100 ms at a time turns later than that, always. */
-const PULSE_MS = 50
+/** A turn that takes less is none that anybody notices, and not worth a look. */
+const NOTABLE_MS = 75
 
-/** A pulse that is later than this was kept waiting; a busy machine alone keeps nobody waiting so long. */
-const LATE_MS = 40
+/** Two blocks with no more than this between them are one trouble: in between hardly anything else ran. */
+const BREATH_MS = 40
 
 /**
- * Feels the pulse of the event loop: a timer that comes late was kept waiting by whatever ran. Two in a row are a loop
- * that hardly turns, one that is very late is a loop that stood still.
+ * Feels every turn of the event loop. A turn that worked for long kept everything else waiting; many of those with hardly
+ * a breath between them are as bad as one that is as long as all.
  */
 export class LoopWatch {
   readonly #clock: Clock
+  readonly #turns: LoopTurns
   readonly #options: Required<LoopWatchOptions>
   readonly #tell: (news: LoopNews) => void
   #health: LoopHealth
-  #expectedMs = 0
-  /** When the last pulse came in time. */
-  #punctualMs = 0
-  /** When the last pause ended. */
-  #pausedMs = -Infinity
-  /** All pauses of the present trouble before the present one. */
-  #earlierMs = 0
-  #cancel = (): void => {}
+  /** The end of the last turn, and of the last at which it was asked how long the loop has worked. */
+  #turnMs = 0
+  #lookMs = 0
+  #activeMs = 0
+  /** The present row of blocks: since when, for how long, and when the last ended. */
+  #row = { sinceMs: 0, blockedMs: 0, endMs: -Infinity }
+  /** What the row contributes to the present trouble already. */
+  #counted = 0
+  #cancelTurns = (): void => {}
+  #cancelCalm = (): void => {}
 
   /** @throws TypeError or RangeError when an option does not exist or is out of range */
-  constructor(clock: Clock, options: LoopWatchOptions, tell: (news: LoopNews) => void) {
+  constructor(clock: Clock, turns: LoopTurns, options: LoopWatchOptions, tell: (news: LoopNews) => void) {
     requireKnown('HealthMonitor: loop', options, Object.keys(loopWatchDefaults))
     const { blockedAfterMs = loopWatchDefaults.blockedAfterMs, calmAfterMs = loopWatchDefaults.calmAfterMs } = options
     requireMilliseconds('HealthMonitor: loop.blockedAfterMs', blockedAfterMs, 100)
     requireMilliseconds('HealthMonitor: loop.calmAfterMs', calmAfterMs, 100)
     this.#clock = clock
+    this.#turns = turns
     this.#options = { blockedAfterMs, calmAfterMs }
     this.#tell = tell
     this.#health = { isBlocked: false, since: clock.now(), blockedMs: 0, longestMs: 0 }
@@ -102,54 +107,61 @@ export class LoopWatch {
 
   /** Begins to feel. */
   start(): void {
-    this.#punctualMs = this.#clock.monotonic()
-    this.#arm(this.#punctualMs)
+    this.#turnMs = this.#lookMs = this.#turns.monotonic()
+    this.#activeMs = this.#turns.activeMs()
+    this.#row = { sinceMs: 0, blockedMs: 0, endMs: -Infinity }
+    this.#cancelTurns = this.#turns.onTurn(this.#feel)
   }
 
   /** Ceases to feel. */
   stop(): void {
-    this.#cancel()
-    this.#earlierMs = 0
+    this.#cancelTurns()
+    this.#cancelCalm()
     this.#health = { ...this.#health, isBlocked: false }
   }
 
-  #arm(nowMs: number): void {
-    this.#expectedMs = nowMs + PULSE_MS
-    this.#cancel = this.#clock.after(PULSE_MS, this.#feel)
-  }
-
   readonly #feel = (): void => {
-    const nowMs = this.#clock.monotonic()
-    const isLate = nowMs - this.#expectedMs > LATE_MS
-    this.#arm(nowMs)
-    if (isLate) return this.#pause(nowMs)
-    this.#punctualMs = nowMs
-    if (this.#pausedMs === -Infinity) return
-    this.#earlierMs = this.#health.blockedMs
-    if (nowMs - this.#pausedMs >= this.#options.calmAfterMs) this.#calm()
+    const nowMs = this.#turns.monotonic()
+    const sinceTurnMs = nowMs - this.#turnMs
+    this.#turnMs = nowMs
+    // Asking costs more than the time of day does.
+    if (nowMs - this.#lookMs < NOTABLE_MS) return
+    this.#lookMs = nowMs
+    const activeMs = this.#turns.activeMs()
+    // Waiting belongs to the turn as well, and earlier turns may have worked since the last look: neither counts.
+    const blockMs = Math.min(sinceTurnMs, activeMs - this.#activeMs)
+    this.#activeMs = activeMs
+    if (blockMs >= NOTABLE_MS) this.#block(nowMs, blockMs)
   }
 
-  /** Since the last punctual pulse, the loop has turned too late, or not at all. */
-  #pause(nowMs: number): void {
-    const pauseMs = nowMs - this.#punctualMs
-    if (pauseMs < this.#options.blockedAfterMs) return
-    this.#pausedMs = nowMs
-    const { isBlocked, since, longestMs } = this.#health
-    const blockedMs = this.#earlierMs + pauseMs
-    const startedAt = this.#clock.now() - pauseMs
-    this.#health = isBlocked
-      ? { isBlocked, since, blockedMs, longestMs: Math.max(longestMs, pauseMs) }
-      : { isBlocked: true, since: startedAt, blockedMs: pauseMs, longestMs: pauseMs }
+  #block(nowMs: number, blockMs: number): void {
+    const isSameRow = nowMs - blockMs - this.#row.endMs <= BREATH_MS
+    if (!isSameRow) this.#counted = 0
+    const { sinceMs, blockedMs } = isSameRow ? this.#row : { sinceMs: nowMs - blockMs, blockedMs: 0 }
+    this.#row = { sinceMs, blockedMs: blockedMs + blockMs, endMs: nowMs }
+    const rowMs = this.#row.blockedMs
+    if (rowMs < this.#options.blockedAfterMs) return
+    const { isBlocked, since, blockedMs: before, longestMs } = this.#health
+    const at = this.#clock.now()
+    const longest = Math.max(isBlocked ? longestMs : 0, rowMs)
+    const total = (isBlocked ? before - this.#counted : 0) + rowMs
+    this.#counted = rowMs
+    this.#health = {
+      isBlocked: true,
+      since: isBlocked ? since : at - (nowMs - sinceMs),
+      blockedMs: total,
+      longestMs: longest,
+    }
+    this.#cancelCalm()
+    this.#cancelCalm = this.#clock.after(this.#options.calmAfterMs, () => this.#calm())
     if (isBlocked) return
-    const length = seconds(pauseMs)
+    const length = seconds(rowMs)
     this.#announce('blocked', `for ${length}`, `The event loop was blocked for ${length}: nothing else ran meanwhile.`)
   }
 
   #calm(): void {
     const { blockedMs, longestMs } = this.#health
     this.#health = { ...this.#health, isBlocked: false, since: this.#clock.now() }
-    this.#pausedMs = -Infinity
-    this.#earlierMs = 0
     const why = `it was blocked for ${seconds(blockedMs)} in all, ${seconds(longestMs)} at the longest`
     this.#announce('running', why, `The event loop runs again: ${why}.`)
   }

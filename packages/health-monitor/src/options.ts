@@ -14,7 +14,8 @@ export interface CheckOptions<Name extends string = string> {
    */
   readonly critical?: boolean
   /**
-   * Milliseconds from the end of one run to the beginning of the next, while nothing changes.
+   * Milliseconds from the end of one run to the beginning of the next, while nothing changes; rounded to a whole second,
+   * or to a tenth of an interval below ten seconds.
    *
    * @defaultValue 10_000
    */
@@ -67,7 +68,7 @@ export type ResolvedCheck<Name extends string> = Required<CheckOptions<Name>>
 export interface HealthMonitorOptions<Name extends string> {
   /** The components by name. `health` is taken: it is the name of the whole. */
   readonly checks: Readonly<Record<Name, CheckOptions<NoInfer<Name>>>>
-  /** How the event loop is watched; `false` for not at all. */
+  /** How the event loop is watched; `false` for not at all, as with a clock of its own. */
   readonly loop?: LoopWatchOptions | false
   /** The clock to live by; the machine's unless a test brings another. */
   readonly clock?: Clock

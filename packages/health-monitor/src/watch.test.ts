@@ -7,7 +7,7 @@ import type { HealthSnapshot, WatchOptions } from './watch.js'
 async function watched(options: WatchOptions = {}) {
   const clock = new FakeClock()
   let isBroken = false
-  const health = new HealthMonitor({ checks: { db: { check: () => !isBroken } }, clock, loop: false, random: () => 0 })
+  const health = new HealthMonitor({ checks: { db: { check: () => !isBroken } }, clock, random: () => 0 })
   await health.start()
   await clock.advance(0)
   const idleTimers = clock.pending

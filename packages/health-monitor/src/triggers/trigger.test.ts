@@ -12,7 +12,6 @@ function trap(options: Options = {}) {
   const health = new HealthMonitor({
     checks: { db: { check: () => true, maxAgeMs: 1e9 }, search: { check: () => true, maxAgeMs: 1e9 } },
     clock,
-    loop: false,
   })
   const deeds: string[] = []
   const news: TriggerNews[] = []
