@@ -76,7 +76,8 @@ export interface Accounting extends Readonly<Totals> {
  * })
  * await alerts.start()
  * const alert = alerts.fire({ name: 'database down', severity: 'CRITICAL', message: 'connection refused' })
- * await alerts.flush() // => database down
+ * await alerts.flush()
+ * // => database down
  * console.log(alert.isFiring, alerts.accounting.delivered) // => true 1
  * await alerts.stop()
  * ```

@@ -4,7 +4,10 @@ import { crc32 } from 'node:zlib'
 export const FORMAT_VERSION = 1
 
 /** What the spool begins with. */
-export const HEADER = { format: 'evenkeel-alerts', formatVersion: FORMAT_VERSION } as const
+export const HEADER: { readonly format: 'evenkeel-alerts'; readonly formatVersion: number } = {
+  format: 'evenkeel-alerts',
+  formatVersion: FORMAT_VERSION,
+}
 
 /*
  * Every line is a JSON object on its own and begins with the checksum of the rest of it:
