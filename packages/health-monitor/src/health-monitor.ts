@@ -134,6 +134,11 @@ export class HealthMonitor<Name extends string = string> extends EventEmitter<He
     return this.#loop?.health
   }
 
+  /** Whether it looks by itself: it was started, and not stopped since. */
+  get isRunning(): boolean {
+    return this.#isRunning
+  }
+
   /**
    * Begins to look: every check runs at once, many of them in quick succession, then at its interval. Does nothing when
    * it has begun already.

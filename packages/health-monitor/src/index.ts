@@ -4,6 +4,16 @@ export { type LoopHealth, type LoopNews, loopWatchDefaults, type LoopWatchOption
 export type { TriggerNews, TriggerState } from './triggers/trigger-news.js'
 export type { TriggerHandle } from './triggers/trigger.js'
 export { type TriggerContext, triggerDefaults, type TriggerOptions } from './triggers/trigger-options.js'
+export { exitCodeOf, type HealthExitCode } from './report/exit-code.js'
+export {
+  healthReport,
+  reportDefaults,
+  type ReportedComponent,
+  type ReportedHealth,
+  type ReportFormat,
+  type ReportOptions,
+} from './report/health-report.js'
+export { type CommandedHealth, type CommandOptions, healthCommand } from './report/health-command.js'
 export { type HealthSnapshot, type HealthWatch, watchDefaults, type WatchOptions } from './watch.js'
 export { checkDefaults, type CheckOptions, type HealthMonitorOptions } from './options.js'
 export type { CheckOutcome, CheckResult, HealthCheck, HealthStatus } from './check-result.js'
