@@ -12,8 +12,15 @@ import type {
   HealthSource as DegradationHealth,
 } from '@evenkeel/degradation-manager'
 import type { Clock as FlagsClock, FeatureFlags } from '@evenkeel/feature-flags'
-import type { CheckableStorage, Clock as HealthClock, HealthMonitor } from '@evenkeel/health-monitor'
-import type { DiscordClient } from '@evenkeel/health-monitor/discord'
+import type {
+  CheckableFlags,
+  CheckablePool,
+  CheckableStorage,
+  Clock as HealthClock,
+  HealthMonitor,
+  PooledStorage,
+} from '@evenkeel/health-monitor'
+import type { DiscordClient, DiscordRestClient } from '@evenkeel/health-monitor/discord'
 import type { HealthServer, LiveServer, ShownHealth } from '@evenkeel/health-monitor/http'
 import type { LoggablePart, Part } from '@evenkeel/health-monitor/lifecycle'
 import type { MeasuredHealth, ProcessMetrics } from '@evenkeel/health-monitor/metrics'
@@ -24,12 +31,14 @@ import type { RedisStorage } from '@evenkeel/storage-adapter/redis'
 import type { SqliteStorage } from '@evenkeel/storage-adapter/sqlite'
 import type { FakeClock } from '@evenkeel/testing'
 import type { Client } from 'discord.js'
+import type { Pool } from 'pg'
 
 // Packages meet by shape and never import one another, so only here does a compiler see them together: every class fits
 // every port that it should fit, and none that it should not.
 
 declare const clock: FakeClock
 declare const client: Client
+declare const pool: Pool
 declare const memory: MemoryStorage
 declare const file: FileStorage
 declare const sqlite: SqliteStorage
@@ -89,7 +98,17 @@ fits<DegradationHealth>(modes)
 fits<CheckableStorage>(memory, file, sqlite, postgres, redis, failover)
 // @ts-expect-error a collection cannot say how its storage is
 fits<CheckableStorage>(memory.collection('state'))
+fits<PooledStorage>(postgres)
+fits<CheckablePool>(pool)
+// @ts-expect-error a storage has its pool inside
+fits<CheckablePool>(postgres)
+fits<CheckableFlags>(flags)
+// @ts-expect-error modes are no flags
+fits<CheckableFlags>(modes)
 fits<DiscordClient>(client)
+fits<DiscordRestClient>(client)
+// @ts-expect-error a client of a shape of its own has no part that talks over HTTP
+fits<DiscordRestClient>({ ws: client.ws })
 // @ts-expect-error a storage is no gateway
 fits<DiscordClient>(memory)
 
