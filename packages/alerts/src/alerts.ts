@@ -49,6 +49,12 @@ export interface FlushOptions {
 /** What {@link Alerts.flush} uses when its options leave it open. */
 export const flushDefaults: Required<FlushOptions> = { timeoutMs: 10_000 }
 
+/** How a {@link Alerts.flush} ended. */
+export interface Flushed {
+  /** How many of the alerts that were pending when it began still are. */
+  readonly pending: number
+}
+
 /** What became of all alerts. `accepted` is the sum of the other numbers. */
 export interface Accounting extends Readonly<Totals> {
   /** Waiting for a channel. */
@@ -279,7 +285,7 @@ export class Alerts<Name extends string = string> extends EventEmitter<AlertsEve
    * @param options - how long to wait
    * @returns how many of the alerts that were pending still are
    */
-  async flush(options: FlushOptions = {}): Promise<{ readonly pending: number }> {
+  async flush(options: FlushOptions = {}): Promise<Flushed> {
     const { timeoutMs = flushDefaults.timeoutMs } = options
     if (!(timeoutMs >= 0)) throw new RangeError('Alerts.flush: timeoutMs must be milliseconds from 0')
     const ids = [...this.#ledger.pending.keys()]

@@ -1,7 +1,7 @@
 import type { AlertMessage, AlertNotice } from './alert.js'
 
 /** So many alerts a digest names; of the rest it says how many they are. */
-export const DIGEST_LINES = 20
+const DIGEST_LINES = 20
 
 /** One alert in a digest. */
 export interface DigestLine {

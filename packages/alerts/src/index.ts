@@ -1,4 +1,4 @@
-export { type Accounting, Alerts, flushDefaults, type FlushOptions, type SilenceInput } from './alerts.js'
+export { type Accounting, Alerts, flushDefaults, type Flushed, type FlushOptions, type SilenceInput } from './alerts.js'
 export { alertsDefaults, type AlertsOptions } from './options.js'
 export type { AlertInput, ReportOptions } from './intake.js'
 export type { RaisedAlert } from './raised-alert.js'

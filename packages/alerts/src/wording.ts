@@ -27,7 +27,7 @@ export function subjectOf(message: AlertMessage, digest: Digest): string {
 }
 
 /** Roughly how long, for people. */
-export function duration(ms: number): string {
+function duration(ms: number): string {
   const units: readonly [string, number][] = [
     ['d', 86_400_000],
     ['h', 3_600_000],

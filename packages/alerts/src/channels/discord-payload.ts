@@ -39,13 +39,19 @@ export interface DiscordEmbed {
   /** The labels. */
   readonly fields: readonly DiscordField[]
   /** The idempotency key, for people who wonder whether they saw it before. */
-  readonly footer: { readonly text: string }
+  readonly footer: {
+    /** The key. */
+    readonly text: string
+  }
 }
 
 /** The body of a request to a Discord webhook. */
 export interface DiscordPayload {
   /** Nobody is ever mentioned, whatever the text says. */
-  readonly allowed_mentions: { readonly parse: readonly never[] }
+  readonly allowed_mentions: {
+    /** No kind of mention. */
+    readonly parse: readonly never[]
+  }
   /** The alerts. */
   readonly embeds: readonly DiscordEmbed[]
 }

@@ -2,9 +2,9 @@ import { createHmac, timingSafeEqual } from 'node:crypto'
 import { systemClock } from '../system-clock.js'
 
 /** The header with the signature: `v1=` and the HMAC-SHA256 in hexadecimal. */
-export const SIGNATURE_HEADER = 'evenkeel-signature'
+const SIGNATURE_HEADER = 'evenkeel-signature'
 /** The header with the time of the signature, in epoch ms. */
-export const TIMESTAMP_HEADER = 'evenkeel-timestamp'
+const TIMESTAMP_HEADER = 'evenkeel-timestamp'
 
 /** What a receiver has of a request. */
 export interface SignedRequest {

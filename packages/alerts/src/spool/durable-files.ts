@@ -61,7 +61,7 @@ export async function makeDirectory(path: string): Promise<void> {
 }
 
 /** Makes creations and renames in a directory durable. */
-export async function syncDirectory(path: string): Promise<void> {
+async function syncDirectory(path: string): Promise<void> {
   // Windows cannot open a directory, and needs no sync of it.
   if (process.platform === 'win32') return
   const handle = await open(path, 'r')

@@ -1,19 +1,7 @@
 import { once } from 'node:events'
-import { createRequire } from 'node:module'
-import type { AddressInfo, Server } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import type { Readable } from 'node:stream'
-
-/** What `smtp-server` is used for here; it has no types of its own. */
-interface SmtpModule {
-  SMTPServer: new (options: object) => {
-    readonly server: Server
-    listen(port: number, host: string): void
-    close(done: () => void): void
-    on(event: 'error', listener: () => void): void
-  }
-}
-
-const { SMTPServer } = createRequire(import.meta.url)('smtp-server') as SmtpModule
+import { SMTPServer } from 'smtp-server'
 
 /** What a test wants the server to do. */
 export interface MailBehaviour {
