@@ -37,7 +37,8 @@ await flags.stop()
 
 /** Starts a rollout, and serves users until it is over. */
 async function rollOut(flag: 'newSearch' | 'newOrder', newPath: () => Promise<string>): Promise<string> {
-  const rollout = new Rollout({ flags, flag, plan, store, scope: 'process', intervalMs: 100 })
+  // For real the last two are left out: a rollout looks every 15 seconds, and a minute after a rollback whether all is well.
+  const rollout = new Rollout({ flags, flag, plan, store, scope: 'process', intervalMs: 100, settleMs: 300 })
   rollout.on('transition', ({ message }) => console.log(message))
   await rollout.start()
   let result: Awaited<typeof rollout.finished> | undefined

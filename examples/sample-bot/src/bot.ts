@@ -201,7 +201,7 @@ export async function createBot(options: SampleBotOptions) {
       // One process serves the bot, so nobody else can be driving.
       scope: 'process',
       validate: { commands: () => isUp('gateway'), data: () => isUp('database') },
-      ...(lookIntervalMs === undefined ? {} : { intervalMs: lookIntervalMs }),
+      ...(lookIntervalMs === undefined ? {} : { intervalMs: lookIntervalMs, settleMs: 4 * lookIntervalMs }),
     })
   const rollouts = { soonestFirst: rollOut('soonestFirst'), keepNames: rollOut('keepNames') }
 

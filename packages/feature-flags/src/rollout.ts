@@ -5,7 +5,7 @@ export {
   type RolloutMeasures,
   type RolloutOptions,
 } from './rollout/rollout-options.js'
-export type { RolloutResult } from './rollout/rollout-driver.js'
+export type { RolloutResult } from './rollout/driver-life.js'
 export type { RolloutState } from './rollout/transitions.js'
 export type { RolloutEntry } from './rollout/rollout-record.js'
 export type { CheckResult, ValidationCheck } from './rollout/validation.js'
@@ -49,7 +49,10 @@ export {
   type RolloutTraffic,
 } from './rollout/rollout-judge.js'
 export type { DatabaseCounts, HourSlot, RecentHour } from './rollout/recent-hour.js'
-export type { GuildRow, GuildWatch } from './rollout/guild-watch.js'
+export type { GuildWatch } from './rollout/guild-watch.js'
+export type { KeptRow } from './rollout/guild-row.js'
+export type { Compared, Histories } from './rollout/compare-guilds.js'
+export type { Strangers } from './rollout/strangers.js'
 export type { GuildSpeeds, TimedGuilds } from './rollout/guild-speeds.js'
 export type { WorstGuilds } from './rollout/worst-guilds.js'
 export type { Both, GuildCounts, PathCounts, TallyDifference, TimedCall } from './rollout/tally.js'

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { BucketBy, FlagContext } from '../context.js'
 import { RolloutJudge, type RolloutInterval, type RolloutJudgeState } from './rollout-judge.js'
-import type { RolloutSettings } from './rollout-options.js'
+import type { RolloutSettings } from './rollout-settings.js'
 import type { EvidenceJudge } from './rollout-ports.js'
 import { SampleCollector } from './samples.js'
 

@@ -1,9 +1,11 @@
 import type { Clock } from '../ports.js'
 import type { ControllerLease } from './controller-lease.js'
+import type { EvidenceShelf } from './evidence-shelf.js'
+import type { Evidence } from './evidence.js'
 import type { RolloutFlags } from './rollout-ports.js'
-import { FORMAT, hasAttempt, withTransition, type Reason, type RolloutRecord } from './rollout-record.js'
-import type { Counted } from './tally.js'
-import { isOver, transition, type Input, type PlanInForce, type RolloutState } from './transitions.js'
+import { hasAttempt, withTransition, type Reason, type RolloutRecord } from './rollout-record.js'
+import { FORMAT } from './shape.js'
+import { isOver, isTime, transition, type Input, type PlanInForce, type RolloutState, type Run } from './transitions.js'
 import { isSettled, type Wish } from './wish.js'
 
 /** What a journal needs. */
@@ -15,31 +17,32 @@ export interface JournalSettings {
   readonly clock: Clock
 }
 
-/** What is known of a run, with what it was learnt from. */
-export interface Evidence {
-  readonly judge: unknown
-  readonly counted: Counted
-}
-
 /** What is written together with a transition. */
-export interface Along extends Partial<Evidence> {
+export interface Along {
   /** Written only if the record is still this one. */
   readonly since?: RolloutRecord
   /** The time that has passed before it. */
   readonly time?: Input
+  /** What is known at that time. */
+  readonly evidence?: Evidence
 }
+
+/** The field of the record that changes with evidence. */
+type Named = Partial<Pick<RolloutRecord, 'evidence'>>
 
 /** Writes transitions into the record, each by one compare-and-set. */
 export class Journal {
   readonly #settings: JournalSettings
   readonly #lease: ControllerLease
+  readonly #shelf: EvidenceShelf
   #attempts = 0
   /** Of the share that has switched the flag off before that was written down. */
   #offSequence: number | undefined
 
-  constructor(settings: JournalSettings, lease: ControllerLease) {
+  constructor(settings: JournalSettings, lease: ControllerLease, shelf: EvidenceShelf) {
     this.#settings = settings
     this.#lease = lease
+    this.#shelf = shelf
   }
 
   /** The record as it was last seen. */
@@ -60,6 +63,11 @@ export class Journal {
   /** Reads the record anew. @throws RolloutStoreError, RolloutFormatError */
   look(): Promise<RolloutRecord | undefined> {
     return this.#lease.look()
+  }
+
+  /** What was known when a record was written; `undefined` when that is gone. @throws RolloutStoreError, RolloutFormatError */
+  async evidence({ evidence }: RolloutRecord): Promise<Evidence | undefined> {
+    return evidence === null ? undefined : this.#shelf.read(evidence)
   }
 
   /** Above all that were given, also when a record was lost whose share is still in force. */
@@ -84,9 +92,16 @@ export class Journal {
    * Becomes the driver, with a new run if that is the wish.
    *
    * @param seen - the record as it was when that was decided: if somebody was faster, nothing happens
-   * @param evidence - what a new run begins with, and one whose plan judges by something else
+   * @param evidence - what a new run begins with; left out where the old one goes on
    */
-  take(seen: RolloutRecord | undefined, wish: Wish, evidence: Evidence): Promise<boolean> {
+  async take(seen: RolloutRecord | undefined, wish: Wish, evidence?: Evidence): Promise<boolean> {
+    const token = (seen?.token ?? 0) + 1
+    const isTaken = await this.#with(token, evidence, (named) => this.#take(seen, wish, named))
+    if (isTaken) await this.#shelf.sweep(token)
+    return isTaken
+  }
+
+  #take(seen: RolloutRecord | undefined, wish: Wish, named: Named): Promise<boolean> {
     const { flag, plan, clock } = this.#settings
     const attempt = this.#nextAttempt()
     return this.#lease.write((record) => {
@@ -97,10 +112,9 @@ export class Journal {
       const run = transition(record?.run, wish, plan, sequence)
       if (run === undefined) return undefined
       const isNew = wish.type === 'BEGIN' || record === undefined
-      const isKept = !isNew && judgedBy(record.run.fingerprint) === judgedBy(run.fingerprint)
-      const { judge, counted } = isKept ? record : evidence
       const why = isNew ? 'start() was called' : 'its plan was edited, so the phase begins anew'
-      const base = { format: FORMAT, flag, told: record?.told ?? 0, ...lease, judge, counted } as const
+      const told = record?.told ?? 0
+      const base = { format: FORMAT, flag, told, ...lease, evidence: record?.evidence ?? null, ...named } as const
       return withTransition(record, base, {
         run,
         sequence,
@@ -111,22 +125,37 @@ export class Journal {
     })
   }
 
+  /** Shows that the driver lives, and nothing else. @returns whether it was written */
+  renew(since: RolloutRecord): Promise<boolean> {
+    return this.#lease.write((record) => {
+      return record === since && this.#lease.isMine ? { ...record, writes: record.writes + 1 } : undefined
+    })
+  }
+
   /** Writes a transition of the driver, or that time has passed. @returns whether it was written */
-  async move(input: Input, reason: Reason, { since, time, ...evidence }: Along = {}): Promise<boolean> {
+  async move(input: Input, reason: Reason, { since, time, evidence }: Along = {}): Promise<boolean> {
     const { plan, clock } = this.#settings
     const attempt = this.#nextAttempt()
-    return this.#lease.write((record) => {
-      if (record === undefined || !this.#lease.isMine) return undefined
-      if (since !== undefined && record !== since) return undefined
-      const sequence = this.#sequenceOf(input, record)
-      const before = time === undefined ? record.run : (transition(record.run, time, plan, sequence) ?? record.run)
-      const run = transition(before, input, plan, sequence)
-      if (run === undefined) return undefined
-      const base = { ...record, ...evidence }
-      // Time that passes is no transition.
-      if (input.type === 'TICK' || input.type === 'ROLLBACK_TICK') return { ...base, run, writes: record.writes + 1 }
-      return withTransition(record, base, { run, sequence, at: clock.now(), attempt, reason })
-    })
+    return this.#with(this.record?.token ?? 0, evidence, (named) =>
+      this.#lease.write((record) => {
+        if (record === undefined || !this.#lease.isMine) return undefined
+        if (since !== undefined && record !== since) return undefined
+        const sequence = this.#sequenceOf(input, record)
+        const before = time === undefined ? record.run : (transition(record.run, time, plan, sequence) ?? record.run)
+        const run = transition(before, input, plan, sequence)
+        if (run === undefined) return undefined
+        const base = { ...record, ...named }
+        // Time that passes is no transition.
+        if (isTime(input)) return { ...base, run, writes: record.writes + 1 }
+        return withTransition(record, base, { run, sequence, at: clock.now(), attempt, reason })
+      }),
+    )
+  }
+
+  /** Evidence first, then the record that names it: a record never names what is not there. */
+  #with(token: number, evidence: Evidence | undefined, write: (named: Named) => Promise<boolean>): Promise<boolean> {
+    if (evidence === undefined) return write({})
+    return this.#shelf.keep(token, evidence, (name) => write({ evidence: name }))
   }
 
   /**
@@ -155,14 +184,21 @@ export class Journal {
     return refused
   }
 
-  /** Writes down that everything up to this record was put in force and told. What is over is given back with it. */
-  async told(upTo: RolloutRecord): Promise<void> {
-    await this.#lease.write((record) => {
-      if (record === undefined || !this.#lease.isMine || isSettled(record)) return undefined
-      const told = Math.max(record.told, upTo.sequence)
-      const isDone = isOver(record.run) && told === record.sequence
-      return { ...record, told, owner: isDone ? null : record.owner, writes: record.writes + 1 }
-    })
+  /**
+   * Writes down that everything up to this record was put in force and told. What is over is given back with it.
+   *
+   * @param keepsake - what is kept of the evidence of what is over
+   */
+  async told(upTo: RolloutRecord, keepsake?: Evidence): Promise<void> {
+    await this.#with(upTo.token, keepsake, (named) =>
+      this.#lease.write((record) => {
+        if (record === undefined || !this.#lease.isMine || isSettled(record)) return undefined
+        const told = Math.max(record.told, upTo.sequence)
+        const isDone = isOver(record.run) && told === record.sequence
+        const end = isDone ? { owner: null, ...named } : {}
+        return { ...record, ...end, told, writes: record.writes + 1 }
+      }),
+    )
   }
 
   /** Lets another process drive, at once. */
@@ -181,6 +217,11 @@ export class Journal {
 /** Whether it switches the flag off for everyone at once. */
 export function isAtOnce(input: Input): boolean {
   return input.type === 'ABORT' || (input.type === 'ROLL_BACK' && !input.isGradual)
+}
+
+/** Whether the evidence of a run is about what an edited plan is judged by, too. What is over has kept too little of it. */
+export function keepsEvidence(run: Run, plan: PlanInForce): boolean {
+  return !isOver(run) && judgedBy(run.fingerprint) === judgedBy(plan.fingerprint)
 }
 
 /** The part of a fingerprint that is about what it is judged by. */

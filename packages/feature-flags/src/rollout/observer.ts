@@ -2,18 +2,20 @@ import type { FlagContext } from '../context.js'
 import { within } from '../deadline.js'
 import type { DriverParts, Meter } from './driver-parts.js'
 import type { FlagProblem } from './decision.js'
-import type { Evidence } from './journal.js'
+import type { Evidence } from './evidence.js'
 import { readMeasures } from './measures.js'
-import type { RolloutMeasures, RolloutSettings } from './rollout-options.js'
+import type { RolloutMeasures } from './rollout-options.js'
 import type { PhaseVerdict, RolloutVerdict } from './rollout-ports.js'
-import type { RolloutRecord } from './rollout-record.js'
+import type { RolloutSettings } from './rollout-settings.js'
 import { heldOffBy, TallyExchange } from './tally-exchange.js'
-import { countTallies } from './tally.js'
+import { countTallies, type Counted, type TallyDifference } from './tally.js'
+import { ActiveGuilds, addAfterwards, addTraffic, noTraffic } from './traffic.js'
 import type { Run } from './transitions.js'
 import { messageOf } from './validation.js'
 
 /** What is seen in one look at all processes. */
-export interface Observation extends Evidence {
+export interface Observation {
+  readonly evidence: Evidence
   readonly verdict: RolloutVerdict
   /** What keeps the flag off in another process. */
   readonly problem: FlagProblem | undefined
@@ -25,6 +27,7 @@ export class Observer {
   readonly #judge: DriverParts['judge']
   readonly #meter: Meter
   readonly #exchange: TallyExchange
+  readonly #guilds = new ActiveGuilds()
   #verdict: RolloutVerdict | undefined
   #hasToldNonsense = false
 
@@ -69,35 +72,63 @@ export class Observer {
   }
 
   /** Where a new run begins: it is judged by what happens from now on. @throws RolloutStoreError */
-  async fresh(last: RolloutRecord | undefined): Promise<Evidence> {
+  async fresh(last: Evidence | undefined): Promise<Evidence> {
     const tallies = [this.#meter.take(), ...(await this.#exchange.others())]
-    let judge = this.#judge.start()
+    const traffic = { ...(last?.traffic ?? noTraffic), after: null }
+    return {
+      judge: this.#learnt(last) ?? this.#judge.start(),
+      counted: countTallies({}, tallies).counted,
+      traffic,
+    }
+  }
+
+  /** What is kept of a run that is over: enough for another one to begin with, or to validate a late rollback. */
+  keepsake(last: Evidence): Evidence {
+    return { judge: this.#learnt(last) ?? null, counted: {}, traffic: { ...last.traffic, after: null } }
+  }
+
+  #learnt(last: Evidence | undefined): unknown {
     try {
-      if (last !== undefined) judge = this.#judge.startAgain?.(last.judge) ?? judge
+      return last === undefined || last.judge === null ? undefined : this.#judge.startAgain?.(last.judge)
     } catch {
       // What an older release has left may be of no use.
+      return undefined
     }
-    return { judge, counted: countTallies({}, tallies).counted }
   }
 
   /** Reads and judges. Without the others' tallies it is judged by one's own alone. Never rejects. */
-  async observe(record: RolloutRecord, tookMs: number): Promise<Observation> {
-    const own = this.#meter.take()
-    const [others, measures] = await Promise.all([this.#exchange.others().catch(() => []), this.#measure()])
-    const { counted, differences } = countTallies(record.counted, [own, ...others])
-    let judge = record.judge
-    let verdict: RolloutVerdict
+  async observe(run: Run, known: Evidence, tookMs: number): Promise<Observation> {
+    const [{ counted, differences, problem }, measures] = await Promise.all([
+      this.#count(known.counted),
+      this.#measure(),
+    ])
     try {
-      judge = this.#judge.observe(judge, { ...measures, tookMs, phase: record.run.phase, processes: differences })
-      verdict = this.#judge.judge(judge, record.run.acknowledged)
+      const interval = { ...measures, tookMs, phase: run.phase, processes: differences }
+      const judge = this.#judge.observe(known.judge, interval)
+      this.#verdict = this.#judge.judge(judge, run.acknowledged)
+      const traffic = this.#guilds.add(addTraffic(known.traffic, tookMs, differences), tookMs, differences)
+      return { evidence: { judge, counted, traffic }, verdict: this.#verdict, problem }
     } catch (error) {
-      verdict = { action: 'PAUSE', why: `the judge failed: ${messageOf(error)}` }
-      this.#verdict = verdict
+      this.#verdict = { action: 'PAUSE', why: `the judge failed: ${messageOf(error)}` }
       // What it could not take in is still to be counted.
-      return { judge: record.judge, counted: record.counted, verdict, problem: heldOffBy(others) }
+      return { evidence: known, verdict: this.#verdict, problem }
     }
-    this.#verdict = verdict
-    return { judge, counted, verdict, problem: heldOffBy(others) }
+  }
+
+  /** Reads what the old path does after a rollback. Never rejects. */
+  async lookBack(known: Evidence): Promise<Evidence> {
+    const { counted, differences } = await this.#count(known.counted)
+    return { ...known, counted, traffic: addAfterwards(known.traffic, differences) }
+  }
+
+  async #count(before: Counted): Promise<{
+    counted: Counted
+    differences: readonly TallyDifference[]
+    problem: FlagProblem | undefined
+  }> {
+    const own = this.#meter.take()
+    const others = await this.#exchange.others().catch(() => [])
+    return { ...countTallies(before, [own, ...others]), problem: heldOffBy(others) }
   }
 
   /** What to do when the time of a phase is over. Never throws. */

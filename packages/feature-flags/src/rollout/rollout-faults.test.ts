@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { Fault } from '../test-support/faulty-rollout-store.js'
+import type { Fault, FaultyRolloutStore } from '../test-support/faulty-rollout-store.js'
 import { hour, World, type Process } from '../test-support/rollout-bot.js'
 
 const minute = 60_000
@@ -47,11 +47,18 @@ async function insist(process: Process, world: World): Promise<void> {
   await world.clock.advance(20 * minute)
 }
 
+/** All calls that were ever judged. */
+function callsOf(evidence: FaultyRolloutStore['evidence']): number {
+  return (evidence?.judge.calls ?? 0) + (evidence?.judge.earlier ?? 0)
+}
+
 /** What must hold whatever went wrong. */
 function expectSound(world: World, process: Process): void {
   const { record } = process.store
   expect(record?.run.state).toBe('ROLLED_BACK')
   expect(record?.owner).toBeNull()
+  // The evidence is there, and it is small.
+  expect(process.store.evidence).toMatchObject({ counted: {} })
   expect(world.flag.share).toMatchObject({ percentage: 0, targetGuilds: [] })
   expect(world.flag.share?.sequence).toBe(record?.run.share.sequence)
   // Every transition was told, in order, and none was left out.
@@ -78,6 +85,14 @@ async function countWrites(): Promise<number> {
 const allWrites = await countWrites()
 const writes = Array.from({ length: allWrites }, (_, i) => i + 1)
 
+/** Whatever evidence was left behind is gone as soon as somebody drives again. */
+async function expectTidy(world: World): Promise<void> {
+  const { rollout, store } = world.process(slow)
+  await rollout.start({ retry: true })
+  expect(store.allEvidence).toEqual([store.record?.evidence])
+  await rollout.stop()
+}
+
 describe(`a store that fails once, at any of ${allWrites} writes`, () => {
   it.each(faults)('does not lead astray a process that lives on: %s', async (fault) => {
     for (const write of writes) {
@@ -92,8 +107,9 @@ describe(`a store that fails once, at any of ${allWrites} writes`, () => {
       expectSound(world, process)
       // Nobody died, so nothing was told twice, and no call was counted twice or lost.
       expect(world.told.length).toBe(process.store.record?.sequence)
-      expect(process.store.record?.judge).toEqual({ calls: 7 })
+      expect(process.store.evidence?.judge).toEqual({ calls: 0, earlier: 7 })
       await process.rollout.stop()
+      await expectTidy(world)
       expect(world.clock.pending).toBe(0)
     }
   })
@@ -113,6 +129,7 @@ describe(`a store that fails once, at any of ${allWrites} writes`, () => {
         isReplaced = true
         process.store.land()
         const before = process.store.record
+        const known = process.store.evidence
         process.kill()
         process = world.process(slow)
         await process.rollout.start()
@@ -122,13 +139,14 @@ describe(`a store that fails once, at any of ${allWrites} writes`, () => {
         }
         const { record } = process.store
         expect(record?.token).toBe(isOver ? before.token : (before?.token ?? 0) + 1)
-        expect(record?.judge).toEqual(before?.judge ?? { calls: 0 })
+        expect(callsOf(process.store.evidence)).toBe(callsOf(known))
         expect(record?.run.phase).toBe(before?.run.phase ?? 0)
         expect(record?.run.healthyMs).toBe(before?.run.healthyMs ?? 0)
       }
       await insist(process, world)
       expectSound(world, process)
       await process.rollout.stop()
+      await expectTidy(world)
     }
   })
 })

@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest'
 import { FakeFlags } from '../test-support/fake-flags.js'
 import { FaultyRolloutStore } from '../test-support/faulty-rollout-store.js'
 import { plan } from '../test-support/rollout-bot.js'
-import { readOptions, rolloutDefaults, type RolloutOptions } from './rollout-options.js'
+import { rolloutDefaults, type RolloutOptions } from './rollout-options.js'
+import { readOptions } from './rollout-settings.js'
 
 const sound: RolloutOptions = { flags: new FakeFlags(), flag: 'newSearch', plan, store: new FaultyRolloutStore() }
 
@@ -17,7 +18,7 @@ function withWrong(wrong: Record<string, unknown>): RolloutOptions {
 }
 
 function storeOf(scope: unknown): Record<string, unknown> {
-  return { store: { scope, entry: () => undefined, compareAndSet: () => undefined } }
+  return { store: { scope, entry: () => undefined, compareAndSet: () => undefined, delete: () => undefined } }
 }
 
 describe('the options of a rollout', () => {

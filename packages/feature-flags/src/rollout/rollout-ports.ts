@@ -53,8 +53,9 @@ export interface RolloutFlags {
 }
 
 /**
- * Where a rollout keeps its one record: a collection of `@evenkeel/storage-adapter`, or anything of this shape. With the
- * methods that may be left out, the processes that share it also share what they see.
+ * Where a rollout keeps its record and its evidence: a collection of `@evenkeel/storage-adapter`, or anything of this shape.
+ * With the methods that may be left out, the processes that share it also share what they see, and what a killed one has left
+ * behind is removed.
  */
 export interface RolloutStore {
   /** Who sees what is written here: this process, those of this machine, or those of every machine. */
@@ -66,10 +67,10 @@ export interface RolloutStore {
    * Resolves `undefined` when somebody else was first.
    */
   compareAndSet(key: string, expected: string | undefined, value: unknown): Promise<StoredVersion | undefined>
+  /** Removes a record. An absent one may be removed too. */
+  delete(key: string): Promise<unknown>
   /** Writes whatever was there. */
   set?(key: string, value: unknown): Promise<unknown>
-  /** Removes a record. An absent one may be removed too. */
-  delete?(key: string): Promise<unknown>
   /** The records whose keys begin with `prefix`. */
   scan?(options: { readonly prefix: string }): AsyncIterable<StoredRecord>
 }

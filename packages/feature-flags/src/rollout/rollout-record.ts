@@ -1,10 +1,7 @@
 import type { Severity } from '../news.js'
 import { RolloutFormatError } from './rollout-errors.js'
-import type { Counted } from './tally.js'
+import { firstWrong, FORMAT, isCount, isDuration, isObject, isText, type Shape } from './shape.js'
 import type { RolloutState, Run } from './transitions.js'
-
-/** The only format so far. A release that changes the shape raises it and keeps reading the old one. */
-export const FORMAT = 1
 
 /** How many transitions a record remembers. */
 const MAX_HISTORY = 50
@@ -37,7 +34,10 @@ export interface RolloutEntry {
   readonly attempt: string
 }
 
-/** All that is kept of a flag's rollout, in one record, so that each transition is one compare-and-set. */
+/**
+ * Where a flag's rollout is, in one small record, so that each transition is one compare-and-set. The evidence is kept beside
+ * it, and named here.
+ */
 export interface RolloutRecord {
   readonly format: typeof FORMAT
   /** The flag, for people. */
@@ -52,10 +52,8 @@ export interface RolloutRecord {
   readonly sequence: number
   /** The run. */
   readonly run: Run
-  /** The state of the judge: kept in one commit with what was read. */
-  readonly judge: unknown
-  /** Up to where each process has been counted. */
-  readonly counted: Counted
+  /** The key of the evidence, of the time up to `run` and no earlier; `null` when there is none. */
+  readonly evidence: string | null
   /** The last transitions, oldest first. */
   readonly history: readonly RolloutEntry[]
   /** The sequence up to which transitions were put in force and told. */
@@ -117,8 +115,6 @@ export function readRecord(key: string, value: unknown): RolloutRecord {
   return value as unknown as RolloutRecord
 }
 
-type Shape = Readonly<Record<string, (value: unknown) => boolean>>
-
 const states: Readonly<Record<Run['state'], true>> = {
   RUNNING: true,
   HOLDING: true,
@@ -137,8 +133,7 @@ const recordShape: Shape = {
   sequence: isCount,
   told: isCount,
   run: isObject,
-  judge: (value) => value !== undefined,
-  counted: isObject,
+  evidence: (value) => value === null || isText(value),
   history: (value) => Array.isArray(value) && value.every((each) => isObject(each) && isCount(each['sequence'])),
 }
 
@@ -156,13 +151,9 @@ const runShape: Shape = {
   share: isShare,
   heldFor: (value) => value === null || value === 'EVIDENCE' || value === 'FLAG',
   rollback: (value) =>
-    value === null || (isObject(value) && isCount(value['batches']) && isDuration(value['elapsedMs'])),
+    value === null ||
+    (isObject(value) && isCount(value['batches']) && isDuration(value['elapsedMs']) && isDuration(value['settledMs'])),
   validation: (value) => value === null || Array.isArray(value),
-}
-
-function firstWrong(value: unknown, shape: Shape): string | undefined {
-  const fields = value as Record<string, unknown>
-  return Object.keys(shape).find((name) => !Object.hasOwn(fields, name) || shape[name]?.(fields[name]) !== true)
 }
 
 function isShare(value: unknown): boolean {
@@ -170,20 +161,4 @@ function isShare(value: unknown): boolean {
   const { percentage, targetGuilds } = value
   const isPercentage = isDuration(percentage) && (percentage as number) <= 100
   return isPercentage && Array.isArray(targetGuilds) && targetGuilds.every(isText)
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null
-}
-
-function isText(value: unknown): value is string {
-  return typeof value === 'string'
-}
-
-function isCount(value: unknown): boolean {
-  return Number.isSafeInteger(value) && (value as number) >= 0
-}
-
-function isDuration(value: unknown): boolean {
-  return Number.isFinite(value) && (value as number) >= 0
 }

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
+import type { Evidence } from './evidence.js'
 import type { RolloutRecord } from './rollout-record.js'
 
 /** A process of the bot, and all that it says. */
@@ -62,9 +63,13 @@ describe.skipIf(!hasSqlite)('two processes with one SQLite database', () => {
     const read = async (): Promise<RolloutRecord> => {
       return (await storage.collection<RolloutRecord>('evenkeel').get('rollout/newSearch')) as RolloutRecord
     }
+    const evidenceOf = async ({ evidence }: RolloutRecord): Promise<Evidence> => {
+      return (await storage.collection<Evidence>('evenkeel').get(evidence ?? '')) as Evidence
+    }
     const killed = await read()
     expect(killed.run).toMatchObject({ state: 'RUNNING', phaseName: 'half' })
     expect(killed.run.healthyMs).toBeGreaterThan(0)
+    const known = await evidenceOf(killed)
 
     await second.says('CONTROLLER DRIVING')
     const taken = await read()
@@ -72,7 +77,8 @@ describe.skipIf(!hasSqlite)('two processes with one SQLite database', () => {
     expect(taken.run).toMatchObject({ phaseName: 'half', share: killed.run.share })
     // The time in which nobody drove is not counted: the record stood still for a second.
     expect(taken.run.healthyMs - killed.run.healthyMs).toBeLessThan(900)
-    expect(Object.keys(taken.counted).length).toBe(2)
+    expect(taken.evidence).toBe(killed.evidence)
+    expect(Object.keys(known.counted)).toHaveLength(2)
 
     await second.says('ENDED COMPLETE 100')
     await second.ended
@@ -84,10 +90,14 @@ describe.skipIf(!hasSqlite)('two processes with one SQLite database', () => {
       'TOLD newSearch#3 RUNNING all',
       'TOLD newSearch#4 COMPLETE all',
     ])
-    const { run, counted, owner } = await read()
-    expect([run.state, run.share.percentage, owner]).toEqual(['COMPLETE', 100, null])
-    // Both were counted, and nothing of either twice.
-    expect(Object.keys(counted)).toHaveLength(2)
+    const ended = await read()
+    expect([ended.run.state, ended.run.share.percentage, ended.owner]).toEqual(['COMPLETE', 100, null])
+    // What is over keeps no counts, and nobody has left anything behind.
+    expect((await evidenceOf(ended)).counted).toEqual({})
+    const kept: string[] = []
+    for await (const { key } of storage.collection('evenkeel').scan({ prefix: 'rollout/newSearch/evidence/' }))
+      kept.push(key)
+    expect(kept).toEqual([ended.evidence])
     await storage.stop()
     await rm(directory, { recursive: true })
   }, 120_000)

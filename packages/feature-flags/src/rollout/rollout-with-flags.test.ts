@@ -40,6 +40,7 @@ class Bot {
       random: () => this.random(),
       intervalMs: minute,
       leaseMs: 2 * minute,
+      settleMs: 0,
       guilds: () => guilds,
       ...options,
     })

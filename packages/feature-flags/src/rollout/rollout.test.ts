@@ -92,7 +92,9 @@ describe('a rollout', () => {
     rollout.report({ guildId: '8' })
     rollout.report({ guildId: '8' })
     await world.clock.advance(minute)
-    expect(Object.values(store.record?.counted ?? {})).toMatchObject([{ green: { reports: 1 }, blue: { reports: 1 } }])
+    expect(Object.values(store.evidence?.counted ?? {})).toMatchObject([
+      { green: { reports: 1 }, blue: { reports: 1 } },
+    ])
     await rollout.stop()
   })
 
@@ -102,7 +104,7 @@ describe('a rollout', () => {
     await rollout.start()
     for (let i = 0; i < 5; i++) flags.ran('on')
     await world.clock.advance(minute)
-    expect(store.record?.judge).toEqual({ calls: 5 })
+    expect(store.evidence?.judge.calls).toBe(5)
     await rollout.stop()
     flags.ran('on')
     expect(flags.listenerCount('ran') + flags.listenerCount('change')).toBe(0)
@@ -248,7 +250,7 @@ describe('the time of a phase', () => {
     await world.clock.advance(minute)
     world.judge.observe = observe
     await world.clock.advance(minute)
-    expect(store.record?.judge).toEqual({ calls: 5 })
+    expect(store.evidence?.judge.calls).toBe(5)
     await rollout.stop()
   })
 
@@ -619,10 +621,10 @@ describe('a rollout that is over', () => {
     await first.rollout.stop()
     await first.rollout.start({ retry: true })
     await world.clock.advance(minute)
-    expect(first.store.record?.judge).toEqual({ calls: 0 })
+    expect(first.store.evidence?.judge.calls).toBe(0)
     second.flags.ran('on')
     await world.clock.advance(minute)
-    expect(first.store.record?.judge).toEqual({ calls: 1 })
+    expect(first.store.evidence?.judge.calls).toBe(1)
     await first.rollout.stop()
     await second.rollout.stop()
   })
@@ -649,7 +651,8 @@ describe('a rollout that is over', () => {
     const world = new World()
     const { rollout, store } = world.process()
     await rollout.start()
-    const [key, entry] = [...world.records.entries][0]!
+    const key = 'rollout/newSearch'
+    const entry = world.records.entries.get(key)!
     world.records.entries.set(key, { value: { format: 99 }, version: 'later' })
     await rollout.pause({ why: 'lunch' }).catch(() => undefined)
     await world.clock.advance(minute)

@@ -4,11 +4,13 @@ import type { FlagContext } from '../context.js'
 import type { ChangeReason } from '../news.js'
 import { literal } from '../setting-problem.js'
 import { partsOf, type DriverParts } from './driver-parts.js'
-import { RolloutDriver, type Command, type RolloutResult } from './rollout-driver.js'
+import type { RolloutResult } from './driver-life.js'
+import { RolloutDriver, type Command } from './rollout-driver.js'
 import { RolloutStateError } from './rollout-errors.js'
 import type { RolloutController, RolloutEvents } from './rollout-news.js'
-import { readOptions, type RolloutOptions, type RolloutSettings } from './rollout-options.js'
+import type { RolloutOptions } from './rollout-options.js'
 import type { RolloutEntry } from './rollout-record.js'
+import { readOptions, type RolloutSettings } from './rollout-settings.js'
 import type { RolloutState } from './transitions.js'
 import type { CheckResult } from './validation.js'
 
@@ -45,7 +47,7 @@ export interface RolloutStatus {
   readonly percentage: number
   /** Guilds that have it on whatever the percentage. */
   readonly targetGuilds: readonly string[]
-  /** How long the phase has lasted in good health, in milliseconds, when that was last written down. */
+  /** How long the phase has lasted in good health, in milliseconds: on the process that drives up to its last look, else as last written down. */
   readonly healthyMs: number
   /** How long it lasts at least, in milliseconds; `undefined` before the first. */
   readonly durationMs: number | undefined
@@ -89,6 +91,7 @@ export interface RolloutStatus {
  *   plan: { phases: [{ name: 'canary', percentage: 5, durationMs: 3_600_000 }] },
  *   store: new MemoryStorage().collection('evenkeel'),
  *   scope: 'process',
+ *   settleMs: 0, // for real a minute, so that there is something to compare
  * })
  * await rollout.start()
  * console.log(rollout.status.state, flags.status('newSearch').percentage) // => RUNNING 5
@@ -133,9 +136,8 @@ export class Rollout extends EventEmitter<RolloutEvents> {
 
   /** Where it is now: a snapshot. */
   get status(): RolloutStatus {
-    const { record, controller, isStoreUp, verdict } = this.#driver
+    const { record, run, controller, isStoreUp, verdict } = this.#driver
     const { flag, plan, version } = this.#settings
-    const run = record?.run
     return {
       flag,
       state: run?.state ?? 'PENDING',

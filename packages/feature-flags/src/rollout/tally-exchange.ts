@@ -70,7 +70,7 @@ export class TallyExchange {
 
   /** Rubbish that stays for now does no harm. */
   async #remove(key: string): Promise<void> {
-    await this.#ask('Removing', async () => this.#settings.store.delete?.(key)).catch(() => undefined)
+    await this.#ask('Removing', async () => this.#settings.store.delete(key)).catch(() => undefined)
   }
 
   async #ask<T>(what: string, run: () => Promise<T>): Promise<T> {

@@ -137,7 +137,7 @@ function withoutLatencies(tally: Tally): Tally {
 }
 
 /** Whether it is a tally that this version of the package can read. */
-function isTally(value: unknown): value is Tally {
+export function isTally(value: unknown): value is Tally {
   if (typeof value !== 'object' || value === null) return false
   const { format, instance, sequence, green, blue, guilds, latencies } = value as Partial<Tally>
   return (

@@ -26,6 +26,8 @@ export interface RollbackProgress {
   readonly batches: number
   /** How long it has taken, as far as somebody drove it, in milliseconds. */
   readonly elapsedMs: number
+  /** How long the flag has been off, as far as somebody looked, in milliseconds. */
+  readonly settledMs: number
 }
 
 /** One run of a rollout. Plain JSON. */
@@ -91,6 +93,8 @@ export type Input =
   | { readonly type: 'BATCH'; readonly percentage: number; readonly targetGuilds: readonly string[] }
   /** The rollback takes its time. */
   | { readonly type: 'ROLLBACK_TICK'; readonly elapsedMs: number }
+  /** The flag is off, and it is waited until there is something to see. */
+  | { readonly type: 'SETTLE_TICK'; readonly elapsedMs: number }
   | { readonly type: 'VALIDATED'; readonly checks: readonly CheckResult[] }
   /** The same share under a newer sequence. */
   | { readonly type: 'REASSERT' }
@@ -123,13 +127,7 @@ export function transition(run: Run | undefined, input: Input, plan: PlanInForce
     case 'EDIT':
       return edit(run, plan, sequence)
     case 'TICK':
-      if (!isGoing(run)) return undefined
-      return {
-        ...run,
-        healthyMs: run.healthyMs + input.healthyMs,
-        heldMs: run.heldMs + input.heldMs,
-        fallenBackMs: Math.max(0, run.fallenBackMs + input.fallenBackMs),
-      }
+      return isGoing(run) ? passTime(run, input) : undefined
     case 'ADVANCE':
       if (state !== 'RUNNING' && state !== 'HOLDING') return undefined
       return advance({ ...run, acknowledged: [] }, plan, sequence)
@@ -157,12 +155,40 @@ export function transition(run: Run | undefined, input: Input, plan: PlanInForce
       return batch(run, input, sequence)
     case 'ROLLBACK_TICK':
       if (state !== 'ROLLING_BACK' || run.rollback === null) return undefined
-      return { ...run, rollback: { ...run.rollback, elapsedMs: run.rollback.elapsedMs + input.elapsedMs } }
+      return { ...run, rollback: { ...run.rollback, elapsedMs: Math.round(run.rollback.elapsedMs + input.elapsedMs) } }
+    case 'SETTLE_TICK':
+      if (state !== 'VALIDATING' || run.rollback === null) return undefined
+      return { ...run, rollback: { ...run.rollback, settledMs: Math.round(run.rollback.settledMs + input.elapsedMs) } }
     case 'VALIDATED':
       return state === 'VALIDATING' ? { ...run, state: 'ROLLED_BACK', validation: input.checks } : undefined
     case 'REASSERT':
       return { ...run, share: { ...run.share, sequence } }
   }
+}
+
+/** Time that passes: in whole milliseconds, and never less than nothing. */
+export function passTime(run: Run, { healthyMs, heldMs, fallenBackMs }: Extract<Input, { type: 'TICK' }>): Run {
+  return {
+    ...run,
+    healthyMs: Math.max(0, Math.round(run.healthyMs + healthyMs)),
+    heldMs: Math.max(0, Math.round(run.heldMs + heldMs)),
+    fallenBackMs: Math.max(0, Math.round(run.fallenBackMs + fallenBackMs)),
+  }
+}
+
+/** The time that has passed from one moment of a run to a later one. */
+export function timeBetween(from: Run, to: Run): Extract<Input, { type: 'TICK' }> {
+  return {
+    type: 'TICK',
+    healthyMs: to.healthyMs - from.healthyMs,
+    heldMs: to.heldMs - from.heldMs,
+    fallenBackMs: to.fallenBackMs - from.fallenBackMs,
+  }
+}
+
+/** Whether nothing happens but that time passes. */
+export function isTime({ type }: Input): boolean {
+  return type === 'TICK' || type === 'ROLLBACK_TICK' || type === 'SETTLE_TICK'
 }
 
 function begin(plan: PlanInForce, sequence: number): Run {
@@ -229,9 +255,14 @@ function rollBack(
   if (run.state === 'VALIDATING' || run.state === 'ROLLED_BACK' || run.state === 'ABORTED') return undefined
   const { batches, elapsedMs } = run.rollback ?? { batches: 0, elapsedMs: 0 }
   if (!isGradual) {
-    return { ...off(run, sequence), state: 'VALIDATING', rollback: { why, isGradual, batches, elapsedMs } }
+    return {
+      ...off(run, sequence),
+      state: 'VALIDATING',
+      rollback: { why, isGradual, batches, elapsedMs, settledMs: 0 },
+    }
   }
-  return { ...run, state: 'ROLLING_BACK', heldFor: null, rollback: { why, isGradual, batches: 0, elapsedMs: 0 } }
+  const rollback = { why, isGradual, batches: 0, elapsedMs: 0, settledMs: 0 }
+  return { ...run, state: 'ROLLING_BACK', heldFor: null, rollback }
 }
 
 function batch(

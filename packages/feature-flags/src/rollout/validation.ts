@@ -14,14 +14,25 @@ export type ValidationCheck = () => boolean | string | void | Promise<boolean | 
 export interface CheckResult {
   /** Its name. */
   readonly name: string
-  /** Whether all is well. */
+  /** Whether all is well, or nothing is known to be wrong: see `isUntold`. */
   readonly isPassed: boolean
+  /** There were not enough calls to tell; left out otherwise. */
+  readonly isUntold?: true
   /** What it found, as a clause. */
   readonly why: string
 }
 
 /** The name of the check that is always made. */
 export const FLAG_CHECK = 'flag is off'
+
+/** What checks have found, as a clause. */
+export function summarise(checks: readonly CheckResult[]): { found: string; isWell: boolean } {
+  const failed = checks.filter(({ isPassed }) => !isPassed).map(({ name, why }) => `${name} (${why})`)
+  if (failed.length > 0) return { found: `afterwards this was not well: ${failed.join(', ')}`, isWell: false }
+  const untold = checks.filter(({ isUntold }) => isUntold === true).map(({ name }) => name)
+  if (untold.length === 0) return { found: 'all is well now', isWell: true }
+  return { found: `nothing is wrong now, with not enough calls to tell of ${untold.join(' and ')}`, isWell: true }
+}
 
 /** Runs the checks side by side. Never rejects: one that throws or hangs has failed. */
 export async function validate(

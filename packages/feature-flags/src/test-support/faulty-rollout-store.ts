@@ -1,5 +1,6 @@
 import type { StoredRecord, StoredValue, StoredVersion } from '../ports.js'
 import type { RolloutStore } from '../rollout/rollout-ports.js'
+import type { Evidence } from '../rollout/evidence.js'
 import type { RolloutRecord } from '../rollout/rollout-record.js'
 
 /** What a call, counted from 1, does instead of working. */
@@ -30,6 +31,14 @@ export class FaultyRolloutStore implements RolloutStore {
   readonly faults = new Map<number, Fault>()
   /** Calls of `compareAndSet`. */
   writes = 0
+  /** Calls of whatever kind. */
+  operations = 0
+  /** Characters that were written by `compareAndSet`. */
+  written = 0
+  /** After this call, of whatever kind, nothing settles any more: the process ends in that moment. */
+  lastOperation = Infinity
+  /** Which call, of whatever kind, rejects: before it is done, or after that. */
+  failing: { readonly at: number; readonly isDone: boolean } | undefined
   isDown = false
   /** From now on nothing settles: for this process, the store is gone. */
   isDead = false
@@ -46,21 +55,35 @@ export class FaultyRolloutStore implements RolloutStore {
     return this.records.entries.get('rollout/newSearch')?.value as RolloutRecord | undefined
   }
 
+  /** The evidence that the record names. */
+  get evidence(): (Evidence & { readonly judge: { readonly calls: number; readonly earlier: number } }) | undefined {
+    return this.records.entries.get(this.record?.evidence ?? '')?.value as never
+  }
+
+  /** The names of all evidence, also of what no record names. */
+  get allEvidence(): string[] {
+    return [...this.records.entries.keys()].filter((key) => key.startsWith('rollout/newSearch/evidence/'))
+  }
+
   get tallies(): string[] {
     return [...this.records.entries.keys()].filter((key) => key.startsWith('rollout/newSearch/tally/'))
   }
 
-  async entry(key: string): Promise<StoredValue | undefined> {
-    await this.#reach()
-    return structuredClone(this.records.entries.get(key))
+  entry(key: string): Promise<StoredValue | undefined> {
+    return this.#call(() => structuredClone(this.records.entries.get(key)))
   }
 
-  async compareAndSet(key: string, expected: string | undefined, value: unknown): Promise<StoredVersion | undefined> {
-    await this.#reach()
+  compareAndSet(key: string, expected: string | undefined, value: unknown): Promise<StoredVersion | undefined> {
+    return this.#call(() => this.#compareAndSet(key, expected, value))
+  }
+
+  async #compareAndSet(key: string, expected: string | undefined, value: unknown): Promise<StoredVersion | undefined> {
     const number = ++this.writes
     await this.beforeWrite?.(number)
     // What JSON would change is no value.
-    const stored = JSON.parse(JSON.stringify(value)) as unknown
+    const text = JSON.stringify(value)
+    const stored = JSON.parse(text) as unknown
+    this.written += text.length
     const write = (): StoredVersion | undefined => {
       if (this.records.entries.get(key)?.version !== expected) return undefined
       return this.#put(key, stored)
@@ -77,20 +100,17 @@ export class FaultyRolloutStore implements RolloutStore {
     return new Promise(() => undefined)
   }
 
-  async set(key: string, value: unknown): Promise<StoredVersion> {
-    await this.#reach()
-    return this.#put(key, JSON.parse(JSON.stringify(value)))
+  set(key: string, value: unknown): Promise<StoredVersion> {
+    return this.#call(() => this.#put(key, JSON.parse(JSON.stringify(value))))
   }
 
   async delete(key: string): Promise<void> {
-    await this.#reach()
-    this.records.entries.delete(key)
+    await this.#call(() => this.records.entries.delete(key))
   }
 
   async *scan({ prefix }: { readonly prefix: string }): AsyncIterable<StoredRecord> {
-    await this.#reach()
-    for (const [key, entry] of this.records.entries)
-      if (key.startsWith(prefix)) yield { key, ...structuredClone(entry) }
+    const found = await this.#call(() => [...this.records.entries].filter(([key]) => key.startsWith(prefix)))
+    for (const [key, entry] of found) yield { key, ...structuredClone(entry) }
   }
 
   /** The writes that were late reach the records after all. */
@@ -104,8 +124,16 @@ export class FaultyRolloutStore implements RolloutStore {
     return { version }
   }
 
-  async #reach(): Promise<void> {
+  async #call<T>(work: () => T | Promise<T>): Promise<T> {
     if (this.isDead) await new Promise(() => undefined)
     if (this.isDown) throw new Error('connection refused')
+    this.operations += 1
+    const isFailing = this.failing?.at === this.operations
+    if (this.operations === this.lastOperation) this.isDead = true
+    if (isFailing && this.failing?.isDone === false) throw new Error('the connection was lost')
+    const result = await work()
+    if (this.isDead && this.operations === this.lastOperation) await new Promise(() => undefined)
+    if (isFailing) throw new Error('the connection was lost')
+    return result
   }
 }

@@ -21,18 +21,29 @@ export const plan: PlanDefinition = {
   ],
 }
 
+/** How many calls were seen in this run, and in those before it. */
+interface FakeState {
+  readonly calls: number
+  readonly earlier: number
+}
+
 /** A judge that says what it is told to, and remembers how many calls it has seen. */
 class FakeJudge {
   verdict: RolloutVerdict = { action: 'CONTINUE', why: 'all is well' }
   end: PhaseVerdict = { action: 'advance', why: 'there is evidence enough' }
 
-  start(): { calls: number } {
-    return { calls: 0 }
+  start(): FakeState {
+    return { calls: 0, earlier: 0 }
   }
 
-  observe(state: unknown, { processes }: { readonly processes: readonly TallyDifference[] }): { calls: number } {
-    const calls = processes.reduce((sum, { green, blue }) => sum + green.calls + blue.calls, 0)
-    return { calls: (state as { calls: number }).calls + calls }
+  startAgain(state: unknown): FakeState {
+    const { calls, earlier } = state as FakeState
+    return { calls: 0, earlier: calls + earlier }
+  }
+
+  observe(state: unknown, { processes }: { readonly processes: readonly TallyDifference[] }): FakeState {
+    const { calls, earlier } = state as FakeState
+    return { calls: processes.reduce((sum, { green, blue }) => sum + green.calls + blue.calls, calls), earlier }
   }
 
   judge(_state: unknown): RolloutVerdict {
@@ -77,7 +88,8 @@ export class Process {
       judge,
       meter: (instance) => new SampleCollector({ flags, flag: 'newSearch', clock, random: () => 0.5, instance }),
     }
-    this.rollout = new Rollout({ flags, flag: 'newSearch', plan, store: this.store, clock, ...options }, parts)
+    const own = { flags, flag: 'newSearch', plan, store: this.store, clock, settleMs: 0 }
+    this.rollout = new Rollout({ ...own, ...options }, parts)
     this.rollout.on('change', (change) => this.news.push(change))
     this.rollout.on('transition', (transition) => world.told.push(transition))
   }

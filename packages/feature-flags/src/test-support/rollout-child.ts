@@ -30,6 +30,7 @@ async function main(): Promise<void> {
     store,
     intervalMs: 100,
     leaseMs: 1_000,
+    evidenceMs: 500,
   })
   rollout.on('change', (change) => {
     if (change.aspect === 'controller') say('CONTROLLER', change.to)
