@@ -5,7 +5,7 @@ import { bundle } from '../flags/bundle.js'
 import type { ServerName } from './server.js'
 
 const CONNECTIONS = 8
-const REQUESTS = 40_000
+const REQUESTS = 20_000
 const ROUNDS = 9
 
 const REQUEST = 'GET /ready HTTP/1.1\r\nhost: bot\r\n\r\n'
@@ -68,7 +68,7 @@ async function open(port: number): Promise<Socket> {
   return socket
 }
 
-/** One request after the other. An answer is complete with the line feed or the brace that its body ends with. */
+/** One request after the other. */
 function ask(socket: Socket, requests: number): Promise<void> {
   return new Promise((resolve, reject) => {
     let left = requests
@@ -85,6 +85,7 @@ function ask(socket: Socket, requests: number): Promise<void> {
       socket.off('data', receive)
       resolve()
     }
+    socket.once('close', () => reject(new Error('The server closed a connection')))
     socket.on('data', receive)
     socket.write(REQUEST)
   })

@@ -45,6 +45,8 @@ const servers = {
 export type ServerName = keyof typeof servers
 
 const server = await servers[process.argv[2] as ServerName]()
+// Each waits until the others have had their turn.
+server.keepAliveTimeout = 0
 server.listen(0, '127.0.0.1', () => process.send?.({ port: (server.address() as AddressInfo).port }))
 process.on('message', () => {
   const { user, system } = process.cpuUsage()
