@@ -20,6 +20,7 @@ const allowedImports: Readonly<Record<string, readonly string[]>> = {
   '@evenkeel/health-monitor/http': ['eventemitter3'],
   '@evenkeel/health-monitor/lifecycle': [],
   '@evenkeel/health-monitor/metrics': [],
+  '@evenkeel/health-monitor/preflight': ['eventemitter3'],
   '@evenkeel/storage-adapter': ['eventemitter3'],
   '@evenkeel/storage-adapter/contract': [],
   '@evenkeel/storage-adapter/lease': ['eventemitter3'],

@@ -198,7 +198,11 @@ export class HealthMonitor<Name extends string = string> extends EventEmitter<He
    * @returns what each run saw, when the last has ended or reached its deadline
    */
   async checkNow(): Promise<ReadonlyMap<Name, CheckResult>> {
-    return new Map(await Promise.all(this.#list(async ({ name, runner }) => [name, await runHeld(runner)] as const)))
+    const seen = this.#list(async ({ name, runner }) => [name, await runHeld(runner)] as const)
+    const results = new Map(await Promise.all(seen))
+    // What failed is not settled before what it depends on has been looked at once more.
+    for (let asked = this.#asked(); asked.length > 0; asked = this.#asked()) await Promise.all(asked.map(runHeld))
+    return results
   }
 
   /**
@@ -388,6 +392,11 @@ export class HealthMonitor<Name extends string = string> extends EventEmitter<He
     component.doubt = { result, awaits: new Set(asked) }
     for (const { runner } of asked) void runner.run()
     return true
+  }
+
+  /** The looks that failures wait for. */
+  #asked(): CheckRunner[] {
+    return this.#list(({ doubt }) => [...(doubt?.awaits ?? [])]).flatMap((all) => all.map(({ runner }) => runner))
   }
 
   /** The look that somebody waited for has ended. */
