@@ -1,6 +1,5 @@
-import type { Sides } from '@evenkeel/canary-judge'
 import { FairGuilds } from './fair-guilds.js'
-import type { TallyDifference, TimedCall } from './tally.js'
+import type { Both, TallyDifference, TimedCall } from './tally.js'
 
 /** How fast each guild was on the old path, by its first calls that were measured. A plain value: kept as JSON. */
 export type GuildSpeeds = Readonly<Record<string, readonly [calls: number, meanLog: number]>>
@@ -19,46 +18,55 @@ const ORDINARY_MS = 100
 /** So much a call changes what is known of a guild, on either path: what was measured wrong at first wears off. */
 const LATER_WEIGHT = 0.02
 
-/** The first call of each guild in a window, on which path it was, and how long it took. A plain value: kept as JSON. */
-export type TimedGuilds = Readonly<Record<string, readonly [side: 'green' | 'blue', tookMs: number]>>
+/** How long the first call of each guild in a window took, by the path it was on. A plain value: kept as JSON. */
+export type TimedGuilds = Both<Readonly<Record<string, number>>>
+
+/** No call was measured. */
+export const noTimes: TimedGuilds = { green: {}, blue: {} }
 
 /** Adds the guilds of which a call was measured. One that was on both paths belongs to the new one. */
 export function addTimes(timed: TimedGuilds, processes: readonly TallyDifference[]): TimedGuilds {
-  const kept = new FairGuilds(MOST_GUILDS, Object.entries(timed))
+  const kept = {
+    green: new FairGuilds(MOST_GUILDS, Object.entries(timed.green)),
+    blue: new FairGuilds(MOST_GUILDS, Object.entries(timed.blue)),
+  }
   for (const { latencies } of processes) {
     for (const side of ['green', 'blue'] as const) {
       for (const [tookMs, guildId] of onePerGuild(latencies[side])) {
-        const before = kept.get(guildId)
-        if (before === undefined || (side === 'green' && before[0] === 'blue')) kept.set(guildId, [side, tookMs])
+        if (kept[side].get(guildId) === undefined) kept[side].set(guildId, Number(tookMs.toPrecision(4)))
       }
     }
   }
-  return kept.toJSON()
+  const green = kept.green.toJSON()
+  const blue = Object.entries(kept.blue.toJSON()).filter(([guildId]) => !Object.hasOwn(green, guildId))
+  return { green, blue: Object.fromEntries(blue) }
 }
 
 /**
  * Latencies of a window, to be compared. A guild stays on one path, and a large one is slow on either: so each guild
  * counts once in a window, beside its own speed on the old path.
  */
-export function relativeLatencies(speeds: GuildSpeeds, timed: TimedGuilds): Sides<readonly number[]> {
+export function relativeLatencies(speeds: GuildSpeeds, timed: TimedGuilds): Both<readonly number[]> {
   const all = Object.values(speeds)
   const meanLog = all.length === 0 ? undefined : all.reduce((sum, [, log]) => sum + log, 0) / all.length
-  const sides: Record<'green' | 'blue', number[]> = { green: [], blue: [] }
-  const isMixed = Object.values(timed).filter(([side]) => side === 'green').length >= MIXED_GUILDS
-  for (const [guildId, [side, tookMs]] of Object.entries(timed)) {
-    const [calls, log] = speedOf(speeds, guildId)
-    const expected = calls >= KNOWN_CALLS ? log : isMixed ? meanLog : undefined
-    if (expected !== undefined) sides[side].push((ORDINARY_MS * Math.max(tookMs, 0.01)) / Math.exp(expected))
-  }
+  const isMixed = Object.keys(timed.green).length >= MIXED_GUILDS
+  const relative = (times: Readonly<Record<string, number>>): number[] =>
+    Object.entries(times).flatMap(([guildId, tookMs]) => {
+      const [calls, log] = speedOf(speeds, guildId)
+      const expected = calls >= KNOWN_CALLS ? log : isMixed ? meanLog : undefined
+      return expected === undefined ? [] : [(ORDINARY_MS * Math.max(tookMs, 0.01)) / Math.exp(expected)]
+    })
+  const sides = { green: relative(timed.green), blue: relative(timed.blue) }
   return sides.green.length >= LEAST_GUILDS ? sides : { green: [], blue: [] }
 }
 
 /** What is known of each guild after a window, of both paths alike. */
-export function adjustSpeeds(speeds: GuildSpeeds, timed: TimedGuilds): GuildSpeeds {
+export function adjustSpeeds(speeds: GuildSpeeds, { green, blue }: TimedGuilds): GuildSpeeds {
+  const timed = { ...blue, ...green }
   const known = Object.entries(speeds).map(([guildId, [calls, log]]): [string, readonly [number, number]] => {
-    const tookMs = Object.hasOwn(timed, guildId) ? timed[guildId]?.[1] : undefined
+    const tookMs = Object.hasOwn(timed, guildId) ? timed[guildId] : undefined
     if (tookMs === undefined || calls < KNOWN_CALLS) return [guildId, [calls, log]]
-    return [guildId, [calls, log + LATER_WEIGHT * (Math.log(Math.max(tookMs, 0.01)) - log)]]
+    return [guildId, [calls, rounded(log + LATER_WEIGHT * (Math.log(Math.max(tookMs, 0.01)) - log))]]
   })
   return Object.fromEntries(known)
 }
@@ -70,13 +78,19 @@ export function learnSpeeds(speeds: GuildSpeeds, processes: readonly TallyDiffer
     for (const [tookMs, guildId] of onePerGuild(latencies.blue)) {
       const [calls, meanLog] = learnt.get(guildId) ?? speedOf(speeds, guildId)
       if (calls >= MOST_CALLS) continue
-      learnt.set(guildId, [calls + 1, meanLog + (Math.log(Math.max(tookMs, 0.01)) - meanLog) / (calls + 1)])
+      const log = Math.log(Math.max(tookMs, 0.01))
+      learnt.set(guildId, [calls + 1, rounded(meanLog + (log - meanLog) / (calls + 1))])
     }
   }
   if (learnt.size === 0) return speeds
   const kept = new FairGuilds(MOST_GUILDS, Object.entries(speeds))
   for (const [guildId, speed] of learnt) kept.set(guildId, speed)
   return kept.toJSON()
+}
+
+/** To a tenth of a percent of the speed: there may be ten thousand. */
+function rounded(log: number): number {
+  return Math.round(log * 1_000) / 1_000
 }
 
 function speedOf(speeds: GuildSpeeds, guildId: string): readonly [calls: number, meanLog: number] {

@@ -1,32 +1,16 @@
 import type { Sides } from '@evenkeel/canary-judge'
 import { compareGuilds, historyOf, MOST_GUILDS, type Compared } from './compare-guilds.js'
 import { FairGuilds } from './fair-guilds.js'
+import { keepRow, noRow, readRow, type GuildRow, type KeptRow } from './guild-row.js'
 import { noStrangers, type Active, type GuildSamples } from './strangers.js'
-import type { TallyDifference } from './tally.js'
-
-/**
- * What a guild, or a user, did in the window: calls and failures of each path, how many calls of each failed on end,
- * whether any ever succeeded, how many calls of the old path had succeeded anywhere when the new one began to fail,
- * and whether it failed again after the old path had served.
- */
-export type GuildRow = readonly [
-  calls: number,
-  failures: number,
-  blueCalls: number,
-  blueFailures: number,
-  failedOnEnd: number,
-  blueFailedOnEnd: number,
-  hasWorked: 0 | 1,
-  servedBefore: number,
-  hasWitness: 0 | 1,
-]
+import type { GuildCounts, TallyDifference } from './tally.js'
 
 /** What is known of each guild, or of each user while the flag is by user. A plain value: kept as JSON. */
 export interface GuildWatch extends Compared {
   /** When the window began. */
   readonly startedMs: number
   /** The guilds that were active in it, or are failing since before. */
-  readonly window: Readonly<Record<string, GuildRow>>
+  readonly window: Readonly<Record<string, KeptRow>>
   /** How many calls of the old path have succeeded. */
   readonly served: number
   /** How many were active in the window before. */
@@ -63,7 +47,7 @@ export function watchGuilds(
   phase: WatchedPhase,
   processes: readonly TallyDifference[],
 ): { readonly watch: GuildWatch; readonly samples: GuildSamples | undefined } {
-  const rows = new FairGuilds<GuildRow>(MOST_GUILDS, Object.entries(watch.window))
+  const rows = new FairGuilds<KeptRow>(MOST_GUILDS, Object.entries(watch.window))
   const ofBlue = { served: 0, failed: 0 }
   for (const { guilds } of processes) {
     for (const [, , blueCalls, blueFailures] of Object.values(guilds)) {
@@ -74,23 +58,9 @@ export function watchGuilds(
   const served = watch.served + ofBlue.served
   for (const { guilds } of processes) {
     for (const [guildId, counts] of Object.entries(guilds)) {
-      const [calls, failures, blueCalls, blueFailures] = counts
-      const row = rows.get(guildId) ?? emptyRow
-      const failedOnEnd = onEnd(row[4], calls, failures)
-      const failsOn = row[4] > 0 && failedOnEnd > row[4]
-      // The old path served in between, and serves now: neither is so when an outage of the platform begins or ends.
-      const isWitnessed = failsOn && watch.served - row[7] >= SERVED && ofBlue.served > ofBlue.failed
-      rows.set(guildId, [
-        row[0] + calls,
-        row[1] + failures,
-        row[2] + blueCalls,
-        row[3] + blueFailures,
-        failedOnEnd,
-        onEnd(row[5], blueCalls, blueFailures),
-        row[6] === 1 || failures < calls || blueFailures < blueCalls ? 1 : 0,
-        failedOnEnd > 0 && row[4] > 0 ? row[7] : served,
-        failedOnEnd > 0 && (isWitnessed || row[8] === 1) ? 1 : 0,
-      ])
+      const kept = rows.get(guildId)
+      const row = kept === undefined ? noRow : readRow(kept)
+      rows.set(guildId, keepRow(addCounts(row, counts, watch.served, ofBlue)))
     }
   }
   const next = { ...watch, served }
@@ -100,7 +70,30 @@ export function watchGuilds(
   return closeWindow(next, phase, rows)
 }
 
-const emptyRow: GuildRow = [0, 0, 0, 0, 0, 0, 0, 0, 0]
+function addCounts(
+  row: GuildRow,
+  [calls, failures, blueCalls, blueFailures]: GuildCounts,
+  servedBefore: number,
+  ofBlue: { readonly served: number; readonly failed: number },
+): GuildRow {
+  const wasFailing = row.failedOnEnd > 0
+  const failedOnEnd = onEnd(row.failedOnEnd, calls, failures)
+  const isFailing = failedOnEnd > 0
+  const failsOn = wasFailing && failedOnEnd > row.failedOnEnd
+  // The old path served in between, and serves now: neither is so when an outage of the platform begins or ends.
+  const isWitnessed = failsOn && servedBefore - row.servedBefore >= SERVED && ofBlue.served > ofBlue.failed
+  return {
+    calls: row.calls + calls,
+    failures: row.failures + failures,
+    blueCalls: row.blueCalls + blueCalls,
+    blueFailures: row.blueFailures + blueFailures,
+    failedOnEnd,
+    blueFailedOnEnd: onEnd(row.blueFailedOnEnd, blueCalls, blueFailures),
+    hasNeverWorked: row.hasNeverWorked && failures >= calls && blueFailures >= blueCalls,
+    servedBefore: !isFailing ? 0 : wasFailing ? row.servedBefore : servedBefore + ofBlue.served,
+    hasWitness: isFailing && (isWitnessed || row.hasWitness),
+  }
+}
 
 function onEnd(before: number, calls: number, failures: number): number {
   if (calls === 0) return before
@@ -110,18 +103,22 @@ function onEnd(before: number, calls: number, failures: number): number {
 function closeWindow(
   watch: GuildWatch,
   { nowMs, begun, chosen }: WatchedPhase,
-  rows: FairGuilds<GuildRow>,
+  kept: FairGuilds<KeptRow>,
 ): { readonly watch: GuildWatch; readonly samples: GuildSamples } {
+  const rows = Array.from(kept.entries, ([id, row]) => [id, readRow(row)] as const)
   const active: Active[] = []
-  for (const [id, [calls, failures, blueCalls, blueFailures]] of rows.entries) {
+  for (const [id, { calls, failures, blueCalls, blueFailures }] of rows) {
     if (calls === 0 && blueCalls === 0) continue
     // One that was on both paths is judged by the new one: when that fails, the flag falls back to the old one.
     active.push({ id, isGreen: calls > 0, isAffected: (calls > 0 ? failures : blueFailures) > 0 })
   }
   const { samples, history, strangers } = compareGuilds(watch, begun, chosen, active)
-  const failing = Array.from(rows.entries).flatMap(([guildId, row]): [string, GuildRow][] => {
-    const [ofGreen, ofBlue] = [row[0] > 0 ? row[4] : 0, row[2] > 0 ? row[5] : 0]
-    return ofGreen + ofBlue > 0 ? [[guildId, [0, 0, 0, 0, ofGreen, ofBlue, row[6], row[7], row[8]]]] : []
+  const failing = rows.flatMap(([id, row]) => {
+    const failedOnEnd = row.calls > 0 ? row.failedOnEnd : 0
+    const blueFailedOnEnd = row.blueCalls > 0 ? row.blueFailedOnEnd : 0
+    if (failedOnEnd + blueFailedOnEnd === 0) return []
+    const counts = { calls: 0, failures: 0, blueCalls: 0, blueFailures: 0, failedOnEnd, blueFailedOnEnd }
+    return [[id, keepRow({ ...row, ...counts })] as const]
   })
   return {
     samples,
@@ -129,7 +126,7 @@ function closeWindow(
       startedMs: nowMs,
       served: watch.served,
       window: Object.fromEntries(failing),
-      activeBefore: countActive(rows.entries),
+      activeBefore: countActive(rows),
       history,
       strangers,
     },
@@ -140,8 +137,8 @@ function countActive(rows: Iterable<readonly [string, GuildRow]>): Sides<number>
   let green = 0
   let blue = 0
   for (const [, row] of rows) {
-    if (row[0] >= TRIES) green++
-    if (row[2] >= TRIES) blue++
+    if (row.calls >= TRIES) green++
+    if (row.blueCalls >= TRIES) blue++
   }
   return { green, blue }
 }
@@ -163,7 +160,7 @@ export function failingGuilds({ window, activeBefore, history }: GuildWatch): {
   readonly blueFailing: readonly string[]
   readonly blueActive: number
 } {
-  const rows = Object.entries(window)
+  const rows = Object.entries(window).map(([id, row]) => [id, readRow(row)] as const)
   const now = countActive(rows)
   const unusual = rows.filter(([guildId]) => {
     const [seen, affected] = historyOf(history, guildId)
@@ -172,10 +169,10 @@ export function failingGuilds({ window, activeBefore, history }: GuildWatch): {
   const greenFailing = unusual.flatMap(([guildId, row]) => {
     const [seen, affected] = historyOf(history, guildId)
     // If nothing ever worked in it, nobody can tell that it is the new path.
-    const hasWorked = row[6] === 1 || affected < seen
-    return row[4] >= TRIES && hasWorked && row[8] === 1 ? [guildId] : []
+    const hasWorked = !row.hasNeverWorked || affected < seen
+    return row.failedOnEnd >= TRIES && hasWorked && row.hasWitness ? [guildId] : []
   })
-  const blueFailing = unusual.flatMap(([guildId, row]) => (row[5] >= BLUE_TRIES ? [guildId] : []))
+  const blueFailing = unusual.flatMap(([guildId, row]) => (row.blueFailedOnEnd >= BLUE_TRIES ? [guildId] : []))
   const greenActive = Math.max(now.green, activeBefore.green, greenFailing.length)
   const isPlain = greenFailing.length >= PLAIN_SHARE * greenActive
   return {

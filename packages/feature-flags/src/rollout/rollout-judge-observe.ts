@@ -1,5 +1,5 @@
 import { findCatastrophe, type Sides } from '@evenkeel/canary-judge'
-import { addTimes, adjustSpeeds, learnSpeeds, relativeLatencies } from './guild-speeds.js'
+import { addTimes, adjustSpeeds, learnSpeeds, noTimes, relativeLatencies } from './guild-speeds.js'
 import { failingGuilds, noGuilds, watchGuilds } from './guild-watch.js'
 import { addToHour, amount, type DatabaseCounts, type RecentHour } from './recent-hour.js'
 import type { NamedSample, PlanMetrics } from './rollout-judge-metrics.js'
@@ -22,7 +22,7 @@ export function startState(metrics: PlanMetrics): RolloutJudgeState {
     hour: [],
     guilds: noGuilds,
     speeds: {},
-    timed: {},
+    timed: noTimes,
     green: noCalls,
     blue: { calls: 0, failures: 0 },
     compared: {},
@@ -36,7 +36,7 @@ export function observeInterval(
   state: RolloutJudgeState,
   interval: RolloutInterval,
 ): RolloutJudgeState {
-  const { plan, by, errors } = metrics
+  const { plan, by, names, errors } = metrics
   const { processes, memory = [], database = {}, satisfaction, restarts, storage } = interval
   const elapsedMs = state.elapsedMs + amount(interval.tookMs)
   const isOther = interval.phase !== state.phase && plan.phases[interval.phase] !== undefined
@@ -51,7 +51,10 @@ export function observeInterval(
     { processes, database: apart === undefined ? (database as DatabaseCounts) : {}, satisfaction },
     plan.triggers,
   )
-  const timed = by === 'guild' ? addTimes(state.timed, processes) : state.timed
+  // With everybody on the new path there is nobody to compare with, and at any time nothing that the plan does not name.
+  const isWithBlue = plan.phases[phase]?.percentage !== 100
+  const isTimed = by === 'guild' && isWithBlue && names.includes('latency')
+  const timed = isTimed ? addTimes(state.timed, processes) : noTimes
   const samples: NamedSample[] = [
     ...(by === 'user' ? processes.map(timesOf) : []),
     ...(ofGuilds === undefined ? [] : [['latency', relativeLatencies(state.speeds, timed)] as const]),
@@ -62,7 +65,6 @@ export function observeInterval(
   const speeds = ofGuilds === undefined ? state.speeds : adjustSpeeds(state.speeds, timed)
   const catastrophe = findCatastrophe({ ...failingGuilds(guilds), restarts: amount(restarts), storage })
   const green = isOther ? noCalls : state.green
-  const isWithBlue = plan.phases[phase]?.percentage !== 100
   return {
     format: 1,
     elapsedMs,
@@ -73,8 +75,8 @@ export function observeInterval(
     memory: metrics.observeMemory(state.memory, memory),
     hour,
     guilds,
-    speeds: by === 'guild' ? learnSpeeds(speeds, processes) : speeds,
-    timed: ofGuilds === undefined ? timed : {},
+    speeds: isTimed ? learnSpeeds(speeds, processes) : speeds,
+    timed: ofGuilds === undefined ? timed : noTimes,
     green: {
       calls: green.calls + total(processes, 'green', 'calls'),
       failures: green.failures + total(processes, 'green', 'failures'),
