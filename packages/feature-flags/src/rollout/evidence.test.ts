@@ -209,7 +209,11 @@ describe('the evidence of a rollout', () => {
     ['counts of nobody', (all) => ({ ...all, counted: { a: { format: 1 } } }), '"counted"'],
     ['counts that are a list', (all) => ({ ...all, counted: [] }), '"counted"'],
     ['traffic that is none', (all) => ({ ...all, traffic: { forMs: 1 } }), '"calls"'],
-    ['times that are none', (all) => ({ ...all, traffic: { ...(all['traffic'] as Traffic), before: null } }), '"before"'],
+    [
+      'times that are none',
+      (all) => ({ ...all, traffic: { ...(all['traffic'] as Traffic), before: null } }),
+      '"before"',
+    ],
   ])('is refused with %s', async (_, damage, message) => {
     const world = new World()
     const { rollout, store } = world.process()

@@ -127,8 +127,9 @@ export class Observer {
     problem: FlagProblem | undefined
   }> {
     const own = this.#meter.take()
-    const others = await this.#exchange.others().catch(() => [])
-    return { ...countTallies(before, [own, ...others]), problem: heldOffBy(others) }
+    const others = await this.#exchange.others().catch(() => undefined)
+    const all = countTallies(before, [own, ...(others ?? [])], others !== undefined)
+    return { ...all, problem: heldOffBy(others ?? []) }
   }
 
   /** What to do when the time of a phase is over. Never throws. */

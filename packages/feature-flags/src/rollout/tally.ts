@@ -102,10 +102,12 @@ const MOST_GONE = 1_000
  *
  * @param counted - what this gave the last time; `{}` at first
  * @param read - the tallies that are there now, in any order; what is no tally of this format is passed over
+ * @param isWhole - whether all were read: a process of which nothing was read is gone then, and else as it was
  */
 export function countTallies(
   counted: Counted,
   read: Iterable<unknown>,
+  isWhole = true,
 ): { readonly counted: Counted; readonly differences: readonly TallyDifference[] } {
   const next = new Map<string, Tally | number>()
   const differences: TallyDifference[] = []
@@ -124,9 +126,9 @@ export function countTallies(
       next.set(tally.instance, tally.sequence >= known ? withoutLatencies(tally) : known)
     }
   }
-  const gone = Object.entries(counted).filter(([instance]) => !next.has(instance))
-  for (const [instance, known] of gone.slice(-MOST_GONE)) {
-    next.set(instance, typeof known === 'object' ? known.sequence : known)
+  const absent = Object.entries(counted).filter(([instance]) => !next.has(instance))
+  for (const [instance, known] of absent.slice(-MOST_GONE)) {
+    next.set(instance, isWhole && typeof known === 'object' ? known.sequence : known)
   }
   return { counted: Object.fromEntries(next), differences }
 }
