@@ -1,7 +1,11 @@
 import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { connect, type Socket } from 'node:net'
+import { HealthMonitor } from '@evenkeel/health-monitor'
+import { healthHandler } from '@evenkeel/health-monitor/http'
 import { bundle } from '../flags/bundle.js'
+import { measure, print } from '../measure.js'
 import type { ServerName } from './server.js'
 
 const CONNECTIONS = 8
@@ -10,8 +14,35 @@ const ROUNDS = 9
 
 const REQUEST = 'GET /ready HTTP/1.1\r\nhost: bot\r\n\r\n'
 
+/** What our own code takes of a request: all but Node's reading and writing. */
+async function handlerAlone(): Promise<void> {
+  const health = new HealthMonitor({ checks: { disk: { check: () => true } } })
+  await health.checkNow()
+  const handler = healthHandler(health)
+  let bytes = 0
+  const asked = { method: 'GET', url: '/ready' } as IncomingMessage
+  const response = {
+    writeHead: (status: number) => void (bytes += status),
+    end: (body: Buffer) => void (bytes += body.length),
+  } as unknown as ServerResponse
+  const figures = await measure(
+    [
+      {
+        name: 'healthHandler, into a response that does nothing',
+        run(count) {
+          for (let i = 0; i < count; i++) handler(asked, response)
+        },
+      },
+    ],
+    1_000_000,
+  )
+  print('health: our own part of a request', figures)
+  if (bytes < 0) throw new Error('Never: the sum keeps the loops from being optimised away')
+}
+
 /** Processor time of the server for one health request, beside one that does nothing but answer. */
 export async function request(): Promise<void> {
+  await handlerAlone()
   const file = await bundle('health/server')
   const names: readonly ServerName[] = ['bare', 'evenkeel', 'terminus', 'under-pressure']
   const servers = await Promise.all(names.map((name) => start(file, name)))
