@@ -1,7 +1,9 @@
 /*
- * How often a judge of rollouts is wrong, and how soon it is right, in many simulated rollouts.
+ * How often a judge of rollouts is wrong, and how soon it is right, in many simulated rollouts; and how often a monitor is
+ * misled by noise.
  *
  *   pnpm simulate --seed 7 --runs 2000
+ *   pnpm simulate --of health --seed 7 --days 100
  *
  * The same seed gives the same figures.
  */
@@ -15,15 +17,31 @@ import {
   seeded,
   simulate,
 } from '../packages/canary-judge/src/test-support/simulation.js'
+import { blips, detectionMs, flipsADay, noise } from '../packages/health-monitor/src/test-support/noise.js'
 
 const { values } = parseArgs({
-  options: { seed: { type: 'string', default: '1' }, runs: { type: 'string', default: '2000' } },
+  options: {
+    of: { type: 'string', default: 'judge' },
+    seed: { type: 'string', default: '1' },
+    runs: { type: 'string', default: '2000' },
+    days: { type: 'string', default: '100' },
+  },
 })
 const seed = Number(values.seed)
 const runs = Number(values.runs)
-if (!Number.isInteger(seed) || !Number.isInteger(runs) || runs < 1) {
-  console.error('--seed and --runs are whole numbers, such as --seed 7 --runs 2000')
+const days = Number(values.days)
+if (![seed, runs, days].every(Number.isInteger) || runs < 1 || days < 1 || !['judge', 'health'].includes(values.of)) {
+  console.error('--seed, --runs and --days are whole numbers, and --of is judge or health: --of health --days 100')
   process.exit(2)
+}
+if (values.of === 'health') {
+  console.log(`seed ${seed}, a component that is well, ${days} days of each kind`)
+  console.log(`  changes a day when one look in twenty fails   ${await flipsADay(noise(seed), days, seed)}`)
+  console.log(`  changes a day at 20 blips of 2 s an hour      ${await flipsADay(blips(seed), days, seed)}`)
+  console.log(
+    `  an outage is told after                       ${((await detectionMs(200)) / 1_000).toFixed(2)} s on average`,
+  )
+  process.exit()
 }
 const random = seeded(seed)
 const many = { green: 200, blue: 1_800 }

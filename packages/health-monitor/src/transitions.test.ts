@@ -1,8 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { HealthStatus } from './check-result.js'
-import { checkDefaults } from './options.js'
-import { seeded } from './test-support/seeded.js'
 import { aggregate, believe, type ComponentState, expire, nextLookMs, observe, unobserved } from './transitions.js'
 
 type Seen = 'up' | 'degraded' | 'down'
@@ -116,48 +114,5 @@ describe('aggregate', () => {
     { of: [optional('unknown'), optional('down')], is: 'degraded' },
   ] as { of: { status: HealthStatus; critical: boolean }[]; is: HealthStatus }[])('$of is $is', ({ of, is }) => {
     expect(aggregate(of)).toBe(is)
-  })
-})
-
-describe('flapping, with the defaults, over 20 days', () => {
-  const DAY_MS = 86_400_000
-  const DAYS = 20
-
-  /** How often a component changes its status a day, when it is probed as the monitor does. */
-  function flipsADay(isUp: (ms: number) => boolean): number {
-    let state = believe(unobserved(start), { status: 'up', reason: '' }, start)
-    let flips = 0
-    for (let ms = 0; ms < DAYS * DAY_MS; ms += nextLookMs(state, checkDefaults)) {
-      const before = state.status
-      const status = isUp(ms) ? 'up' : 'down'
-      state = observe(state, { status, reason: '' }, checkDefaults, { at: ms, ms })
-      if (state.status !== before) flips++
-    }
-    return flips / DAYS
-  }
-
-  it.each([1, 2, 3])('changes at most once in two days when one look in twenty fails at random (seed %i)', (seed) => {
-    const random = seeded(seed)
-    expect(flipsADay(() => random() >= 0.05)).toBeLessThanOrEqual(0.5)
-  })
-
-  it.each([1, 2, 3])('changes at most once in two days with 20 blips of 2 s an hour (seed %i)', (seed) => {
-    const random = seeded(seed)
-    const exponential = (mean: number): number => -mean * Math.log(1 - random())
-    let blip = { from: 0, to: 0 }
-    const isUp = (ms: number): boolean => {
-      while (blip.to < ms) {
-        const from = blip.to + exponential(3_600_000 / 20)
-        blip = { from, to: from + exponential(2_000) }
-      }
-      return ms < blip.from
-    }
-    expect(flipsADay(isUp)).toBeLessThanOrEqual(0.5)
-  })
-
-  it('sees an outage after 19 s on average', () => {
-    const { intervalMs, recheckMs, failuresToDown } = checkDefaults
-    const confirmationMs = recheckMs * (2 ** (failuresToDown - 1) - 1)
-    expect(intervalMs / 2 + confirmationMs).toBe(19_000)
   })
 })
