@@ -113,10 +113,11 @@ function ask(socket: Socket, requests: number): Promise<void> {
       if (!text.startsWith('HTTP/1.1 200')) return reject(new Error(text))
       text = ''
       if (--left > 0) return void socket.write(REQUEST)
-      socket.off('data', receive)
+      socket.off('data', receive).off('close', giveUp)
       resolve()
     }
-    socket.once('close', () => reject(new Error('The server closed a connection')))
+    const giveUp = (): void => reject(new Error('The server closed a connection'))
+    socket.once('close', giveUp)
     socket.on('data', receive)
     socket.write(REQUEST)
   })
