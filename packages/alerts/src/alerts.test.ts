@@ -334,6 +334,22 @@ describe('a channel that fails', () => {
     expect(alerts.accounting).toMatchObject({ accepted: 3, delivered: 3, dead: 0, pending: 0 })
   })
 
+  it('that refuses one of a thousand finds it by halves, not one by one', async () => {
+    const [ops, log] = [new OpsChannel({}, true, 10), new OpsChannel()]
+    const { alerts, clock } = await begin({ ops, log }, { routes: [{ to: ['ops'] }], fallback: 'log' })
+    ops.answer = ({ notices }) => {
+      if (notices.some(({ name }) => name === 'alert 637')) {
+        throw new DeliveryError('answered 400', { retryable: false, scope: 'message' })
+      }
+      return undefined
+    }
+    for (let n = 0; n < 1_000; n++) alerts.fire({ ...down, name: `alert ${n}` })
+    await clock.advance(10_000)
+    expect(log.told).toEqual(['firing alert 637'])
+    expect(ops.tries.length).toBeLessThan(25)
+    expect(alerts.accounting).toMatchObject({ accepted: 1_000, dead: 0, pending: 0 })
+  })
+
   it('for a whole day does not get what has expired', async () => {
     const ops = new OpsChannel()
     const { alerts, clock } = await begin({ ops }, { fallback: 'ops', routes: [{ to: ['ops'] }] })
@@ -436,6 +452,21 @@ describe('too much', () => {
     expect(accounting.pending).toBeLessThanOrEqual(101)
     expect(sumOf(accounting)).toBe(accounting.accepted)
     expect(dead.filter((severity) => severity === 'INFO')).toHaveLength(500)
+  })
+})
+
+describe('a channel that hangs with a full message in its hands', () => {
+  it('does not let the memory grow', async () => {
+    const ops = new OpsChannel({ timeoutMs: 86_400_000 })
+    const { alerts, clock } = await begin({ ops }, { maxPending: 200, fallback: 'ops' })
+    ops.answer = () => new Promise(() => undefined)
+    for (let n = 0; n < 100; n++) alerts.fire({ ...down, name: `first ${n}` })
+    await clock.advance(2_000)
+    // All in one turn of the event loop, so that nothing can be put away meanwhile.
+    for (let n = 0; n < 2_000; n++) alerts.fire({ ...down, name: `alert ${n}` })
+    await clock.advance(0)
+    expect(alerts.accounting.pending).toBeLessThanOrEqual(202)
+    expect(sumOf(alerts.accounting)).toBe(alerts.accounting.accepted)
   })
 })
 

@@ -460,6 +460,7 @@ export class Alerts<Name extends string = string> extends EventEmitter<AlertsEve
       onMoved: () => this.#onMoved(),
       bury: (channel, notices, why, message) => this.#bury(channel, notices, why, message),
       evict: (ids) => void this.#evict(ids),
+      leaving: this.#evicted,
     }
   }
 
@@ -513,15 +514,14 @@ export class Alerts<Name extends string = string> extends EventEmitter<AlertsEve
   }
 
   async #evict(ids: readonly string[]): Promise<void> {
-    const fresh = ids.filter((id) => !this.#evicted.has(id))
-    for (const id of fresh) this.#evicted.add(id)
+    for (const id of ids) this.#evicted.add(id)
     const why = `there were more than ${this.#options.maxPending} alerts pending`
     for (const [channel, queue] of this.#queues) {
-      const waiting = fresh.filter((id) => this.#ledger.waiting(channel).has(id))
+      const waiting = ids.filter((id) => this.#ledger.waiting(channel).has(id))
       if (waiting.length > 0) await this.#bury(channel, waiting, why)
       queue.poke()
     }
-    for (const id of fresh) this.#evicted.delete(id)
+    for (const id of ids) this.#evicted.delete(id)
     this.#onMoved()
   }
 

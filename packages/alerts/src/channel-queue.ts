@@ -1,6 +1,6 @@
 import type { AlertMessage } from './alert.js'
 import { afterDelivery, afterFailure, type Condition, type Failure, readFailure, untried } from './channel-health.js'
-import { type Channel, channelDefaults, type SendReport } from './channels/channel.js'
+import { type Channel, channelDefaults, DEFAULT_MAX_NOTICES, type SendReport } from './channels/channel.js'
 import { messageOf, pick, seenOf } from './compose.js'
 import type { Composed, Ledger, SpoolRecord } from './ledger.js'
 import { MAX_RETRY_AFTER_MS, paceNote, paceReadyMs, retryDelayMs } from './pace.js'
@@ -205,11 +205,12 @@ export class ChannelQueue {
     if (retryAfterMs === undefined) this.#retryMs = nowMs + delayMs
   }
 
-  /** One bad notice must not take the others with it: they are tried one by one. */
+  /** One bad notice must not take the others with it: it is looked for by halves. */
   async #refused(composed: Composed, reason: string): Promise<void> {
     if (composed.notices.length > 1) {
-      const into = composed.notices.map(() => this.#host.newId())
-      this.#host.record({ type: 'split', message: composed.id, channel: this.#name, into })
+      const into = [this.#host.newId(), this.#host.newId()] as const
+      const { maxNotices = DEFAULT_MAX_NOTICES } = this.#channel
+      this.#host.record({ type: 'split', message: composed.id, channel: this.#name, into, maxNotices })
       return
     }
     for (const notice of composed.notices) this.#alsoToFallback(notice)

@@ -1,4 +1,4 @@
-import type { AlertNotice, NoticeKind } from './alert.js'
+import { type AlertNotice, type NoticeKind, SEVERITIES } from './alert.js'
 import { takes } from './channels/channel.js'
 import { fingerprintOf } from './fingerprint.js'
 import type { TakenIn } from './intake.js'
@@ -26,6 +26,8 @@ export interface DeskHost {
   onNotice(notice: AlertNotice, channels: readonly string[]): void
   /** There is too much: these go to the dead-letter file. */
   evict(ids: readonly string[]): void
+  /** What is on its way there. */
+  readonly leaving: ReadonlySet<string>
 }
 
 /** Where alerts come in: decides what is told, what is merged into what people know, and who wants quiet. */
@@ -229,18 +231,20 @@ export class Desk {
   }
 
   #evict(): void {
-    const { ledger, options } = this.#host
-    if (ledger.pending.size <= options.maxPending) return
+    const { ledger, options, leaving } = this.#host
+    if (ledger.pending.size - leaving.size <= options.maxPending) return
     let excess = Math.ceil(options.maxPending * EVICTED_RATIO)
+    // What is being sent may have arrived.
+    const { held } = ledger
     const victims: string[] = []
-    for (const severity of ['INFO', 'WARNING', 'CRITICAL']) {
+    for (const severity of SEVERITIES) {
       for (const [id, { notice }] of ledger.pending) {
         if (excess === 0) break
-        if (notice.severity !== severity) continue
+        if (notice.severity !== severity || leaving.has(id) || held.has(id)) continue
         victims.push(id)
         excess--
       }
     }
-    this.#host.evict(victims)
+    if (victims.length > 0) this.#host.evict(victims)
   }
 }

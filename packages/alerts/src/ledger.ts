@@ -53,7 +53,15 @@ export type SpoolRecord =
     }
   | { readonly type: 'also'; readonly notice: string; readonly channel: string }
   | ({ readonly type: 'message' } & Composed)
-  | { readonly type: 'split'; readonly message: string; readonly channel: string; readonly into: readonly string[] }
+  | {
+      readonly type: 'split'
+      readonly message: string
+      readonly channel: string
+      /** The keys of the two halves. */
+      readonly into: readonly [string, string]
+      /** A half of more notices than this is a digest. */
+      readonly maxNotices: number
+    }
   | {
       readonly type: 'settled'
       readonly channel: string
@@ -125,6 +133,17 @@ export class Ledger {
     }
   }
 
+  /** What a damaged line took with it is in none of the numbers: it does not count as accepted either. */
+  balance(): void {
+    const { delivered, merged, silenced, dead } = this.totals
+    this.totals.accepted = delivered + merged + silenced + dead + this.pending.size
+  }
+
+  /** The notices of messages whose outcome is not known. */
+  get held(): ReadonlySet<string> {
+    return new Set([...this.#messages.values()].flat().flatMap(({ notices }) => notices))
+  }
+
   /** The shortest records that lead to this ledger. */
   *records(): Generator<SpoolRecord, void, undefined> {
     for (const { notice, about, expiresMs, bornMs, channels } of this.pending.values()) {
@@ -161,15 +180,16 @@ export class Ledger {
     this.#messages.set(channel, [...messages, { id, channel, notices: held, isDigest, atMs }])
   }
 
-  /** One message becomes several, each with one notice, in its place. */
-  #split({ message, channel, into }: SpoolRecord & { type: 'split' }): void {
+  /** One message becomes two, each with half of the notices, in its place. */
+  #split({ message, channel, into, maxNotices }: SpoolRecord & { type: 'split' }): void {
     const messages = this.messages(channel).flatMap((each) => {
       if (each.id !== message) return [each]
-      return each.notices.map((notice, index) => ({
-        id: into[index] ?? `${each.id}-${index}`,
+      const middle = Math.ceil(each.notices.length / 2)
+      return [each.notices.slice(0, middle), each.notices.slice(middle)].map((notices, half) => ({
+        id: into[half] ?? message,
         channel,
-        notices: [notice],
-        isDigest: false,
+        notices,
+        isDigest: notices.length > maxNotices,
         atMs: each.atMs,
       }))
     })

@@ -8,6 +8,7 @@ import type { ResolvedOptions } from './options.js'
 export function restore(records: readonly SpoolRecord[], nowMs: number, options: ResolvedOptions): Ledger {
   const ledger = new Ledger()
   for (const record of records) ledger.apply(clamp(record, nowMs, options))
+  ledger.balance()
   return ledger
 }
 

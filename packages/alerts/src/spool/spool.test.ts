@@ -176,6 +176,8 @@ describe('a spool that a crash left', () => {
     const after = await startBot(copy)
     await after.alerts.flush()
     expect(after.ops.told).toEqual(['firing a', 'firing c', 'firing alert spool was damaged'])
+    const { accepted, delivered, merged, silenced, dead, pending } = after.alerts.accounting
+    expect(delivered + merged + silenced + dead + pending).toBe(accepted)
     const aside = (await readdir(copy)).filter((name) => name.startsWith('quarantine-'))
     expect(aside).toHaveLength(1)
     expect(await readFile(`${copy}/${aside[0]}`, 'utf8')).toContain('"name":"x"')
