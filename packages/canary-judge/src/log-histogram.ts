@@ -2,7 +2,7 @@
 const LOG_GROWTH = Math.log(1.05)
 
 /** 10 microseconds and 3 hours, in milliseconds: what is beyond counts as that. */
-const LEAST_MS = 0.01
+export const LEAST_MS = 0.01
 const MOST_MS = 1e7
 
 /** How many values there are of each size: by the number of the bucket. */
@@ -16,6 +16,11 @@ export function addValues(histogram: LogHistogram, values: readonly number[]): L
     counts[bucket] = (counts[bucket] ?? 0) + 1
   }
   return counts
+}
+
+/** How many values there are. */
+export function countValues(histogram: LogHistogram): number {
+  return Object.values(histogram).reduce((sum, count) => sum + count, 0)
 }
 
 /**

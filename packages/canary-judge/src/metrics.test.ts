@@ -85,6 +85,59 @@ describe('latency', () => {
     expect(metric.assess(state, 'latency').ratio).toBeLessThan(2.1)
   })
 
+  const calls = (count: number, ms: (i: number) => number) => Array.from({ length: count }, (_, i) => ms(i))
+
+  it('takes half as slow again in the middle for an effect, where both stall at the end', () => {
+    // One call in ten stalls, for as long on either.
+    const state = metric.observe(metric.start(), {
+      green: calls(1_000, (i) => (i % 10 === 0 ? 5_000 : 160)),
+      blue: calls(1_000, (i) => (i % 10 === 0 ? 5_000 : 100)),
+    })
+    const { isEffectReached, evidence, ratio, message } = metric.assess(state, 'latency')
+    expect(isEffectReached && evidence > 1e6).toBe(true)
+    expect(ratio).toBeCloseTo(1.6, 1)
+    expect(message).toMatch(/^latency, call by call: the new version has 1\.[56]\d times as much/)
+  })
+
+  it('takes an end that is half as slow again for an effect, where the middle is the same', () => {
+    const state = metric.observe(metric.start(), {
+      green: calls(1_000, (i) => (i % 10 === 0 ? 5_000 : 100)),
+      blue: calls(1_000, (i) => (i % 10 === 0 ? 500 : 100)),
+    })
+    expect(metric.assess(state, 'latency')).toMatchObject({ isEffectReached: true })
+    expect(metric.assess(state, 'latency').message).toMatch(/^p95 of latency: the new version has 10 times as much/)
+  })
+
+  it('takes no effect from so few calls that chance makes it', () => {
+    const few = metric.observe(metric.start(), { green: calls(19, () => 300), blue: calls(19, () => 100) })
+    expect(metric.assess(few, 'latency')).toMatchObject({ isEffectReached: false })
+    const enough = metric.observe(few, { green: [300], blue: [100] })
+    expect(metric.assess(enough, 'latency')).toMatchObject({ isEffectReached: true })
+    // The 95th percentile of 99 calls is that of the five slowest.
+    const ends = (count: number) =>
+      metric.observe(metric.start(), {
+        green: calls(count, (i) => (i % 10 === 0 ? 900 : 100)),
+        blue: calls(count, () => 100),
+      })
+    expect(metric.assess(ends(99), 'latency')).toMatchObject({ isEffectReached: false })
+    expect(metric.assess(ends(100), 'latency')).toMatchObject({ isEffectReached: true })
+  })
+
+  it('is not misled by a share that grows while the platform is slow', () => {
+    let state = metric.start()
+    for (const [share, slow] of [
+      [0.1, 1],
+      [0.9, 4],
+    ] as const) {
+      const spread = (count: number) => calls(count, (i) => slow * (80 + ((i * 37) % 41)))
+      state = metric.observe(state, { green: spread(1_000 * share), blue: spread(1_000 * (1 - share)) })
+    }
+    // Most calls of the new version were made while all were slow; its median is four times that of the old one.
+    expect(state.shift).toBeDefined()
+    expect(metric.assess(state, 'latency').message).toMatch(/^p95 of latency/)
+    expect(metric.assess(state, 'latency').evidence).toBeLessThan(20)
+  })
+
   it.each([0, 100, NaN])('refuses the percentile %s', (percentile) => {
     expect(() => latency({ percentile })).toThrow(RangeError)
   })

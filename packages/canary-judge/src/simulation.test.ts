@@ -28,6 +28,12 @@ describe('of a thousand rollouts', () => {
       60,
       latencyStory(seeded(5), { green: 20, blue: 180, ratio: 1, sigma: 0.8 }),
     ],
+    ['latencies of few calls', 60, latencyStory(seeded(11), { green: 1, blue: 9, ratio: 1, sigma: 0.8 })],
+    [
+      'latencies in an overload, where one call in ten stalls',
+      60,
+      latencyStory(seeded(12), { green: 20, blue: 180, ratio: 1, sigma: 0.8, stalls: 0.1 }),
+    ],
   ] as const)(
     'ten at most are rolled back without a difference: %s',
     (_, looks, story) => {
@@ -63,6 +69,13 @@ describe('of a thousand rollouts', () => {
       latencyStory(seeded(10), { green: 20, blue: 180, ratio: 1.5, sigma: 0.8 }),
     )
     expect(found).toBe(1)
+    expect(medianLook).toBeLessThanOrEqual(10)
+  })
+
+  it('all that take twice as long are found in an overload, where one call in ten stalls on either version', () => {
+    const story = { green: 20, blue: 180, ratio: 2, sigma: 0.8, stalls: 0.1, maxIncrease: 0.5 }
+    const { found, medianLook } = simulate(100, 60, latencyStory(seeded(13), story))
+    expect(found).toBeGreaterThanOrEqual(0.98)
     expect(medianLook).toBeLessThanOrEqual(10)
   })
 })

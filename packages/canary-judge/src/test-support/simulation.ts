@@ -99,14 +99,26 @@ export function manyMetricsStory(random: () => number): () => Look {
   }
 }
 
-/** Latencies of a lognormal distribution, median 100 ms, a look a minute. */
-export function latencyStory(
-  random: () => number,
-  { green, blue, ratio, sigma }: { green: number; blue: number; ratio: number; sigma: number },
-): () => Look {
-  const judge = new Judge({ metrics: { latency: latency({ maxIncrease: 0.2, random }) } })
+/** A rollout judged by its latencies, a look a minute. */
+export interface LatencyStory {
+  readonly green: number
+  readonly blue: number
+  readonly ratio: number
+  readonly sigma: number
+  /** Which part of the calls stalls for seconds, on either version: 0 by default. */
+  readonly stalls?: number
+  readonly maxIncrease?: number
+}
+
+/** Latencies of a lognormal distribution, median 100 ms. */
+export function latencyStory(random: () => number, story: LatencyStory): () => Look {
+  const { green, blue, ratio, sigma, stalls = 0, maxIncrease = 0.2 } = story
+  const judge = new Judge({ metrics: { latency: latency({ maxIncrease, random }) } })
   const draw = (count: number, times: number): number[] =>
-    Array.from({ length: count }, () => 100 * times * Math.exp(sigma * normal(random)))
+    Array.from({ length: count }, () => {
+      if (stalls > 0 && random() < stalls) return 5_000 * Math.exp(0.3 * normal(random))
+      return 100 * times * Math.exp(sigma * normal(random))
+    })
   return () => {
     let state = judge.start()
     return (minute) => {
