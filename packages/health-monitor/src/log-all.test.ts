@@ -39,6 +39,49 @@ describe('logAll', () => {
     ])
   })
 
+  it('writes what is no change as well, but nothing that comes with every call', () => {
+    const logger = new Logger()
+    const db = part()
+    logAll(logger, db)
+    db.emit('blocked', { severity: 'WARNING', message: 'The event loop was blocked for 3.0 s.' })
+    db.emit('fallback', { severity: 'WARNING', message: 'Served from the cache.' })
+    expect(logger.lines).toEqual([['warn', 'The event loop was blocked for 3.0 s.']])
+  })
+
+  it('writes once what a part says twice, as a change and as an event of its own', () => {
+    const logger = new Logger()
+    const [db, other] = [part(), part()]
+    logAll(logger, db, other)
+    const news = { severity: 'CRITICAL', message: 'The stores have diverged.', at: 7 }
+    db.emit('change', news)
+    db.emit('diverged', { ...news })
+    other.emit('change', news)
+    db.emit('change', { ...news, at: 8 })
+    expect(logger.lines).toHaveLength(3)
+  })
+
+  it.each([
+    ['first', [{ severity: 'INFO', message: 'db is up.', what: 'db' }, 'db is up.']],
+    ['last', ['db is up.', { severity: 'INFO', message: 'db is up.', what: 'db' }]],
+  ] as const)('hands the fields over as the %s argument', (fields, args) => {
+    const logger = new Logger()
+    const db = part()
+    logAll({ sink: logger, fields }, db)
+    db.emit('change', { severity: 'INFO', message: 'db is up.', what: 'db' })
+    expect(logger.lines).toEqual([['info', ...args]])
+  })
+
+  it('writes only the events that it is told', () => {
+    const logger = new Logger()
+    const db = part()
+    const off = logAll({ sink: logger, events: ['delivered', 'delivered'] }, db)
+    db.emit('change', { severity: 'INFO', message: 'db is up.' })
+    db.emit('delivered', { severity: 'INFO', message: 'Told.' })
+    expect(logger.lines).toEqual([['info', 'Told.']])
+    off()
+    expect(db.eventNames()).toEqual([])
+  })
+
   it('falls silent when told, also twice', () => {
     const logger = new Logger()
     const db = part()
@@ -75,6 +118,9 @@ describe('logAll', () => {
 
   it('refuses a sink without the three methods, and a part without events', () => {
     expect(() => logAll({ info: () => {}, warn: () => {} } as never)).toThrow('the sink has no error()')
+    expect(() => logAll({ sink: console, fields: 'second' as 'last' })).toThrow("fields must be 'first' or 'last'")
+    expect(() => logAll({ sink: console, event: [] } as never)).toThrow('has no option "event"')
+    expect(() => logAll({ sink: console, events: 'change' as never })).toThrow('a list of names')
     expect(() => logAll(undefined as never)).toThrow('the sink has no info()')
     expect(() => logAll(console, part(), {} as never)).toThrow('part 2 has no on() and off()')
     expect(() => logAll(console, undefined as never)).toThrow('part 1 has no on() and off()')

@@ -123,6 +123,17 @@ describe('a process that runs until SIGTERM', () => {
     expect(end).toMatchObject({ code: null, signal: 'SIGTERM' })
   })
 
+  it('finishes its journal although it crashes, and ends with 1', async () => {
+    const end = await runModule(`
+      import { runUntilSignal } from '@evenkeel/health-monitor/lifecycle'
+      const journal = { name: 'journal', stop: () => console.log('flushed') }
+      const bug = { name: 'bug', start: () => setTimeout(() => { throw new Error('boom') }, 10) }
+      const onNews = ({ severity, message }) => severity === 'CRITICAL' && console.log(message)
+      await runUntilSignal([journal, bug], { catchCrashes: true, exit: true, onNews })
+    `)
+    expect(end).toEqual({ code: 1, signal: null, lines: ['Everything ends: crash: boom.', 'flushed'], errors: '' })
+  })
+
   it('finishes its journal although another part hangs with nothing to keep the process alive', async () => {
     const end = await runModule(
       `

@@ -2,16 +2,21 @@ import { EventEmitter } from 'node:events'
 import { FakeClock } from '@evenkeel/testing'
 import { describe, expect, it } from 'vitest'
 import { StartFailedError } from './errors.js'
+import type { LifeNews } from './life-news.js'
 import { runUntilSignal, type RunUntilSignalOptions } from './run-until-signal.js'
 import type { Part, ShutdownReport } from './shutdown.js'
 
 /** A process of which only the signals are real. */
 class FakeProcess extends EventEmitter {
+  exitCode: number | undefined
   get listening(): number {
-    return this.listenerCount('SIGTERM') + this.listenerCount('SIGINT')
+    return this.eventNames().length
   }
-  kill(signal: 'SIGTERM' | 'SIGINT'): void {
+  kill(signal: NodeJS.Signals): void {
     this.emit(signal, signal)
+  }
+  exit(code: number): void {
+    this.exitCode = code
   }
 }
 
@@ -115,6 +120,100 @@ describe('a run that goes well', () => {
     await clock.advance(0)
     host.kill('SIGTERM')
     expect((await running).stopped).toEqual(['part 3', 'Journal'])
+  })
+})
+
+describe('options', () => {
+  it('dispose of what has no stop()', async () => {
+    const { story, part } = crew()
+    const disposable = { name: 'a', [Symbol.asyncDispose]: async () => void story.push('dispose of a') }
+    const synchronous = { name: 'b', [Symbol.dispose]: () => void story.push('dispose of b') }
+    const both = part('c', { [Symbol.asyncDispose]: () => void story.push('dispose of c') })
+    const { clock, host, running } = run([disposable, synchronous, both])
+    await clock.advance(0)
+    host.kill('SIGTERM')
+    expect((await running).stopped).toEqual(['c', 'b', 'a'])
+    expect(story.slice(-3)).toEqual(['stop c', 'dispose of b', 'dispose of a'])
+  })
+
+  it('give draining as much of the time as they say', async () => {
+    const { part } = crew()
+    const { clock, host, running } = run([part('a', { drain: hang })], { timeoutMs: 10_000, drainMs: 9_000 })
+    await clock.advance(0)
+    host.kill('SIGTERM')
+    await clock.advance(9_000)
+    expect((await running).problems).toEqual([{ part: 'a', step: 'drain', why: 'it had not finished after 9000 ms' }])
+  })
+
+  it('choose the signals', async () => {
+    const { part } = crew()
+    const { clock, host, running } = run([part('a')], { signals: ['SIGHUP'] })
+    await clock.advance(0)
+    expect(host.eventNames()).toEqual(['SIGHUP'])
+    host.kill('SIGHUP')
+    expect((await running).cause).toBe('SIGHUP')
+  })
+
+  it.each([
+    [{}, 0],
+    [{ stop: hang }, 1],
+  ])('end the process: with %o by %i', async (overrides, code) => {
+    const { part } = crew()
+    const { clock, host, running } = run([part('a', overrides)], { exit: true })
+    await clock.advance(0)
+    host.kill('SIGTERM')
+    await clock.advance(10_000)
+    await running
+    expect(host.exitCode).toBe(code)
+  })
+
+  it('leave a crash to Node, unless they ask for it', async () => {
+    const { part } = crew()
+    const { clock, host } = run([part('a')])
+    await clock.advance(0)
+    expect(host.eventNames()).toEqual(['SIGTERM', 'SIGINT'])
+  })
+
+  it.each(['uncaughtException', 'unhandledRejection'])('end well what crashed by an %s', async (event) => {
+    const { story, part } = crew()
+    const { clock, host, running } = run([part('a')], { catchCrashes: true, exit: true })
+    await clock.advance(0)
+    const error = new Error('x is not a function')
+    host.emit(event, error)
+    host.emit(event, new Error('and another'))
+    expect(await running).toEqual({ cause: 'crash', stopped: ['a'], left: [], problems: [], error })
+    expect([story.slice(-2), host.exitCode, host.listening]).toEqual([['drain a', 'stop a'], 1, 0])
+  })
+
+  it('tell what happens', async () => {
+    const { part } = crew()
+    const news: LifeNews[] = []
+    const parts = [part('a'), part('b', { drain: () => Promise.reject(new Error('no')), stop: hang })]
+    const { clock, host, running } = run(parts, { onNews: (each) => void news.push(each), timeoutMs: 1_000 })
+    await clock.advance(0)
+    host.kill('SIGTERM')
+    await clock.advance(1_000)
+    await running
+    expect(news.map(({ severity, message }) => `${severity} ${message}`)).toEqual([
+      'INFO a runs (took 0 ms).',
+      'INFO b runs (took 0 ms).',
+      'INFO All 2 parts run.',
+      'INFO Everything ends: SIGTERM.',
+      'INFO a has drained (took 0 ms).',
+      'WARNING b did not end well (drain): no.',
+      'WARNING b did not end well (stop): it had not finished after 500 ms.',
+      'INFO a has stopped (took 0 ms).',
+      'WARNING The run is over: left running: b.',
+    ])
+    expect(news[0]).toEqual({
+      what: 'a',
+      from: 'new',
+      to: 'running',
+      at: clock.now() - 500,
+      why: 'took 0 ms',
+      severity: 'INFO',
+      message: 'a runs (took 0 ms).',
+    })
   })
 })
 
@@ -290,6 +389,11 @@ it.each([
   [[], { timeoutMs: 0 }, RangeError],
   [[], { timeoutMs: NaN }, RangeError],
   [[], { timeout: 5 }, TypeError],
+  [[], { drainMs: 20_000 }, RangeError],
+  [[], { drainMs: -1 }, RangeError],
+  [[], { signals: ['TERM'] }, TypeError],
+  [[], { signals: 'SIGTERM' }, TypeError],
+  [[], { exit: 1 }, TypeError],
   [undefined, {}, TypeError],
   [{ start: () => {} }, {}, TypeError],
 ])('refuses %o with %o, and listens to nothing', async (parts, options, kind) => {

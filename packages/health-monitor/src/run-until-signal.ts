@@ -1,16 +1,11 @@
+import { describeFailure } from './check-result.js'
 import { StartFailedError } from './errors.js'
-import { requireKnown } from './options.js'
+import { type HostProcess, Interruption } from './interruption.js'
+import { type LifeNews, lifeTeller } from './life-news.js'
+import { requireKnown, requireMilliseconds } from './options.js'
 import type { Clock } from './ports.js'
-import { type NamedPart, type Part, settle, Shutdown, type ShutdownCause, type ShutdownReport } from './shutdown.js'
+import { type NamedPart, type Part, settle, Shutdown, type ShutdownReport } from './shutdown.js'
 import { holdProcess, systemClock } from './system-clock.js'
-
-/** The little of `process` that is needed. */
-export interface HostProcess {
-  /** Begins to listen. */
-  on(signal: 'SIGTERM' | 'SIGINT', listener: (signal: 'SIGTERM' | 'SIGINT') => void): unknown
-  /** Ceases to listen. */
-  off(signal: 'SIGTERM' | 'SIGINT', listener: (signal: 'SIGTERM' | 'SIGINT') => void): unknown
-}
 
 /** How {@link runUntilSignal} runs. */
 export interface RunUntilSignalOptions {
@@ -21,6 +16,33 @@ export interface RunUntilSignalOptions {
    * @defaultValue 10_000
    */
   readonly timeoutMs?: number
+  /**
+   * Milliseconds of `timeoutMs` that draining may take at most; the rest is for stopping. Half of it unless you say
+   * otherwise.
+   */
+  readonly drainMs?: number
+  /**
+   * The signals that end the run. Add `SIGHUP` for a terminal that is closed, `SIGUSR2` for nodemon.
+   *
+   * @defaultValue `['SIGTERM', 'SIGINT']`
+   */
+  readonly signals?: readonly NodeJS.Signals[]
+  /**
+   * Whether an error that nobody caught ends the run well, with the cause `crash`: drained and stopped within the same
+   * deadline. What has crashed may be in any state; without this, Node ends the process on the spot, as ever.
+   *
+   * @defaultValue `false`
+   */
+  readonly catchCrashes?: boolean
+  /**
+   * Whether to end the process at the end: with 0 when everything stopped, with 1 when something was left or it crashed.
+   * Without it, the process ends by itself when nothing holds it any more.
+   *
+   * @defaultValue `false`
+   */
+  readonly exit?: boolean
+  /** Is told what happens: which part runs, has drained, has stopped, or has not. */
+  readonly onNews?: (news: LifeNews) => void
   /** Ends the run as a signal would, for tests and programs. */
   readonly signal?: AbortSignal
   /** Whose signals to listen to; this process unless a test brings another. */
@@ -30,17 +52,22 @@ export interface RunUntilSignalOptions {
 }
 
 /** What {@link runUntilSignal} uses when its options leave it open. */
-export const runUntilSignalDefaults: Required<Pick<RunUntilSignalOptions, 'timeoutMs'>> = {
+export const runUntilSignalDefaults: Required<
+  Pick<RunUntilSignalOptions, 'timeoutMs' | 'signals' | 'catchCrashes' | 'exit'>
+> = {
   // Docker's own patience is 10 s; a bot that is run so should choose less.
   timeoutMs: 10_000,
+  signals: ['SIGTERM', 'SIGINT'],
+  catchCrashes: false,
+  exit: false,
 }
 
 /**
  * Starts the parts in order, waits for SIGTERM or SIGINT, and ends them well: readiness off, then every `drain()` at the
- * same time, then every `stop()` in reverse order.
+ * same time, then every `stop()` in reverse order. A part without `stop()` that is disposable is disposed of.
  *
  * @remarks
- * All of it happens within `timeoutMs`. Draining gets half of it at most. Of the rest, each part gets an equal share of
+ * All of it happens within `timeoutMs`. Draining gets half of it at most, or `drainMs`. Of the rest, each part gets an equal share of
  * what its predecessors left, so that one that hangs keeps no other from being stopped; nor does one that throws.
  * A second signal ends all waiting: the parts that remain are still asked to stop, and nobody waits for them. One that
  * comes within half a second is the same Ctrl-C, passed on by whatever runs this process, and is not counted.
@@ -49,7 +76,7 @@ export const runUntilSignalDefaults: Required<Pick<RunUntilSignalOptions, 'timeo
  * start does the same as later; the part that was just starting is stopped too.
  *
  * *Gotchas*: the process stays alive until this has ended, and afterwards it ends by itself when nothing else holds it.
- * A part that was left running may hold it: then call `process.exit`. Signal handlers are removed at the end, so from
+ * A part that was left running may hold it: then ask for `exit`. Signal handlers are removed at the end, so from
  * then on a signal kills.
  *
  * @param parts - in the order to start; what others rely on comes first, and what brings work in, the bot, last
@@ -74,90 +101,84 @@ export async function runUntilSignal(
   parts: readonly Part[],
   options: RunUntilSignalOptions = {},
 ): Promise<ShutdownReport> {
-  requireKnown('runUntilSignal', options, ['timeoutMs', 'signal', 'process', 'clock'])
-  const { clock = systemClock, timeoutMs = runUntilSignalDefaults.timeoutMs } = options
-  if (!(timeoutMs > 0) || !Number.isFinite(timeoutMs)) {
-    throw new RangeError(`runUntilSignal: timeoutMs must be milliseconds above 0, not ${timeoutMs}`)
-  }
+  const { clock, timeoutMs, drainMs, signals, signal, catchCrashes, exit, onNews, host } = resolve(options)
   if (!Array.isArray(parts)) throw new TypeError('runUntilSignal: give a list of parts, such as [storage, bot]')
   const named = (parts as readonly Part[]).map(nameOf)
-  const interruption = new Interruption(options.process ?? process, options.signal, clock)
+  const tell = lifeTeller(() => clock.now(), onNews)
+  const interruption = new Interruption(host, { signals, abort: signal, catchCrashes }, clock)
   const release = holdProcess()
   try {
     const started: NamedPart[] = []
+    const shutdown = (hurry: Promise<undefined>): Shutdown =>
+      new Shutdown(started, { clock, timeoutMs, drainMs }, hurry, tell)
     for (const each of named) {
       if (interruption.cause !== undefined) break
+      const startedMs = clock.monotonic()
       const start = settle(() => each.part.start?.())
       const outcome = await Promise.race([start, interruption.first])
       if (outcome?.failed === true) {
+        const why = describeFailure(outcome.error)
+        tell(each.name, 'new', 'stopped', why, 'CRITICAL', `${each.name} did not start: ${why}`)
         // It is ending already, so the first signal is one too many.
-        const shutdown = new Shutdown(started, clock, timeoutMs, interruption.first)
-        await shutdown.stop()
-        throw new StartFailedError(each.name, shutdown.report('start-failed'), outcome.error)
+        const ending = shutdown(interruption.first)
+        await ending.stop()
+        throw new StartFailedError(each.name, ending.report('start-failed'), outcome.error)
       }
       started.push(each)
+      const took = `took ${Math.round(clock.monotonic() - startedMs)} ms`
+      if (outcome !== undefined) tell(each.name, 'new', 'running', took, 'INFO', `${each.name} runs (${took})`)
+    }
+    if (interruption.cause === undefined) {
+      tell('run', 'new', 'running', 'every part runs', 'INFO', `All ${started.length} parts run`)
     }
     await interruption.first
-    const shutdown = new Shutdown(started, clock, timeoutMs, interruption.second)
-    await shutdown.drain()
-    await shutdown.stop()
-    return shutdown.report(interruption.cause ?? 'abort')
+    const { cause = 'abort', crash } = interruption
+    const why = crash === undefined ? cause : `crash: ${describeFailure(crash.error)}`
+    tell('run', 'running', 'ending', why, crash === undefined ? 'INFO' : 'CRITICAL', `Everything ends: ${why}`)
+    const ending = shutdown(interruption.second)
+    await ending.drain()
+    await ending.stop()
+    const report = ending.report(cause, interruption.crash)
+    const isWell = report.left.length === 0 && report.error === undefined
+    const left = report.left.length === 0 ? 'everything has stopped' : `left running: ${report.left.join(', ')}`
+    tell('run', 'ending', 'stopped', left, isWell ? 'INFO' : 'WARNING', `The run is over: ${left}`)
+    if (exit) host.exit?.(isWell ? 0 : 1)
+    return report
   } finally {
     interruption.close()
     release()
   }
 }
 
-/**
- * A terminal sends Ctrl-C to every process in it, and runners such as tsx send it on to their children: one key, and the
- * same signal twice within milliseconds. Nobody presses twice so fast.
- */
-const ECHO_MS = 500
-
-/** Hears the first and the second call to end. */
-class Interruption {
-  /** Resolves at the first call. */
-  readonly first: Promise<undefined>
-  /** Resolves at the second. */
-  readonly second: Promise<undefined>
-  cause: ShutdownCause | undefined
-  readonly #host: HostProcess
-  readonly #signal: AbortSignal | undefined
-  readonly #clock: Clock
-  #firstMs = 0
-  #announceFirst!: (nothing: undefined) => void
-  #announceSecond!: (nothing: undefined) => void
-
-  constructor(host: HostProcess, signal: AbortSignal | undefined, clock: Clock) {
-    this.first = new Promise((resolve) => (this.#announceFirst = resolve))
-    this.second = new Promise((resolve) => (this.#announceSecond = resolve))
-    this.#host = host
-    this.#signal = signal
-    this.#clock = clock
-    host.on('SIGTERM', this.#call)
-    host.on('SIGINT', this.#call)
-    signal?.addEventListener('abort', this.#onAbort)
-    if (signal?.aborted === true) this.#call('abort')
+function resolve(options: RunUntilSignalOptions) {
+  const known = ['timeoutMs', 'drainMs', 'signals', 'catchCrashes', 'exit', 'onNews', 'signal', 'process', 'clock']
+  requireKnown('runUntilSignal', options, known)
+  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
+  const merged = { ...runUntilSignalDefaults, ...(given as RunUntilSignalOptions) }
+  const {
+    timeoutMs,
+    drainMs = timeoutMs / 2,
+    signals,
+    catchCrashes,
+    exit,
+    onNews,
+    signal,
+    clock = systemClock,
+  } = merged
+  if (!(timeoutMs > 0) || !Number.isFinite(timeoutMs)) {
+    throw new RangeError(`runUntilSignal: timeoutMs must be milliseconds above 0, not ${timeoutMs}`)
   }
-
-  close(): void {
-    this.#host.off('SIGTERM', this.#call)
-    this.#host.off('SIGINT', this.#call)
-    this.#signal?.removeEventListener('abort', this.#onAbort)
+  requireMilliseconds('runUntilSignal: drainMs', drainMs, 0)
+  if (drainMs > timeoutMs) {
+    throw new RangeError(`runUntilSignal: drainMs is part of timeoutMs (${timeoutMs}), and cannot be ${drainMs}`)
   }
-
-  readonly #onAbort = (): void => this.#call('abort')
-
-  readonly #call = (cause: ShutdownCause): void => {
-    const nowMs = this.#clock.monotonic()
-    if (this.cause !== undefined) {
-      if (nowMs - this.#firstMs >= ECHO_MS) this.#announceSecond(undefined)
-      return
-    }
-    this.cause = cause
-    this.#firstMs = nowMs
-    this.#announceFirst(undefined)
+  if (!Array.isArray(signals) || !signals.every((name) => typeof name === 'string' && name.startsWith('SIG'))) {
+    throw new TypeError("runUntilSignal: signals must be a list such as ['SIGTERM', 'SIGINT']")
   }
+  if (typeof catchCrashes !== 'boolean' || typeof exit !== 'boolean') {
+    throw new TypeError('runUntilSignal: catchCrashes and exit must be true or false')
+  }
+  return { timeoutMs, drainMs, signals, catchCrashes, exit, onNews, signal, clock, host: merged.process ?? process }
 }
 
 function nameOf(part: Part, index: number): NamedPart {

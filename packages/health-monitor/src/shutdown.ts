@@ -1,4 +1,5 @@
 import { describeFailure } from './check-result.js'
+import type { TellLife } from './life-news.js'
 import type { Clock } from './ports.js'
 
 /** What tells the outside whether work should come. */
@@ -19,10 +20,14 @@ export interface Part {
   drain?(options: { readonly signal: AbortSignal }): unknown
   /** Ends. */
   stop?(): unknown
+  /** Ends what has no `stop()`. */
+  [Symbol.asyncDispose]?(): unknown
+  /** Ends what has neither. */
+  [Symbol.dispose]?(): unknown
 }
 
-/** What ended the run. */
-export type ShutdownCause = 'SIGTERM' | 'SIGINT' | 'abort' | 'start-failed'
+/** What ended the run: a signal, or one of the others. */
+export type ShutdownCause = NodeJS.Signals | 'abort' | 'crash' | 'start-failed'
 
 /** Something that did not end well. */
 export interface ShutdownProblem {
@@ -44,10 +49,9 @@ export interface ShutdownReport {
   readonly left: readonly string[]
   /** Everything that threw or took too long. */
   readonly problems: readonly ShutdownProblem[]
+  /** What crashed, when nobody caught it and `catchCrashes` was asked for. */
+  readonly error?: unknown
 }
-
-/** Draining may use this share of the time, so that parts that hang there leave enough to flush journals. */
-const DRAIN_RATIO = 0.5
 
 /** A part, and what to call it. */
 export interface NamedPart {
@@ -59,8 +63,9 @@ export interface NamedPart {
 export class Shutdown {
   readonly #parts: readonly NamedPart[]
   readonly #clock: Clock
-  readonly #timeoutMs: number
+  readonly #drainEndsMs: number
   readonly #endsMs: number
+  readonly #tell: TellLife
   readonly #hurry: Promise<undefined>
   readonly #stopped: string[] = []
   readonly #left: string[] = []
@@ -68,21 +73,28 @@ export class Shutdown {
   #isHurried = false
 
   /** @param hurry - resolves when all waiting must end */
-  constructor(parts: readonly NamedPart[], clock: Clock, timeoutMs: number, hurry: Promise<undefined>) {
+  constructor(
+    parts: readonly NamedPart[],
+    { clock, timeoutMs, drainMs }: { clock: Clock; timeoutMs: number; drainMs: number },
+    hurry: Promise<undefined>,
+    tell: TellLife,
+  ) {
     this.#parts = parts
     this.#clock = clock
-    this.#timeoutMs = timeoutMs
+    this.#drainEndsMs = clock.monotonic() + drainMs
     this.#endsMs = clock.monotonic() + timeoutMs
     this.#hurry = hurry
+    this.#tell = tell
     void hurry.then(() => (this.#isHurried = true))
   }
 
   /** Readiness off everywhere first, then every `drain()` at the same time. */
   async drain(): Promise<void> {
-    const endsMs = this.#endsMs - this.#timeoutMs * (1 - DRAIN_RATIO)
     const askAll = (step: 'readiness' | 'drain', act: (part: Part) => unknown): Promise<unknown> =>
       Promise.all(
-        this.#parts.map((each) => this.#ask(each, step, endsMs - this.#clock.monotonic(), () => act(each.part))),
+        this.#parts.map((each) =>
+          this.#ask(each, step, this.#drainEndsMs - this.#clock.monotonic(), () => act(each.part)),
+        ),
       )
     await askAll('readiness', (part) => part.readiness?.off())
     const controller = new AbortController()
@@ -92,17 +104,17 @@ export class Shutdown {
 
   /** Every `stop()`, one after the other, the last part first. */
   async stop(): Promise<void> {
-    const waiting = this.#parts.filter(({ part }) => part.stop !== undefined)
+    const waiting = this.#parts.filter(({ part }) => endOf(part) !== undefined)
     for (let each = waiting.pop(); each !== undefined; each = waiting.pop()) {
       const { name, part } = each
       const shareMs = (this.#endsMs - this.#clock.monotonic()) / (waiting.length + 1)
-      const hasStopped = await this.#ask(each, 'stop', shareMs, () => part.stop?.())
+      const hasStopped = await this.#ask(each, 'stop', shareMs, () => endOf(part)?.())
       ;(hasStopped ? this.#stopped : this.#left).push(name)
     }
   }
 
-  report(cause: ShutdownCause): ShutdownReport {
-    return { cause, stopped: this.#stopped, left: this.#left, problems: this.#problems }
+  report(cause: ShutdownCause, crash?: { readonly error: unknown }): ShutdownReport {
+    return { cause, stopped: this.#stopped, left: this.#left, problems: this.#problems, ...crash }
   }
 
   /** Whether the part did as it was asked, in time. */
@@ -113,6 +125,7 @@ export class Shutdown {
     act: () => unknown,
   ): Promise<boolean> {
     const action = settle(act)
+    const beganMs = this.#clock.monotonic()
     // In a hurry too, what ends at once has ended.
     const waitMs = this.#isHurried ? 0 : Math.max(0, allowedMs)
     let cancel!: () => void
@@ -121,19 +134,34 @@ export class Shutdown {
     })
     const outcome = await Promise.race(this.#isHurried ? [action, patience] : [action, patience, this.#hurry])
     cancel()
-    if (outcome?.failed === false) return true
-    this.#problems.push({
-      part: name,
-      step,
-      why: outcome === undefined ? this.#whyLate(waitMs) : describeFailure(outcome.error),
-    })
+    if (outcome?.failed === false) {
+      this.#tellEnd(name, step, `took ${Math.round(this.#clock.monotonic() - beganMs)} ms`)
+      return true
+    }
+    const why = outcome === undefined ? this.#whyLate(waitMs) : describeFailure(outcome.error)
+    this.#problems.push({ part: name, step, why })
+    const to = step === 'stop' ? 'left running' : 'ending'
+    this.#tell(name, 'ending', to, why, 'WARNING', `${name} did not end well (${step}): ${why}`)
     return false
+  }
+
+  #tellEnd(name: string, step: ShutdownProblem['step'], took: string): void {
+    // That there was nothing to do is no news.
+    if (step === 'drain' && this.#parts.some(({ name: each, part }) => each === name && part.drain !== undefined)) {
+      this.#tell(name, 'ending', 'drained', took, 'INFO', `${name} has drained (${took})`)
+    }
+    if (step === 'stop') this.#tell(name, 'ending', 'stopped', took, 'INFO', `${name} has stopped (${took})`)
   }
 
   #whyLate(waitMs: number): string {
     if (this.#isHurried) return 'it had not finished when a further signal came'
     return `it had not finished after ${Math.round(waitMs)} ms`
   }
+}
+
+/** What ends a part, if anything does. */
+function endOf(part: Part): (() => unknown) | undefined {
+  return (part.stop ?? part[Symbol.asyncDispose] ?? part[Symbol.dispose])?.bind(part)
 }
 
 /** How a call ended. */
