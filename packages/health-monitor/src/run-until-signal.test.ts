@@ -209,7 +209,7 @@ describe('options', () => {
       what: 'a',
       from: 'new',
       to: 'running',
-      at: clock.now() - 500,
+      at: clock.now() - 1_000,
       why: 'took 0 ms',
       severity: 'INFO',
       message: 'a runs (took 0 ms).',
