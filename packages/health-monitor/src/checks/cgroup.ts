@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { onDemand } from './on-demand.js'
 
 /** What the kernel allows to the group of processes (container, service) that this one belongs to. */
 export interface Cgroup {
@@ -95,7 +95,7 @@ function readNumber(file: string): number | undefined {
 
 function readText(file: string): string | undefined {
   try {
-    return readFileSync(file, 'utf8').trim()
+    return onDemand('node:fs').readFileSync(file, 'utf8').trim()
   } catch {
     return undefined
   }

@@ -1,10 +1,10 @@
-import { availableParallelism, cpus } from 'node:os'
 import type { HealthCheck } from '../check-result.js'
 import type { Clock } from '../ports.js'
 import { systemClock } from '../system-clock.js'
 import { readCgroup } from './cgroup.js'
 import { requireClock, resolveOptions } from './check-options.js'
 import { duration, percent } from './figures.js'
+import { onDemand } from './on-demand.js'
 import { Readings } from './readings.js'
 import { above } from './verdict.js'
 
@@ -94,7 +94,7 @@ export function cpuCheck(options: CpuCheckOptions = {}): HealthCheck {
     }
     const before = base.value
     const spanMs = nowMs - base.takenMs
-    const processors = Math.min(limit ?? Infinity, availableParallelism())
+    const processors = Math.min(limit ?? Infinity, onDemand('node:os').availableParallelism())
     const own = (used.processMs - before.processMs) / spanMs / processors
     const over = `over ${duration(spanMs)}, by this process to ${percent(own)}`
     const limits = { degraded: degradedRatio, down: downRatio }
@@ -117,7 +117,7 @@ function processMs(): number {
 
 function machine(): Used['machine'] {
   let [busyMs, allMs] = [0, 0]
-  for (const { times } of cpus()) {
+  for (const { times } of onDemand('node:os').cpus()) {
     const busy = times.user + times.nice + times.sys + times.irq
     busyMs += busy
     allMs += busy + times.idle

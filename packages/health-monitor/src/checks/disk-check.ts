@@ -1,7 +1,7 @@
-import { statfs } from 'node:fs/promises'
 import type { HealthCheck } from '../check-result.js'
 import { resolveOptions } from './check-options.js'
 import { percent, size } from './figures.js'
+import { onDemand } from './on-demand.js'
 import { below, together, type Verdict } from './verdict.js'
 
 /** How {@link diskCheck} judges. */
@@ -83,7 +83,10 @@ export interface DiskSpace {
 export function diskCheck(path: string, options: DiskCheckOptions = {}): HealthCheck {
   if (typeof path !== 'string' || path === '') throw new TypeError('diskCheck: give the path of a file or directory')
   const limits = resolveOptions('diskCheck', options, diskCheckDefaults)
-  return async () => judgeDisk(path, await statfs(path), limits)
+  return async () => {
+    const { statfs } = onDemand('node:fs/promises')
+    return judgeDisk(path, await statfs(path), limits)
+  }
 }
 
 /** What that much space means. */

@@ -1,5 +1,6 @@
-import { type FileHandle, open, readdir, stat } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { onDemand } from './on-demand.js'
 
 /** More than that is not read at once: a look is to cost little. */
 const MAX_BYTES = 4 * 2 ** 20
@@ -49,7 +50,7 @@ export class LogReader {
     this.#skippedBytes = 0
     const isFirst = !this.#hasLooked
     this.#hasLooked = true
-    const file = await open(this.#path, 'r').catch(ifMissing)
+    const file = await onDemand('node:fs/promises').open(this.#path, 'r').catch(ifMissing)
     if (file === undefined) {
       await this.#finishOld(undefined)
       return { isMissing: true, isFirst: false, lines: this.#lines, skippedBytes: this.#skippedBytes }
@@ -153,6 +154,7 @@ function afterFirstLine(bytes: Buffer): Buffer {
 
 /** `bot.log` becomes `bot.log.1`, `bot.log-20260101` or the like. */
 async function findBeside(path: string, id: string): Promise<FileHandle | undefined> {
+  const { open, readdir, stat } = onDemand('node:fs/promises')
   const [folder, name] = [dirname(path), basename(path)]
   for (const other of await readdir(folder).catch(() => [])) {
     if (other === name || !other.startsWith(name.replace(/\.[^.]*$/, ''))) continue

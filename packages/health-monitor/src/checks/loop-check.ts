@@ -1,10 +1,11 @@
-import { performance as loopTime } from 'node:perf_hooks'
+import type { EventLoopUtilization } from 'node:perf_hooks'
 import type { HealthCheck } from '../check-result.js'
 import type { Clock } from '../ports.js'
 import { systemClock } from '../system-clock.js'
 import { requireClock, resolveOptions } from './check-options.js'
 import { duration, percent } from './figures.js'
 import { LoopDelay } from './loop-delay.js'
+import { onDemand } from './on-demand.js'
 import { Readings } from './readings.js'
 import { above, together } from './verdict.js'
 
@@ -83,10 +84,11 @@ export function loopCheck(options: LoopCheckOptions = {}): HealthCheck {
   const { windowMs, degradedDelayMs, downDelayMs, degradedRatio, downRatio, clock = systemClock } = resolved
   requireClock('loopCheck', clock)
   const delay = new LoopDelay(clock, windowMs)
-  let readings = new Readings<ReturnType<typeof loopTime.eventLoopUtilization>>(windowMs)
+  let readings = new Readings<EventLoopUtilization>(windowMs)
   return () => {
     const nowMs = clock.monotonic()
     if (delay.look()) readings = new Readings(windowMs)
+    const { performance: loopTime } = onDemand('node:perf_hooks')
     const now = loopTime.eventLoopUtilization()
     const base = readings.take(nowMs, now)
     if (base === undefined) {

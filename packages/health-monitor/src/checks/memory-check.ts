@@ -1,9 +1,8 @@
-import { totalmem } from 'node:os'
-import { getHeapStatistics } from 'node:v8'
 import type { HealthCheck } from '../check-result.js'
 import { readCgroup } from './cgroup.js'
 import { resolveOptions } from './check-options.js'
 import { percent, size } from './figures.js'
+import { onDemand } from './on-demand.js'
 import { above, together } from './verdict.js'
 
 /** How {@link memoryCheck} judges. */
@@ -62,7 +61,7 @@ export function memoryCheck(options: MemoryCheckOptions = {}): HealthCheck {
     return above(ratio, limits, `${what} ${size(bytes)} of ${size(limit)} (${percent(ratio)})`, percent)
   }
   return () => {
-    const { used_heap_size: heap, heap_size_limit: heapLimit } = getHeapStatistics()
+    const { used_heap_size: heap, heap_size_limit: heapLimit } = onDemand('node:v8').getHeapStatistics()
     return together([
       judge('the process occupies', process.memoryUsage.rss(), memoryLimit(root)),
       judge('its heap uses', heap, heapLimit),
@@ -73,5 +72,9 @@ export function memoryCheck(options: MemoryCheckOptions = {}): HealthCheck {
 /** Node itself knows only the limit of the process's own group, and says 0 or a number that no machine has for none. */
 function memoryLimit(root: string): number {
   const known = process.constrainedMemory() ?? 0
-  return Math.min(totalmem(), known > 0 ? known : Infinity, readCgroup(root).memoryBytes ?? Infinity)
+  return Math.min(
+    onDemand('node:os').totalmem(),
+    known > 0 ? known : Infinity,
+    readCgroup(root).memoryBytes ?? Infinity,
+  )
 }

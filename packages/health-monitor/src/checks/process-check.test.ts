@@ -33,13 +33,14 @@ describe('by its number', () => {
   })
 
   it.runIf(existsSync('/proc/self/stat'))('is down when it is a zombie', async () => {
-    // A shell that becomes another program does not wait for the child it had.
-    const script = 'sleep 0 & echo $!; exec sleep 60'
+    // A shell that has become another program does not wait for the child it had.
+    const script = 'sleep 0.5 & echo $!; exec sleep 60'
     const shell = spawn('sh', ['-c', script], { stdio: ['ignore', 'pipe', 'ignore'] })
     onTestFinished(() => void shell.kill('SIGKILL'))
     const [output] = (await once(shell.stdout, 'data')) as [Buffer]
     const check = processCheck({ pid: Number(output.toString()) })
-    await expect.poll(async () => (await look(check)).reason).toMatch(/has ended, and its parent has not noticed/)
+    const reason = async (): Promise<string> => (await look(check)).reason
+    await expect.poll(reason, { timeout: 10_000 }).toMatch(/has ended, and its parent has not noticed/)
   })
 })
 

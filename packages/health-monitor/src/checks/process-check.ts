@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises'
 import type { HealthCheck } from '../check-result.js'
 import { requireKnown } from '../options.js'
+import { onDemand } from './on-demand.js'
 import type { Verdict } from './verdict.js'
 
 /** Which process {@link processCheck} looks at: by its number, or by the file that it wrote its number to. */
@@ -54,7 +54,7 @@ export function processCheck(options: ProcessCheckOptions): HealthCheck {
   else if (typeof pidFile !== 'string' || pidFile === '') throw new TypeError('processCheck: pidFile must be a path')
   let before: Seen | undefined
   return async () => {
-    const number = pid ?? Number((await readFile(pidFile, 'utf8')).trim().split('\n')[0] || NaN)
+    const number = pid ?? Number((await readText(pidFile)).trim().split('\n')[0] || NaN)
     if (!isPid(number)) return { status: 'down', reason: `${pidFile} holds no number of a process` }
     if (!isAlive(number)) return { status: 'down', reason: `process ${number} does not exist` }
     const { state, startedTicks } = await readStat(number)
@@ -91,10 +91,14 @@ function isAlive(pid: number): boolean {
 
 /** @see https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html: the state is field 3, the start field 22 */
 async function readStat(pid: number): Promise<{ state: string | undefined; startedTicks: string | undefined }> {
-  const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
+  const text = await readText(`/proc/${pid}/stat`).catch(() => '')
   // The name, field 2, may contain anything, spaces and brackets too.
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
   return text === '' ? { state: undefined, startedTicks: undefined } : { state: fields[0], startedTicks: fields[19] }
+}
+
+function readText(path: string): Promise<string> {
+  return onDemand('node:fs/promises').readFile(path, 'utf8')
 }
 
 function requirePid(pid: unknown): void {

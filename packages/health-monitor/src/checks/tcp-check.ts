@@ -1,5 +1,6 @@
 import type { HealthCheck } from '../check-result.js'
 import { requireKnown } from '../options.js'
+import { onDemand } from './on-demand.js'
 
 /** What {@link tcpCheck} connects to. */
 export interface TcpCheckOptions {
@@ -51,8 +52,7 @@ export function tcpCheck(options: TcpCheckOptions): HealthCheck {
     throw new RangeError(`tcpCheck: port must be a whole number from 1 to 65535, not ${port}`)
   }
   return async (signal) => {
-    // Only whoever uses this check pays for loading it.
-    const { connect } = await import('node:net')
+    const { connect } = onDemand('node:net')
     await new Promise<void>((resolve, reject) => {
       const socket = connect({ host, port, signal })
       // A look in the background must not keep the process alive; whoever waits for one keeps it alive by that.
