@@ -32,7 +32,7 @@ export function nightAndDay(callsPerHour: number): (hours: number) => number {
 }
 
 /** How many of something that happens `mean` times on average happened; exact (Knuth). */
-export function poisson(mean: number, random: () => number): number {
+function poisson(mean: number, random: () => number): number {
   let happened = -1
   // A sum of small ones, since e^-mean would be 0 of large ones.
   for (let left = mean; left > 0; left -= 50) {
