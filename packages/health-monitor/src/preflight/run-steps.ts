@@ -57,7 +57,7 @@ export interface StepsReport<Name extends string = string> {
  *   translate: { check: () => fetch('http://127.0.0.1:9/').then(() => true), critical: false },
  * })
  * console.log(healthReport(report))
- * process.exitCode = exitCodeOf(report.status) // 1: translate is not critical
+ * console.log(exitCodeOf(report.status)) // => 1
  * ```
  */
 export async function runSteps<Name extends string>(

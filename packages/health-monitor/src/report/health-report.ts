@@ -66,7 +66,7 @@ export const REPORT_FORMATS: readonly ReportFormat[] = ['text', 'json', 'markdow
  *
  * const health = new HealthMonitor({ checks: { disk: { check: () => true } } })
  * await health.checkNow()
- * console.log(healthReport(health).split('\n')[1]) // => up        disk  ok
+ * console.log(healthReport(health)) // such as: up        disk  ok  (since 2026-11-28T12:00:00.000Z, took 0 ms)
  * ```
  */
 export function healthReport(health: ReportedHealth, options: ReportOptions = {}): string {
