@@ -1,7 +1,7 @@
 import { oneLine } from '../check-result.js'
 
 /** Characters that turn the direction of writing, or show nothing: what stands there would not be what one reads. */
- 
+
 const INVISIBLE = /[\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]/g
 
 /** One line that shows what it is: no control characters, nothing invisible. */
