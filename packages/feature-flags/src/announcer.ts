@@ -7,6 +7,12 @@ import { warn } from './warning.js'
 export class Announcer {
   readonly #outbox: (() => void)[] = []
   #isAnnouncing = false
+  readonly #emitter: string
+
+  /** @param emitter - the name of the class whose listeners are told */
+  constructor(emitter: string) {
+    this.#emitter = emitter
+  }
 
   announce(news: readonly (() => void)[]): void {
     for (const each of news) this.#outbox.push(each)
@@ -16,7 +22,8 @@ export class Announcer {
       try {
         next()
       } catch (error) {
-        warn('EVENKEEL_LISTENER', 'A listener of FeatureFlags threw; those registered after it missed the event', error)
+        const message = `A listener of ${this.#emitter} threw; those registered after it missed the event`
+        warn('EVENKEEL_LISTENER', message, error)
       }
     }
     this.#isAnnouncing = false

@@ -28,7 +28,7 @@ export interface NewsHost {
 /** Tells what has happened to the flags, once it is in force. */
 export class FlagNews {
   readonly #host: NewsHost
-  readonly #announcer = new Announcer()
+  readonly #announcer = new Announcer('FeatureFlags')
   readonly #lastChanges = new Map<string, FlagChange>()
   readonly #tellRan = (call: RanCall): void => this.#announcer.announce([() => this.#host.emitter.emit('ran', call)])
   #feed: 'none' | 'live' | 'stale' = 'none'

@@ -14,6 +14,7 @@ export type {
   RolloutController,
   RolloutControllerChange,
   RolloutEvents,
+  RolloutPowerChange,
   RolloutStoreChange,
   RolloutTransition,
 } from './rollout/rollout-news.js'
@@ -42,6 +43,7 @@ export {
 export {
   RolloutJudge,
   type PhaseJudgement,
+  type PhasePower,
   type RolloutInterval,
   type RolloutJudgement,
   type RolloutJudgeOptions,
@@ -55,4 +57,5 @@ export type { Compared, Histories } from './rollout/compare-guilds.js'
 export type { Strangers } from './rollout/strangers.js'
 export type { GuildSpeeds, TimedGuilds } from './rollout/guild-speeds.js'
 export type { WorstGuilds } from './rollout/worst-guilds.js'
-export type { Both, GuildCounts, PathCounts, TallyDifference, TimedCall } from './rollout/tally.js'
+export type { GuildCounts, PathCounts, TallyDifference, TimedCall } from './rollout/tally.js'
+export type { Sides } from '@evenkeel/canary-judge'

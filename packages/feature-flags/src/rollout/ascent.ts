@@ -1,5 +1,6 @@
 import { decide } from './decision.js'
-import { evidenceOf, sinceLastLook, type Life } from './driver-life.js'
+import { evidenceOf, foresee, sinceLastLook, type Life } from './driver-life.js'
+import { trafficOf } from './foresight.js'
 import type { RolloutRecord } from './rollout-record.js'
 import { passTime, timeBetween } from './transitions.js'
 
@@ -45,5 +46,7 @@ export async function watch(life: Life, record: RolloutRecord): Promise<boolean>
     throw error
   }
   life.lastLookMs = nowMs
+  // What was known before was told before.
+  if (isKept) foresee(life, evidence, trafficOf(known.traffic) === undefined)
   return !isKept || input !== undefined
 }

@@ -7,6 +7,7 @@ import {
   type RolloutPlan,
 } from './plan.js'
 import { readList, readRecord, refuse, refuseUnknown, type Path } from './plan-shape.js'
+import { isCount } from './shape.js'
 
 /** A phase as its author wrote it, with what its parts are called there. */
 export interface PhaseDraft {
@@ -199,8 +200,4 @@ export function checkTriggers(triggers: unknown, path: Path): RollbackTriggers {
 
 function isAboveZero(value: number): boolean {
   return value > 0 && Number.isFinite(value)
-}
-
-function isCount(value: number): boolean {
-  return Number.isSafeInteger(value) && value >= 0
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { decide, type Decision, type FlagProblem } from './decision.js'
-import type { PhaseVerdict, RolloutVerdict } from './rollout-ports.js'
+import type { PhaseJudgement } from './rollout-judge.js'
+import type { RolloutVerdict } from './rollout-ports.js'
 import type { Run } from './transitions.js'
 
 const limits = { durationMs: 1_000, maxHoldMs: 5_000, maxFallenBackMs: 600_000, isGradual: false }
@@ -33,14 +34,14 @@ interface Seen {
   elapsedMs?: number
   problem?: FlagProblem
   verdict?: RolloutVerdict['action']
-  end?: PhaseVerdict['action']
+  end?: PhaseJudgement['action']
   sinceMs?: number
   cause?: string
 }
 
 function look(at: Run, seen: Seen): Decision {
   const { elapsedMs = 100, sinceMs = elapsedMs, problem, verdict = 'CONTINUE', end = 'advance', cause } = seen
-  const endPhase = (): PhaseVerdict => ({ action: end, why: `end: ${end}` })
+  const endPhase = (): PhaseJudgement => ({ action: end, why: `end: ${end}` })
   const said = { action: verdict, why: `judge: ${verdict}`, ...(cause === undefined ? {} : { cause }) }
   return decide(at, { elapsedMs, sinceMs, problem, verdict: said, endPhase }, limits)
 }

@@ -1,6 +1,7 @@
 import type { Severity } from '../news.js'
 import { formatDuration } from './duration.js'
-import type { PhaseVerdict, RolloutVerdict } from './rollout-ports.js'
+import type { PhaseJudgement } from './rollout-judge.js'
+import type { RolloutVerdict } from './rollout-ports.js'
 import type { Input, Run } from './transitions.js'
 
 /** What keeps a flag from being as the rollout wants it. */
@@ -22,7 +23,7 @@ export interface Look {
   readonly problem: FlagProblem | undefined
   readonly verdict: RolloutVerdict
   /** Asked only when the time of the phase is over. */
-  readonly endPhase: () => PhaseVerdict
+  readonly endPhase: () => PhaseJudgement
 }
 
 /** What a decision goes by beside the look. */

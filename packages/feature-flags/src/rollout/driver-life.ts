@@ -3,7 +3,7 @@ import type { FlagInForce } from './flag-in-force.js'
 import type { Journal } from './journal.js'
 import type { Knowledge } from './knowledge.js'
 import type { Observer } from './observer.js'
-import type { RolloutChange } from './rollout-news.js'
+import { powerNews, type RolloutChange } from './rollout-news.js'
 import type { RolloutSettings } from './rollout-settings.js'
 import type { Reason, RolloutRecord } from './rollout-record.js'
 import type { SwitchOff } from './switch-off.js'
@@ -34,6 +34,8 @@ export interface Life {
   readonly inForce: FlagInForce
   readonly knowledge: Knowledge
   readonly switchOff: SwitchOff
+  /** What the evidence will be able to show, once that is known. */
+  power: string | undefined
   /** When it was last looked, if that went well and nobody has moved the run since. */
   lastLookMs: number | undefined
   /** The flag was off since it was last looked. */
@@ -45,6 +47,7 @@ export interface Life {
 /** Begins anew with what is written down: somebody else may have driven. */
 export function beginAnew(life: Life): void {
   life.knowledge.forget()
+  life.power = undefined
   life.lastLookMs = undefined
   life.batchAtMs = undefined
 }
@@ -52,6 +55,15 @@ export function beginAnew(life: Life): void {
 /** How long it is since the last look, in milliseconds; 0 when there was none. */
 export function sinceLastLook({ lastLookMs, settings }: Life): number {
   return lastLookMs === undefined ? 0 : settings.clock.monotonic() - lastLookMs
+}
+
+/** Tells what the evidence will be able to show, once in a life. */
+export function foresee(life: Life, { traffic }: Evidence, isNews: boolean): void {
+  if (life.power !== undefined) return
+  const { hooks, observer, settings } = life
+  const found = observer.foresee(traffic)
+  life.power = found?.why
+  if (isNews && found !== undefined) hooks.tell(powerNews(settings.flag, found, settings.clock.now()))
 }
 
 /** Writes down what is known and not written yet. @throws RolloutStoreError */

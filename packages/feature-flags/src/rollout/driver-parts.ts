@@ -32,6 +32,7 @@ export function partsOf(settings: RolloutSettings, by: BucketBy): DriverParts {
       startAgain: (state) => judge.startAgain(state as RolloutJudgeState),
       observe: (state, interval) => judge.observe(state as RolloutJudgeState, interval),
       judge: (state, acknowledged) => judge.judge(state as RolloutJudgeState, acknowledged),
+      powers: (traffic) => judge.powers(traffic),
       endPhase: (state, ...of) => judge.endPhase(state as RolloutJudgeState, ...of),
     },
     meter: (instance) => new SampleCollector({ flags, flag, by, clock, random, instance }),

@@ -1,10 +1,11 @@
+import type { Sides } from '@evenkeel/canary-judge'
+import { MOST_GUILDS } from './compare-guilds.js'
 import { FairGuilds } from './fair-guilds.js'
-import type { Both, TallyDifference, TimedCall } from './tally.js'
+import type { TallyDifference, TimedCall } from './tally.js'
 
 /** How fast each guild was on the old path, by its first calls that were measured. A plain value: kept as JSON. */
 export type GuildSpeeds = Readonly<Record<string, readonly [calls: number, meanLog: number]>>
 
-const MOST_GUILDS = 10_000
 /** So many calls of a guild tell how fast it is. Later ones do not, or a platform that slows down would hide in them. */
 const MOST_CALLS = 20
 /** So many calls of a guild are enough to compare it with itself: with fewer, what one of them took by chance would stay. */
@@ -19,7 +20,7 @@ const ORDINARY_MS = 100
 const LATER_WEIGHT = 0.02
 
 /** How long the first call of each guild in a window took, by the path it was on. A plain value: kept as JSON. */
-export type TimedGuilds = Both<Readonly<Record<string, number>>>
+export type TimedGuilds = Sides<Readonly<Record<string, number>>>
 
 /** No call was measured. */
 export const noTimes: TimedGuilds = { green: {}, blue: {} }
@@ -46,7 +47,7 @@ export function addTimes(timed: TimedGuilds, processes: readonly TallyDifference
  * Latencies of a window, to be compared. A guild stays on one path, and a large one is slow on either: so each guild
  * counts once in a window, beside its own speed on the old path.
  */
-export function relativeLatencies(speeds: GuildSpeeds, timed: TimedGuilds): Both<readonly number[]> {
+export function relativeLatencies(speeds: GuildSpeeds, timed: TimedGuilds): Sides<readonly number[]> {
   const all = Object.values(speeds)
   const meanLog = all.length === 0 ? undefined : all.reduce((sum, [, log]) => sum + log, 0) / all.length
   const isMixed = Object.keys(timed.green).length >= MIXED_GUILDS

@@ -3,13 +3,15 @@ import { within } from '../deadline.js'
 import type { DriverParts, Meter } from './driver-parts.js'
 import type { FlagProblem } from './decision.js'
 import type { Evidence } from './evidence.js'
+import { foresightOf, trafficOf, type Foresight } from './foresight.js'
 import { readMeasures } from './measures.js'
 import type { RolloutMeasures } from './rollout-options.js'
-import type { PhaseVerdict, RolloutVerdict } from './rollout-ports.js'
+import type { PhaseJudgement } from './rollout-judge.js'
+import type { RolloutVerdict } from './rollout-ports.js'
 import type { RolloutSettings } from './rollout-settings.js'
 import { heldOffBy, TallyExchange } from './tally-exchange.js'
 import { countTallies, type Counted, type TallyDifference } from './tally.js'
-import { ActiveGuilds, addAfterwards, addTraffic, noTraffic } from './traffic.js'
+import { ActiveGuilds, addAfterwards, addTraffic, noTraffic, type Traffic } from './traffic.js'
 import type { Run } from './transitions.js'
 import { messageOf } from './validation.js'
 
@@ -132,8 +134,19 @@ export class Observer {
     return { ...all, problem: heldOffBy(others ?? []) }
   }
 
+  /** What the evidence will be able to show; `undefined` while the traffic is not known. Never throws. */
+  foresee(traffic: Traffic): Foresight | undefined {
+    const known = trafficOf(traffic)
+    try {
+      const phases = known && this.#judge.powers?.(known)
+      return known && phases && foresightOf(known, phases)
+    } catch {
+      return undefined
+    }
+  }
+
   /** What to do when the time of a phase is over. Never throws. */
-  endPhase(judge: unknown, { acknowledged, phase }: Run): PhaseVerdict {
+  endPhase(judge: unknown, { acknowledged, phase }: Run): PhaseJudgement {
     try {
       return this.#judge.endPhase(judge, acknowledged, phase)
     } catch (error) {

@@ -3,7 +3,7 @@ import type { Severity } from '../news.js'
 import { watch } from './ascent.js'
 import { ControllerLease } from './controller-lease.js'
 import { rollOn, settleDown } from './descent.js'
-import { beginAnew, saveUp, type DriverHooks, type Life, type RolloutResult } from './driver-life.js'
+import { beginAnew, foresee, saveUp, type DriverHooks, type Life, type RolloutResult } from './driver-life.js'
 import { newInstance, type DriverParts } from './driver-parts.js'
 import type { Evidence } from './evidence.js'
 import { EvidenceShelf } from './evidence-shelf.js'
@@ -94,6 +94,10 @@ export class RolloutDriver {
     return this.#life?.observer.verdict
   }
 
+  get power(): string | undefined {
+    return this.#life?.power
+  }
+
   /** Takes part: drives if nobody does, and stands by else. @throws RolloutFormatError */
   async open(start: Start): Promise<void> {
     const life = this.#newLife()
@@ -122,6 +126,7 @@ export class RolloutDriver {
       inForce,
       knowledge: new Knowledge(),
       switchOff: new SwitchOff(journal, inForce, this.#plan),
+      power: undefined,
       lastLookMs: undefined,
       hasSeenTrouble: false,
       batchAtMs: undefined,
@@ -249,10 +254,12 @@ export class RolloutDriver {
       if (record !== undefined) await life.settlement.apply(record)
       return false
     }
-    if (!(await journal.take(record, wish, await this.#firstEvidence(life, record, wish)))) return true
+    const evidence = await this.#firstEvidence(life, record, wish)
+    if (!(await journal.take(record, wish, evidence))) return true
     // After the rollback of another version, this one begins.
     if (wish !== 'TAKE' || record?.run.version === this.#plan.version) this.#start = undefined
     beginAnew(life)
+    if (evidence !== undefined) foresee(life, evidence, true)
     this.#hooks.going()
     return true
   }

@@ -4,7 +4,7 @@ import { failingGuilds, noGuilds, watchGuilds } from './guild-watch.js'
 import { addToHour, amount, type DatabaseCounts, type RecentHour } from './recent-hour.js'
 import type { NamedSample, PlanMetrics } from './rollout-judge-metrics.js'
 import type { RolloutInterval, RolloutJudgeState } from './rollout-judge-state.js'
-import type { Both, TallyDifference } from './tally.js'
+import type { TallyDifference } from './tally.js'
 import { addToWorst } from './worst-guilds.js'
 
 const noCalls = { calls: 0, failures: 0, worst: {} }
@@ -112,7 +112,7 @@ function timesOf({ latencies: { green, blue } }: TallyDifference): NamedSample {
 
 /** Whether a sample has something of both paths to compare. */
 function hasBoth(sample: object): boolean {
-  const sides = sample as Partial<Both<readonly number[] | { readonly expected?: number; readonly users?: number }>>
+  const sides = sample as Partial<Sides<readonly number[] | { readonly expected?: number; readonly users?: number }>>
   return [sides.green, sides.blue].every((side) => {
     const weight = Array.isArray(side)
       ? side.length
@@ -125,7 +125,7 @@ function hasBoth(sample: object): boolean {
 function rareEvents(
   atMs: number,
   { processes, users }: RolloutInterval,
-  database: Both<DatabaseCounts> | undefined,
+  database: Sides<DatabaseCounts> | undefined,
   hour: RecentHour,
 ): NamedSample[] {
   const calls: Sides<number> = {

@@ -1,5 +1,6 @@
-import { powerReport } from '@evenkeel/canary-judge'
+import { powerReport, type Power } from '@evenkeel/canary-judge'
 import { formatDuration } from './duration.js'
+import type { RolloutPhase } from './plan.js'
 import type { PlanMetrics } from './rollout-judge-metrics.js'
 
 /** What traffic a flag has. */
@@ -12,11 +13,31 @@ export interface RolloutTraffic {
   readonly guilds?: number | undefined
 }
 
+/** How soon the evidence of a phase shows a harm, given the traffic. */
+export interface PhasePower extends Pick<RolloutPhase, 'name' | 'percentage' | 'durationMs'> {
+  /** For 20 % more errors, half as many again, twice, three and five times as many. */
+  readonly powers: readonly Power[]
+}
+
 /** See `RolloutJudge.power`. */
 export function powerOfPlan(metrics: PlanMetrics, traffic: RolloutTraffic): string {
-  const { plan, by, names, errors, falseAlarmRatio } = metrics
-  const { callsPerMinute, errorRatio, guilds } = traffic
-  if (!names.includes(errors)) return 'The plan does not compare errors.'
+  const phases = powerByPhase(metrics, traffic)
+  if (phases === undefined) return 'The plan does not compare errors.'
+  const told = phases.map(({ name, percentage, durationMs, powers }) => {
+    const found = powers.find(({ minutes }) => minutes !== undefined && minutes * 60_000 <= durationMs)
+    const within = `${JSON.stringify(name)} (${percentage} %, ${formatDuration(durationMs)})`
+    if (found === undefined) return `${within}: not even 5 times the errors, so it will hold`
+    return `${within}: ${found.ratio} times the errors, in about ${formatDuration((found.minutes ?? 0) * 60_000)}`
+  })
+  return `What each phase can find by itself: ${told.join('; ')}.`
+}
+
+/** The same in figures; `undefined` where the plan does not compare errors. */
+export function powerByPhase(
+  { plan, by, names, errors, falseAlarmRatio }: PlanMetrics,
+  { callsPerMinute, errorRatio, guilds }: RolloutTraffic,
+): readonly PhasePower[] | undefined {
+  if (!names.includes(errors)) return undefined
   if (by === 'guild' && guilds === undefined) {
     throw new RangeError('guilds is missing: how many guilds make a call within ten minutes?')
   }
@@ -25,7 +46,7 @@ export function powerOfPlan(metrics: PlanMetrics, traffic: RolloutTraffic): stri
     by === 'user' || guilds === undefined
       ? [callsPerMinute, errorRatio]
       : [guilds / 10, 1 - (1 - errorRatio) ** ((callsPerMinute * 10) / Math.max(guilds, 1))]
-  const phases = plan.phases.map(({ name, percentage, durationMs }) => {
+  return plan.phases.map(({ name, percentage, durationMs }) => {
     const { powers } = powerReport({
       greenPerMinute: (perMinute * percentage) / 100,
       bluePerMinute: (perMinute * (100 - percentage)) / 100,
@@ -33,10 +54,6 @@ export function powerOfPlan(metrics: PlanMetrics, traffic: RolloutTraffic): stri
       metrics: names.length,
       falseAlarmRatio,
     })
-    const found = powers.find(({ minutes }) => minutes !== undefined && minutes * 60_000 <= durationMs)
-    const within = `${JSON.stringify(name)} (${percentage} %, ${formatDuration(durationMs)})`
-    if (found === undefined) return `${within}: not even 5 times the errors, so it will hold`
-    return `${within}: ${found.ratio} times the errors, in about ${formatDuration((found.minutes ?? 0) * 60_000)}`
+    return { name, percentage, durationMs, powers }
   })
-  return `What each phase can find by itself: ${phases.join('; ')}.`
 }

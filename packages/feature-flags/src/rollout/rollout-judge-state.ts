@@ -1,8 +1,8 @@
-import type { JudgeState, MemorySample, MemoryState, Metrics } from '@evenkeel/canary-judge'
+import type { JudgeState, MemorySample, MemoryState, Metrics, Sides } from '@evenkeel/canary-judge'
 import type { GuildSpeeds, TimedGuilds } from './guild-speeds.js'
 import type { GuildWatch } from './guild-watch.js'
 import type { DatabaseCounts, RecentHour } from './recent-hour.js'
-import type { Both, TallyDifference } from './tally.js'
+import type { TallyDifference } from './tally.js'
 import type { WorstGuilds } from './worst-guilds.js'
 
 /** What happened since the last time. */
@@ -14,17 +14,17 @@ export interface RolloutInterval {
   /** What each process did. */
   readonly processes: readonly TallyDifference[]
   /** How many guilds or users were on each path, or anything in proportion, for reports; by default the calls. */
-  readonly users?: Both<number> | undefined
+  readonly users?: Sides<number> | undefined
   /** What processes of the new and the old version used, where the two do not share processes. */
   readonly memory?: readonly MemorySample[] | undefined
   /** Failures of the database: of each path if they can be told apart, else of both. */
-  readonly database?: DatabaseCounts | Both<DatabaseCounts> | undefined
+  readonly database?: DatabaseCounts | Sides<DatabaseCounts> | undefined
   /** What users say, in the unit of `minSatisfaction`. */
   readonly satisfaction?: number | undefined
   /** How often the new version was started anew, unasked, in the last five minutes. */
   readonly restarts?: number | undefined
   /** Whether each path reaches its database. */
-  readonly storage?: Both<boolean> | undefined
+  readonly storage?: Sides<boolean> | undefined
 }
 
 /** What is known of a rollout. A plain value: keep it as JSON, and go on from there after a crash. */

@@ -4,12 +4,12 @@ import { findPassedLimits } from './recent-hour.js'
 import { PlanMetrics, type RolloutJudgeOptions } from './rollout-judge-metrics.js'
 import { observeInterval, startState } from './rollout-judge-observe.js'
 import { endAlone, endCompared, type PhaseJudgement } from './rollout-judge-phase.js'
-import { powerOfPlan, type RolloutTraffic } from './rollout-judge-power.js'
+import { powerByPhase, powerOfPlan, type PhasePower, type RolloutTraffic } from './rollout-judge-power.js'
 import type { RolloutInterval, RolloutJudgeState } from './rollout-judge-state.js'
 
 export type { RolloutJudgeOptions } from './rollout-judge-metrics.js'
 export type { PhaseJudgement } from './rollout-judge-phase.js'
-export type { RolloutTraffic } from './rollout-judge-power.js'
+export type { PhasePower, RolloutTraffic } from './rollout-judge-power.js'
 export type { RolloutInterval, RolloutJudgeState } from './rollout-judge-state.js'
 
 /** What a {@link RolloutJudge} says. */
@@ -137,5 +137,16 @@ export class RolloutJudge {
    */
   power(traffic: RolloutTraffic): string {
     return powerOfPlan(this.#metrics, traffic)
+  }
+
+  /**
+   * The same in figures, by phase.
+   *
+   * @param traffic - of the flag
+   * @returns `undefined` where the plan does not compare errors
+   * @throws RangeError when a figure is out of its range
+   */
+  powers(traffic: RolloutTraffic): readonly PhasePower[] | undefined {
+    return powerByPhase(this.#metrics, traffic)
   }
 }

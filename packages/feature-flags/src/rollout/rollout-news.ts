@@ -1,4 +1,6 @@
-import type { Severity } from '../news.js'
+import type { FlagNews, Severity } from '../news.js'
+import type { Foresight } from './foresight.js'
+import type { RolloutTraffic } from './rollout-judge.js'
 import type { RolloutEntry } from './rollout-record.js'
 import type { RolloutState } from './transitions.js'
 import type { CheckResult } from './validation.js'
@@ -6,21 +8,8 @@ import type { CheckResult } from './validation.js'
 /** Whether this process moves the rollout, or another one does, or nobody here has started. */
 export type RolloutController = 'DRIVING' | 'STANDBY' | 'STOPPED'
 
-/** What every piece of news of a rollout says. */
-interface News {
-  /** The flag's name. */
-  readonly what: string
-  /** When, in epoch ms. */
-  readonly at: number
-  /** The reason, as a clause. */
-  readonly why: string
-  /** Who did it, if that was said. */
-  readonly by?: string
-  /** `CRITICAL` wants a person now. */
-  readonly severity: Severity
-  /** All of it as a sentence. */
-  readonly message: string
-}
+/** What every piece of news of a rollout says: the same as that of a flag, but that it belongs to no state of the flags. */
+type News = Omit<FlagNews, 'epoch'>
 
 /** The rollout has moved: written down, and in force. */
 export interface RolloutTransition extends News {
@@ -66,8 +55,20 @@ export interface RolloutStoreChange extends News {
   readonly to: 'up' | 'down'
 }
 
+/** The traffic of the flag is known, and so is what the evidence will be able to show: after an hour, or at the start. */
+export interface RolloutPowerChange extends News {
+  /** What changed. */
+  readonly aspect: 'power'
+  /** Before. */
+  readonly from: 'unknown'
+  /** `insufficient` where a phase ends before a doubling of the errors can be seen, and so will hold. */
+  readonly to: 'sufficient' | 'insufficient'
+  /** What was measured. */
+  readonly traffic: RolloutTraffic
+}
+
 /** Something about a rollout changed; `aspect` tells what. */
-export type RolloutChange = RolloutTransition | RolloutControllerChange | RolloutStoreChange
+export type RolloutChange = RolloutTransition | RolloutControllerChange | RolloutStoreChange | RolloutPowerChange
 
 /** The events of {@link Rollout}. */
 export interface RolloutEvents {
@@ -130,6 +131,25 @@ export function storeNews(flag: string, isUp: boolean, why: string, at: number):
     ? `The rollout of ${name} goes on: its store answers again.`
     : `The rollout of ${name} stands still, since its store cannot be reached. ${because(why)}`
   return { what: flag, aspect: 'store', from, to, at, why, severity: isUp ? 'INFO' : 'WARNING', message }
+}
+
+/** It is known what the evidence will be able to show. */
+export function powerNews(flag: string, { traffic, isSufficient, why }: Foresight, at: number): RolloutPowerChange {
+  const name = JSON.stringify(flag)
+  const lead = isSufficient
+    ? `The rollout of ${name} has traffic enough to see a doubling of the errors in each phase`
+    : `The rollout of ${name} has too little traffic to see a doubling of the errors in each phase, and will hold there`
+  return {
+    what: flag,
+    aspect: 'power',
+    from: 'unknown',
+    to: isSufficient ? 'sufficient' : 'insufficient',
+    traffic,
+    at,
+    why,
+    severity: isSufficient ? 'INFO' : 'WARNING',
+    message: `${lead}. ${because(why)}`,
+  }
 }
 
 function because(why: string): string {

@@ -2,6 +2,7 @@ import type { BucketBy, FlagContext } from '../context.js'
 import type { RanCall } from '../news.js'
 import type { StoredRecord, StoredValue, StoredVersion } from '../ports.js'
 import type { FlagShare } from '../table.js'
+import type { PhaseJudgement, PhasePower, RolloutJudgement, RolloutTraffic } from './rollout-judge.js'
 
 export type { FlagShare, RanCall }
 
@@ -75,29 +76,8 @@ export interface RolloutStore {
   scan?(options: { readonly prefix: string }): AsyncIterable<StoredRecord>
 }
 
-/** What a judge says while a phase goes on. */
-export interface RolloutVerdict {
-  /** What to do. */
-  readonly action: 'CONTINUE' | 'PAUSE' | 'ROLLBACK'
-  /** Why, as a clause. */
-  readonly why: string
-  /**
-   * Names what it pauses for, and stays the same while `why` tells of other figures: what a person has let pass is no
-   * cause to pause again.
-   * @defaultValue `why`
-   */
-  readonly cause?: string | undefined
-  /** How strong the evidence of harm is; what that means is the judge's. */
-  readonly evidence?: number | undefined
-}
-
-/** What a judge says when the time of a phase is over. */
-export interface PhaseVerdict {
-  /** What to do: to hold is to wait for more evidence. */
-  readonly action: 'advance' | 'hold' | 'roll back'
-  /** Why, as a clause. */
-  readonly why: string
-}
+/** What a judge says while a phase goes on; without a cause, what it pauses for is named by `why`. */
+export type RolloutVerdict = Pick<RolloutJudgement, 'action' | 'why' | 'cause'>
 
 /**
  * Judges a rollout. Remembers nothing itself: its state is JSON, and kept with the rollout. `acknowledged` names the causes
@@ -112,6 +92,8 @@ export interface EvidenceJudge<State, Interval> {
   observe(state: State, interval: Interval): State
   /** Says what is known, at any time. */
   judge(state: State, acknowledged: readonly string[]): RolloutVerdict
+  /** Says how soon a harm would show, given the traffic; `undefined` where nothing is compared. */
+  powers?(traffic: RolloutTraffic): readonly PhasePower[] | undefined
   /** Says what to do when the time of a phase is over; `phase` is that of the run, from 0. */
-  endPhase(state: State, acknowledged: readonly string[], phase: number): PhaseVerdict
+  endPhase(state: State, acknowledged: readonly string[], phase: number): PhaseJudgement
 }

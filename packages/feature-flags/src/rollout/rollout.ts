@@ -55,6 +55,11 @@ export interface RolloutStatus {
   readonly heldMs: number
   /** What the judge said last, on the process that drives. */
   readonly verdict: string | undefined
+  /**
+   * How long until twice the errors, and 20 % more, can be seen in each phase, on the process that drives; `undefined` until
+   * the traffic of an hour is known.
+   */
+  readonly power: string | undefined
   /** What was found after its rollback; `undefined` before. */
   readonly checks: readonly CheckResult[] | undefined
   /** The sequence of the last transition; 0 before the first. */
@@ -103,7 +108,7 @@ export interface RolloutStatus {
 export class Rollout extends EventEmitter<RolloutEvents> {
   readonly #settings: RolloutSettings
   readonly #driver: RolloutDriver
-  readonly #announcer = new Announcer()
+  readonly #announcer = new Announcer('Rollout')
   /** Starts and stops, one after the other. */
   #life: Promise<unknown> = Promise.resolve()
   #isStarted = false
@@ -136,7 +141,7 @@ export class Rollout extends EventEmitter<RolloutEvents> {
 
   /** Where it is now: a snapshot. */
   get status(): RolloutStatus {
-    const { record, run, controller, isStoreUp, verdict } = this.#driver
+    const { record, run, controller, isStoreUp, verdict, power } = this.#driver
     const { flag, plan, version } = this.#settings
     return {
       flag,
@@ -150,6 +155,7 @@ export class Rollout extends EventEmitter<RolloutEvents> {
       durationMs: run === undefined ? undefined : plan.phases[run.phase]?.durationMs,
       heldMs: run?.heldMs ?? 0,
       verdict: verdict?.why,
+      power,
       checks: run?.validation ?? undefined,
       sequence: record?.sequence ?? 0,
       controller,

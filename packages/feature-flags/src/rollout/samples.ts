@@ -1,34 +1,17 @@
+import type { Sides } from '@evenkeel/canary-judge'
 import { randomUUID } from 'node:crypto'
 import type { BucketBy, FlagContext } from '../context.js'
 import { guildIdOf, userIdOf } from '../context.js'
+import type { RanCall } from '../news.js'
 import type { Clock } from '../ports.js'
 import { FairGuilds } from './fair-guilds.js'
-import type { Both, GuildCounts, Tally, TimedCall } from './tally.js'
+import type { RolloutFlags } from './rollout-ports.js'
+import type { GuildCounts, Tally, TimedCall } from './tally.js'
 
-/** A call of `flags.run`: what {@link SampleCollector} looks at. */
-export interface CountedCall {
-  /** Of which flag. */
-  readonly flag: string
-  /** Which path was to serve it. */
-  readonly path: 'on' | 'off'
-  /** Whether that path failed, whatever served the call then. */
-  readonly isFailure: boolean
-  /** How long that path took, in milliseconds. */
-  readonly tookMs: number
-  /** In which guild. */
-  readonly guildId: string | undefined
-  /** By which user. */
-  readonly userId?: string | undefined
-}
-
-/** Flags of which calls are counted: `FeatureFlags` fits. */
-export interface CountedFlags {
-  /** Tells each call. */
-  on(event: 'ran', listener: (call: CountedCall) => void): unknown
-  /** Tells no more. */
-  off(event: 'ran', listener: (call: CountedCall) => void): unknown
-  /** Whether the flag is on for whoever complains. */
-  isEnabled(flag: string, context?: FlagContext): boolean
+/** The flags, as narrow as calls are counted by them. */
+interface CountedFlags extends Pick<RolloutFlags, 'isEnabled'> {
+  on(event: 'ran', listener: (call: RanCall) => void): unknown
+  off(event: 'ran', listener: (call: RanCall) => void): unknown
 }
 
 /** Options of {@link SampleCollector}. */
@@ -56,7 +39,7 @@ export interface SampleCollectorOptions {
 }
 
 /** Of so many guilds, or users, a process counts apart. */
-const MOST_GUILDS = 2_500
+const MOST_COUNTED = 2_500
 /** So many latencies of each path are kept for an interval. */
 const MOST_LATENCIES = 128
 /** A user complains once in so long. */
@@ -79,12 +62,12 @@ export class SampleCollector {
   readonly #clock: Pick<Clock, 'monotonic'>
   readonly #random: () => number
   readonly #instance: string
-  readonly #counts: Both<{ calls: number; failures: number; reports: number }> = { green: none(), blue: none() }
-  readonly #guilds = new FairGuilds<[number, number, number, number]>(MOST_GUILDS)
+  readonly #counts: Sides<{ calls: number; failures: number; reports: number }> = { green: none(), blue: none() }
+  readonly #guilds = new FairGuilds<[number, number, number, number]>(MOST_COUNTED)
   readonly #reporters = new Map<string, readonly number[]>()
-  #latencies: Both<Reservoir> = { green: emptyReservoir(), blue: emptyReservoir() }
+  #latencies: Sides<Reservoir> = { green: emptyReservoir(), blue: emptyReservoir() }
   #sequence = 0
-  readonly #count = (call: CountedCall): void => this.#add(call)
+  readonly #count = (call: RanCall): void => this.#add(call)
 
   /** @param options - which calls, and what is needed to count them */
   constructor({ flags, flag, by = 'guild', clock, random, instance = randomUUID() }: SampleCollectorOptions) {
@@ -156,7 +139,7 @@ export class SampleCollector {
     }
   }
 
-  #add({ flag, path, isFailure, tookMs, guildId, userId }: CountedCall): void {
+  #add({ flag, path, isFailure, tookMs, guildId, userId }: RanCall): void {
     if (flag !== this.#flag) return
     const side = path === 'on' ? 'green' : 'blue'
     const id = this.#by === 'guild' ? guildId : userId

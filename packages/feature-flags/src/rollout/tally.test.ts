@@ -1,20 +1,22 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { SampleCollector, type CountedCall } from './samples.js'
+import type { RanCall } from '../news.js'
+import { SampleCollector } from './samples.js'
 import { countTallies, difference, noDifference, type Counted, type Tally, type TallyDifference } from './tally.js'
 import { seeded } from '../test-support/rollout-story.js'
 
-const call = fc.record<CountedCall>({
+const call = fc.record<RanCall>({
   flag: fc.constantFrom('search', 'search', 'search', 'theme'),
   path: fc.constantFrom('on', 'off'),
   isFailure: fc.boolean(),
   tookMs: fc.double({ min: 0, max: 1e4, noNaN: true }),
   guildId: fc.constantFrom('1', '2', '__proto__', 'constructor', undefined),
+  userId: fc.constant(undefined),
 })
 
 /** A process, and the flags whose calls it hears of. */
 function startProcess(instance?: string, by?: 'guild' | 'user') {
-  const listeners = new Set<(call: CountedCall) => void>()
+  const listeners = new Set<(call: RanCall) => void>()
   const time = { nowMs: 0 }
   const collector = new SampleCollector({
     flags: {
@@ -29,9 +31,10 @@ function startProcess(instance?: string, by?: 'guild' | 'user') {
     instance,
   })
   collector.start()
-  const run = (each: Partial<CountedCall> = {}): void => {
+  const run = (each: Partial<RanCall> = {}): void => {
     for (const listener of listeners) {
-      listener({ flag: 'search', path: 'on', isFailure: false, tookMs: 1, guildId: undefined, ...each })
+      const nobody = { guildId: undefined, userId: undefined }
+      listener({ flag: 'search', path: 'on', isFailure: false, tookMs: 1, ...nobody, ...each })
     }
   }
   return { collector, run, time, listeners }
@@ -66,7 +69,7 @@ const copy = (tally: Tally): Tally => JSON.parse(JSON.stringify(tally)) as Tally
 /** All calls of some processes, and the tallies that they took on the way. */
 const history = fc.array(fc.array(fc.array(call, { maxLength: 6 }), { maxLength: 6 }), { minLength: 1, maxLength: 3 })
 
-function play(processes: readonly (readonly (readonly CountedCall[])[])[]): Tally[][] {
+function play(processes: readonly (readonly (readonly RanCall[])[])[]): Tally[][] {
   return processes.map((intervals, i) => {
     const { collector, run } = startProcess(`process ${i}`)
     return intervals.map((calls) => {

@@ -1,10 +1,4 @@
-/** Of who has the flag on (green), and of who has it off at the same time (blue). */
-export interface Both<T> {
-  /** The new path. */
-  readonly green: T
-  /** The old path. */
-  readonly blue: T
-}
+import type { Sides } from '@evenkeel/canary-judge'
 
 /** What was counted of one path. */
 export interface PathCounts {
@@ -22,12 +16,12 @@ export type GuildCounts = readonly [calls: number, failures: number, blueCalls: 
 /** How long a call took in milliseconds, and in which guild, or by which user, if there was one. */
 export type TimedCall = readonly [tookMs: number, guildId: string | null]
 
-/** What happened in an interval, in one process. */
-export interface TallyDifference extends Both<PathCounts> {
+/** What happened in an interval, in one process: green is the new path, and blue the old one at the same time. */
+export interface TallyDifference extends Sides<PathCounts> {
   /** By guild, or by user while the flag is by user. Of very many, some that stand for all. */
   readonly guilds: Readonly<Record<string, GuildCounts>>
   /** How long calls took: a fair sample of each path. */
-  readonly latencies: Both<readonly TimedCall[]>
+  readonly latencies: Sides<readonly TimedCall[]>
 }
 
 /**

@@ -4,7 +4,8 @@ import type { PlanDefinition } from '../rollout/plan.js'
 import { Rollout } from '../rollout/rollout.js'
 import type { RolloutChange, RolloutTransition } from '../rollout/rollout-news.js'
 import type { RolloutOptions } from '../rollout/rollout-options.js'
-import type { PhaseVerdict, RolloutVerdict } from '../rollout/rollout-ports.js'
+import type { PhaseJudgement, PhasePower, RolloutTraffic } from '../rollout/rollout-judge.js'
+import type { RolloutVerdict } from '../rollout/rollout-ports.js'
 import type { TallyDifference } from '../rollout/tally.js'
 import { SampleCollector } from '../rollout/samples.js'
 import { FakeFlags, SharedFlag } from './fake-flags.js'
@@ -30,7 +31,9 @@ interface FakeState {
 /** A judge that says what it is told to, and remembers how many calls it has seen. */
 class FakeJudge {
   verdict: RolloutVerdict = { action: 'CONTINUE', why: 'all is well' }
-  end: PhaseVerdict = { action: 'advance', why: 'there is evidence enough' }
+  end: PhaseJudgement = { action: 'advance', why: 'there is evidence enough' }
+
+  powers: (traffic: RolloutTraffic) => readonly PhasePower[] | undefined = () => undefined
 
   start(): FakeState {
     return { calls: 0, earlier: 0 }
@@ -50,7 +53,7 @@ class FakeJudge {
     return this.verdict
   }
 
-  endPhase(_state: unknown): PhaseVerdict {
+  endPhase(_state: unknown): PhaseJudgement {
     return this.end
   }
 }
