@@ -1,30 +1,24 @@
 import type { FlagContext } from '../context.js'
 import type { Severity } from '../news.js'
 import { watch } from './ascent.js'
-import { ControllerLease } from './controller-lease.js'
 import { rollOn, settleDown } from './descent.js'
 import { beginAnew, foresee, saveUp, type DriverHooks, type Life, type RolloutResult } from './driver-life.js'
-import { newInstance, type DriverParts } from './driver-parts.js'
+import type { DriverParts } from './driver-parts.js'
 import type { Evidence } from './evidence.js'
-import { EvidenceShelf } from './evidence-shelf.js'
-import { FlagInForce } from './flag-in-force.js'
-import { Journal, keepsEvidence } from './journal.js'
-import { Knowledge } from './knowledge.js'
-import { Observer } from './observer.js'
+import { keepsEvidence } from './journal.js'
+import { beginLife } from './new-life.js'
+import { delayToNext } from './pace.js'
 import { RolloutStateError, RolloutStoreError } from './rollout-errors.js'
 import { controllerNews, storeNews, type RolloutController } from './rollout-news.js'
 import type { RolloutSettings } from './rollout-settings.js'
 import type { RolloutVerdict } from './rollout-ports.js'
 import type { Reason, RolloutRecord } from './rollout-record.js'
 import { Settlement } from './settlement.js'
-import { SwitchOff, type Owed } from './switch-off.js'
+import type { Owed } from './switch-off.js'
 import { isGoing, isOver, type Input, type PlanInForce, type RolloutState, type Run } from './transitions.js'
 import { Turns } from './turns.js'
 import { messageOf } from './validation.js'
 import { isSettled, wishFor, type Start, type Wish } from './wish.js'
-
-/** How soon the store is tried again, in milliseconds. */
-const RETRY_MS = 1_000
 
 /** More steps than this at once mean that something moves in a circle. */
 const MAX_STEPS = 20
@@ -100,7 +94,8 @@ export class RolloutDriver {
 
   /** Takes part: drives if nobody does, and stands by else. @throws RolloutFormatError */
   async open(start: Start): Promise<void> {
-    const life = this.#newLife()
+    const begun = beginLife(this.#settings, this.#parts, this.#hooks, this.#plan)
+    const life = Object.assign(begun, { settlement: new Settlement(begun, this.#told) })
     this.#life = life
     life.observer.start()
     this.#start = start
@@ -108,30 +103,6 @@ export class RolloutDriver {
     this.#settings.flags.on('change', this.#flagChanged)
     await this.#turns.next(() => this.#turn(life))
     this.#schedule()
-  }
-
-  #newLife(): DriverLife {
-    const { flags, flag, store, key, clock, timeoutMs, leaseMs } = this.#settings
-    const instance = newInstance()
-    const access = { store, key, clock, timeoutMs, leaseMs, instance }
-    const lease = new ControllerLease(access)
-    const shelf = new EvidenceShelf(access, () => lease.record?.evidence ?? null)
-    const journal = new Journal({ flags, flag, plan: this.#plan, instance, clock }, lease, shelf)
-    const inForce = new FlagInForce(this.#settings)
-    const life: Life = {
-      settings: this.#settings,
-      hooks: this.#hooks,
-      journal,
-      observer: new Observer(this.#settings, this.#parts, instance),
-      inForce,
-      knowledge: new Knowledge(),
-      switchOff: new SwitchOff(journal, inForce, this.#plan),
-      power: undefined,
-      lastLookMs: undefined,
-      hasSeenTrouble: false,
-      batchAtMs: undefined,
-    }
-    return Object.assign(life, { settlement: new Settlement(life, this.#told) })
   }
 
   /** Takes no part any more. Whoever stands by takes over at once. */
@@ -172,11 +143,11 @@ export class RolloutDriver {
     return this.#controller !== 'STOPPED'
   }
 
-  #schedule(delayMs: number = this.#delayMs()): void {
+  #schedule(delayMs?: number): void {
     this.#turns.cancel()
     const life = this.#life
     if (!this.#isOpen || life === undefined) return
-    this.#turns.after(delayMs, () => {
+    this.#turns.after(delayMs ?? delayToNext(life, this.#isStoreUp), () => {
       // A record that cannot be read was told.
       void this.#turns
         .next(() => this.#turn(life))
@@ -185,25 +156,6 @@ export class RolloutDriver {
           () => undefined,
         )
     })
-  }
-
-  #delayMs(): number {
-    const { intervalMs, leaseMs, batchDelayMs, settleMs, clock } = this.#settings
-    const { run } = this
-    const life = this.#life
-    if (!this.#isStoreUp || life?.switchOff.owed !== undefined) return Math.min(RETRY_MS, intervalMs)
-    if (run === undefined || life?.journal.isMine !== true) {
-      return run !== undefined && isOver(run) ? leaseMs : Math.min(intervalMs, leaseMs / 6)
-    }
-    let untilMs = Infinity
-    if (run.state === 'ROLLING_BACK' && life.batchAtMs !== undefined) {
-      untilMs = Math.max(0, life.batchAtMs + batchDelayMs - clock.monotonic())
-    } else if (run.state === 'VALIDATING') {
-      untilMs = Math.max(1, settleMs - (run.rollback?.settledMs ?? 0))
-    } else if (run.state === 'RUNNING') {
-      untilMs = Math.max(1, (this.#plan.phases[run.phase]?.durationMs ?? intervalMs) - run.healthyMs)
-    }
-    return Math.min(intervalMs, untilMs)
   }
 
   /** Goes as far as it goes for now. @throws RolloutFormatError */
