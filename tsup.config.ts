@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { defineConfig } from 'tsup'
+import { buildCode } from './scripts/build-code.js'
 
 // One build for all packages. A package's entries are the source files that its `exports` name, and the programs of its
 // worker threads, which are started by their file.
@@ -16,23 +17,19 @@ for (const target of Object.values(manifest.exports)) {
   entry[source.replace(/^\.\/src\//, '').replace(/\.ts$/, '')] = source
 }
 
+const threads: Record<string, string> = {}
 for (const file of readdirSync('src').filter((name) => name.endsWith('-worker.ts'))) {
-  entry[file.replace(/\.ts$/, '')] = `src/${file}`
+  threads[file.replace(/\.ts$/, '')] = `src/${file}`
 }
 
-export default defineConfig({
-  entry,
-  format: ['esm', 'cjs'],
-  // tsup sets `baseUrl` for the declarations, which TypeScript 6 reports as deprecated.
-  dts: { compilerOptions: { ignoreDeprecations: '6.0' } },
-  // What is built is as readable as its source; source maps would treble what a bot has to install.
-  sourcemap: false,
-  clean: true,
-  // Say only what is wrong.
-  silent: true,
-  target: 'node20',
-  treeshake: true,
-  splitting: true,
-  // `node:sqlite` exists only with its prefix.
-  removeNodeProtocol: false,
+export default defineConfig(async () => {
+  await buildCode(entry, threads, 'dist')
+  return {
+    entry,
+    format: 'cjs',
+    // tsup sets `baseUrl` for the declarations, which TypeScript 6 reports as deprecated.
+    dts: { only: true, compilerOptions: { ignoreDeprecations: '6.0' } },
+    // Say only what is wrong.
+    silent: true,
+  }
 })
