@@ -107,8 +107,6 @@ export class Alerts<Name extends string = string> extends EventEmitter<AlertsEve
   #deadLetters: DeadLetters | undefined
   #spoolCondition: AlertsComponent
   #announcedStatus: AlertsStatus = 'unknown'
-  /** What goes to the dead-letter file because there is too much. */
-  readonly #evicted = new Set<string>()
   /** The dead-letter file cannot be written, and that was told. */
   #isBuryingBroken = false
   #release: (() => void) | undefined
@@ -453,14 +451,13 @@ export class Alerts<Name extends string = string> extends EventEmitter<AlertsEve
       isDown: (channel) => this.#queues.get(channel)?.condition.status === 'down',
       onNotice: (notice, channels) => {
         this.#hold(notice)
-        for (const channel of channels) this.#queues.get(channel)?.poke()
+        for (const channel of channels) this.#queues.get(channel)?.nudge()
       },
       onCondition: (channel, before, after) => this.#onCondition(channel, before, after),
       onDelivered: (channel, message) => this.#onDelivered(channel, message),
       onMoved: () => this.#onMoved(),
       bury: (channel, notices, why, message) => this.#bury(channel, notices, why, message),
       evict: (ids) => void this.#evict(ids),
-      leaving: this.#evicted,
     }
   }
 
@@ -514,14 +511,14 @@ export class Alerts<Name extends string = string> extends EventEmitter<AlertsEve
   }
 
   async #evict(ids: readonly string[]): Promise<void> {
-    for (const id of ids) this.#evicted.add(id)
+    const { leaving } = this.#ledger
+    for (const id of ids) leaving.add(id)
     const why = `there were more than ${this.#options.maxPending} alerts pending`
-    for (const [channel, queue] of this.#queues) {
+    for (const channel of this.#queues.keys()) {
       const waiting = ids.filter((id) => this.#ledger.waiting(channel).has(id))
       if (waiting.length > 0) await this.#bury(channel, waiting, why)
-      queue.poke()
     }
-    for (const id of ids) this.#evicted.delete(id)
+    for (const id of ids) leaving.delete(id)
     this.#onMoved()
   }
 

@@ -58,7 +58,7 @@ export class ChannelQueue {
   #isRunning = false
   #busy: Promise<void> | undefined
   #abort: AbortController | undefined
-  #cancelTimer: () => void = () => undefined
+  #cancelTimer: (() => void) | undefined
 
   constructor(name: string, channel: Channel, host: QueueHost) {
     this.#name = name
@@ -76,10 +76,16 @@ export class ChannelQueue {
     this.poke()
   }
 
-  /** Something came in, or time has passed. */
+  /** Something came in. What came before it decides when to look, and in a storm there is no time to look each time. */
+  nudge(): void {
+    if (this.#cancelTimer === undefined) this.poke()
+  }
+
+  /** Something changed, or time has passed. */
   poke(): void {
     if (!this.#isRunning || this.#busy !== undefined) return
-    this.#cancelTimer()
+    this.#cancelTimer?.()
+    this.#cancelTimer = undefined
     const nowMs = this.#host.steadyMs()
     const readyMs = this.#readyMs(nowMs)
     if (readyMs === undefined) {
@@ -108,7 +114,8 @@ export class ChannelQueue {
   /** Ends what is under way, after a moment. What was not confirmed stays. */
   async stop(): Promise<void> {
     this.#isRunning = false
-    this.#cancelTimer()
+    this.#cancelTimer?.()
+    this.#cancelTimer = undefined
     if (this.#busy !== undefined) {
       const cancel = this.#host.after(GRACE_MS, () => this.#abort?.abort(new Error('The alerts were stopped')))
       await this.#busy
@@ -124,7 +131,7 @@ export class ChannelQueue {
     const paceMs = paceReadyMs(this.#sentMs, maxPerMinute, this.#channel.minGapMs ?? 0)
     const earliestMs = Math.max(this.#retryMs, this.#pausedUntilMs, paceMs)
     if (ledger.messages(this.#name).length > 0) return Math.max(nowMs, earliestMs)
-    const [oldest] = ledger.waiting(this.#name)
+    const [oldest] = ledger.free(this.#name)
     if (oldest === undefined) return undefined
     const bornMs = ledger.pending.get(oldest)?.bornMs ?? nowMs
     return Math.max(earliestMs, this.#isHurried ? nowMs : bornMs + options.groupWaitMs)
@@ -222,7 +229,7 @@ export class ChannelQueue {
     const nowMs = this.#host.steadyMs()
     const isExpired = (id: string): boolean => (ledger.pending.get(id)?.expiresMs ?? Infinity) <= nowMs
     const why = `expired while the channel was ${this.#condition.status} (${this.#condition.reason})`
-    const waiting = [...ledger.waiting(this.#name)].filter(isExpired)
+    const waiting = [...ledger.free(this.#name)].filter(isExpired)
     for (const id of waiting) this.#alsoToFallback(id)
     if (waiting.length > 0 && !(await this.#bury(waiting, why))) return false
     for (const { id, notices } of ledger.messages(this.#name)) {
@@ -248,7 +255,7 @@ export class ChannelQueue {
     let nextMs = Infinity
     let isMoved = false
     const held = ledger.messages(this.#name).flatMap(({ notices }) => notices)
-    for (const id of [...held, ...ledger.waiting(this.#name)]) {
+    for (const id of [...held, ...ledger.free(this.#name)]) {
       const pending = ledger.pending.get(id)
       if (pending === undefined || pending.channels.has(options.fallback)) continue
       const dueMs = pending.bornMs + options.fallbackAfterMs

@@ -14,7 +14,7 @@ export function pick(
   const most = digests ? Math.max(maxNotices, DIGEST_NOTICES) : maxNotices
   const notices: string[] = []
   let group: string | undefined
-  for (const id of ledger.waiting(channelName)) {
+  for (const id of ledger.free(channelName)) {
     const notice = ledger.pending.get(id)?.notice
     if (notice === undefined) continue
     group ??= groupOf(notice, groupBy)

@@ -26,8 +26,6 @@ export interface DeskHost {
   onNotice(notice: AlertNotice, channels: readonly string[]): void
   /** There is too much: these go to the dead-letter file. */
   evict(ids: readonly string[]): void
-  /** What is on its way there. */
-  readonly leaving: ReadonlySet<string>
 }
 
 /** Where alerts come in: decides what is told, what is merged into what people know, and who wants quiet. */
@@ -231,8 +229,8 @@ export class Desk {
   }
 
   #evict(): void {
-    const { ledger, options, leaving } = this.#host
-    if (ledger.pending.size - leaving.size <= options.maxPending) return
+    const { ledger, options } = this.#host
+    if (ledger.pending.size - ledger.leaving.size <= options.maxPending) return
     let excess = Math.ceil(options.maxPending * EVICTED_RATIO)
     // What is being sent may have arrived.
     const { held } = ledger
@@ -240,7 +238,7 @@ export class Desk {
     for (const severity of SEVERITIES) {
       for (const [id, { notice }] of ledger.pending) {
         if (excess === 0) break
-        if (notice.severity !== severity || leaving.has(id) || held.has(id)) continue
+        if (notice.severity !== severity || ledger.leaving.has(id) || held.has(id)) continue
         victims.push(id)
         excess--
       }

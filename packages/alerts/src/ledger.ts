@@ -84,6 +84,8 @@ export class Ledger {
   readonly pending: Map<string, Pending> = new Map<string, Pending>()
   readonly states: Map<string, AlertState> = new Map<string, AlertState>()
   readonly silences: Map<string, Silence> = new Map<string, Silence>()
+  /** What is being written to the dead-letter file because there is too much: nobody sends it meanwhile. */
+  readonly leaving: Set<string> = new Set<string>()
   totals: Totals = { accepted: 0, delivered: 0, merged: 0, silenced: 0, dead: 0 }
   readonly #waiting = new Map<string, Set<string>>()
   readonly #messages = new Map<string, Composed[]>()
@@ -91,6 +93,11 @@ export class Ledger {
   /** The notices that wait for a channel and are in no message yet, oldest first. */
   waiting(channel: string): ReadonlySet<string> {
     return this.#waiting.get(channel) ?? new Set()
+  }
+
+  /** Those of them that may be sent or given up now. */
+  *free(channel: string): Generator<string, void, undefined> {
+    for (const id of this.waiting(channel)) if (!this.leaving.has(id)) yield id
   }
 
   /** The messages of a channel whose outcome is not known, oldest first. */
