@@ -1,5 +1,5 @@
 export { runSteps, runStepsDefaults, type RunStepsOptions, type Step, type StepsReport } from './preflight/run-steps.js'
-export { environmentCheck, type VariableRule } from './preflight/environment-check.js'
+export { environmentCheck, type VariableOptions, type VariableRule } from './preflight/environment-check.js'
 export { nodeVersionCheck } from './preflight/node-version-check.js'
 export { type Permissions, permissionsCheck } from './preflight/permissions-check.js'
 export { roundTripCheck, type RoundTripStore } from './preflight/round-trip-check.js'

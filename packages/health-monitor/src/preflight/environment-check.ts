@@ -1,7 +1,15 @@
 import type { HealthCheck } from '../check-result.js'
 
-/** What an environment variable must be: there and not empty, of a pattern, or anything if it is there at all. */
-export type VariableRule = true | RegExp | { readonly pattern?: RegExp; readonly optional: boolean }
+/** What an environment variable must be: there and not empty, of a pattern, or what its options say. */
+export type VariableRule = true | RegExp | VariableOptions
+
+/** What an environment variable must be, at length. */
+export interface VariableOptions {
+  /** What its value must match, if it has one. */
+  readonly pattern?: RegExp
+  /** Whether it may be missing or empty. */
+  readonly optional: boolean
+}
 
 /**
  * Looks whether the environment has what the bot needs. Names are told, values never: they are secrets.

@@ -1,3 +1,4 @@
+import { FakeClock } from '@evenkeel/testing'
 import { describe, expect, it } from 'vitest'
 import type { HealthStatus } from '../check-result.js'
 import { HealthMonitor } from '../health-monitor.js'
@@ -115,11 +116,20 @@ describe('the command line', () => {
   })
 
   it('watches, a line a time, and stops what it started', async () => {
-    const { code, output, health } = await run('watch', '--every', '20ms', '--for', '50ms')
-    expect([code, health.isRunning]).toEqual([1, false])
-    const lines = output.trim().split('\n')
-    expect(lines.length).toBeGreaterThanOrEqual(3)
-    expect(lines[0]).toMatch(/^\S+Z {2}degraded {2}0 s left {2}api is down \(the check returned false\)$/)
+    const clock = new FakeClock(at)
+    const checks = { api: { check: () => false, critical: false } }
+    const health = new HealthMonitor({ checks, clock })
+    let output = ''
+    const argv = ['watch', '--every', '30s', '--for', '1m']
+    const ending = healthCommand(health, argv, { write: (text) => (output += text) })
+    await clock.advance(60_000)
+    expect([await ending, health.isRunning, clock.pending]).toEqual([1, false, 0])
+    expect(output.split('\n')).toEqual([
+      '2026-01-01T00:00:00.000Z  degraded  60 s left  api is down (the check returned false)',
+      '2026-01-01T00:00:30.000Z  degraded  30 s left  api is down (the check returned false)',
+      '2026-01-01T00:01:00.000Z  degraded  0 s left  api is down (the check returned false)',
+      '',
+    ])
   })
 
   it('ends a watch when it is down', async () => {
