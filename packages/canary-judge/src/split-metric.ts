@@ -40,7 +40,10 @@ export function observeSplit<S extends SplitState>(
   // Without one of the two there is nothing to compare.
   if (expectedGreen === 0 || expectedBlue === 0) return state
   const share = expectedGreen / (expectedGreen + expectedBlue)
-  return { ...state, evidence: addEvents(state.evidence, green, blue, share) }
+  // To copy and then set is faster than one literal that does both: this is done for every interval of every metric.
+  const next: { -readonly [Field in keyof S]: S[Field] } = { ...state }
+  next.evidence = addEvents(state.evidence, green, blue, share)
+  return next
 }
 
 /** Counts a sample that makes no sense. */
