@@ -81,6 +81,22 @@ describe('one dead host', () => {
     expect(looks.host).toBe(2)
   })
 
+  it('that is merely slow is confirmed at its own pace, however many on it fail', async () => {
+    let isSlow = false
+    let looks = 0
+    const host = (): { status: 'up' | 'degraded' } => {
+      looks++
+      return { status: isSlow ? 'degraded' : 'up' }
+    }
+    const { clock, broken, told } = await running({ host: { check: host, intervalMs: 10_000 } })
+    await clock.advance(9_000)
+    isSlow = true
+    broken.add('db').add('cache')
+    looks = 0
+    await clock.advance(1_000 + 13_999)
+    expect([told, looks]).toEqual([[], 3])
+  })
+
   it('costs no looks at what is on it', async () => {
     const { clock, broken, looks } = await running()
     broken.add('host')
@@ -194,6 +210,19 @@ describe('a component that fails by itself', () => {
     health.report('db', 'degraded', 'running on the local copy')
     expect([told, read('db')]).toEqual([['db degraded'], 'degraded: running on the local copy'])
     await clock.advance(35_000)
+    expect(read('db')).toBe('unknown: not judged while host is down')
+  })
+
+  it('speaks for itself only as long as the trouble lasts in which it spoke', async () => {
+    const { clock, broken, health, read } = await running()
+    broken.add('host')
+    await clock.advance(60_000)
+    health.report('db', 'degraded', 'running on the local copy')
+    broken.delete('host')
+    await clock.advance(60_000)
+    expect(read('db')).toBe('up: ok')
+    broken.add('host')
+    await clock.advance(30_000)
     expect(read('db')).toBe('unknown: not judged while host is down')
   })
 })

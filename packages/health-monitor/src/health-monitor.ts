@@ -421,8 +421,8 @@ export class HealthMonitor<Name extends string = string> extends EventEmitter<He
   #hintTo(ancestors: readonly Component<Name>[]): void {
     if (!this.#isRunning) return
     for (const ancestor of ancestors) {
-      const { runner, state, isInTrouble } = ancestor
-      if (!runner.isRunning && !isInTrouble && state.suspicion === undefined) this.#look(ancestor)
+      // One that is suspected already is looked at in its own time: many hints must not confirm it in no time.
+      if (ancestor.state.suspicion === undefined) this.#look(ancestor)
     }
   }
 

@@ -185,6 +185,19 @@ describe('options', () => {
     expect([story.slice(-2), host.exitCode, host.listening]).toEqual([['drain a', 'stop a'], 1, 0])
   })
 
+  it('do not take a further crash for a further signal, which would end all waiting', async () => {
+    const { part } = crew()
+    const clock = new FakeClock()
+    const flush = (): Promise<void> => new Promise((resolve) => void clock.after(2_000, resolve))
+    const { host, running } = run([part('journal', { stop: flush })], { catchCrashes: true, clock })
+    await clock.advance(0)
+    host.emit('uncaughtException', new Error('boom'))
+    await clock.advance(1_000)
+    host.emit('uncaughtException', new Error('and another'))
+    await clock.advance(1_000)
+    expect((await running).left).toEqual([])
+  })
+
   it('tell what happens', async () => {
     const { part } = crew()
     const news: LifeNews[] = []

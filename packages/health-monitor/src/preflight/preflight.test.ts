@@ -55,11 +55,13 @@ describe('a run of steps', () => {
     expect((await running).components.get('commands')?.reason).toBe('not judged while online is down')
   })
 
-  it('settles what fails by itself after what it needs has succeeded', async () => {
+  it('settles what fails by itself once what it needs has succeeded again', async () => {
     const clock = new FakeClock()
-    const failing = (): Promise<boolean> => new Promise((resolve) => void clock.after(1_000, () => resolve(false)))
-    const running = runSteps({ online: () => true, commands: { check: failing, dependsOn: ['online'] } }, { clock })
-    await clock.advance(1_000)
+    const after = (ms: number, outcome: boolean) => (): Promise<boolean> =>
+      new Promise((resolve) => void clock.after(ms, () => resolve(outcome)))
+    const steps = { online: after(500, true), commands: { check: after(1_000, false), dependsOn: ['online' as const] } }
+    const running = runSteps(steps, { clock })
+    await clock.advance(1_500)
     expect((await running).components.get('commands')?.status).toBe('down')
   })
 

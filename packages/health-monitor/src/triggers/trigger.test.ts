@@ -117,6 +117,25 @@ describe('a trigger', () => {
     await clock.advance(1)
     expect(deeds).toEqual(['run: down', 'over: up'])
   })
+
+  it('undoes only what has been done: an action that is under way ends first', async () => {
+    let end!: () => void
+    const { deeds, states, report } = trap({
+      run: () => {
+        deeds.push('run')
+        return new Promise<void>((resolve) => (end = resolve))
+      },
+    })
+    await report('down')
+    await report('up')
+    expect([deeds, states()]).toEqual([['run'], []])
+    end()
+    await report('up')
+    expect([deeds, states()]).toEqual([
+      ['run', 'over: up'],
+      ['done', 'waiting'],
+    ])
+  })
 })
 
 describe('an action that fails', () => {
