@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from 'node:util'
 import {
   stamp,
   told,
@@ -11,6 +10,7 @@ import {
   type StateChange,
   type TargetChange,
 } from './news.js'
+import { isSameData } from './same-data.js'
 import { percentageOf, type Cause, type CompiledFlag, type FlagRecord, type FlagState, type Table } from './table.js'
 
 /** What is the same for all news of one change. */
@@ -43,7 +43,7 @@ export function changesBetween(
   for (const [name, flag] of after.flags) {
     const old = before.flags.get(name)
     if (old === undefined || (old.record === flag.record && old.state === flag.state)) continue
-    if (old.record !== flag.record) others.push(...recordChanges(old.record, flag.record, occasion))
+    if (old.record !== flag.record) addRecordChanges(others, old.record, flag.record, occasion)
     const { state: from } = old
     const { state: to } = flag
     if (from === to) continue
@@ -106,23 +106,28 @@ function stateMessage(name: string, to: FlagState, source: CompiledFlag): string
   return `${flag} is let go, but stays off because a flag that it requires is off`
 }
 
-function recordChanges(old: FlagRecord, record: FlagRecord, occasion: Occasion): FlagChange[] {
-  const changes: FlagChange[] = []
+function addRecordChanges(changes: FlagChange[], old: FlagRecord, record: FlagRecord, occasion: Occasion): void {
   const declaration = old.spec === record.spec ? undefined : declarationChange(old, record, occasion)
   if (declaration !== undefined) changes.push(declaration)
   if (ownPercentage(old) !== ownPercentage(record)) changes.push(percentageChange(old, record, occasion))
   const targets = targetChange(old, record, occasion)
   if (targets !== undefined) changes.push(targets)
-  return changes
 }
 
 /** The percentage without what the environment says; a flag without one counts as 0 or 100 by its default. */
 function ownPercentage(record: FlagRecord): number {
-  return percentageOf({ ...record, pin: undefined }) ?? (record.spec.default === true ? 100 : 0)
+  const { spec, runtime } = record
+  return percentageOf({ spec, runtime, pin: undefined }) ?? (spec.default === true ? 100 : 0)
 }
 
 /** Told as changes of their own. */
 const toldApart = ['enabled', 'percentage']
+
+type Settings = Readonly<Record<string, unknown>>
+
+function isOther(field: string, before: Settings, after: Settings): boolean {
+  return !toldApart.includes(field) && !isSameData(before[field], after[field])
+}
 
 function declarationChange(
   old: FlagRecord,
@@ -131,11 +136,12 @@ function declarationChange(
 ): DeclarationChange | undefined {
   const before = old.spec.source.settings
   const after = record.spec.source.settings
-  const fields = [...new Set([...Object.keys(before), ...Object.keys(after)])].filter(
-    (field) => !toldApart.includes(field) && !isDeepStrictEqual(before[field], after[field]),
-  )
+  const fields = Object.keys(before).filter((field) => isOther(field, before, after))
+  for (const field of Object.keys(after)) {
+    if (!Object.hasOwn(before, field) && isOther(field, before, after)) fields.push(field)
+  }
   if (fields.length === 0) return undefined
-  const pick = (settings: Readonly<Record<string, unknown>>): Record<string, unknown> =>
+  const pick = (settings: Settings): Record<string, unknown> =>
     Object.fromEntries(fields.map((field) => [field, settings[field]]))
   const { name } = record.spec
   const what = fields.map((field) => `\`${field}\``).join(', ')
@@ -170,10 +176,12 @@ function percentageChange(old: FlagRecord, record: FlagRecord, occasion: Occasio
   }
 }
 
+const nobody: readonly string[] = []
+
 function targetChange(old: FlagRecord, record: FlagRecord, occasion: Occasion): TargetChange | undefined {
-  const from = old.runtime?.share?.targetGuilds ?? []
-  const to = record.runtime?.share?.targetGuilds ?? []
-  if (from === to || isDeepStrictEqual(from, to)) return undefined
+  const from = old.runtime?.share?.targetGuilds ?? nobody
+  const to = record.runtime?.share?.targetGuilds ?? nobody
+  if (isSameData(from, to)) return undefined
   const cause = causeOf(old, record, occasion)
   const { name } = record.spec
   const message = `${JSON.stringify(name)} goes from ${from.length} to ${to.length} target guilds${told(cause)}`

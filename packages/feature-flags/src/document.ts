@@ -87,5 +87,5 @@ function readFlag(name: string, flag: unknown, percentage: number | undefined): 
       path: ['flags', name, 'percentage'],
     })
   }
-  return { ...flag, ...share }
+  return percentage === undefined ? flag : { ...flag, percentage }
 }

@@ -1,5 +1,5 @@
-import { isDeepStrictEqual } from 'node:util'
 import type { FlagDocument } from './document.js'
+import { isSameData } from './same-data.js'
 import { SettingProblem } from './setting-problem.js'
 import { FlagProblem, type FlagSettings, type FlagSpec } from './specification.js'
 
@@ -57,7 +57,8 @@ export function mergeLayers(known: KnownFlags, change: ReadDocument): MergedFlag
       const settings = saidBy(document as FlagDocument, name, () => hasVariants(name, known, change) || keeps(name))
       const isOff = settings['enabled'] === false
       const offWhy = isOff ? `${document?.source} says so` : below?.offWhy
-      merged.set(name, { settings: { ...below?.settings, ...settings }, offWhy, offAt: isOff ? at : below?.offAt })
+      const said = below === undefined ? settings : { ...below.settings, ...settings }
+      merged.set(name, { settings: said, offWhy, offAt: isOff ? at : below?.offAt })
     }
   }
   for (const [name, flag] of merged) {
@@ -147,7 +148,7 @@ function answersOf({ variants, default: fallback }: Settings): Settings {
 function asBefore(specs: KnownFlags['specs'], name: string, flag: FlagSettings): FlagSettings {
   const before = specs.get(name)?.source
   if (before === undefined || before.offWhy !== flag.offWhy) return flag
-  return isDeepStrictEqual(before.settings, flag.settings) ? before : flag
+  return isSameData(before.settings, flag.settings) ? before : flag
 }
 
 function kindOf({ settings }: FlagSettings): FlagSpec['kind'] {
@@ -158,7 +159,7 @@ function kindOf({ settings }: FlagSettings): FlagSpec['kind'] {
 function refuseOtherVariants(code: KnownFlags['code'], flags: ReadonlyMap<string, FlagSettings>): void {
   for (const [name, { settings }] of code) {
     const variants = flags.get(name)?.settings['variants']
-    if (variants === settings['variants'] || isDeepStrictEqual(variants, settings['variants'])) continue
+    if (variants === settings['variants'] || isSameData(variants, settings['variants'])) continue
     throw new FlagProblem(name, new SettingProblem('its `variants` are those of the code', ['variants']))
   }
 }

@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from 'node:util'
 import type { SegmentDefinitions } from './definitions.js'
 import { readDocument } from './document.js'
 import { FlagDocumentError } from './document-error.js'
@@ -7,6 +6,7 @@ import { asDeclarationError, asDocumentError } from './layer-errors.js'
 import { mergeLayers, uncovered, type AppliedDocument, type MergedFlags, type ReadDocument } from './layer-merge.js'
 import { OverrideAnswers, type OverrideAnswer } from './override-answers.js'
 import { plainCopy } from './plain-copy.js'
+import { isSameData } from './same-data.js'
 import { untouched, type RuntimeState } from './runtime-state.js'
 import { settingsOf, specify, type FlagSettings, type FlagSpec, type Surroundings } from './specification.js'
 import { compile, type Cause, type FlagRecord, type Table, type Usage } from './table.js'
@@ -99,7 +99,7 @@ export class Layers {
       const change: ReadDocument = { read, documents, isFirst: before === undefined, at }
       const known = { code: this.#code, specs: this.#specs, gone: this.#gone }
       merged = mergeLayers(known, change)
-      const isSame = isDeepStrictEqual(segments, this.#segments)
+      const isSame = isSameData(segments, this.#segments)
       specs = specify(merged.flags, this.#surroundings(segments), isSame ? this.#specs : undefined)
       const lower = uncovered(known, change, merged)
       if (lower !== undefined) specify(lower, this.#surroundings(segments), specs)

@@ -37,7 +37,8 @@ export interface CompiledRule {
 
 /** What conditions may ask for beside attributes. */
 const ids = ['guildId', 'userId']
-const properties = ['when', 'segment', 'value', 'description']
+const booleanProperties = ['when', 'segment', 'value', 'description', 'percentage']
+const variantProperties = ['when', 'segment', 'value', 'description', 'weights']
 
 /** Whether a rule is about a context. Nothing is allocated. */
 export function matches(
@@ -90,7 +91,7 @@ export function specifyRules(
 
 function specifyRule(rule: unknown, index: number, scope: RuleScope, variants: Variants | undefined): CompiledRule {
   if (!isRecord(rule)) throw new SettingProblem(`a rule must be an object such as { when: { plan: 'pro' } }`)
-  const known = [...properties, variants === undefined ? 'percentage' : 'weights']
+  const known = variants === undefined ? booleanProperties : variantProperties
   for (const property of Object.keys(rule)) {
     if (known.includes(property) || rule[property] === undefined) continue
     const hint = didYouMean(property, known) || `; it may have ${known.join(', ')}`

@@ -7,17 +7,20 @@ import { flagDefaults } from './options.js'
 import { plainCopy } from './plain-copy.js'
 import { orderByRequirement } from './requirements.js'
 import { compileSegments, specifyRules, type CompiledRule, type RuleScope } from './rules.js'
+import { isSameData } from './same-data.js'
 import { at, literal, isRecord, quote, SettingProblem } from './setting-problem.js'
 import { checkVariant, checkVariants, checkWeights, type Split, type Variants } from './variants.js'
 
 /** What the layers say of a flag together, not yet checked. */
 export interface FlagSettings {
-  readonly settings: Readonly<Record<string, unknown>>
+  readonly settings: Settings
   /** Why it is off, if a layer says so. */
   readonly offWhy: string | undefined
   /** Since when, epoch ms; `undefined` since the code was read. */
   readonly offAt: number | undefined
 }
+
+type Settings = Readonly<Record<string, unknown>>
 
 /** A flag as it is described, checked, with what it inherits from its requirements filled in. */
 export type FlagSpec = BooleanSpec | VariantSpec
@@ -55,6 +58,10 @@ export interface VariantSpec extends CommonSpec {
   /** The variants are split in an order of their own, or the flag that is required would have chosen the variant. */
   readonly splitSaltHash: number
 }
+
+/** One for all flags that require nothing. */
+const noSpecs: readonly FlagSpec[] = []
+const noNames: readonly string[] = []
 
 const common = ['default', 'enabled', 'by', 'salt', 'requires', 'rules', 'expiresAt', 'owner', 'description']
 const booleanProperties = [...common, 'percentage']
@@ -96,33 +103,36 @@ export function specify(
   const compiled = at(['segments'], () => compileSegments(surroundings.segments, surroundings))
   const scope: RuleScope = { ...surroundings, compiled }
   const requires = new Map<string, readonly string[]>()
-  for (const [name, { settings }] of flags) {
-    requires.set(
-      name,
-      of(name, () => checkedRequires(settings['requires'])),
-    )
-  }
   const specs = new Map<string, FlagSpec>()
-  for (const name of orderByRequirement(requires)) {
-    const source = flags.get(name) as FlagSettings
-    const required = (requires.get(name) ?? []).map((other) => specs.get(other) as FlagSpec)
-    const old = before?.get(name)
-    const isSame = old?.source === source && old.requires.every((spec, i) => spec === required[i])
-    specs.set(name, isSame ? old : of(name, () => specifyFlag(name, source, required, scope)))
+  let checked = ''
+  try {
+    for (const [name, { settings }] of flags) {
+      checked = name
+      requires.set(name, checkedRequires(settings['requires']))
+    }
+    for (const name of orderByRequirement(requires)) {
+      checked = name
+      const source = flags.get(name) as FlagSettings
+      const names = requires.get(name) as readonly string[]
+      const required = names.length === 0 ? noSpecs : names.map((other) => specs.get(other) as FlagSpec)
+      const old = before?.get(name)
+      const isSame = old?.source === source && old.requires.every((spec, i) => spec === required[i])
+      specs.set(name, isSame ? old : specifyFlag(name, source, required, scope, old))
+    }
+  } catch (error) {
+    if (error instanceof SettingProblem) throw new FlagProblem(checked, error)
+    throw error
   }
   return specs
 }
 
-function of<T>(name: string, make: () => T): T {
-  try {
-    return make()
-  } catch (error) {
-    if (error instanceof SettingProblem) throw new FlagProblem(name, error)
-    throw error
-  }
-}
-
-function specifyFlag(name: string, source: FlagSettings, requires: readonly FlagSpec[], scope: RuleScope): FlagSpec {
+function specifyFlag(
+  name: string,
+  source: FlagSettings,
+  requires: readonly FlagSpec[],
+  scope: RuleScope,
+  old: FlagSpec | undefined,
+): FlagSpec {
   const { settings } = source
   const isVariant = settings['variants'] !== undefined
   refuseUnknown(settings, isVariant ? variantProperties : booleanProperties)
@@ -158,7 +168,7 @@ function specifyFlag(name: string, source: FlagSettings, requires: readonly Flag
       kind: 'variant',
       salt: inheritedSalt,
       saltHash: murmur3(inheritedSalt),
-      rules: specifyRules(settings['rules'], scope, variants),
+      rules: oldRules(old, settings) ?? specifyRules(settings['rules'], scope, variants),
       default: at(['default'], () => checkVariant(variants, settings['default'], '`default`')),
       variants,
       split: weights === undefined ? undefined : at(['weights'], () => checkWeights(variants, weights)),
@@ -173,7 +183,6 @@ function specifyFlag(name: string, source: FlagSettings, requires: readonly Flag
     )
   }
   const salt = ownSalt ?? inheritedSalt
-  const percentage = settings['percentage']
   return {
     name,
     source,
@@ -185,10 +194,10 @@ function specifyFlag(name: string, source: FlagSettings, requires: readonly Flag
     description,
     kind: 'boolean',
     salt,
-    saltHash: murmur3(salt),
-    rules: specifyRules(settings['rules'], scope, undefined),
+    saltHash: salt === requires[0]?.salt ? requires[0].saltHash : murmur3(salt),
+    rules: oldRules(old, settings) ?? specifyRules(settings['rules'], scope, undefined),
     default: fallback,
-    percentage: percentage === undefined ? undefined : at(['percentage'], () => checkPercentage(percentage)),
+    percentage: share(settings['percentage']),
   }
 }
 
@@ -197,21 +206,36 @@ export function checkPercentage(percentage: unknown): number {
   if (typeof percentage !== 'number') {
     throw new SettingProblem(`the percentage must be a number from 0 to 100, not ${literal(percentage)}`)
   }
-  if (!(percentage >= 0 && percentage <= 100)) {
+  if (!isPercentage(percentage)) {
     throw new SettingProblem(`the percentage must be from 0 to 100, not ${percentage}`, [], true)
   }
   return percentage
 }
 
+/** Most often another percentage is all that is new. */
+function oldRules(old: FlagSpec | undefined, { rules, variants }: Settings): readonly CompiledRule[] | undefined {
+  const before = old?.source.settings
+  return isSameData(before?.['rules'], rules) && isSameData(before?.['variants'], variants) ? old?.rules : undefined
+}
+
+function share(percentage: unknown): number | undefined {
+  if (percentage === undefined || (typeof percentage === 'number' && isPercentage(percentage))) return percentage
+  return at(['percentage'], () => checkPercentage(percentage))
+}
+
+function isPercentage(value: number): boolean {
+  return value >= 0 && value <= 100
+}
+
 function checkedRequires(requires: unknown): readonly string[] {
-  if (requires === undefined) return []
+  if (requires === undefined) return noNames
   if (!Array.isArray(requires) || requires.some((other) => typeof other !== 'string')) {
     throw new SettingProblem(`\`requires\` must be a list of flag names, not ${literal(requires)}`, ['requires'])
   }
   return requires.length < 2 ? (requires as string[]) : [...new Set(requires as string[])]
 }
 
-function text(settings: Readonly<Record<string, unknown>>, property: string): string | undefined {
+function text(settings: Settings, property: string): string | undefined {
   const value = settings[property]
   if (value === undefined || typeof value === 'string') return value
   throw new SettingProblem(`\`${property}\` must be a string, not ${literal(value)}`, [property])
@@ -230,7 +254,7 @@ function expiry(value: unknown): number | undefined {
   )
 }
 
-function refuseUnknown(settings: Readonly<Record<string, unknown>>, known: readonly string[]): void {
+function refuseUnknown(settings: Settings, known: readonly string[]): void {
   for (const property of Object.keys(settings)) {
     // A variant's properties on a boolean flag may be there and undefined.
     if (known.includes(property) || settings[property] === undefined) continue

@@ -197,7 +197,7 @@ function ownGate(record: FlagRecord): { threshold: number; withoutId: boolean } 
 }
 
 /** The percentage that counts, if the flag has one: the environment's, the one set while running, the declared one. */
-export function percentageOf({ spec, pin, runtime }: FlagRecord): number | undefined {
+export function percentageOf({ spec, pin, runtime }: Pick<FlagRecord, 'spec' | 'pin' | 'runtime'>): number | undefined {
   if (spec.kind === 'variant') return undefined
   return pin?.percentage ?? runtime?.percentage ?? spec.percentage
 }
