@@ -88,7 +88,10 @@ describe('one dead host', () => {
       looks++
       return { status: isSlow ? 'degraded' : 'up' }
     }
-    const { clock, broken, told } = await running({ host: { check: host, intervalMs: 10_000 } })
+    const { clock, broken, told } = await running({
+      host: { check: host, intervalMs: 60_000 },
+      cache: { dependsOn: ['host'], intervalMs: 11_000 },
+    })
     await clock.advance(9_000)
     isSlow = true
     broken.add('db').add('cache')

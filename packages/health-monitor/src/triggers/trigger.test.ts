@@ -138,6 +138,21 @@ describe('a trigger', () => {
   })
 })
 
+it('a trigger that is called for again while it undoes its action ends that first', async () => {
+  let end!: () => void
+  const { deeds, states, report } = trap({ whenOver: () => new Promise<void>((resolve) => (end = resolve)) })
+  await report('down', 'first')
+  await report('up')
+  await report('down', 'second')
+  expect(states()).toEqual(['done'])
+  end()
+  await report('down', 'second')
+  expect([deeds, states()]).toEqual([
+    ['run: first', 'run: second'],
+    ['done', 'waiting', 'done'],
+  ])
+})
+
 describe('an action that fails', () => {
   it('is tried again, later and later, and told when it fails and when it has succeeded', async () => {
     const tries: number[] = []
