@@ -198,7 +198,8 @@ export class Layers {
     const { offWhy, source } = spec
     const offAt = source.offAt ?? this.#foundations.at
     const held = offWhy === undefined ? undefined : { why: offWhy, by: undefined, at: offAt }
-    const guilds = runtime?.share?.targetGuilds ?? []
+    const guilds = runtime?.share?.targetGuilds
+    const overrides = this.#overrides.of(name)
     let slot = this.#slots.get(name)
     if (slot === undefined) this.#slots.set(name, (slot = this.#nextSlot++))
     return {
@@ -209,8 +210,9 @@ export class Layers {
       tripped,
       disabled: runtime?.disabled ?? held,
       fallenBack: this.#foundations.sharesTrips ? runtime?.fallenBack : tripped?.fallenBack,
-      ...this.#overrides.of(name),
-      targetGuilds: guilds.length === 0 ? undefined : new Set(guilds),
+      users: overrides.users,
+      guilds: overrides.guilds,
+      targetGuilds: guilds === undefined || guilds.length === 0 ? undefined : new Set(guilds),
       usage: this.#usageOf(name, spec),
     }
   }

@@ -209,7 +209,8 @@ function gate(isOpen: boolean): { threshold: number; withoutId: boolean } {
 function stateOf(record: FlagRecord, required: readonly CompiledFlag[]): FlagState {
   if (record.disabled !== undefined) return 'disabled'
   if (record.fallenBack !== undefined) return 'fallen-back'
-  return required.some((flag) => flag.state !== 'active') ? 'blocked' : 'active'
+  for (const flag of required) if (flag.state !== 'active') return 'blocked'
+  return 'active'
 }
 
 /**
