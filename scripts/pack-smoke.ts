@@ -56,6 +56,16 @@ async function load(file: string): Promise<Loaded> {
 const modules = await load('load.mjs')
 assert.deepEqual(await load('load.cjs'), modules, 'CommonJS and ES modules must export the same names')
 
+write(
+  'same.mjs',
+  `import assert from 'node:assert/strict'
+import { createRequire } from 'node:module'
+const require = createRequire(import.meta.url)
+for (const name of ${list}) assert.deepEqual(Object.entries(await import(name)).filter(([key, value]) => require(name)[key] !== value), [], name)
+`,
+)
+mustPass('import and require the same classes', await run(process.execPath, ['same.mjs'], { cwd: folder }))
+
 // Whoever imports the provider has the SDK, whose types are in its signatures. Both of its packages, for they refer to each other.
 symlinkSync(join(root, 'node_modules', '@openfeature'), join(folder, 'node_modules', '@openfeature'))
 

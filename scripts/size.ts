@@ -7,15 +7,6 @@ import { fromRoot, packages, readJson, root, type Entry } from './workspace.js'
 
 const budgetFile = join(root, 'scripts', 'size-budgets.json')
 const maxPackedBytes = 150_000
-/**
- * What is more than other packages, each in both module formats with types that explain themselves: five backends, the
- * fail-over and leases; and flags with their files, rollouts, OpenFeature and old functions.
- */
-const morePackedBytes: Readonly<Record<string, number>> = {
-  '@evenkeel/storage-adapter': 320_000,
-  '@evenkeel/feature-flags': 290_000,
-}
-
 /** An entry's own code, minified and gzipped: what a bundler would add to a bot, dependencies left out. */
 async function bundledBytes({ source }: Entry): Promise<number> {
   const { outputFiles } = await build({
@@ -49,8 +40,7 @@ export async function checkSizes(): Promise<string[]> {
     faults.push(`${fromRoot(budgetFile)}: ${specifier} is no entry of any package`)
   for (const { name, tarball } of await packAll()) {
     const { size } = statSync(tarball)
-    const limit = morePackedBytes[name] ?? maxPackedBytes
-    if (size > limit) faults.push(`${name} is ${size} bytes packed; the limit is ${limit}`)
+    if (size > maxPackedBytes) faults.push(`${name} is ${size} bytes packed; the limit is ${maxPackedBytes}`)
   }
   return faults
 }
