@@ -1,6 +1,7 @@
 import type { Metric, Sides } from './metric.js'
 import { type Defaults, toMaxRatio } from './options.js'
 import { assessSplit, noSplit, observeSplit, type SplitState } from './split-metric.js'
+import { learnUsual, type Seen } from './usual.js'
 
 /** What {@link GuildHistory.sample} makes of a window. */
 export interface AffectedGuilds {
@@ -61,8 +62,7 @@ export function affectedGuilds(options: AffectedGuildsOptions = {}): Metric<Side
 /** A guild that was active in a window, and whether anything failed in it. */
 export type GuildWindow = readonly [guildId: string, isAffected: boolean]
 
-/** A guild of which little is known counts as if it had been seen so often before, failing as often as all others. */
-const PRIOR_WINDOWS = 1.5
+const notSeen: Seen = { seen: 0, affected: 0 }
 /** A window of a rollout changes a history this little, or a harm would soon be what is usual. */
 const ROLLOUT_WEIGHT = 0.1
 
@@ -82,7 +82,7 @@ export class GuildHistory {
 
   /** How likely it is, by its own history, that something fails in a guild in a window in which it is active. */
   expected(guildId: string): number {
-    return this.#expected(guildId, this.#mean())
+    return learnUsual(this.#windows.values())(this.#windows.get(guildId) ?? notSeen)
   }
 
   /**
@@ -104,10 +104,10 @@ export class GuildHistory {
   ): Sides<AffectedGuilds> {
     const green = { affected: 0, expected: 0 }
     const blue = { affected: 0, expected: 0 }
-    const mean = this.#mean()
+    const usualOf = learnUsual(this.#windows.values())
     const all = [...guilds]
     const compared = all.filter(([guildId]) => isCompared(guildId))
-    const usual = compared.map(([guildId]) => this.#expected(guildId, mean))
+    const usual = compared.map(([guildId]) => usualOf(this.#windows.get(guildId) ?? notSeen))
     const expected = shiftTo(usual, compared.filter(([, isAffected]) => isAffected).length)
     for (const [i, [guildId, isAffected]] of compared.entries()) {
       const side = isGreen(guildId) ? green : blue
@@ -130,21 +130,6 @@ export class GuildHistory {
       if (isAffected) known.affected = rounded(known.affected + weight)
       this.#windows.set(guildId, known)
     }
-  }
-
-  #mean(): number {
-    let seen = 0
-    let affected = 0
-    for (const known of this.#windows.values()) {
-      seen += known.seen
-      affected += known.affected
-    }
-    return (affected + 1) / (seen + 2)
-  }
-
-  #expected(guildId: string, mean: number): number {
-    const { seen, affected } = this.#windows.get(guildId) ?? { seen: 0, affected: 0 }
-    return (affected + PRIOR_WINDOWS * mean) / (seen + PRIOR_WINDOWS)
   }
 }
 

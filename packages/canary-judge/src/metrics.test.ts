@@ -158,6 +158,17 @@ describe('affectedGuilds', () => {
     expect(saved.expected('always')).toBe(history.expected('always'))
   })
 
+  it('takes bad luck for bad luck where all fail alike, and for a habit where some always fail', () => {
+    // In each of three windows fails another one of a hundred guilds. Each by itself it would be seventy times as likely to again.
+    const alike = new GuildHistory()
+    for (let i = 0; i < 3; i++) alike.add(Array.from({ length: 100 }, (_, at) => [String(at), at === i] as const))
+    expect(alike.expected('0') / alike.expected('50')).toBeLessThan(6)
+    const apart = new GuildHistory()
+    for (let i = 0; i < 3; i++) apart.add(Array.from({ length: 100 }, (_, at) => [String(at), at < 3] as const))
+    expect(apart.expected('0')).toBeGreaterThan(0.9)
+    expect(apart.expected('50')).toBeLessThan(0.01)
+  })
+
   it('takes a guild that always fails for no evidence', () => {
     const metric = affectedGuilds()
     const history = new GuildHistory()
