@@ -4,7 +4,7 @@ import type { Priority } from '../priority.js'
 import { EventQueue } from './event-queue.js'
 
 /** Numbers from 0 to 1, 1 excluded, the same for the same seed (mulberry32). */
-export function seeded(seed: number): () => number {
+function seeded(seed: number): () => number {
   let state = seed
   return () => {
     state = (state + 0x6d2b79f5) | 0

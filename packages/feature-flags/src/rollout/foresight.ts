@@ -3,7 +3,7 @@ import type { PhasePower, RolloutTraffic } from './rollout-judge.js'
 import type { Traffic } from './traffic.js'
 
 /** So long a flag is looked at before its traffic is known, in milliseconds. */
-export const KNOWN_MS = 3_600_000
+const KNOWN_MS = 3_600_000
 
 /** What the evidence of a rollout will be able to show. */
 export interface Foresight {
