@@ -7,6 +7,7 @@ import {
   type CompiledConditions,
 } from './conditions/compile-conditions.js'
 import { didYouMean } from './nearest.js'
+import { isSameData } from './same-data.js'
 import { at, isRecord, literal, quote, SettingProblem } from './setting-problem.js'
 import { checkPercentage, type Surroundings } from './specification.js'
 import { checkVariant, checkWeights, type Split, type Variants } from './variants.js'
@@ -17,6 +18,12 @@ export type CompiledSegment = readonly CompiledConditions[]
 /** What rules are specified with. */
 export interface RuleScope extends Surroundings {
   readonly compiled: ReadonlyMap<string, CompiledSegment>
+}
+
+/** The rules of the last time, in the same surroundings, and what they were made of. */
+export interface RulesBefore {
+  readonly rules: readonly CompiledRule[]
+  readonly settings: unknown
 }
 
 /** A rule, ready to be asked. */
@@ -37,6 +44,7 @@ export interface CompiledRule {
 
 /** What conditions may ask for beside attributes. */
 const ids = ['guildId', 'userId']
+const about = ['when', 'segment', 'description']
 const booleanProperties = ['when', 'segment', 'value', 'description', 'percentage']
 const variantProperties = ['when', 'segment', 'value', 'description', 'weights']
 
@@ -83,13 +91,22 @@ export function specifyRules(
   rules: unknown,
   scope: RuleScope,
   variants: Variants | undefined,
+  before?: RulesBefore,
 ): readonly CompiledRule[] {
   if (rules === undefined) return []
   if (!Array.isArray(rules)) throw new SettingProblem(`\`rules\` must be a list, not ${literal(rules)}`, ['rules'])
-  return rules.map((rule, i) => at(['rules', i], () => specifyRule(rule, i, scope, variants)))
+  return rules.map((rule, i) =>
+    at(['rules', i], () => specifyRule(rule, i, scope, variants, matchBefore(rule, i, before))),
+  )
 }
 
-function specifyRule(rule: unknown, index: number, scope: RuleScope, variants: Variants | undefined): CompiledRule {
+function specifyRule(
+  rule: unknown,
+  index: number,
+  scope: RuleScope,
+  variants: Variants | undefined,
+  before: Match | undefined,
+): CompiledRule {
   if (!isRecord(rule)) throw new SettingProblem(`a rule must be an object such as { when: { plan: 'pro' } }`)
   const known = variants === undefined ? booleanProperties : variantProperties
   for (const property of Object.keys(rule)) {
@@ -97,6 +114,18 @@ function specifyRule(rule: unknown, index: number, scope: RuleScope, variants: V
     const hint = didYouMean(property, known) || `; it may have ${known.join(', ')}`
     throw new SettingProblem(`a rule has no property ${quote(property)}${hint}`, [property])
   }
+  const match = before ?? matchOf(rule, index, scope)
+  return variants === undefined ? booleanRule(rule, match) : variantRule(rule, match, variants)
+}
+
+/** Whom a rule matches, if it said the same the last time: most often it is the share that is new. */
+function matchBefore(rule: unknown, index: number, before: RulesBefore | undefined): Match | undefined {
+  const settings: unknown = Array.isArray(before?.settings) ? before.settings[index] : undefined
+  if (!isRecord(settings) || !isRecord(rule)) return undefined
+  return about.every((property) => isSameData(settings[property], rule[property])) ? before?.rules[index] : undefined
+}
+
+function matchOf(rule: Readonly<Record<string, unknown>>, index: number, scope: RuleScope): Match {
   const { when, segment, description } = rule
   if (when === undefined && segment === undefined) {
     throw new SettingProblem('a rule needs `when` or `segment`; for everyone there are `percentage` and `default`')
@@ -111,8 +140,7 @@ function specifyRule(rule: unknown, index: number, scope: RuleScope, variants: V
     ...(conditions === undefined ? [] : [describeConditions(conditions)]),
   ]
   const label = `rule ${index + 1} (${description ?? phrases.join(' and ')})`
-  const match = { conditions, segment: named, label }
-  return variants === undefined ? booleanRule(rule, match) : variantRule(rule, match, variants)
+  return { conditions, segment: named, label }
 }
 
 type Match = Pick<CompiledRule, 'conditions' | 'segment' | 'label'>

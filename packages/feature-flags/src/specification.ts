@@ -168,7 +168,7 @@ function specifyFlag(
       kind: 'variant',
       salt: inheritedSalt,
       saltHash: murmur3(inheritedSalt),
-      rules: oldRules(old, settings) ?? specifyRules(settings['rules'], scope, variants),
+      rules: rulesOf(settings, scope, variants, old),
       default: at(['default'], () => checkVariant(variants, settings['default'], '`default`')),
       variants,
       split: weights === undefined ? undefined : at(['weights'], () => checkWeights(variants, weights)),
@@ -195,7 +195,7 @@ function specifyFlag(
     kind: 'boolean',
     salt,
     saltHash: salt === requires[0]?.salt ? requires[0].saltHash : murmur3(salt),
-    rules: oldRules(old, settings) ?? specifyRules(settings['rules'], scope, undefined),
+    rules: rulesOf(settings, scope, undefined, old),
     default: fallback,
     percentage: share(settings['percentage']),
   }
@@ -213,9 +213,16 @@ export function checkPercentage(percentage: unknown): number {
 }
 
 /** Most often another percentage is all that is new. */
-function oldRules(old: FlagSpec | undefined, { rules, variants }: Settings): readonly CompiledRule[] | undefined {
-  const before = old?.source.settings
-  return isSameData(before?.['rules'], rules) && isSameData(before?.['variants'], variants) ? old?.rules : undefined
+function rulesOf(
+  { rules, variants: described }: Settings,
+  scope: RuleScope,
+  variants: Variants | undefined,
+  old: FlagSpec | undefined,
+): readonly CompiledRule[] {
+  if (old === undefined) return specifyRules(rules, scope, variants)
+  const before = old.source.settings
+  if (isSameData(before['rules'], rules) && isSameData(before['variants'], described)) return old.rules
+  return specifyRules(rules, scope, variants, { rules: old.rules, settings: before['rules'] })
 }
 
 function share(percentage: unknown): number | undefined {
