@@ -52,19 +52,21 @@ async function statusesOf(port: number, isEnough: (status: number) => boolean): 
 }
 
 describe('a process that blocks its own event loop', () => {
-  it('is told to be dead within liveAfterMs and 0.3 s, and alive once it goes on', async () => {
-    const { child, heard, port } = await startChild('block', '4500', '3000')
+  // How soon after `liveAfterMs` is a figure of `pnpm bench health-live`.
+  it('is told to be dead after liveAfterMs, while it is still blocked, and alive once it goes on', async () => {
+    const { child, heard, port } = await startChild('block', '6000', '3000')
     child.stdin?.write('now')
     const { blockedAt = NaN } = await heard()
+    let isOver = false
+    const over = heard().then(() => (isOver = true))
     const before = await statusesOf(port, (status) => status === 503)
-    const tookMs = Date.now() - blockedAt
+    expect(isOver).toBe(false)
+    expect(Date.now() - blockedAt).toBeGreaterThan(2_750)
     expect(new Set(before)).toEqual(new Set([200, 503]))
-    expect(tookMs).toBeGreaterThan(2_750)
-    expect(tookMs).toBeLessThan(3_300)
-    await heard()
+    await over
     const after = await statusesOf(port, (status) => status === 200)
-    expect(after.length).toBeLessThan(20)
-  })
+    expect(after.at(-1)).toBe(200)
+  }, 60_000)
 
   it('is alive all through a pause of 2 s', async () => {
     const { child, heard, port } = await startChild('block', '2000')
