@@ -7,7 +7,9 @@ export type Histories = Readonly<Record<string, readonly [seen: number, affected
 
 /** What guilds are compared by. */
 export interface Compared {
+  /** What is usual for each of which something is known. */
   readonly history: Histories
+  /** The others: who of them has been seen, and who has failed. */
   readonly strangers: Strangers
 }
 
