@@ -2,34 +2,11 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { manualPlan } from '../test-support/manual-plan.js'
 import { triggerDefaults } from './plan.js'
 import { parsePlan, readPlan } from './plan-text.js'
 
 const day = 86_400_000
-
-const yaml = `rollout_strategy:
-  type: "canary"
-  phases:
-    - name: "internal_testing"
-      percentage: 0
-      target_guilds: ["81384788765712384", '110373943822540800']
-      duration: "24h"
-    - name: "beta"
-      percentage: 5
-      target_guilds:
-        - "222078108977594368"
-      duration: "48h"
-    - name: "gradual_rollout"
-      percentage: [10, 25, 50, 75]
-      duration_per_phase: "1d12h"
-    - name: "full"
-      percentage: 100
-      duration: "7d"
-  rollback_triggers:
-    - error_rate_increase: 20%
-    - response_time_degradation: 50%
-    - user_complaints: 5
-`
 
 /** A plan of one phase, and what else stands in it. */
 const withTriggers = (triggers: string): string => `rollout_strategy:
@@ -52,7 +29,7 @@ describe('a plan from a file', () => {
     const gradual = [10, 25, 50, 75].map((percentage) => {
       return { name: `gradual_rollout (${percentage} %)`, percentage, targetGuilds: all, durationMs: 1.5 * day }
     })
-    expect(await parsePlan(yaml, 'yaml')).toEqual({
+    expect(await parsePlan(manualPlan, 'yaml')).toEqual({
       phases: [
         { name: 'internal_testing', percentage: 0, targetGuilds: testers, durationMs: day },
         { name: 'beta', percentage: 5, targetGuilds: all, durationMs: 2 * day },

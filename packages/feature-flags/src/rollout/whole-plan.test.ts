@@ -2,34 +2,11 @@ import { MemoryStorage } from '@evenkeel/storage-adapter'
 import { FakeClock } from '@evenkeel/testing'
 import { describe, expect, it } from 'vitest'
 import { FeatureFlags } from '../feature-flags.js'
+import { manualPlan } from '../test-support/manual-plan.js'
 import { seeded } from '../test-support/rollout-story.js'
 import { parsePlan } from './plan-text.js'
 import { Rollout } from './rollout.js'
 import type { RolloutTransition } from './rollout-news.js'
-
-const yaml = `rollout_strategy:
-  type: "canary"
-  phases:
-    - name: "internal_testing"
-      percentage: 0
-      target_guilds: ["81384788765712384", '110373943822540800']
-      duration: "24h"
-    - name: "beta"
-      percentage: 5
-      target_guilds:
-        - "222078108977594368"
-      duration: "48h"
-    - name: "gradual_rollout"
-      percentage: [10, 25, 50, 75]
-      duration_per_phase: "1d12h"
-    - name: "full"
-      percentage: 100
-      duration: "7d"
-  rollback_triggers:
-    - error_rate_increase: 20%
-    - response_time_degradation: 50%
-    - user_complaints: 5
-`
 
 const [hour, day] = [3_600_000, 86_400_000]
 const intervalMs = hour / 4
@@ -69,7 +46,7 @@ class Bot {
     this.#rollout = new Rollout({
       flags: this.#flags,
       flag: 'newSearch',
-      plan: await parsePlan(yaml, 'yaml'),
+      plan: await parsePlan(manualPlan, 'yaml'),
       store: this.#store,
       scope: 'process',
       clock: this.#clock,
