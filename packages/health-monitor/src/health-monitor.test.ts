@@ -133,6 +133,22 @@ describe('before and after its life', () => {
     expect(told('db')).toEqual(['up', 'down'])
   })
 
+  it('tells how the whole is again, although it was asked while it was stopped and everything had grown old', async () => {
+    const clock = new FakeClock()
+    const checks = { db: { check: () => true }, api: { check: () => true, critical: false } }
+    const health = new HealthMonitor({ checks, clock, ...steady })
+    const told: string[] = []
+    health.on('change', ({ what, to }) => void (what === 'health' && told.push(to)))
+    await health.start()
+    await clock.advance(0)
+    await health.stop()
+    await clock.advance(60_000)
+    await health.check('api')
+    await health.start()
+    await clock.advance(0)
+    expect([health.status, told.at(-1)]).toEqual(['up', 'up'])
+  })
+
   it('gives up what is under way when it is stopped in the middle', async () => {
     let reason: unknown
     const { clock, health, db } = await watch((signal) => {

@@ -428,16 +428,17 @@ export class HealthMonitor<Name extends string = string> extends EventEmitter<He
 
   /** The one place where a component changes: first schedule, then settle, and announce last. */
   #settle(component: Component<Name>, next: ComponentState): void {
-    const { state: before, name, options, backSince, descendants } = component
-    component.become(next)
     const now = this.#moment()
+    const { state: before, name, options, backSince, descendants } = component
+    const isFresh = component.seenAt(now) === before
+    component.become(next)
     const freed = this.#followTroubleAt(component, now)
     this.#schedule(component)
     if (next.status !== before.status) {
       const news = changeOf(name, options.critical, before.status, next.status, next.reason, now.at)
       this.#announcer.add({ event: 'change', news })
     }
-    const isSame = next.status === before.status && backSince === undefined && descendants.length === 0
+    const isSame = next.status === before.status && isFresh && backSince === undefined && descendants.length === 0
     // While it runs, timers see to it that nothing grows old in silence.
     if (!isSame || !this.#isRunning) this.#settleWhole(now)
     this.#lookAtAll(freed)
