@@ -9,6 +9,10 @@ interface Run {
   readonly judge: (result: CheckResult) => void
   readonly abort: (reason: Error) => void
   isJudged: boolean
+  /** Nothing can be held against it: it was given up before its deadline. */
+  isAbandoned: boolean
+  /** Resolves when the check itself has ended, whatever became of the run. */
+  ended: Promise<void>
 }
 
 /** Runs one check, never twice at once, and gives every run a verdict by its deadline. */
@@ -38,14 +42,18 @@ export class CheckRunner {
     return this.#run?.isJudged === false
   }
 
-  /** A run was given up and has not ended. Until it does, no other begins: hung checks must not pile up. */
+  /** A run missed its deadline and has not ended. Until it does, no other begins: hung checks must not pile up. */
   get isHung(): boolean {
-    return this.#run?.isJudged === true
+    return this.#run?.isJudged === true && !this.#run.isAbandoned
   }
 
-  /** Runs the check, or joins the run that has not ended yet. Never rejects. */
+  /**
+   * Runs the check, or joins the run that has not ended yet. One that was abandoned is not joined but waited for, at the
+   * expense of the deadline. Never rejects.
+   */
   run(): Promise<CheckResult> {
-    if (this.#run !== undefined) return this.#run.verdict
+    const before = this.#run
+    if (before?.isAbandoned === false) return before.verdict
     const controller = new AbortController()
     const startedMs = this.#clock.monotonic()
     let resolve!: (result: CheckResult) => void
@@ -60,6 +68,8 @@ export class CheckRunner {
       },
       abort: (reason) => controller.abort(reason),
       isJudged: false,
+      isAbandoned: false,
+      ended: Promise.resolve(),
     }
     // Before the check is called: it may ask for itself.
     this.#run = run
@@ -68,10 +78,13 @@ export class CheckRunner {
       run.judge({ status: 'down', reason: error.message })
       run.abort(error)
     })
-    void runCheck(this.#check, controller.signal).then((result) => {
-      this.#run = undefined
-      run.judge(result)
-    })
+    const look = async (): Promise<void> => {
+      if (before !== undefined) await before.ended
+      const result = run.isJudged ? undefined : await runCheck(this.#check, controller.signal)
+      if (this.#run === run) this.#run = undefined
+      if (result !== undefined) run.judge(result)
+    }
+    run.ended = look()
     return run.verdict
   }
 
@@ -79,6 +92,7 @@ export class CheckRunner {
   abandon(): void {
     const run = this.#run
     if (run === undefined || run.isJudged) return
+    run.isAbandoned = true
     const error = new CheckAbandonedError(this.#name)
     run.judge({ status: 'unknown', reason: error.message })
     run.abort(error)

@@ -133,6 +133,40 @@ describe('before and after its life', () => {
     expect(told('db')).toEqual(['up', 'down'])
   })
 
+  it('does not hold the run that a stop gave up against the check when it is started again at once', async () => {
+    const clock = new FakeClock()
+    let isSlow = false
+    const atOnce = { now: 0, most: 0 }
+    const slowly = async (): Promise<void> => {
+      atOnce.most = Math.max(atOnce.most, ++atOnce.now)
+      if (isSlow) await new Promise<void>((resolve) => void clock.after(1_000, resolve))
+      atOnce.now--
+    }
+    const health = new HealthMonitor({ checks: { db: { check: slowly, failuresToDown: 1 } }, clock, ...steady })
+    const told: string[] = []
+    health.on('change', ({ what, to }) => void (what === 'db' && told.push(to)))
+    await health.start()
+    await clock.advance(5_000)
+    isSlow = true
+    void health.check('db')
+    await clock.advance(100)
+    await health.stop()
+    await health.start()
+    const seen = health.check('db')
+    await clock.advance(10_000)
+    expect([told, await seen, atOnce.most]).toEqual([['up'], { status: 'up', reason: 'ok' }, 1])
+  })
+
+  it('gives a run its deadline also while it waits for one that a stop gave up, and begins it no more', async () => {
+    const db = patient(hangs)
+    const { clock, health, db: component } = await watch(db.check)
+    await health.stop()
+    await health.start()
+    await clock.advance(5_000)
+    expect(component()).toMatchObject({ status: 'down', reason: expect.stringContaining('No answer') as unknown })
+    expect(db.looks).toBe(1)
+  })
+
   it('tells how the whole is again, although it was asked while it was stopped and everything had grown old', async () => {
     const clock = new FakeClock()
     const checks = { db: { check: () => true }, api: { check: () => true, critical: false } }
