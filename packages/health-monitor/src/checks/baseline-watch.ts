@@ -7,6 +7,9 @@ import type { Verdict } from './verdict.js'
 /** A window has so many verdicts; between them the last one stands, however often one looks. */
 const VERDICTS_PER_WINDOW = 60
 
+/** What has been told for so many half-lives is how things are now. */
+const HALF_LIVES_TO_ACCEPT = 2
+
 /** What was told is told until it is half as sure, and the change half as large: who stands on the edge must not flap. */
 const HALF = 0.5
 
@@ -46,15 +49,32 @@ export function watchBaseline(watched: Watched): () => Verdict {
     if (verdict?.status === 'up') dispersion.add(tally(counts, baseline), shareOf(tally(baseline, baseline)), fade)
   })
   let judgedMs = -Infinity
+  let toldSinceMs: number | undefined
   return () => {
     const nowMs = clock.monotonic()
     history.take(nowMs, read())
     if (verdict !== undefined && nowMs - judgedMs < windowMs / VERDICTS_PER_WINDOW) return verdict
     judgedMs = nowMs
-    const isTold = verdict?.status === 'degraded'
-    if (isTold && isOver()) history.forget()
+    const before = verdict?.status
+    const isTold = before === 'degraded'
+    if (isTold && isOver()) history.forget(2)
     verdict = judge(compare(isTold))
+    learn(nowMs, before, verdict.status)
     return verdict
+  }
+
+  /** What went wrong is not what is usual, or the next time it would pass for it; unless it stays. */
+  function learn(nowMs: number, before: Verdict['status'] | undefined, now: Verdict['status']): void {
+    if (now === 'up') {
+      // Of what was down, half of the latest calls may have failed.
+      if (toldSinceMs !== undefined) history.forget(before === 'down' ? 0 : 2)
+      toldSinceMs = undefined
+    } else if (toldSinceMs === undefined) {
+      toldSinceMs = nowMs
+      history.hold()
+    } else if (nowMs - toldSinceMs >= HALF_LIVES_TO_ACCEPT * halfLifeMs) {
+      history.accept()
+    }
   }
 
   function isOver(): boolean {

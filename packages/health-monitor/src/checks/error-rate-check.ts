@@ -49,7 +49,8 @@ export const errorRateCheckDefaults: Required<Omit<ErrorRateCheckOptions, 'clock
  * an hour. Chance alone tells a change in fewer than one week of a hundred, day and night. When the latest twelfth of
  * the window is as usual again, it is over.
  *
- * *Gotchas*: a slow drift becomes usual, and so does an error that stays for a day. What is usual is kept in memory: a
+ * *Gotchas*: what is told is not learned, or the next incident would pass for usual. A slow drift becomes usual, and so
+ * does what has been told for two half-lives, a day by default. What is usual is kept in memory: a
  * restart begins anew, and it takes two windows to say more than that most calls fail. Count as failures what the bot
  * did wrong, not its users.
  *

@@ -97,6 +97,26 @@ describe('an outage', () => {
     expect(told).toHaveLength(Math.round(((told.at(-1)?.hours ?? 0) - (told[0]?.hours ?? 0)) * 60) + 1)
   })
 
+  it.each([2, 8])('of %i hours is not what is usual afterwards: twice as many failures are told as ever', (lasts) => {
+    const minutes = Array.from({ length: 5 }, (_, seed) => {
+      const failing = (hours: number): number => {
+        if (hours >= 24 && hours < 24 + lasts) return 0.9
+        return hours >= 27 + lasts ? 0.06 : 0.03
+      }
+      const seen = [...watch({ seed, callsPerHour: () => 4_000, failing }, 30 + lasts)]
+      const told = seen.find(({ status, hours }) => hours >= 27 + lasts && status !== 'up')
+      return Math.round(((told?.hours ?? Infinity) - 27 - lasts) * 60)
+    })
+    expect(median(minutes)).toBeLessThanOrEqual(40)
+  })
+
+  it('that the bot begins with is not what is usual afterwards', () => {
+    const failing = (hours: number): number => (hours < 0.75 ? 0.9 : hours >= 6 ? 0.12 : 0.03)
+    const seen = [...watch({ seed: 1, callsPerHour: () => 4_000, failing }, 8)]
+    expect(seen.filter(({ status, hours }) => hours > 1.5 && hours < 6 && status !== 'up')).toEqual([])
+    expect(seen.find(({ status, hours }) => hours >= 6 && status !== 'up')?.hours).toBeLessThan(6.5)
+  })
+
   it('that stays is told for hours, and becomes usual after a day', () => {
     const failing = (hours: number): number => (hours >= 24 ? 0.1 : 0.03)
     const seen = [...watch({ seed: 1, callsPerHour: () => 4_000, failing }, 96)]

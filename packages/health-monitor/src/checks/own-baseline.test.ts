@@ -71,7 +71,40 @@ it('counts nothing twice when two look in turn', () => {
 it('forgets a window that is over, without making it usual', () => {
   const { baseline, shown } = start()
   for (let ms = 0; ms <= 120; ms += 5) baseline.take(ms, [ms, ms])
-  baseline.forget()
+  baseline.forget(2)
   for (let ms = 125; ms <= 240; ms += 5) baseline.take(ms, [ms, 120])
   expect(shown()).toEqual({ recent: [120, 0], latest: [20, 0], baseline: [20, 20] })
+})
+
+it('keeps what is held back out of what is usual, until it is forgotten', () => {
+  const { baseline, retired, shown } = start()
+  for (let ms = 0; ms <= 240; ms += 5) baseline.take(ms, [ms, 0])
+  baseline.hold()
+  for (let ms = 245; ms <= 480; ms += 5) baseline.take(ms, [ms, ms - 240])
+  expect(shown()).toMatchObject({ recent: [120, 120], baseline: [120, 0] })
+  expect([baseline.learnedMs, retired.length]).toEqual([120, 12])
+  baseline.forget(2)
+  for (let ms = 485; ms <= 600; ms += 5) baseline.take(ms, [ms, 240])
+  expect(shown()).toEqual({ recent: [120, 0], latest: [20, 0], baseline: [140, 20] })
+})
+
+it('takes what was held back for usual once it is accepted, and what was usual before no more', () => {
+  const { baseline, shown } = start()
+  for (let ms = 0; ms <= 240; ms += 5) baseline.take(ms, [ms, 0])
+  baseline.hold()
+  for (let ms = 245; ms <= 480; ms += 5) baseline.take(ms, [ms, ms - 240])
+  baseline.accept()
+  expect(shown().baseline).toEqual([240, 120])
+  expect(baseline.learnedMs).toBe(240)
+  baseline.accept()
+  for (let ms = 485; ms <= 600; ms += 5) baseline.take(ms, [ms, 240])
+  expect(shown().baseline).toEqual([360, 240])
+})
+
+it('forgets all of the window when nothing of it is to be kept', () => {
+  const { baseline, shown } = start()
+  for (let ms = 0; ms <= 60; ms += 5) baseline.take(ms, [ms, ms])
+  baseline.forget(0)
+  baseline.take(65, [65, 60])
+  expect(shown()).toEqual({ recent: [5, 0], latest: [5, 0], baseline: [0, 0] })
 })

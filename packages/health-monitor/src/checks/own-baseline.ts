@@ -29,8 +29,12 @@ export class OwnBaseline {
   #baseline = new Float64Array(0)
   #fadedMs = 0
   #learnedMs = 0
+  /** What has become the past, and is not to be usual. */
+  #held = new Float64Array(0)
+  #heldMs = 0
+  #isHolding = false
 
-  /** @param onRetire - told each step when it becomes the past, just before it does */
+  /** @param onRetire - told each step when it becomes the past, just before it does, unless it is held back */
   constructor(windowMs: number, halfLifeMs: number, onRetire: (step: Retired) => void) {
     this.#windowMs = windowMs
     this.#halfLifeMs = halfLifeMs
@@ -48,6 +52,7 @@ export class OwnBaseline {
     if (last?.totals.length !== totals.length) {
       this.#steps = []
       this.#baseline = new Float64Array(totals.length)
+      this.#letGo()
       this.#fadedMs = nowMs
       this.#learnedMs = 0
       return
@@ -73,9 +78,27 @@ export class OwnBaseline {
     return this.#baseline
   }
 
-  /** Forgets the window but for its latest steps: neither present nor usual. */
-  forget(): void {
-    this.#steps = this.#steps.slice(-2)
+  /** From now on, what becomes the past is not usual. */
+  hold(): void {
+    this.#isHolding = true
+  }
+
+  /** What was held back is what is usual, in place of what was. */
+  accept(): void {
+    if (!this.#isHolding) return
+    this.#baseline = this.#held
+    this.#learnedMs = this.#heldMs
+    this.#letGo()
+  }
+
+  /**
+   * Forgets the window but for its latest steps, and all that was held back: neither present nor usual.
+   *
+   * @param latest - how many of the latest steps to keep
+   */
+  forget(latest: 0 | 2): void {
+    this.#steps = latest === 0 ? [] : this.#steps.slice(-latest)
+    this.#letGo()
   }
 
   /** For how long the past has been learned, in ms. */
@@ -100,11 +123,23 @@ export class OwnBaseline {
       const fade = 2 ** -((step.endMs - this.#fadedMs) / this.#halfLifeMs)
       this.#fadedMs = step.endMs
       const { counts } = step
+      const tookMs = step.endMs - step.startMs
+      if (this.#isHolding) {
+        this.#held = this.#held.map((count, index) => count * fade + (counts[index] as number))
+        this.#heldMs += tookMs
+        continue
+      }
       const baseline = this.#baseline.map((count) => count * fade)
       this.#onRetire({ counts, baseline, fade })
       this.#baseline = baseline.map((count, index) => count + (counts[index] as number))
-      this.#learnedMs += step.endMs - step.startMs
+      this.#learnedMs += tookMs
     }
+  }
+
+  #letGo(): void {
+    this.#held = new Float64Array(this.#baseline.length)
+    this.#heldMs = 0
+    this.#isHolding = false
   }
 
   #sum(steps: readonly Step[]): Float64Array {
