@@ -13,7 +13,7 @@ import {
 } from '../index.js'
 import { Metrics } from '../metrics.js'
 
-const calls = new Metrics().calls('command_duration_seconds', { help: 'How long commands take.' })
+const calls = new Metrics().calls('bot_command', { help: 'How long commands take.' })
 
 export const checks: readonly HealthCheck[] = [
   cpuCheck(),

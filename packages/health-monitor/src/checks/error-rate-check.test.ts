@@ -90,7 +90,7 @@ it.each([[{ calls: 5, failures: 6 }], [{ calls: NaN, failures: 0 }], [{ calls: 5
 )
 
 it('reads a recorder of this package', async () => {
-  const calls = new Metrics().calls('command_duration_seconds', { help: 'How long commands take.' })
+  const calls = new Metrics().calls('bot_command', { help: 'How long commands take.' })
   for (let call = 0; call < 30; call++) calls.record(5, true)
   const clock = new FakeClock()
   const check = errorRateCheck(() => calls.errors(), { clock })

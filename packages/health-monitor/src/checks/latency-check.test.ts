@@ -74,7 +74,7 @@ it('is down when it reads nonsense', async () => {
 })
 
 it('reads a recorder of this package', async () => {
-  const calls = new Metrics().calls('command_duration_seconds', { help: 'How long commands take.' })
+  const calls = new Metrics().calls('bot_command', { help: 'How long commands take.' })
   const clock = new FakeClock()
   const check = latencyCheck(() => calls.latency(), { clock })
   await look(check)

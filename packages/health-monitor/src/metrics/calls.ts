@@ -1,5 +1,5 @@
 import type { Clock } from '../ports.js'
-import { type BucketCounts, Histogram, type HistogramKind } from './histogram.js'
+import { type BucketCounts, Histogram, type HistogramKind, isObservable } from './histogram.js'
 import { Labelled } from './labelled.js'
 import type { RecentObservations } from './sliding-window.js'
 
@@ -80,7 +80,7 @@ export class Calls {
   record(tookMs: number, isFailure = false): void {
     this.#took.observe(tookMs)
     // What the histogram refused was no call either.
-    if (isFailure && tookMs >= 0 && tookMs < Infinity) this.#failures++
+    if (isFailure && isObservable(tookMs)) this.#failures++
   }
 
   /** What `errorRateCheck` of `@evenkeel/health-monitor` asks for. */

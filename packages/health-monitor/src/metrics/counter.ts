@@ -24,7 +24,7 @@ export class Counter {
    * @param by - how often, from 0; once unless told
    */
   add(by = 1): void {
-    if (by >= 0 && by < Infinity) this.#value += by
+    if (typeof by === 'number' && by >= 0 && by < Infinity) this.#value += by
     else this.#complain(`a counter cannot grow by ${String(by)}; it was left as it is`)
   }
 }

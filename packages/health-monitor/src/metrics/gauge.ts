@@ -33,6 +33,7 @@ export class Gauge {
    * @param by - how much; less than zero for down; 1 unless told
    */
   add(by = 1): void {
-    this.set(this.#value + by)
+    // A text would be appended, and of a BigInt the sum would throw.
+    this.set(typeof by === 'number' ? this.#value + by : by)
   }
 }

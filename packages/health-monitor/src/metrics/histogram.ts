@@ -19,6 +19,11 @@ export interface BucketCounts {
   readonly counts: readonly number[]
 }
 
+/** Also of a text such as '5', which compares like a number and adds up like a text. */
+export function isObservable(value: number): boolean {
+  return typeof value === 'number' && value >= 0 && value < Infinity
+}
+
 /** Counts by size in buckets. All of them together remember how often, never what exactly. */
 export class Histogram {
   readonly #kind: HistogramKind
@@ -57,7 +62,7 @@ export class Histogram {
    * @param value - in the unit of the metric, from 0
    */
   observe(value: number): void {
-    if (!(value >= 0 && value < Infinity)) return this.#refuse(value)
+    if (!isObservable(value)) return this.#refuse(value)
     if (!this.#isQuiet) this.#tell(value)
     ;(this.#counts[this.#buckets.indexOf(value)] as number)++
     this.#sum += value

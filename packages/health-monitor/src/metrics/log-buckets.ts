@@ -1,4 +1,4 @@
-/** Each doubling is divided by 2^3 bounds, so a percentile is within 6 % of the truth. */
+/** Each doubling is divided by 2^3 bounds: a bucket ends at most an eighth above its beginning, its middle is within 6 %. */
 const DIVISION_BITS = 3
 const DIVISIONS = 2 ** DIVISION_BITS
 
@@ -43,7 +43,8 @@ export class LogBuckets {
 
   /** @param value - zero or more */
   indexOf(value: number): number {
-    double[0] = value
+    // Minus zero has the sign of a negative number, and would be the largest of all.
+    double[0] = value + 0
     // One step of the double down, so that a value on a bound falls into the bucket below it: bounds are inclusive.
     const high = (words[HIGH] as number) - (words[LOW] === 0 ? 1 : 0)
     const index = (high >> (20 - DIVISION_BITS)) - this.#offset
@@ -67,7 +68,28 @@ export class LogBuckets {
 }
 
 /**
- * The value that `percentage` of the observations do not exceed, read between the bounds of its bucket.
+ * The value that `percentage` of the observations do not exceed, as far as it can be known: it lies somewhere in its
+ * bucket, so it is told as the number that is off by the same share from both bounds. Up to the first bound, it is that.
+ *
+ * @see Masson, Rim and Lee, "DDSketch" (2019), section 2.1
+ * @returns `undefined` of nothing; `Infinity` above the largest finite bound
+ */
+export function percentileWithin(
+  bounds: readonly number[],
+  counts: ArrayLike<number>,
+  percentage: number,
+): number | undefined {
+  const index = placeOf(counts, percentage)?.index
+  if (index === undefined) return undefined
+  const upper = bounds[index] ?? Infinity
+  if (index === 0 || upper === Infinity) return upper
+  const lower = bounds[index - 1] as number
+  return (2 * lower * upper) / (lower + upper)
+}
+
+/**
+ * The same, read between the bounds of its bucket as if the observations were spread evenly there: of many observations
+ * that grow slower little by little it is told little by little, however wide the buckets.
  *
  * @returns `undefined` of nothing; `Infinity` above the largest finite bound
  */
@@ -76,6 +98,16 @@ export function percentileOf(
   counts: ArrayLike<number>,
   percentage: number,
 ): number | undefined {
+  const place = placeOf(counts, percentage)
+  if (place === undefined) return undefined
+  const upper = bounds[place.index] ?? Infinity
+  if (upper === Infinity) return Infinity
+  const lower = place.index === 0 ? 0 : (bounds[place.index - 1] as number)
+  return lower + (upper - lower) * place.share
+}
+
+/** The bucket that the observation lies in, and how far in it, 0 to 1. */
+function placeOf(counts: ArrayLike<number>, percentage: number): { index: number; share: number } | undefined {
   let total = 0
   for (let index = 0; index < counts.length; index++) total += counts[index] as number
   if (total === 0) return undefined
@@ -83,13 +115,8 @@ export function percentileOf(
   let before = 0
   for (let index = 0; index < counts.length; index++) {
     const here = counts[index] as number
-    if (before + here >= rank) {
-      const upper = bounds[index] as number
-      if (upper === Infinity) return Infinity
-      const lower = index === 0 ? 0 : (bounds[index - 1] as number)
-      return lower + ((upper - lower) * (rank - before)) / here
-    }
+    if (before + here >= rank) return { index, share: (rank - before) / here }
     before += here
   }
-  return Infinity
+  return { index: counts.length, share: 1 }
 }

@@ -127,6 +127,38 @@ describe('a page', () => {
         { labels: { a: 'x' }, value: 2 },
       ]),
       gauge('bad_label', [{ labels: { 'a-b': 'x' }, value: 1 }]),
+      gauge('no_number', [{ labels: {}, value: undefined as never }]),
+      gauge('a_text', [{ labels: {}, value: '12' as never }]),
+      { ...gauge('no_type', [{ labels: {}, value: 1 }]), type: 'summary' as never },
+      {
+        name: 'no_sum',
+        help: 'Help.',
+        type: 'histogram',
+        samples: [{ labels: {}, bounds: [1, Infinity], counts: [1, 0], sum: undefined as never }],
+      },
+      ...[
+        [2, 1, Infinity],
+        [1, 1, Infinity],
+        [NaN, Infinity],
+      ].map((bounds, at): MetricFamily => {
+        const counts = bounds.map(() => 1)
+        return {
+          name: `bounds_${at}`,
+          help: 'Help.',
+          type: 'histogram',
+          samples: [{ labels: {}, bounds, counts, sum: 1 }],
+        }
+      }),
+      {
+        name: 'no_counts',
+        help: 'Help.',
+        type: 'histogram',
+        samples: [{ labels: {}, bounds: [1, Infinity], counts: [1, -1], sum: 1 }],
+      },
+      gauge('turned', [
+        { labels: { a: 'x', b: 'y' }, value: 1 },
+        { labels: { b: 'y', a: 'x' }, value: 2 },
+      ]),
       gauge('fine', [{ labels: {}, value: 1 }]),
     ]
     const broken = {
@@ -138,7 +170,7 @@ describe('a page', () => {
     for (let times = 0; times < 3; times++) {
       expect(parseMetrics(pages.render().text).map(({ name }) => name)).toEqual(['taken', 'fine'])
     }
-    expect(warnings).toHaveLength(5)
+    expect(warnings).toHaveLength(14)
     expect(warnings.join('\n')).toMatch(/source 2: out of order/)
   })
 

@@ -1,7 +1,9 @@
 import { FakeClock } from '@evenkeel/testing'
+import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { HistogramSample } from './metric-family.js'
 import { Metrics } from './metrics.js'
+import { MetricsPage } from './metrics-page.js'
 
 let clock: FakeClock
 let metrics: Metrics
@@ -40,7 +42,7 @@ describe('a counter', () => {
     expect(collected('bot_replies_total')).toEqual([{ value: 3 }])
   })
 
-  it.each([-1, NaN, Infinity, 'x' as unknown as number])('does not grow by %s, and warns once', (by) => {
+  it.each([-1, NaN, Infinity, 'x', '5', 5n, true, null] as number[])('does not grow by %o, and warns once', (by) => {
     const replies = metrics.counter('bot_replies', { help: 'Replies sent.' })
     replies.add(by)
     replies.add(by)
@@ -76,8 +78,12 @@ describe('a gauge', () => {
 
   it('keeps its value when it is set to what is no number', () => {
     const queue = metrics.gauge('bot_queue', { help: 'Waiting.' })
-    queue.set('many' as unknown as number)
-    expect(queue.value).toBe(0)
+    queue.set(3)
+    for (const value of ['many', '5', 5n, null] as unknown[] as number[]) {
+      queue.set(value)
+      queue.add(value)
+    }
+    expect(queue.value).toBe(3)
     expect(warnings).toHaveLength(1)
   })
 })
@@ -90,7 +96,7 @@ describe('a histogram', () => {
     expect([took.count, took.sum]).toEqual([6, 13.001])
   })
 
-  it.each([-1, NaN, Infinity])('does not take %s, and warns once', (value) => {
+  it.each([-1, NaN, Infinity, '5', 5n, true, null] as number[])('does not take %o, and warns once', (value) => {
     const took = metrics.histogram('bot_reply', { help: 'Replies.', unit: 'ms' })
     took.observe(value)
     took.observe(value)
@@ -112,6 +118,33 @@ describe('a histogram', () => {
     expect(took.recent().count).toBe(0)
     expect(took.recent().percentile(99)).toBeUndefined()
     expect(took.count).toBe(101)
+  })
+
+  it('tells percentiles of its window within 6 %, whatever was observed', async () => {
+    const sizes = fc.oneof(fc.double({ min: 1, max: 32_768, noNaN: true }), fc.constantFrom(1, 1.001, 256.01, 32_768))
+    const round = fc.array(sizes, { minLength: 1, maxLength: 60 })
+    let took = 0
+    await fc.assert(
+      fc.asyncProperty(round, round, fc.integer({ min: 0, max: 100 }), async (before, within, percentage) => {
+        const histogram = metrics.histogram(`bot_size_${took++}`, { help: 'Sizes.', windowMs: 60_000 })
+        for (const value of before) histogram.observe(value)
+        await clock.advance(75_000)
+        for (const value of within) histogram.observe(value)
+        const rank = Math.max(1, Math.ceil((percentage / 100) * within.length))
+        const truth = within.toSorted((a, b) => a - b)[rank - 1] ?? NaN
+        const told = histogram.recent().percentile(percentage) ?? NaN
+        expect(Math.abs(told - truth) / truth).toBeLessThanOrEqual(0.06)
+      }),
+    )
+  })
+
+  it('takes 0 and what is far above its largest bound', () => {
+    const sizes = metrics.histogram('bot_size', { help: 'Sizes.', largest: 4 })
+    for (const value of [0, -0, 5e-324, 1e300]) sizes.observe(value)
+    expect(collected('bot_size')).toEqual([{ value: { 1: 3, Infinity: 1 } }])
+    expect(sizes.recent().percentile(50)).toBe(1)
+    expect(sizes.recent().percentile(100)).toBe(Infinity)
+    expect(new MetricsPage(metrics).render().text).toContain('bot_size_sum 1e+300\n')
   })
 
   it('has no timer while nothing happens, and begins anew afterwards', async () => {
@@ -231,6 +264,14 @@ describe('a name', () => {
     expect(metrics.collect()).toHaveLength(4)
   })
 
+  it.each(['bot_command_duration', 'bot_command_seconds', 'bot_command_duration_seconds', 'bot_command_active'])(
+    'of calls cannot be %s, which says what will be added',
+    (name) => {
+      expect(() => metrics.calls(name, { help: 'Commands.' })).toThrow(`Metrics: leave`)
+      expect(metrics.collect()).toEqual([])
+    },
+  )
+
   it('that could not be declared is still free', () => {
     expect(() => metrics.histogram('bot_reply', { help: 'Help.', labels: ['le'] })).toThrow(TypeError)
     metrics.histogram('bot_reply', { help: 'Help.' })
@@ -296,7 +337,7 @@ describe('calls', () => {
 
   it('have no failure where they have no duration', () => {
     const commands = metrics.calls('bot_command', { help: 'Commands.' })
-    commands.record(NaN, true)
+    for (const tookMs of [NaN, '12', 12n] as number[]) commands.record(tookMs, true)
     expect(commands.errors()).toEqual({ calls: 0, failures: 0 })
   })
 

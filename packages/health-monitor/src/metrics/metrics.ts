@@ -8,7 +8,7 @@ import { Gauge } from './gauge.js'
 import { Histogram, type HistogramKind } from './histogram.js'
 import { Labelled } from './labelled.js'
 import type { Labels, MetricFamily, MetricSource, Observation } from './metric-family.js'
-import { fullName, namesOf, requireLabels, UNITS } from './names.js'
+import { fullName, namesOf, requireBareName, requireLabels, UNITS } from './names.js'
 import {
   type BucketOptions,
   type LabelOptions,
@@ -169,6 +169,7 @@ export class Metrics implements MetricSource {
   ): LabelledCalls<Label>
   calls(name: string, options: MetricOptions & BucketOptions & Partial<LabelOptions<string>>): unknown {
     const { help, maxSeries } = resolveMetric(name, options, ['labels', 'smallest', 'largest', 'windowMs'])
+    requireBareName(name)
     const took: Written = { name: fullName(`${name}_duration`, 'histogram', 'ms'), help, unit: 'ms' }
     const failures = fullName(`${name}_failures`, 'counter', undefined)
     const active = fullName(`${name}_active`, 'gauge', undefined)

@@ -43,6 +43,15 @@ export function fullName(name: string, type: MetricFamily['type'], unit: MetricU
   return `${name}${base}${type === 'counter' ? '_total' : ''}`
 }
 
+/** @throws TypeError when the name of calls says what is added to it */
+export function requireBareName(name: string): void {
+  const suffix = /(_(duration|seconds|failures|active))+$/.exec(name)?.[0]
+  if (suffix === undefined) return
+  throw new TypeError(
+    `Metrics: leave ${suffix} out of the name ${name}; calls get _duration_seconds and the like themselves`,
+  )
+}
+
 /** @throws TypeError when the labels are none */
 export function requireLabels(name: string, labels: readonly string[], type: MetricFamily['type']): void {
   if (!Array.isArray(labels) || labels.length === 0) {

@@ -1,5 +1,5 @@
 import type { Clock } from '../ports.js'
-import { percentileOf } from './log-buckets.js'
+import { percentileWithin } from './log-buckets.js'
 
 /** A window moves in this many steps. */
 const STEPS = 6
@@ -14,7 +14,8 @@ export interface RecentObservations {
    * The value that a share of them does not exceed.
    *
    * @param percentage - 0 to 100; 99 for the 99th percentile
-   * @returns it, within 6 %; `undefined` when there are none; `Infinity` when it is above the largest bucket
+   * @returns it, within 6 % from the first bound to the last; the first bound when it is below that, `Infinity` when it
+   *   is above the last, `undefined` when there are none
    * @throws RangeError when `percentage` is out of range
    */
   percentile(percentage: number): number | undefined
@@ -74,7 +75,7 @@ export class SlidingWindow {
         if (!(percentage >= 0 && percentage <= 100)) {
           throw new RangeError(`percentile: give a percentage from 0 to 100, not ${percentage}`)
         }
-        return percentileOf(bounds, recent, percentage)
+        return percentileWithin(bounds, recent, percentage)
       },
     }
   }

@@ -17,21 +17,24 @@ export const LAST_LINE: Readonly<Record<TextFormat, string>> = { prometheus: '',
  * One family, as the text format of Prometheus (0.0.4) or OpenMetrics (1.0.0) wants it.
  *
  * @returns its lines; nothing for a family without series
- * @throws TypeError when it cannot be written down: a label that is none, or the same series twice
+ * @throws TypeError when it cannot be written down: a label or number that is none, or the same series twice
  * @see https://prometheus.io/docs/instrumenting/exposition_formats/
  * @see https://github.com/prometheus/OpenMetrics/blob/main/specification/OpenMetrics.md
  */
 export function familyText(family: MetricFamily, format: TextFormat): string {
   const { type, unit } = family
+  if (type !== 'counter' && type !== 'gauge' && type !== 'histogram') {
+    throw new TypeError(`${JSON.stringify(type)} is no type; there are counter, gauge and histogram`)
+  }
   const isOpen = format === 'openmetrics'
   const name = isOpen && type === 'counter' ? counterBase(family.name) : family.name
   let text = ''
-  // Labels in braces, as far as they have been seen.
   const seen = new Set<string>()
   const inBraces = (labels: Labels): string => {
     const pairs = labelPairs(labels, type)
-    if (seen.has(pairs)) throw new TypeError(`the series {${pairs}} is there twice`)
-    seen.add(pairs)
+    const key = keyOf(labels, pairs)
+    if (seen.has(key)) throw new TypeError(`the series {${pairs}} is there twice`)
+    seen.add(key)
     return pairs
   }
   if (family.type === 'histogram') {
@@ -60,7 +63,9 @@ function histogramLines(
   let total = 0
   // A page's buckets contain all that are smaller.
   for (let index = 0; index < starts.length; index++) {
-    total += counts[index] ?? 0
+    const count = counts[index] ?? 0
+    if (typeof count !== 'number' || !(count >= 0)) throw new TypeError(`a bucket cannot hold ${String(count)}`)
+    total += count
     text += `${name}_bucket{${others}${starts[index]}${total}\n`
   }
   const braces = pairs === '' ? '' : `{${pairs}}`
@@ -75,6 +80,9 @@ function bucketStarts(bounds: readonly number[], isOpen: boolean): readonly stri
   let starts = known.get(bounds)
   if (starts === undefined) {
     const finite = bounds.filter((bound) => bound !== Infinity)
+    if (!finite.every((bound, at) => (at === 0 ? bound < Infinity : bound > (finite[at - 1] as number)))) {
+      throw new TypeError(`the bounds ${bounds.join(', ')} do not ascend`)
+    }
     starts = [...finite, Infinity].map((bound) => `le="${isOpen ? canonical(bound) : number(bound)}"} `)
     if (Object.isFrozen(bounds)) known.set(bounds, starts)
   }
@@ -86,6 +94,16 @@ function labelPairs(labels: Labels, type: MetricFamily['type']): string {
   for (const name in labels) {
     if (!isLabelName(name, type)) throw new TypeError(`${JSON.stringify(name)} is no name for a label`)
     pairs += `${pairs === '' ? '' : ','}${name}="${labelText(String(labels[name]))}"`
+  }
+  return pairs
+}
+
+/** What the series is known by: labels in another order are the same labels. */
+function keyOf(labels: Labels, pairs: string): string {
+  let before = ''
+  for (const name in labels) {
+    if (name < before) return labelPairs(Object.fromEntries(Object.entries(labels).sort()), 'gauge')
+    before = name
   }
   return pairs
 }
@@ -105,6 +123,7 @@ function helpText(help: string, isOpen: boolean): string {
 }
 
 function number(value: number): string {
+  if (typeof value !== 'number') throw new TypeError(`${String(value)} is no number`)
   if (value === Infinity) return '+Inf'
   if (value === -Infinity) return '-Inf'
   return String(value)
