@@ -4,7 +4,7 @@ import {
   MeterProvider,
   PeriodicExportingMetricReader,
 } from '@opentelemetry/sdk-metrics'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { healthMetrics } from './health-metrics.js'
 import { Metrics } from './metrics.js'
 import { exportToMeter } from './open-telemetry.js'
@@ -42,6 +42,28 @@ async function exported() {
 }
 
 describe('a meter of OpenTelemetry', () => {
+  it('gets the numbers of all other sources when one is broken, which is told once', async () => {
+    const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
+    onTestFinished(() => void warn.mockRestore())
+    metrics.counter('bot_replies', { help: 'Replies.' }).add(2)
+    let isBroken = true
+    const broken = {
+      collect() {
+        if (isBroken) throw new Error('out of order')
+        return [{ name: 'mended', help: 'Help.', type: 'gauge' as const, samples: [{ labels: {}, value: 1 }] }]
+      },
+    }
+    const end = exportToMeter(provider.getMeter('bot'), broken, metrics)
+    for (let times = 0; times < 2; times++) expect(await exported()).toEqual({ 'bot_replies ': [{ value: 2 }] })
+    expect(warn.mock.calls.map(([warning]) => warning)).toEqual([
+      'OpenTelemetry is not given the numbers of source 1: out of order',
+    ])
+    isBroken = false
+    await exported()
+    expect(await exported()).toEqual({ 'bot_replies ': [{ value: 2 }], 'mended ': [{ value: 1 }] })
+    end()
+  })
+
   it('is given counters, gauges and histograms, with their labels and units', async () => {
     const replies = metrics.counter('bot_replies', { help: 'Replies.', labels: ['kind'] })
     metrics.gauge('bot_room', { help: 'Room.', unit: 'bytes' }).set(7)

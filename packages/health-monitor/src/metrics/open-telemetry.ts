@@ -1,5 +1,6 @@
 import { counterBase } from './names.js'
 import type { Labels, MetricFamily, MetricSource, Observation } from './metric-family.js'
+import { type Complain, complainOnce } from './warnings.js'
 
 /** What OpenTelemetry gives to whoever is asked for numbers. */
 export interface OtelObserver<Instrument> {
@@ -49,7 +50,8 @@ const UCUM: Readonly<Record<string, string>> = { seconds: 's', bytes: 'By', rati
  * Counters and gauges are read at each export. Histograms are told each observation as it is made, because OpenTelemetry
  * keeps its own; that makes an observation as slow as OpenTelemetry is. Names lose `_total`, which is for Prometheus.
  *
- * *Gotchas*: what was observed before this call is in no histogram of OpenTelemetry.
+ * *Gotchas*: what was observed before this call is in no histogram of OpenTelemetry. A source that throws is left out, and
+ * becomes one process warning with the code `EVENKEEL_METRICS`.
  *
  * @param meter - `metrics.getMeter('bot')` of `@opentelemetry/api`, or anything of its shape
  * @param sources - what to export
@@ -84,12 +86,14 @@ export function exportToMeter<Instrument>(meter: OtelMeter<Instrument>, ...sourc
   if (strangers.some((source) => typeof source?.collect !== 'function')) {
     throw new TypeError('exportToMeter: every source needs collect(); give a Metrics or the like')
   }
+  const complain = complainOnce()
+  const families = (): Generator<NumberFamily> => familiesOf(sources, complain)
   const instruments = new Map<string, Instrument>()
   let registered: Instrument[] = []
 
   const observeAll = (observer: OtelObserver<Instrument>): void => {
     let isSomethingNew = false
-    for (const family of familiesOf(sources)) {
+    for (const family of families()) {
       const instrument = instruments.get(family.name)
       if (instrument === undefined) isSomethingNew = true
       else for (const { labels, value } of family.samples) observer.observe(instrument, value, labels)
@@ -100,7 +104,7 @@ export function exportToMeter<Instrument>(meter: OtelMeter<Instrument>, ...sourc
 
   const registerNew = (): void => {
     const before = instruments.size
-    for (const family of familiesOf(sources)) {
+    for (const family of families()) {
       if (!instruments.has(family.name)) instruments.set(family.name, instrumentFor(meter, family))
     }
     if (instruments.size === before) return
@@ -119,9 +123,17 @@ export function exportToMeter<Instrument>(meter: OtelMeter<Instrument>, ...sourc
 
 type NumberFamily = Exclude<MetricFamily, { type: 'histogram' }>
 
-function* familiesOf(sources: readonly MetricSource[]): Generator<NumberFamily> {
-  for (const source of sources) {
-    for (const family of source.collect()) if (family.type !== 'histogram') yield family
+/** OpenTelemetry gives up the whole callback when it throws, and with it the numbers of all sources. */
+function* familiesOf(sources: readonly MetricSource[], complain: Complain): Generator<NumberFamily> {
+  for (const [index, source] of sources.entries()) {
+    let families: MetricFamily[] = []
+    try {
+      families = [...source.collect()]
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error)
+      complain(`OpenTelemetry is not given the numbers of source ${index + 1}: ${why}`)
+    }
+    for (const family of families) if (family.type !== 'histogram') yield family
   }
 }
 
