@@ -1,5 +1,5 @@
 import type { CheckRunner } from './check-runner.js'
-import type { CheckResult } from './check-result.js'
+import type { CheckResult, HealthStatus } from './check-result.js'
 import type { ComponentHealth } from './events.js'
 import type { ResolvedCheck } from './options.js'
 import { type ComponentState, expire, type Moment, unobserved } from './transitions.js'
@@ -15,6 +15,7 @@ interface Doubt<Name extends string> {
 export class Component<Name extends string> {
   readonly name: Name
   readonly options: ResolvedCheck<Name>
+  readonly critical: boolean
   /** What it depends on, at any depth, roots first. Filled by the monitor, once all components exist. */
   readonly ancestors: Component<Name>[] = []
   /** What depends on it, at any depth. */
@@ -44,6 +45,7 @@ export class Component<Name extends string> {
   constructor(name: Name, options: ResolvedCheck<Name>, now: Moment) {
     this.name = name
     this.options = options
+    this.critical = options.critical
     this.state = unobserved(now)
   }
 
@@ -68,12 +70,17 @@ export class Component<Name extends string> {
     return isOld || (waitsFor.wasDown && !this.speaksForItself)
   }
 
+  /** Its status as everybody reads it; what a bot with thousands of components asks of all of them at every change. */
+  statusAt(now: Moment): HealthStatus {
+    return this.#verdict(this.seenAt(now), now).status
+  }
+
   /** How it is, for everybody to read. */
   health(now: Moment): ComponentHealth {
     const seen = this.seenAt(now)
     const { observedAt } = seen
     const { status, reason, since } = this.#verdict(seen, now)
-    return { status, reason, since, observedAt, tookMs: this.tookMs, critical: this.options.critical }
+    return { status, reason, since, observedAt, tookMs: this.tookMs, critical: this.critical }
   }
 
   /**

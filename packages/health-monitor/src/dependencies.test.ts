@@ -238,6 +238,16 @@ it('leaves no timer behind in the middle of all this', async () => {
   expect(clock.pending).toBe(0)
 })
 
+it('sets no timer for the many on a host that comes back while nobody has started it', () => {
+  const clock = new FakeClock()
+  const checks: Record<string, CheckOptions> = { host: { check: () => true } }
+  for (let i = 0; i < 30; i++) checks[`service ${i}`] = { check: () => true, dependsOn: ['host'] }
+  const health = new HealthMonitor({ checks, clock })
+  health.report('host', 'down', 'no power')
+  health.report('host', 'up', 'power')
+  expect(clock.pending).toBe(0)
+})
+
 it('looks at what depends on something although that is looked at more often', async () => {
   const { clock, looks } = await running({ host: { intervalMs: 1_000 }, db: { intervalMs: 2_000 } })
   await clock.advance(60_000)

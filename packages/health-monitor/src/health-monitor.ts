@@ -1,5 +1,6 @@
 import { EventEmitter } from 'eventemitter3'
 import { Announcer } from './announcer.js'
+import { Assessment } from './assessment.js'
 import { CheckRunner } from './check-runner.js'
 import { type CheckResult, type HealthStatus, oneLine } from './check-result.js'
 import { Component } from './component.js'
@@ -9,21 +10,14 @@ import { systemLoop } from './loop-turns.js'
 import { type LoopHealth, LoopWatch } from './loop-watch.js'
 import { type HealthMonitorOptions, resolveChecks } from './options.js'
 import type { Clock } from './ports.js'
-import { SharedTimers } from './shared-timers.js'
 import { holdProcess, systemClock } from './system-clock.js'
 import { systemRandom } from './system-random.js'
 import { Trigger, type TriggerHandle } from './triggers/trigger.js'
 import { resolveTrigger, type TriggerOptions } from './triggers/trigger-options.js'
 import { type HealthWatch, SourceWatch, type WatchOptions } from './watch.js'
-import { aggregate, believe, type ComponentState, isWorse, type Moment, nextLookMs, observe } from './transitions.js'
+import { aggregate, type Moment } from './transitions.js'
 
 const STATUSES: readonly unknown[] = ['up', 'degraded', 'down', 'unknown'] satisfies HealthStatus[]
-
-/** Looks at regular intervals share what wakes the process: at multiples of this, and of a tenth of a short interval. */
-const GRID_MS = 1_000
-
-/** Of many checks that begin together, so many do in one turn of the event loop, and the next so many ms later. */
-const BATCH = { size: 10, gapMs: 20 } as const
 
 /**
  * Knows what is wrong with a bot before its users do: runs checks in the background and tells what changed.
@@ -63,15 +57,15 @@ const BATCH = { size: 10, gapMs: 20 } as const
  */
 export class HealthMonitor<Name extends string = string> extends EventEmitter<HealthMonitorEvents<Name>> {
   readonly #clock: Clock
-  readonly #random: () => number
   readonly #components = new Map<Name, Component<Name>>()
+  readonly #assessment: Assessment<Name>
   readonly #announcer: Announcer<Name>
-  readonly #timers: SharedTimers
   readonly #loop: LoopWatch | undefined
   readonly #triggers = new Set<Trigger>()
+  /** Woken at every change. They are no listeners: those of others may throw, and then the rest is not told. */
+  readonly #watches = new Set<() => void>()
   /** Aborts when it stops. */
   #life = new AbortController()
-  #isRunning = false
   #announcedStatus: HealthStatus = 'unknown'
 
   /**
@@ -87,9 +81,7 @@ export class HealthMonitor<Name extends string = string> extends EventEmitter<He
     const checks = resolveChecks(options)
     const requirements = resolveDependencies(checks)
     this.#clock = options.clock ?? systemClock
-    this.#random = options.random ?? systemRandom
     this.#announcer = new Announcer(this as EventEmitter)
-    this.#timers = new SharedTimers(this.#clock)
     const { loop = {} } = options
     const watch =
       loop === false
@@ -103,7 +95,7 @@ export class HealthMonitor<Name extends string = string> extends EventEmitter<He
     for (const [name, checkOptions] of checks) {
       const component = new Component(name, checkOptions, this.#moment())
       component.runner = new CheckRunner(name, checkOptions, this.#clock, (result, tookMs) => {
-        this.#takeIn(component, result, tookMs)
+        this.#assessment.takeIn(component, result, tookMs)
       })
       this.#components.set(name, component)
     }
@@ -115,12 +107,28 @@ export class HealthMonitor<Name extends string = string> extends EventEmitter<He
         ancestor.descendants.push(component)
       }
     }
+    const { random = systemRandom } = options
+    this.#assessment = new Assessment(
+      [...this.#components.values()],
+      { clock: this.#clock, random },
+      {
+        changed: ({ name, critical, state }, from, { at }) => {
+          const news = changeOf(name, critical, from, state.status, state.reason, at)
+          this.#announcer.add({ event: 'change', news })
+        },
+        settled: (now) => this.#settle(now),
+      },
+    )
   }
 
   /** The status of the whole, now. */
   get status(): HealthStatus {
     const now = this.#moment()
-    return aggregate(this.#judged(now).map((component) => component.health(now)))
+    const standing: { status: HealthStatus; critical: boolean }[] = []
+    for (const component of this.#components.values()) {
+      if (!component.isUnjudged(now)) standing.push({ status: component.statusAt(now), critical: component.critical })
+    }
+    return aggregate(standing)
   }
 
   /** Every component as it is now, in the order of declaration. A snapshot: read it again for news. */
@@ -136,7 +144,7 @@ export class HealthMonitor<Name extends string = string> extends EventEmitter<He
 
   /** Whether it looks by itself: it was started, and not stopped since. */
   get isRunning(): boolean {
-    return this.#isRunning
+    return this.#assessment.isRunning
   }
 
   /**
@@ -144,12 +152,11 @@ export class HealthMonitor<Name extends string = string> extends EventEmitter<He
    * it has begun already.
    */
   start(): Promise<void> {
-    if (!this.#isRunning) {
-      this.#isRunning = true
+    if (!this.isRunning) {
       this.#life = new AbortController()
       this.#loop?.start()
-      this.#lookAtAll([...this.#components.values()])
-      this.#followTriggers()
+      this.#assessment.start()
+      for (const trigger of this.#triggers) trigger.follow()
     }
     return Promise.resolve()
   }
@@ -159,16 +166,10 @@ export class HealthMonitor<Name extends string = string> extends EventEmitter<He
    * Statuses stay as they are until they are too old.
    */
   stop(): Promise<void> {
-    this.#isRunning = false
     this.#life.abort(new Error('The monitor was stopped'))
     this.#loop?.stop()
     for (const trigger of this.#triggers) trigger.suspend()
-    for (const component of this.#components.values()) {
-      component.cancelLook()
-      component.cancelExpiry()
-      component.doubt = undefined
-      component.runner.abandon()
-    }
+    this.#assessment.stop()
     return Promise.resolve()
   }
 
@@ -201,7 +202,9 @@ export class HealthMonitor<Name extends string = string> extends EventEmitter<He
     const seen = this.#list(async ({ name, runner }) => [name, await runHeld(runner)] as const)
     const results = new Map(await Promise.all(seen))
     // What failed is not settled before what it depends on has been looked at once more.
-    for (let asked = this.#asked(); asked.length > 0; asked = this.#asked()) await Promise.all(asked.map(runHeld))
+    for (let asked = this.#assessment.asked(); asked.length > 0; asked = this.#assessment.asked()) {
+      await Promise.all(asked.map(runHeld))
+    }
     return results
   }
 
@@ -228,11 +231,7 @@ export class HealthMonitor<Name extends string = string> extends EventEmitter<He
     }
     const reason = typeof why === 'string' ? oneLine(why) : ''
     if (reason === '') throw new TypeError('HealthMonitor.report: say why, in a string')
-    component.isRunOutdated = component.runner.isRunning
-    component.doubt = undefined
-    component.speaksForItself = component.waitsFor !== undefined
-    const now = this.#moment()
-    this.#settle(component, believe(component.seenAt(now), { status, reason }, now))
+    this.#assessment.report(component, { status, reason })
   }
 
   /**
@@ -262,8 +261,12 @@ export class HealthMonitor<Name extends string = string> extends EventEmitter<He
    * ```
    */
   watch(options: WatchOptions = {}): HealthWatch<Name> {
-    if (!this.#isRunning) throw new TypeError('HealthMonitor.watch: nothing happens before start(); start the monitor')
-    return new SourceWatch<Name>(this, this.#clock, options, this.#life.signal)
+    if (!this.isRunning) throw new TypeError('HealthMonitor.watch: nothing happens before start(); start the monitor')
+    const follow = (wake: () => void): (() => void) => {
+      this.#watches.add(wake)
+      return () => this.#watches.delete(wake)
+    }
+    return new SourceWatch<Name>(this, follow, this.#clock, options, this.#life.signal)
   }
 
   /**
@@ -316,201 +319,27 @@ export class HealthMonitor<Name extends string = string> extends EventEmitter<He
     return trigger
   }
 
-  #followTriggers(): void {
-    for (const trigger of this.#triggers) trigger.follow()
-  }
-
-  /** Looks at many at the same time, though not in one turn of the event loop; afterwards each at a time of its own. */
-  #lookAtAll(components: readonly Component<Name>[]): void {
-    for (const [index, component] of components.entries()) {
-      component.isInStep = true
-      const delayMs = Math.floor(index / BATCH.size) * BATCH.gapMs
-      component.cancelLook()
-      if (delayMs === 0) this.#look(component)
-      else component.cancelLook = this.#clock.after(delayMs, () => this.#look(component))
-    }
-  }
-
-  #look(component: Component<Name>): void {
-    if (!this.#isRunning || component.waitsFor !== undefined) return
-    const { runner, options } = component
-    if (!runner.isHung) {
-      // Its verdict arrives in #takeIn, whoever asked for the run.
-      void runner.run()
-      return
-    }
-    if (component.seenAt(this.#moment()).status === 'unknown') {
-      this.#schedule(component)
-      return
-    }
-    const reason = `no answer within ${options.timeoutMs} ms, and the check is still running`
-    const { observedMs, observedAt } = component.state
-    // That it still has not ended is one more failure, but no news of the component: its status goes on ageing.
-    this.#judge(component, { status: 'down', reason }, (next) => ({ ...next, observedMs, observedAt }))
-  }
-
-  #takeIn(component: Component<Name>, { status, reason }: CheckResult, tookMs: number): void {
-    const isOutdated = component.isRunOutdated
-    component.isRunOutdated = false
-    if (status !== 'unknown') component.tookMs = tookMs
-    if (isOutdated || status === 'unknown') this.#schedule(component)
-    else this.#judge(component, { status, reason })
-    this.#answerDoubts(component)
-  }
-
-  #judge(
-    component: Component<Name>,
-    seen: { status: 'up' | 'degraded' | 'down'; reason: string },
-    adjust = (next: ComponentState): ComponentState => next,
-  ): void {
-    const now = this.#moment()
-    const state = component.seenAt(now)
-    const next = adjust(observe(state, seen, component.options, now))
-    component.doubt = undefined
-    const { waitsFor } = component
-    const isFailure = isWorse(seen.status, state.status)
-    if (waitsFor !== undefined && (waitsFor.wasDown || isFailure)) {
-      this.#schedule(component)
-    } else if (isWorse(next.status, state.status) && this.#askAncestors(component, seen)) {
-      this.#followTroubleAt(component, now)
-      this.#schedule(component)
-    } else {
-      this.#settle(component, next)
-      if (isFailure && component.state.suspicion?.count === 1) this.#hintTo(component.ancestors)
-    }
-  }
-
-  /**
-   * Nothing gets worse before what it depends on has been looked at since: one dead host is one piece of news.
-   *
-   * @returns whether there is anybody to wait for
-   */
-  #askAncestors(component: Component<Name>, result: CheckResult): boolean {
-    // Of one that hangs, the monitor has already made up its mind.
-    const asked = component.ancestors.filter(({ runner }) => !runner.isHung)
-    if (asked.length === 0) return false
-    component.doubt = { result, awaits: new Set(asked) }
-    for (const { runner } of asked) void runner.run()
-    return true
-  }
-
-  /** The looks that failures wait for. */
-  #asked(): CheckRunner[] {
-    return this.#list(({ doubt }) => [...(doubt?.awaits ?? [])]).flatMap((all) => all.map(({ runner }) => runner))
-  }
-
-  /** The look that somebody waited for has ended. */
-  #answerDoubts(ancestor: Component<Name>): void {
-    for (const component of ancestor.descendants) {
-      const { doubt } = component
-      if (doubt === undefined || !doubt.awaits.delete(ancestor) || doubt.awaits.size > 0) continue
-      component.doubt = undefined
-      const now = this.#moment()
-      component.followAncestors(now)
-      if (component.waitsFor !== undefined) {
-        this.#schedule(component)
-        continue
-      }
-      const { status, reason } = doubt.result
-      if (status === 'unknown') continue
-      this.#settle(component, observe(component.seenAt(now), { status, reason }, component.options, now))
-    }
-  }
-
-  /** One that fails makes those that it depends on suspicious: they are looked at without waiting out their interval. */
-  #hintTo(ancestors: readonly Component<Name>[]): void {
-    if (!this.#isRunning) return
-    for (const ancestor of ancestors) {
-      // One that is suspected already is looked at in its own time: many hints must not confirm it in no time.
-      if (ancestor.state.suspicion === undefined) this.#look(ancestor)
-    }
-  }
-
-  /** The one place where a component changes: first schedule, then settle, and announce last. */
-  #settle(component: Component<Name>, next: ComponentState): void {
-    const now = this.#moment()
-    const { state: before, name, options, backSince, descendants } = component
-    const isFresh = component.seenAt(now) === before
-    component.become(next)
-    const freed = this.#followTroubleAt(component, now)
-    this.#schedule(component)
-    if (next.status !== before.status) {
-      const news = changeOf(name, options.critical, before.status, next.status, next.reason, now.at)
-      this.#announcer.add({ event: 'change', news })
-    }
-    const isSame = next.status === before.status && isFresh && backSince === undefined && descendants.length === 0
-    // While it runs, timers see to it that nothing grows old in silence.
-    if (!isSame || !this.#isRunning) this.#settleWhole(now)
-    this.#lookAtAll(freed)
-  }
-
-  /** @returns those for which the trouble is over */
-  #followTroubleAt(component: Component<Name>, now: Moment): Component<Name>[] {
-    const freed: Component<Name>[] = []
-    for (const descendant of component.descendants) {
-      const { waitsFor } = descendant
-      if (descendant.followAncestors(now)) freed.push(descendant)
-      // Its timers depend on what it waits for; setting them anew without need would put its look off for ever.
-      if (descendant.waitsFor !== waitsFor || descendant.isUnjudged(now)) this.#schedule(descendant)
-    }
-    return freed
-  }
-
-  #settleWhole(now: Moment): void {
+  /** The whole may have changed, or may not. */
+  #settle(now: Moment): void {
     const { status } = this
     // What has just been set free is about to be looked at: until then there is nothing to tell.
-    const isPending = this.#isRunning && this.#list(({ backSince }) => backSince).some((root) => root !== undefined)
-    if (status !== this.#announcedStatus && !(status === 'unknown' && isPending)) {
+    const isPending = (): boolean =>
+      status === 'unknown' &&
+      this.isRunning &&
+      this.#list(({ backSince }) => backSince).some((root) => root !== undefined)
+    if (status !== this.#announcedStatus && !isPending()) {
       const news = changeOf<Name>(WHOLE, true, this.#announcedStatus, status, this.#why(now), now.at)
       this.#announcer.add({ event: 'change', news })
       this.#announcedStatus = status
     }
     this.#announcer.tell()
-    this.#followTriggers()
-  }
-
-  /** Sets the component's timers anew. A run that is under way needs none: it ends by its deadline. */
-  #schedule(component: Component<Name>): void {
-    component.cancelLook()
-    component.cancelExpiry()
-    if (!this.#isRunning) return
-    const { state, runner, waitsFor, doubt } = component
-    if (!runner.isRunning && waitsFor === undefined && doubt === undefined) {
-      component.cancelLook = this.#plan(component)
-    }
-    if (state.status !== 'unknown' && !component.isUnjudged(this.#moment())) {
-      const expiresInMs = Math.max(0, state.observedMs + component.options.maxAgeMs - this.#clock.monotonic())
-      component.cancelExpiry = this.#clock.after(expiresInMs, () => this.#expire(component))
-    }
-  }
-
-  #plan(component: Component<Name>): () => void {
-    const { state, options } = component
-    const look = (): void => this.#look(component)
-    const delayMs = nextLookMs(state, options)
-    if (state.status === 'unknown' || state.suspicion !== undefined) return this.#clock.after(delayMs, look)
-    const gridMs = Math.min(GRID_MS, options.intervalMs / 10)
-    const fromNowMs = component.isInStep ? delayMs * (1 - this.#random()) : delayMs
-    component.isInStep = false
-    return this.#timers.at(Math.round((this.#clock.monotonic() + fromNowMs) / gridMs) * gridMs, look)
-  }
-
-  #expire(component: Component<Name>): void {
-    const now = this.#moment()
-    const next = component.seenAt(now)
-    // A timer may be a fraction of a millisecond early.
-    if (next === component.state) {
-      this.#schedule(component)
-    } else if (component.waitsFor !== undefined) {
-      component.followAncestors(now)
-      this.#settleWhole(now)
-    } else {
-      this.#settle(component, next)
-    }
+    for (const trigger of this.#triggers) trigger.follow()
+    for (const wake of this.#watches) wake()
   }
 
   #why(now: Moment): string {
-    const ailing = this.#judged(now)
+    const ailing = [...this.#components.values()]
+      .filter((component) => !component.isUnjudged(now))
       .map((component) => ({ name: component.name, ...component.health(now) }))
       .filter(({ status }) => status !== 'up')
     if (ailing.length === 0) return 'every component is up'
@@ -522,11 +351,6 @@ export class HealthMonitor<Name extends string = string> extends EventEmitter<He
     if (component !== undefined) return component
     const known = [...this.#components.keys()].join(', ') || 'none'
     throw new TypeError(`HealthMonitor: there is no check ${JSON.stringify(name)}; there are: ${known}`)
-  }
-
-  /** Those that count for the whole. */
-  #judged(now: Moment): Component<Name>[] {
-    return this.#list((component) => component).filter((component) => !component.isUnjudged(now))
   }
 
   #list<T>(pick: (component: Component<Name>) => T): T[] {

@@ -1,4 +1,5 @@
-import { performance } from 'node:perf_hooks'
+import { onDemand } from './checks/on-demand.js'
+import { systemClock } from './system-clock.js'
 
 /** The event loop, as far as it can be felt from inside. */
 export interface LoopTurns {
@@ -17,8 +18,8 @@ export interface LoopTurns {
  * sleeping, where a timer would wake it ten times a second.
  */
 export const systemLoop: LoopTurns = {
-  monotonic: () => performance.now(),
-  activeMs: () => performance.eventLoopUtilization().active,
+  monotonic: () => systemClock.monotonic(),
+  activeMs: () => onDemand('node:perf_hooks').performance.eventLoopUtilization().active,
   onTurn(run) {
     const turn = (): void => {
       next = setImmediate(turn).unref()

@@ -94,11 +94,17 @@ export function nextLookMs(
  * nobody can say that the bot works; anything else that is not up degrades it.
  */
 export function aggregate(components: Iterable<{ status: HealthStatus; critical: boolean }>): HealthStatus {
-  const all = [...components]
-  if (all.some(({ status, critical }) => critical && status === 'down')) return 'down'
-  if (all.some(({ status, critical }) => critical && status === 'unknown')) return 'unknown'
-  if (all.every(({ status }) => status === 'unknown')) return 'unknown'
-  return all.every(({ status }) => status === 'up') ? 'up' : 'degraded'
+  let isCriticalUnknown = false
+  let isAnyKnown = false
+  let isAnyAiling = false
+  for (const { status, critical } of components) {
+    if (critical && status === 'down') return 'down'
+    isCriticalUnknown ||= critical && status === 'unknown'
+    isAnyKnown ||= status !== 'unknown'
+    isAnyAiling ||= status !== 'up'
+  }
+  if (isCriticalUnknown || !isAnyKnown) return 'unknown'
+  return isAnyAiling ? 'degraded' : 'up'
 }
 
 function suspect(before: Suspicion | undefined, direction: Suspicion['direction'], seen: Observation): Suspicion {

@@ -1,5 +1,5 @@
 import { FakeClock } from '@evenkeel/testing'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { HealthMonitor } from './health-monitor.js'
 import type { HealthSnapshot, WatchOptions } from './watch.js'
 
@@ -50,6 +50,22 @@ describe('a watch', () => {
       [54_000, 'down', true, true],
     ])
     expect(clock.pending).toBe(idleTimers)
+  })
+
+  it('ends at once also when a listener of somebody else throws', async () => {
+    const { clock, health, seen, read, breakTheDatabase } = await watched()
+    const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
+    health.on('change', () => {
+      throw new Error('not mine')
+    })
+    const reading = read()
+    await clock.advance(35_000)
+    breakTheDatabase()
+    await clock.advance(5_000 + 14_000)
+    await reading
+    expect(seen.at(-1)).toMatchObject({ elapsedMs: 54_000, isFailure: true })
+    expect(warn).toHaveBeenCalled()
+    warn.mockRestore()
   })
 
   it('forgives what is down in the time of grace, and nothing when that is over', async () => {

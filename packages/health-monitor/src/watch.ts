@@ -65,15 +65,17 @@ export interface HealthWatch<Name extends string = string> extends AsyncIterable
 interface Watched<Name extends string> {
   readonly status: HealthStatus
   readonly components: ReadonlyMap<Name, ComponentHealth>
-  on(event: 'change', listener: () => void): unknown
-  off(event: 'change', listener: () => void): unknown
 }
+
+/** Calls back whenever anything may have changed, until the returned function is called. */
+type Follow = (wake: () => void) => () => void
 
 const OVER = { done: true, value: undefined } as const
 
 /** Watches a health source, and takes up nothing but while somebody waits for a snapshot. */
 export class SourceWatch<Name extends string> implements HealthWatch<Name> {
   readonly #source: Watched<Name>
+  readonly #follow: Follow
   readonly #clock: Clock
   readonly #options: Required<Omit<WatchOptions, 'signal'>>
   readonly #signals: readonly AbortSignal[]
@@ -87,13 +89,14 @@ export class SourceWatch<Name extends string> implements HealthWatch<Name> {
    * @param ended - aborts when there will be no more news
    * @throws TypeError or RangeError when an option does not exist or is out of range
    */
-  constructor(source: Watched<Name>, clock: Clock, options: WatchOptions, ended: AbortSignal) {
+  constructor(source: Watched<Name>, follow: Follow, clock: Clock, options: WatchOptions, ended: AbortSignal) {
     requireKnown('HealthMonitor.watch', options, [...Object.keys(watchDefaults), 'signal'])
     const { everyMs = watchDefaults.everyMs, forMs = watchDefaults.forMs, graceMs = watchDefaults.graceMs } = options
     requireMilliseconds('HealthMonitor.watch: everyMs', everyMs, 10)
     requireMilliseconds('HealthMonitor.watch: forMs', forMs, 0)
     requireMilliseconds('HealthMonitor.watch: graceMs', graceMs, 0)
     this.#source = source
+    this.#follow = follow
     this.#clock = clock
     this.#options = { everyMs, forMs, graceMs }
     this.#signals = options.signal === undefined ? [ended] : [ended, options.signal]
@@ -154,12 +157,12 @@ export class SourceWatch<Name extends string> implements HealthWatch<Name> {
   /** Until so much time has passed, or anything has happened. */
   async #sleep(ms: number): Promise<void> {
     const wake = (): void => this.#wake()
-    this.#source.on('change', wake)
+    const leave = this.#follow(wake)
     for (const signal of this.#signals) signal.addEventListener('abort', wake)
     const cancel = this.#clock.after(ms, wake)
     await new Promise<void>((resolve) => (this.#wake = resolve))
     cancel()
-    this.#source.off('change', wake)
+    leave()
     for (const signal of this.#signals) signal.removeEventListener('abort', wake)
   }
 
