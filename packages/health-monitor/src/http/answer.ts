@@ -51,10 +51,15 @@ export function answerToMethod(method: string | undefined): Answer | undefined {
   return method === 'OPTIONS' ? OPTIONS : METHOD_NOT_ALLOWED
 }
 
-/** What a request asks for, without its query. */
+/**
+ * What a request asks for, without its query.
+ *
+ * @see RFC 9112, section 3.2.2: who believes to talk to a proxy writes the whole address, and a server must take it
+ */
 export function pathOf(url: string): string {
-  const end = url.indexOf('?')
-  return end === -1 ? url : url.slice(0, end)
+  const path = url.startsWith('/') ? url : url.replace(/^https?:\/\/[^/?#]*/i, '')
+  const end = path.indexOf('?')
+  return end === -1 ? path : path.slice(0, end)
 }
 
 /** To `HEAD` Node sends the headers alone. */

@@ -108,6 +108,14 @@ describe.each(Object.entries(FORMS))('%s', (_, serve) => {
     expect((await ask('/startup')).status).toBe(200)
   })
 
+  it('has started also when it was healthy only while nobody asked', async () => {
+    patient.becomes('unknown')
+    const ask = await serve(patient)
+    patient.becomes('up')
+    patient.becomes('down')
+    expect((await ask('/startup')).status).toBe(200)
+  })
+
   it('tells strangers the status alone, and who shows the token the rest', async () => {
     const ask = await serve(patient, { token: TOKEN })
     patient.components.set('__proto__', { status: 'down', reason: '<b>"no"</b>', since: 7, critical: false })

@@ -46,7 +46,11 @@ export class HealthPages {
       metrics: (visitor: () => Visitor) => this.#metricsAnswer(visitor),
     }
     this.#pages = new Map([...pathsOf(where, options)].map(([path, page]) => [path, pages[page]]))
-    health.on('change', () => (this.#staleMs = -Infinity))
+    health.on('change', () => {
+      this.#staleMs = -Infinity
+      // Whether it was healthy once must not depend on whether somebody asked just then.
+      if (!this.#wasHealthy) this.#refresh()
+    })
   }
 
   /** @returns what to say; `undefined` when it is none of our paths */

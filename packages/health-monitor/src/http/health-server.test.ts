@@ -9,6 +9,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { runUntilSignal } from '../run-until-signal.js'
 import { HealthServer, type HealthServerOptions } from './health-server.js'
 import { ListenError } from './http-errors.js'
+import { LiveServer } from './live-server.js'
 import { Readiness } from './readiness.js'
 
 const run = promisify(execFile)
@@ -120,7 +121,47 @@ describe('a health server', () => {
     expect(await ended).toContain('200 OK')
   })
 
-  it('has no more connections than allowed', async () => {
+  it('closes a connection of somebody who asks, and does not read what is answered', async () => {
+    const long = {
+      name: 'long',
+      help: 'x'.repeat(50_000_000),
+      type: 'gauge',
+      samples: [{ labels: {}, value: 1 }],
+    } as const
+    const server = makeServer({ requestTimeoutMs: 100, maxConnections: 1, metrics: [{ collect: () => [long] }] })
+    await server.start()
+    const { socket, ended } = await connection(server)
+    socket.pause().write('GET /metrics HTTP/1.1\r\nhost: bot\r\n\r\n')
+    await expect.poll(() => statusOf(server, '/live').catch(() => 'refused'), { timeout: 5_000 }).toBe(200)
+    socket.resume()
+    expect((await ended.catch(() => '')).length).toBeLessThan(50_000_000)
+  })
+
+  it('answers whoever writes the whole address, as to a proxy', async () => {
+    const server = makeServer()
+    await server.start()
+    expect(await statusOf(server, 'http://bot:8080/ready?x=1')).toBe(200)
+    expect(await statusOf(server, 'http://bot')).toBe(404)
+    expect(await statusOf(server, 'http://bot/other?http://bot/ready')).toBe(404)
+  })
+
+  it('has its limits also where an option says undefined', async () => {
+    const open = { requestTimeoutMs: undefined, keepAliveMs: undefined, maxConnections: undefined, host: undefined }
+    const server = makeServer(open as never)
+    await server.start()
+    expect(await statusOf(server, '/ready')).toBe(200)
+    const live = new LiveServer({ port: 0, path: undefined, liveAfterMs: undefined, ...open } as never)
+    await live.start()
+    await live.stop()
+  })
+
+  it('has no more connections than allowed, and 100 unless told', async () => {
+    const usual = makeServer({ maxConnections: undefined as never })
+    await usual.start()
+    const many = await Promise.all(Array.from({ length: 101 }, () => connection(usual)))
+    expect(await Promise.race(many.map(({ ended }) => ended))).toBe('')
+    await Promise.all(many.map(({ socket, ended }) => (socket.destroy(), ended)))
+
     const server = makeServer({ maxConnections: 2 })
     await server.start()
     const [first, second] = [await connection(server), await connection(server)]

@@ -5,7 +5,7 @@ import { holdProcess, systemClock } from '../system-clock.js'
 import { handlerOf } from './handlers.js'
 import { HealthPages } from './health-pages.js'
 import { ListenError } from './http-errors.js'
-import { limitedServer, listen, requireServer, serverLimits, type ServerLimits } from './listening.js'
+import { limitedServer, limitsOf, listen, requireServer, serverLimits, type ServerLimits } from './listening.js'
 import type { HealthHandlerOptions, ShownHealth } from './options.js'
 import { Readiness } from './readiness.js'
 
@@ -127,7 +127,7 @@ export class HealthServer {
 
   async #listen(): Promise<void> {
     const { port, host } = this.#options
-    const server = limitedServer(handlerOf(this.#pages), { ...serverLimits, ...this.#options })
+    const server = limitedServer(handlerOf(this.#pages), limitsOf(this.#options))
     server.unref()
     server.on('connection', (socket: Socket) => socket.unref())
     const release = holdProcess()

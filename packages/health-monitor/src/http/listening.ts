@@ -4,7 +4,8 @@ import type { AddressInfo } from 'node:net'
 /** How much patience a server has with those who connect. */
 export interface ServerLimits {
   /**
-   * Milliseconds, from 100, in which a request must have arrived.
+   * Milliseconds, from 100, in which a request must have arrived. Whoever takes nothing of an answer for twice as long is
+   * left.
    *
    * @defaultValue 10_000
    */
@@ -46,7 +47,20 @@ export function limitedServer(listener: RequestListener, limits: Required<Server
     listener,
   )
   server.maxConnections = maxConnections
+  // Otherwise nothing ends a connection at whose other end nobody reads. Longer than the time for a request, so that who is
+  // late with that is told.
+  server.timeout = 2 * requestTimeoutMs
   return server
+}
+
+/** The limits, complete. */
+export function limitsOf(options: ServerLimits): Required<ServerLimits> {
+  const { requestTimeoutMs, keepAliveMs, maxConnections } = options
+  return {
+    requestTimeoutMs: requestTimeoutMs ?? serverLimits.requestTimeoutMs,
+    keepAliveMs: keepAliveMs ?? serverLimits.keepAliveMs,
+    maxConnections: maxConnections ?? serverLimits.maxConnections,
+  }
 }
 
 /** @returns the port; rejects with what the system says */
@@ -77,7 +91,7 @@ export function requireServer(
     ['keepAliveMs', 100],
     ['maxConnections', 1],
   ] as const) {
-    const value = options[option] ?? serverLimits[option]
+    const value = limitsOf(options)[option]
     if (!Number.isInteger(value) || value < least || value > 2 ** 31 - 1) {
       throw new RangeError(`${where}: ${option} must be a whole number from ${least}, not ${value}`)
     }

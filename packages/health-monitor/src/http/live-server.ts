@@ -7,7 +7,7 @@ import { systemClock } from '../system-clock.js'
 import { ListenError } from './http-errors.js'
 import { BEAT_MS, type LiveSettings } from './live-messages.js'
 import { type LiveThread, startThread } from './live-thread.js'
-import { requireServer, serverLimits, type ServerLimits } from './listening.js'
+import { limitsOf, requireServer, serverLimits, type ServerLimits } from './listening.js'
 
 /** Where a {@link LiveServer} listens, and how patient it is. */
 export interface LiveServerOptions extends ServerLimits {
@@ -132,10 +132,9 @@ export class LiveServer extends EventEmitter<LiveServerEvents> {
       throw new RangeError(`LiveServer: liveAfterMs must be 500 to 3_600_000, not ${liveAfterMs}`)
     }
     const beat = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT)
-    const { port, host, requestTimeoutMs, keepAliveMs, maxConnections } = { ...serverLimits, ...options }
-    const limits = { requestTimeoutMs, keepAliveMs, maxConnections }
+    const { port, host } = options
     this.#options = { ...options }
-    this.#settings = { port, host, path, liveAfterMs, limits, beat }
+    this.#settings = { port, host, path, liveAfterMs, limits: limitsOf(options), beat }
     this.#beat = new Int32Array(beat)
   }
 
