@@ -25,7 +25,7 @@ const STATUSES: readonly unknown[] = ['up', 'degraded', 'down', 'unknown'] satis
  * @remarks
  * Every check runs by itself, never twice at once, with a deadline. One result does not change a status: a result that
  * contradicts it is confirmed first, by looks that follow one another quickly (hysteresis with fast confirmation). From
- * `unknown` the first result decides alone. A status that no result has confirmed for `maxAgeMs` is `unknown`.
+ * `unknown` the first result decides alone. A status without a new result for `maxAgeMs` is `unknown`.
  *
  * While something that a check depends on is down, the check is not run and its component is `unknown`, without an
  * event: only the root of the trouble is news. A component gets worse only after what it depends on was looked at.
@@ -275,9 +275,10 @@ export class HealthMonitor<Name extends string = string> extends EventEmitter<He
    * @remarks
    * The action has a deadline and is tried again when it fails, later and later. It never runs twice at once, nor again
    * before what called for it was over: one that fails the very check that called for it runs once. Two that undo one
-   * another end at `maxRunsPerHour`. Whatever it does is told by the event `trigger`.
+   * another become slower with every run, and end at `maxRunsPerHour`. Whatever it does is told by the event `trigger`.
    *
-   * What is the case already when the trigger is set counts. `unknown` neither begins nor ends anything.
+   * What is the case already when the trigger is set counts. `unknown` neither begins nor ends anything, not even the
+   * waiting of `forMs`. An action that missed its deadline, or was cut off by `stop()`, may have been done: it is undone too.
    *
    * @param options - at which status, and what to do
    * @returns the trigger; its `off()` takes it off
@@ -304,16 +305,15 @@ export class HealthMonitor<Name extends string = string> extends EventEmitter<He
       if (component === WHOLE) return { status: this.status, reason: this.#why(this.#moment()) }
       return this.#component(component as Name).health(this.#moment())
     }
-    const trigger = new Trigger(
-      resolved,
-      this.#clock,
+    const trigger = new Trigger(resolved, this.#clock, {
       look,
-      (news) => {
+      tell: (news) => {
         this.#announcer.add({ event: 'trigger', news })
         this.#announcer.tell()
       },
-      () => this.#triggers.delete(trigger),
-    )
+      forget: () => this.#triggers.delete(trigger),
+      all: this.#triggers,
+    })
     this.#triggers.add(trigger)
     trigger.follow()
     return trigger

@@ -2,6 +2,14 @@ import { describeFailure } from '../check-result.js'
 import { afterRunning } from '../deadline.js'
 import type { Clock } from '../ports.js'
 
+/** Why an attempt did not go well. */
+export interface Failure {
+  /** In one line. */
+  readonly why: string
+  /** It did not end in time: what it was to do may have been done, or may be done yet. */
+  readonly isUnclear: boolean
+}
+
 /** Runs an action with a deadline, and never twice at once. */
 export class Action {
   readonly #clock: Clock
@@ -13,28 +21,28 @@ export class Action {
     this.#timeoutMs = timeoutMs
   }
 
-  /** @returns what went wrong, in one line; `undefined` when it went well. Never rejects. */
-  run(act: (signal: AbortSignal) => unknown): Promise<string | undefined> {
+  /** @returns what went wrong; `undefined` when it went well. Never rejects. */
+  run(act: (signal: AbortSignal) => unknown): Promise<Failure | undefined> {
     if (this.#controller !== undefined) {
-      return Promise.resolve(`an earlier attempt has not ended after ${this.#timeoutMs} ms`)
+      return Promise.resolve({ why: `an earlier attempt has not ended after ${this.#timeoutMs} ms`, isUnclear: true })
     }
     const controller = new AbortController()
     this.#controller = controller
     return new Promise((resolve) => {
       const cancel = afterRunning(this.#clock, this.#timeoutMs, () => {
         const why = `no end within ${this.#timeoutMs} ms`
-        resolve(why)
+        resolve({ why, isUnclear: true })
         controller.abort(new Error(why))
       })
-      const end = (why: string | undefined): void => {
+      const end = (failure: Failure | undefined): void => {
         cancel()
         this.#controller = undefined
-        resolve(why)
+        resolve(failure)
       }
       // What it throws at once counts like what it rejects with.
       new Promise((settle) => settle(act(controller.signal))).then(
         () => end(undefined),
-        (error: unknown) => end(describeFailure(error)),
+        (error: unknown) => end({ why: describeFailure(error), isUnclear: false }),
       )
       controller.signal.addEventListener('abort', cancel)
     })

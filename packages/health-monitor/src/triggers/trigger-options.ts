@@ -3,7 +3,7 @@ import { requireKnown, requireMilliseconds } from '../options.js'
 
 /** What a trigger's action is told. */
 export interface TriggerContext {
-  /** The status that called for it. */
+  /** The status that called for it, or the latest that is known. */
   readonly status: HealthStatus
   /** That status' reason, in one line. */
   readonly why: string
@@ -48,7 +48,8 @@ export interface TriggerOptions<Name extends string = string> {
    */
   readonly attempts?: number
   /**
-   * Milliseconds to the second attempt; each further one waits twice as long, at most a minute.
+   * Milliseconds to the second attempt; each further one waits twice as long, at most a minute. The same between the runs
+   * of one hour.
    *
    * @defaultValue 1_000
    */
@@ -68,7 +69,7 @@ export const triggerDefaults: Required<Omit<TriggerOptions, 'component' | 'is' |
   timeoutMs: 30_000,
   attempts: 5,
   retryMs: 1_000,
-  // Two actions that undo one another would go on for ever; so they do it six times.
+  // Two actions that undo one another would go on for ever; so they do it six times, in half a minute.
   maxRunsPerHour: 6,
 }
 

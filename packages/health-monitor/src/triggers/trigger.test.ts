@@ -140,13 +140,14 @@ describe('a trigger', () => {
 
 it('a trigger that is called for again while it undoes its action ends that first', async () => {
   let end!: () => void
-  const { deeds, states, report } = trap({ whenOver: () => new Promise<void>((resolve) => (end = resolve)) })
+  const { clock, deeds, states, report } = trap({ whenOver: () => new Promise<void>((resolve) => (end = resolve)) })
   await report('down', 'first')
   await report('up')
   await report('down', 'second')
   expect(states()).toEqual(['done'])
   end()
   await report('down', 'second')
+  await clock.advance(1_000)
   expect([deeds, states()]).toEqual([
     ['run: first', 'run: second'],
     ['done', 'waiting', 'done'],
@@ -196,10 +197,11 @@ describe('an action that fails', () => {
 
   it('runs again when undoing it had begun and failed', async () => {
     const whenOver = vi.fn(() => Promise.reject(new Error('no route')))
-    const { deeds, report } = trap({ whenOver })
+    const { clock, deeds, report } = trap({ whenOver })
     await report('down', 'first')
     await report('up')
     await report('down', 'second')
+    await clock.advance(1_000)
     expect(deeds).toEqual(['run: first', 'run: second'])
   })
 
@@ -218,6 +220,75 @@ describe('an action that fails', () => {
     expect(run).toHaveBeenCalledTimes(1)
     expect(news.at(-1)).toMatchObject({ to: 'failed', why: 'an earlier attempt has not ended after 500 ms' })
   })
+})
+
+describe('an action that may have been done, or half', () => {
+  it('is undone when it is over, though it was given up', async () => {
+    const run = ({ signal }: { signal: AbortSignal }): Promise<never> =>
+      new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error)))
+    const { clock, deeds, report } = trap({ run, attempts: 1, timeoutMs: 500 })
+    await report('down')
+    await clock.advance(500)
+    expect(deeds).toEqual([])
+    await report('up')
+    expect(deeds).toEqual(['over: up'])
+  })
+
+  it('is undone once it has ended, when it is over before that', async () => {
+    let end!: () => void
+    const { clock, deeds, states, report } = trap({
+      run: () => new Promise<void>((resolve) => (end = resolve)),
+      timeoutMs: 500,
+      retryMs: 2_000,
+    })
+    await report('down')
+    await clock.advance(500)
+    end()
+    await clock.advance(0)
+    await report('up')
+    expect([deeds, states()]).toEqual([['over: up'], ['failing', 'waiting']])
+  })
+
+  it('is undone when the monitor was stopped in the middle of it and it is over when that starts again', async () => {
+    const { clock, health, deeds, report } = trap({
+      run: () => new Promise((resolve) => void clock.after(50, () => resolve(1))),
+    })
+    await health.start()
+    await report('down')
+    await health.stop()
+    await clock.advance(50)
+    health.report('db', 'up', 'ok')
+    await health.start()
+    await clock.advance(0)
+    expect(deeds).toEqual(['over: ok'])
+  })
+
+  it('is told the status that called for it, though nobody knows any more how it is', async () => {
+    const statuses: string[] = []
+    const { clock, report } = trap({
+      retryMs: 1_000,
+      run: ({ status, why }) => {
+        statuses.push(`${status}: ${why}`)
+        throw new Error('no route')
+      },
+    })
+    await report('down', 'refused')
+    await report('unknown', 'no result')
+    await clock.advance(1_000)
+    expect(statuses).toEqual(['down: refused', 'down: refused'])
+  })
+})
+
+it('a trigger is not failing any more when it was stopped, and it is over when it starts again', async () => {
+  const { health, trigger, report, clock } = trap({ run: () => Promise.reject(new Error('no route')) })
+  await health.start()
+  await report('down')
+  expect(trigger.state).toBe('failing')
+  await health.stop()
+  health.report('db', 'up', 'ok')
+  await health.start()
+  await clock.advance(0)
+  expect(trigger.state).toBe('waiting')
 })
 
 describe('a loop', () => {
@@ -252,6 +323,42 @@ describe('a loop', () => {
     await clock.advance(1_800_000)
     expect(runs).toBeGreaterThan(3)
     expect(runs).toBeLessThanOrEqual(6)
+  })
+})
+
+describe('two triggers that undo one another', () => {
+  /** Each heals what it is for, and breaks what the other is for. */
+  function quarrel() {
+    const clock = new FakeClock()
+    const checks = { db: { check: () => true, maxAgeMs: 1e9 }, search: { check: () => true, maxAgeMs: 1e9 } }
+    const health = new HealthMonitor({ checks, clock })
+    const news: TriggerNews[] = []
+    health.on('trigger', (each) => news.push(each))
+    const ran: number[] = []
+    const other = { db: 'search', search: 'db' } as const
+    for (const component of ['db', 'search'] as const) {
+      health.when({
+        component,
+        is: 'down',
+        run: () => {
+          ran.push(clock.monotonic())
+          health.report(component, 'up', 'it has the memory now')
+          clock.after(10, () => health.report(other[component], 'down', 'no memory left'))
+        },
+      })
+    }
+    health.report('db', 'down', 'no memory left')
+    return { clock, news, ran }
+  }
+
+  it('become slower and slower, then are held back, and each is told which other ran meanwhile', async () => {
+    const { clock, news, ran } = quarrel()
+    await clock.advance(100)
+    expect(ran.length).toBeLessThanOrEqual(3)
+    await clock.advance(1_800_000)
+    expect(ran.length).toBeLessThanOrEqual(12)
+    const held = news.filter(({ to }) => to === 'held back')
+    expect(held[0]?.message).toContain('within an hour; meanwhile "search down" ran 6 times')
   })
 })
 

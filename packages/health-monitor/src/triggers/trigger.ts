@@ -20,8 +20,20 @@ const MAX_RETRY_MS = 60_000
 
 type Seen = { readonly status: HealthStatus; readonly reason: string }
 
-/** What its action has done to the world, and nobody has undone. */
-type Effect = 'none' | 'done' | 'given up' | 'half undone'
+/** What a trigger lives in. */
+interface TriggerHost {
+  /** How its component is. */
+  look(): Seen
+  /** Takes its news. */
+  tell(news: TriggerNews): void
+  /** It has been taken off. */
+  forget(): void
+  /** Every trigger that is set, this one too. */
+  readonly all: Iterable<Trigger>
+}
+
+/** What its action has done to the world, and nobody has undone; `unclear`: perhaps, or half. */
+type Effect = 'none' | 'done' | 'unclear'
 
 /**
  * Acts once when a status is reached, and once when that is over. An action never runs while it runs already, and never
@@ -31,34 +43,28 @@ export class Trigger implements TriggerHandle {
   readonly name: string
   readonly #options: ResolvedTrigger
   readonly #clock: Clock
-  readonly #look: () => Seen
-  readonly #tell: (news: TriggerNews) => void
-  readonly #forget: () => void
+  readonly #host: TriggerHost
   readonly #action: Action
   /** When its action ran in the last hour, monotonic ms. */
   #runs: number[] = []
   #state: TriggerState = 'waiting'
   #effect: Effect = 'none'
+  /** Nothing more is done before it was over. */
+  #isGivenUp = false
   /** What it is about to do, or is doing. */
   #intent: 'run' | 'whenOver' | undefined
+  /** How its component was when that was last known. */
+  #seen: Seen = { status: 'unknown', reason: '' }
   #isActing = false
   #cancel = (): void => {}
   /** Of what was begun before it was suspended, nothing counts. */
   #life = 0
 
-  constructor(
-    options: ResolvedTrigger,
-    clock: Clock,
-    look: () => Seen,
-    tell: (news: TriggerNews) => void,
-    forget: () => void,
-  ) {
+  constructor(options: ResolvedTrigger, clock: Clock, host: TriggerHost) {
     this.name = oneLine(options.name)
     this.#options = options
     this.#clock = clock
-    this.#look = look
-    this.#tell = tell
-    this.#forget = forget
+    this.#host = host
     this.#action = new Action(clock, options.timeoutMs)
   }
 
@@ -70,16 +76,15 @@ export class Trigger implements TriggerHandle {
   follow(): void {
     // Whatever happens while it acts is looked at when it has acted.
     if (this.#isActing) return
-    const { status } = this.#look()
-    if (status === 'unknown') return
+    if (!this.#isKnown()) return
+    const { status } = this.#seen
     const isSo = status === 'down' || (status === 'degraded' && this.#options.is === 'degraded')
     const intent = this.#wanted(isSo)
     if (intent === this.#intent) return
     this.#cancel()
     this.#intent = intent
     // It was over before the action succeeded, or before there was room for it.
-    if (intent === undefined && (this.#state === 'failing' || this.#state === 'held back')) this.#state = 'waiting'
-    if (intent === undefined) return
+    if (intent === undefined) return this.#calm()
     this.#wait(intent === 'run' ? this.#options.forMs : this.#options.overForMs, () => this.#begin(intent))
   }
 
@@ -90,16 +95,33 @@ export class Trigger implements TriggerHandle {
     this.#action.abort()
     this.#intent = undefined
     this.#isActing = false
+    this.#calm()
   }
 
   off(): void {
-    this.#forget()
+    this.#host.forget()
     this.suspend()
   }
 
+  /** How often its action ran in the hour before `nowMs`. */
+  runsBefore(nowMs: number): number {
+    return this.#runs.filter((ranMs) => nowMs - ranMs < HOUR_MS).length
+  }
+
+  #isKnown(): boolean {
+    const seen = this.#host.look()
+    if (seen.status === 'unknown') return false
+    this.#seen = seen
+    return true
+  }
+
   #wanted(isSo: boolean): 'run' | 'whenOver' | undefined {
-    if (isSo) return this.#effect === 'none' || this.#effect === 'half undone' ? 'run' : undefined
-    return this.#effect === 'none' ? undefined : 'whenOver'
+    if (isSo) return this.#effect === 'done' || this.#isGivenUp ? undefined : 'run'
+    return this.#effect === 'none' && !this.#isGivenUp ? undefined : 'whenOver'
+  }
+
+  #calm(): void {
+    if (this.#state === 'failing' || this.#state === 'held back') this.#state = 'waiting'
   }
 
   #wait(ms: number, then: () => void): void {
@@ -108,56 +130,81 @@ export class Trigger implements TriggerHandle {
   }
 
   #begin(intent: 'run' | 'whenOver'): void {
-    if (intent === 'whenOver') {
-      const isToUndo = this.#options.whenOver !== undefined && this.#effect !== 'given up'
-      if (!isToUndo) return this.#settle('none', 'waiting')
-      this.#effect = 'half undone'
-      return void this.#attempt(intent, 1)
-    }
+    if (intent === 'run') return this.#beginRun()
+    this.#isGivenUp = false
+    if (this.#options.whenOver === undefined || this.#effect === 'none') return this.#settle('none', 'waiting')
+    void this.#attempt(intent, 1)
+  }
+
+  /** Not before its time: two triggers that undo one another must not do so as fast as they can. */
+  #beginRun(): void {
     const nowMs = this.#clock.monotonic()
     this.#runs = this.#runs.filter((ranMs) => nowMs - ranMs < HOUR_MS)
     const { maxRunsPerHour } = this.#options
-    if (this.#runs.length < maxRunsPerHour) {
-      this.#runs.push(nowMs)
-      return void this.#attempt(intent, 1)
+    const lastMs = this.#runs.at(-1)
+    let waitMs = lastMs === undefined ? 0 : lastMs + this.#backOffMs(this.#runs.length) - nowMs
+    if (this.#runs.length >= maxRunsPerHour) {
+      waitMs = this.#runs[0]! + HOUR_MS - nowMs
+      this.#holdBack(nowMs)
     }
-    const { status, reason } = this.#look()
-    if (this.#state !== 'held back') {
-      const why = `${this.#options.component} is ${status} again, after ${maxRunsPerHour} runs within an hour: ${reason}`
-      this.#become('held back', why, `Trigger "${this.name}" is held back: ${why}`)
-    }
-    this.#wait(this.#runs[0]! + HOUR_MS - nowMs, () => this.#begin(intent))
+    if (waitMs > 0) return this.#wait(waitMs, () => this.#beginRun())
+    this.#runs.push(nowMs)
+    void this.#attempt('run', 1)
+  }
+
+  #holdBack(nowMs: number): void {
+    if (this.#state === 'held back') return
+    const { component, maxRunsPerHour } = this.#options
+    const { status, reason } = this.#seen
+    const others = [...this.#host.all]
+      .map((other) => ({ other, runs: other.runsBefore(nowMs) }))
+      .filter(({ other, runs }) => other !== this && runs > 0)
+      .map(({ other, runs }) => `; meanwhile "${other.name}" ran ${runs} times`)
+    const why = `${component} is ${status} again, after ${maxRunsPerHour} runs within an hour${others.join('')}: ${reason}`
+    this.#become('held back', why, `Trigger "${this.name}" is held back: ${why}`)
+  }
+
+  /** How long to wait after so many tries, or runs. */
+  #backOffMs(tries: number): number {
+    return Math.min(MAX_RETRY_MS, this.#options.retryMs * 2 ** (tries - 1))
   }
 
   async #attempt(intent: 'run' | 'whenOver', attempt: number): Promise<void> {
     const life = this.#life
-    const { status, reason: why } = this.#look()
+    this.#isKnown()
+    const { status, reason: why } = this.#seen
+    const before = this.#effect
+    this.#effect = 'unclear'
     this.#isActing = true
-    const problem = await this.#action.run((signal) => this.#options[intent]?.({ status, why, signal }))
+    const failure = await this.#action.run((signal) => this.#options[intent]?.({ status, why, signal }))
     if (life !== this.#life) return
     this.#isActing = false
     const what = intent === 'run' ? 'its action' : 'undoing its action'
-    if (problem === undefined) {
+    if (failure === undefined) {
       const { component } = this.#options
       const done = intent === 'run' ? 'ran its action' : 'undid its action'
-      this.#settle(intent === 'run' ? 'done' : 'none', intent === 'run' ? 'done' : 'waiting', () => [
+      return this.#settle(intent === 'run' ? 'done' : 'none', intent === 'run' ? 'done' : 'waiting', () => [
         why,
         `Trigger "${this.name}" ${done}: ${component} is ${status} (${why})`,
       ])
-    } else if (attempt < this.#options.attempts) {
-      const delayMs = Math.min(MAX_RETRY_MS, this.#options.retryMs * 2 ** (attempt - 1))
+    }
+    const { why: problem, isUnclear } = failure
+    // What failed at once has done nothing; of what has begun to be undone, nobody knows.
+    if (intent === 'run' && !isUnclear) this.#effect = before
+    if (attempt < this.#options.attempts) {
+      const delayMs = this.#backOffMs(attempt)
       const again = `is tried again in ${delayMs / 1_000} s`
       this.#cancel = this.#clock.after(delayMs, () => void this.#attempt(intent, attempt + 1))
       if (attempt === 1) {
         this.#become('failing', problem, `Trigger "${this.name}": ${what} failed and ${again}: ${problem}`)
       }
-      this.follow()
-    } else {
-      this.#settle(intent === 'run' ? 'given up' : 'none', 'failed', () => [
-        problem,
-        `Trigger "${this.name}": ${what} was given up after ${attempt} attempts: ${problem}`,
-      ])
+      return this.follow()
     }
+    this.#isGivenUp = intent === 'run'
+    this.#settle(intent === 'run' ? this.#effect : 'none', 'failed', () => [
+      problem,
+      `Trigger "${this.name}": ${what} was given up after ${attempt} attempts: ${problem}`,
+    ])
   }
 
   #settle(effect: Effect, state: TriggerState, news?: () => [why: string, message: string]): void {
@@ -172,6 +219,14 @@ export class Trigger implements TriggerHandle {
     const from = this.#state
     this.#state = to
     const severity = to === 'failed' ? 'CRITICAL' : to === 'done' || to === 'waiting' ? 'INFO' : 'WARNING'
-    this.#tell({ what: this.name, from, to, at: this.#clock.now(), why, severity, message: sentence(oneLine(text)) })
+    this.#host.tell({
+      what: this.name,
+      from,
+      to,
+      at: this.#clock.now(),
+      why,
+      severity,
+      message: sentence(oneLine(text)),
+    })
   }
 }
