@@ -1,5 +1,6 @@
+import os from 'node:os'
 import { FakeClock } from '@evenkeel/testing'
-import { expect, it } from 'vitest'
+import { expect, it, onTestFinished, vi } from 'vitest'
 import { look } from '../test-support/look.js'
 import { temporaryFolder, writeFiles } from '../test-support/temporary-folder.js'
 import { cpuCheck } from './cpu-check.js'
@@ -85,6 +86,66 @@ it('follows a quota that is changed while the bot runs', async () => {
   expect((await look(check)).status).toBe('up')
   writeFiles(container.root, { 'sys/fs/cgroup/cpu.max': '50000 100000\n' })
   expect((await look(check)).status).toBe('down')
+})
+
+it('counts half a processor of a quota, which Node rounds down', async () => {
+  const rounded = vi.spyOn(os, 'availableParallelism').mockReturnValue(1)
+  onTestFinished(() => void rounded.mockRestore())
+  const clock = new FakeClock()
+  const container = contain('150000 100000\n')
+  writeFiles(container.root, { 'proc/self/status': 'Cpus_allowed_list:\t0-3\n' })
+  container.use(0)
+  const check = cpuCheck({ clock, root: container.root })
+  await look(check)
+  await clock.advance(60_000)
+  container.use(63_000)
+  expect(await look(check)).toMatchObject({
+    status: 'up',
+    reason: expect.stringMatching(/^the time of 1.5 processors is used to 70 %/) as string,
+  })
+})
+
+it('has no more than the processors that the process may use, however large its quota', async () => {
+  const clock = new FakeClock()
+  const container = contain('400000 100000\n')
+  writeFiles(container.root, { 'proc/self/status': 'Cpus_allowed_list:\t0\n' })
+  container.use(0)
+  const check = cpuCheck({ clock, root: container.root })
+  await look(check)
+  await clock.advance(60_000)
+  container.use(58_000)
+  expect((await look(check)).reason).toMatch(/^the time of 1 processors is used to 96.7 %/)
+})
+
+it('sees which of the groups around it is used up, and takes none for another', async () => {
+  const clock = new FakeClock()
+  const root = temporaryFolder()
+  const use = (botMs: number, sliceMs: number): void =>
+    writeFiles(root, {
+      'sys/fs/cgroup/slice/bot/cpu.stat': `usage_usec ${botMs * 1_000}\n`,
+      'sys/fs/cgroup/slice/cpu.stat': `usage_usec ${sliceMs * 1_000}\n`,
+    })
+  const limit = (bot: string, slice: string): void =>
+    writeFiles(root, { 'sys/fs/cgroup/slice/bot/cpu.max': bot, 'sys/fs/cgroup/slice/cpu.max': slice })
+  writeFiles(root, { 'proc/self/cgroup': '0::/slice/bot\n', 'proc/self/status': 'Cpus_allowed_list:\t0-3\n' })
+  limit('100000 100000\n', 'max 100000\n')
+  use(0, 9_000_000)
+  const check = cpuCheck({ clock, root })
+  await look(check)
+  await clock.advance(60_000)
+  limit('100000 100000\n', '200000 100000\n')
+  use(30_000, 9_080_000)
+  expect((await look(check)).reason).toMatch(/^the time of 1 processors is used to 50 %/)
+  await clock.advance(60_000)
+  use(60_000, 9_200_000)
+  expect(await look(check)).toMatchObject({
+    status: 'down',
+    reason: expect.stringMatching(/^the time of 2 processors is used to 100 %/) as string,
+  })
+  limit('50000 100000\n', '200000 100000\n')
+  await clock.advance(60_000)
+  use(75_000, 9_260_000)
+  expect((await look(check)).reason).toMatch(/used to 50 %/)
 })
 
 it('looks at the whole machine where nothing is limited', async () => {

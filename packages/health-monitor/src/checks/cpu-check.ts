@@ -1,12 +1,12 @@
 import type { HealthCheck } from '../check-result.js'
 import type { Clock } from '../ports.js'
 import { systemClock } from '../system-clock.js'
-import { readCgroup } from './cgroup.js'
+import { type ProcessorLimit, readCgroup, usableProcessors } from './cgroup.js'
 import { requireClock, resolveOptions } from './check-options.js'
 import { duration, percent } from './figures.js'
 import { onDemand } from './on-demand.js'
 import { Readings } from './readings.js'
-import { above } from './verdict.js'
+import { above, type Verdict } from './verdict.js'
 
 /** How {@link cpuCheck} judges. */
 export interface CpuCheckOptions {
@@ -49,7 +49,7 @@ export const cpuCheckDefaults: Required<Omit<CpuCheckOptions, 'clock'>> = {
 /** Processor time since some beginning, in ms. */
 interface Used {
   readonly processMs: number
-  readonly groupMs: number | undefined
+  readonly groups: readonly ProcessorLimit[]
   readonly machine: { readonly busyMs: number; readonly allMs: number }
 }
 
@@ -57,8 +57,8 @@ interface Used {
  * Looks how busy the processors are that this process may use: by itself, and by all that share them with it.
  *
  * @remarks
- * In a container with a limit, "all" are the processes of the container, and 100 % is its limit; otherwise they are all
- * processes of the machine. The limit is read at each look, so it may be changed while the bot runs. Windows of the load
+ * In a container with a limit, "all" are the processes of the container, and 100 % is its limit; of several limits around
+ * it, the one that is used up most counts. Otherwise they are all processes of the machine. The limit is read at each look, so it may be changed while the bot runs. Windows of the load
  * follow one another: nothing is an average since the start.
  *
  * *Gotchas*: one thread can use one processor. On a machine of eight, a blocked event loop is 12.5 % here: `loopCheck`
@@ -85,8 +85,9 @@ export function cpuCheck(options: CpuCheckOptions = {}): HealthCheck {
   const readings = new Readings<Used>(windowMs)
   return () => {
     const nowMs = clock.monotonic()
-    const { processors: limit, usedMs: groupMs } = readCgroup(root)
-    const used = { processMs: processMs(), groupMs, machine: machine() }
+    const { processors: groups } = readCgroup(root)
+    const usable = usableProcessors(root)
+    const used = { processMs: processTime(), groups, machine: machine(usable) }
     const base = readings.take(nowMs, used)
     if (base === undefined) {
       const seen = duration(readings.coveredMs(nowMs))
@@ -94,30 +95,42 @@ export function cpuCheck(options: CpuCheckOptions = {}): HealthCheck {
     }
     const before = base.value
     const spanMs = nowMs - base.takenMs
-    const processors = Math.min(limit ?? Infinity, onDemand('node:os').availableParallelism())
-    const own = (used.processMs - before.processMs) / spanMs / processors
-    const over = `over ${duration(spanMs)}, by this process to ${percent(own)}`
+    // Not `availableParallelism()`, which is a quota rounded down on some versions of Node.
+    const atMost = usable?.size ?? onDemand('node:os').cpus().length
+    const processMs = used.processMs - before.processMs
     const limits = { degraded: degradedRatio, down: downRatio }
-    if (limit === undefined) {
+    const judge = (what: string, all: number, own: number): Verdict => {
+      const over = `over ${duration(spanMs)}, by this process to ${percent(own)}`
+      return above(Math.max(own, all), limits, `${what} used to ${percent(Math.max(own, all))} ${over}`, percent)
+    }
+    if (groups.length === 0) {
       const allMs = used.machine.allMs - before.machine.allMs
       const busy = allMs > 0 ? (used.machine.busyMs - before.machine.busyMs) / allMs : 0
-      const all = Math.max(own, busy)
-      return above(all, limits, `the machine's processors are used to ${percent(all)} ${over}`, percent)
+      return judge("the machine's processors are", busy, processMs / spanMs / atMost)
     }
-    const group = groupMs === undefined ? own : (groupMs - (before.groupMs ?? groupMs)) / spanMs / processors
-    const all = Math.max(own, group)
-    return above(all, limits, `the time of ${plain(processors)} processors is used to ${percent(all)} ${over}`, percent)
+    const shares = groups.map(({ group, processors: quota, usedMs }) => {
+      const processors = Math.min(quota, atMost)
+      const beforeMs = before.groups.find((other) => other.group === group)?.usedMs
+      const groupMs = usedMs === undefined || beforeMs === undefined ? 0 : usedMs - beforeMs
+      return { processors, own: processMs / spanMs / processors, all: groupMs / spanMs / processors }
+    })
+    const fullest = shares.reduce((a, b) => (Math.max(b.own, b.all) > Math.max(a.own, a.all) ? b : a))
+    return judge(`the time of ${plain(fullest.processors)} processors is`, fullest.all, fullest.own)
   }
 }
 
-function processMs(): number {
+function processTime(): number {
   const { user, system } = process.cpuUsage()
   return (user + system) / 1_000
 }
 
-function machine(): Used['machine'] {
+/** Of a machine some processors of which are switched off, nobody can tell which is which. */
+function machine(usable: ReadonlySet<number> | undefined): Used['machine'] {
   let [busyMs, allMs] = [0, 0]
-  for (const { times } of onDemand('node:os').cpus()) {
+  const cpus = onDemand('node:os').cpus()
+  const isKnown = usable !== undefined && [...usable].every((number) => number < cpus.length)
+  for (const [number, { times }] of cpus.entries()) {
+    if (isKnown && !usable.has(number)) continue
     const busy = times.user + times.nice + times.sys + times.irq
     busyMs += busy
     allMs += busy + times.idle

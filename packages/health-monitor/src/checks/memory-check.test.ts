@@ -22,6 +22,23 @@ it.each([
   expect(seen.reason).toMatch(reason)
 })
 
+it('looks at all that shares its limit, for the kernel counts that together; not at caches, which it gives up', async () => {
+  const root = containAt(0.2)
+  const limit = process.memoryUsage.rss() / 0.2
+  const fill = (ratio: number, cached: number): void =>
+    writeFiles(root, {
+      'sys/fs/cgroup/memory.current': `${Math.round(ratio * limit)}\n`,
+      'sys/fs/cgroup/memory.stat': `inactive_file ${Math.round(cached * limit)}\nactive_file 0\nslab_reclaimable 0\n`,
+    })
+  const check = memoryCheck({ root })
+  fill(0.99, 0.6)
+  expect(await look(check)).toMatchObject({ status: 'up' })
+  fill(0.99, 0.05)
+  const seen = await look(check)
+  expect(seen.status).toBe('down')
+  expect(seen.reason).toMatch(/^all that share its limit use .* MiB of .* MiB \(9\d.* %\), above 90 %$/)
+})
+
 it('looks at the heap beside what it may grow to, not beside what it is', async () => {
   const { used_heap_size: used, heap_size_limit: limit } = getHeapStatistics()
   const ratio = used / limit

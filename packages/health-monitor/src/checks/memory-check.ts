@@ -1,5 +1,5 @@
 import type { HealthCheck } from '../check-result.js'
-import { readCgroup } from './cgroup.js'
+import { type MemoryLimit, readCgroup } from './cgroup.js'
 import { resolveOptions } from './check-options.js'
 import { percent, size } from './figures.js'
 import { onDemand } from './on-demand.js'
@@ -35,7 +35,9 @@ export const memoryCheckDefaults: Required<MemoryCheckOptions> = { degradedRatio
  * what the heap may grow to. At the one limit the kernel kills it, at the other Node gives up.
  *
  * @remarks
- * `os.totalmem()` is the host's, also inside a container: it counts only where nothing tighter does.
+ * `os.totalmem()` is the host's, also inside a container: it counts only where nothing tighter does. The kernel counts all
+ * that shares a container's limit together, other processes and files in memory too, so that is looked at besides; caches,
+ * which it gives up when memory is short, are left out.
  *
  * *Gotchas*: in a worker thread the heap is the thread's, and the memory the whole process's.
  *
@@ -62,19 +64,26 @@ export function memoryCheck(options: MemoryCheckOptions = {}): HealthCheck {
   }
   return () => {
     const { used_heap_size: heap, heap_size_limit: heapLimit } = onDemand('node:v8').getHeapStatistics()
+    const { memory } = readCgroup(root)
+    const shared = fullest(memory)
     return together([
-      judge('the process occupies', process.memoryUsage.rss(), memoryLimit(root)),
+      judge('the process occupies', process.memoryUsage.rss(), memoryLimit(memory)),
+      ...(shared === undefined ? [] : [judge('all that share its limit use', shared.usedBytes, shared.bytes)]),
       judge('its heap uses', heap, heapLimit),
     ])
   }
 }
 
 /** Node itself knows only the limit of the process's own group, and says 0 or a number that no machine has for none. */
-function memoryLimit(root: string): number {
+function memoryLimit(limits: readonly MemoryLimit[]): number {
   const known = process.constrainedMemory() ?? 0
-  return Math.min(
-    onDemand('node:os').totalmem(),
-    known > 0 ? known : Infinity,
-    readCgroup(root).memoryBytes ?? Infinity,
-  )
+  const machine = onDemand('node:os').totalmem()
+  return Math.min(machine, known > 0 ? known : Infinity, ...limits.map(({ bytes }) => bytes))
+}
+
+/** The limit that is nearest, as far as anything tells. */
+function fullest(limits: readonly MemoryLimit[]): { readonly bytes: number; readonly usedBytes: number } | undefined {
+  return limits
+    .flatMap(({ bytes, usedBytes }) => (usedBytes === undefined ? [] : [{ bytes, usedBytes }]))
+    .sort((a, b) => b.usedBytes / b.bytes - a.usedBytes / a.bytes)[0]
 }
