@@ -42,16 +42,19 @@ export class Interruption {
   readonly #host: HostProcess
   readonly #calls: Calls
   readonly #clock: Clock
+  readonly #onLateCrash: (error: unknown) => void
   #firstMs = 0
   #announceFirst!: (nothing: undefined) => void
   #announceSecond!: (nothing: undefined) => void
 
-  constructor(host: HostProcess, calls: Calls, clock: Clock) {
+  /** @param onLateCrash - takes what is thrown while everything ends already */
+  constructor(host: HostProcess, calls: Calls, clock: Clock, onLateCrash: (error: unknown) => void) {
     this.first = new Promise((resolve) => (this.#announceFirst = resolve))
     this.second = new Promise((resolve) => (this.#announceSecond = resolve))
     this.#host = host
     this.#calls = calls
     this.#clock = clock
+    this.#onLateCrash = onLateCrash
     for (const signal of calls.signals) host.on(signal, this.#call)
     if (calls.catchCrashes) for (const event of CRASHES) host.on(event, this.#onCrash)
     calls.abort?.addEventListener('abort', this.#onAbort)
@@ -70,6 +73,7 @@ export class Interruption {
     this.crash ??= { error }
     // One that comes while everything ends is part of the same mess, and must not cost the others their time.
     if (this.cause === undefined) this.#call('crash')
+    else this.#onLateCrash(error)
   }
 
   readonly #call = (cause: ShutdownCause): void => {

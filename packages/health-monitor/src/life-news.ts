@@ -1,4 +1,6 @@
+import { describeFailure } from './check-result.js'
 import { sentence } from './events.js'
+import { warnWhenItFails } from './listener-warning.js'
 
 /** What happened in the life of a process. */
 export interface LifeNews {
@@ -16,6 +18,8 @@ export interface LifeNews {
   readonly severity: 'INFO' | 'WARNING' | 'CRITICAL'
   /** All of it in one sentence, for people. */
   readonly message: string
+  /** What was thrown, of a crash alone. */
+  readonly error?: unknown
 }
 
 /** The stages of a life, of a part or of all. */
@@ -29,16 +33,23 @@ export type TellLife = (
   why: string,
   severity: LifeNews['severity'],
   text: string,
+  crash?: { readonly error: unknown },
 ) => void
 
-/** News as {@link LifeNews}; a listener that throws harms nobody. */
+/**
+ * News as {@link LifeNews}; a listener that throws or rejects harms nobody. Node tells of no crash that somebody catches, so
+ * one that nobody listens to becomes a warning.
+ */
 export function lifeTeller(now: () => number, listener: ((news: LifeNews) => void) | undefined): TellLife {
-  return (what, from, to, why, severity, text) => {
-    try {
-      listener?.({ what, from, to, at: now(), why, severity, message: sentence(text) })
-    } catch (error) {
-      const message = `The listener onNews of runUntilSignal threw: ${String(error)}`
-      process.emitWarning(message, { type: 'EvenkeelWarning', code: 'EVENKEEL_LISTENER' })
+  return (what, from, to, why, severity, text, crash) => {
+    const message = sentence(text)
+    if (listener !== undefined) {
+      const news = { what, from, to, at: now(), why, severity, message, ...crash }
+      warnWhenItFails('The listener onNews of runUntilSignal threw', () => listener(news))
+    } else if (crash !== undefined) {
+      const stack = (crash.error as { stack?: unknown } | null | undefined)?.stack
+      const detail = typeof stack === 'string' ? stack : describeFailure(crash.error)
+      process.emitWarning(message, { type: 'EvenkeelWarning', code: 'EVENKEEL_CRASH', detail })
     }
   }
 }

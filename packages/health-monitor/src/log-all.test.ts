@@ -116,6 +116,16 @@ describe('logAll', () => {
     expect(warn.mock.calls[0]?.[0]).toBe('logAll could not write "db is up.": disk full')
   })
 
+  it('keeps a sink that rejects from ending the process', async () => {
+    const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
+    const fail = (): Promise<never> => Promise.reject(new Error('disk full'))
+    const db = part()
+    logAll({ info: fail, warn: fail, error: fail }, db)
+    db.emit('change', { severity: 'INFO', message: 'db is up.' })
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(warn.mock.calls[0]?.[0]).toBe('logAll could not write "db is up.": disk full')
+  })
+
   it('refuses a sink without the three methods, and a part without events', () => {
     expect(() => logAll({ info: () => {}, warn: () => {} } as never)).toThrow('the sink has no error()')
     expect(() => logAll({ sink: console, fields: 'second' as 'last' })).toThrow("fields must be 'first' or 'last'")

@@ -1,4 +1,4 @@
-import { describeFailure } from './check-result.js'
+import { warnWhenItFails } from './listener-warning.js'
 import { requireKnown } from './options.js'
 
 /** Where lines go: `console`, a pino or winston logger, or anything with these three. */
@@ -145,13 +145,10 @@ function writer(sink: LogSink, fields: 'first' | 'last' | undefined): (news: unk
     if (typeof message !== 'string') return
     if (at !== undefined && last?.message === message && last.at === at) return
     last = { message, at }
-    try {
+    warnWhenItFails(`logAll could not write "${message}"`, () => {
       const level = LEVELS[severity ?? 'INFO'] ?? 'info'
       const write = sink[level].bind(sink) as (...line: unknown[]) => unknown
-      write(...(fields === 'first' ? [news, message] : fields === 'last' ? [message, news] : [message]))
-    } catch (error) {
-      const warning = `logAll could not write "${message}": ${describeFailure(error)}`
-      process.emitWarning(warning, { type: 'EvenkeelWarning', code: 'EVENKEEL_LISTENER' })
-    }
+      return write(...(fields === 'first' ? [news, message] : fields === 'last' ? [message, news] : [message]))
+    })
   }
 }

@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events'
 import { FakeClock } from '@evenkeel/testing'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { StartFailedError } from './errors.js'
 import type { LifeNews } from './life-news.js'
 import { runUntilSignal, type RunUntilSignalOptions } from './run-until-signal.js'
@@ -198,6 +198,49 @@ describe('options', () => {
     expect((await running).left).toEqual([])
   })
 
+  it('tell of every crash, with what was thrown, also of one that comes while everything ends', async () => {
+    const { part } = crew()
+    const news: LifeNews[] = []
+    const clock = new FakeClock()
+    const flush = (): Promise<void> => new Promise((resolve) => void clock.after(2_000, resolve))
+    const options = { catchCrashes: true, clock, onNews: (each: LifeNews) => void news.push(each) }
+    const { host, running } = run([part('journal', { stop: flush })], options)
+    await clock.advance(0)
+    host.kill('SIGTERM')
+    await clock.advance(1_000)
+    const error = new Error('boom')
+    host.emit('unhandledRejection', error)
+    await clock.advance(1_000)
+    expect(await running).toEqual({ cause: 'SIGTERM', stopped: ['journal'], left: [], problems: [], error })
+    const crash = news.find(({ severity }) => severity === 'CRITICAL')
+    expect(crash).toMatchObject({ message: 'It crashed while everything ended: boom.', error })
+  })
+
+  it('let no crash pass in silence: without a listener it becomes a warning of the process', async () => {
+    const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
+    const { part } = crew()
+    const { clock, host, running } = run([part('a')], { catchCrashes: true })
+    await clock.advance(0)
+    host.emit('uncaughtException', new Error('boom'))
+    await running
+    const detail = expect.stringMatching(/^Error: boom\n +at /) as unknown
+    expect(warn.mock.calls).toEqual([['Everything ends: crash: boom.', expect.objectContaining({ detail }) as unknown]])
+    warn.mockRestore()
+  })
+
+  it('may give a listener that rejects, which harms nobody', async () => {
+    const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
+    const { part } = crew()
+    const onNews = (): Promise<never> => Promise.reject(Object.create(null) as Error)
+    const { clock, host, running } = run([part('a')], { onNews })
+    await clock.advance(0)
+    host.kill('SIGTERM')
+    expect((await running).stopped).toEqual(['a'])
+    await clock.advance(0)
+    expect(warn.mock.calls[0]?.[0]).toBe('The listener onNews of runUntilSignal threw: it failed without saying why')
+    warn.mockRestore()
+  })
+
   it('tell what happens', async () => {
     const { part } = crew()
     const news: LifeNews[] = []
@@ -251,6 +294,14 @@ describe('parts that misbehave', () => {
       ],
     })
     expect(story).toContain('stop a')
+  })
+
+  it('have something called stop that is none, and keep no other from being stopped', async () => {
+    const { part } = crew()
+    const { clock, host, running } = run([part('a'), part('b', { stop: true as never })])
+    await clock.advance(0)
+    host.kill('SIGTERM')
+    expect(await running).toMatchObject({ stopped: ['a'], left: [] })
   })
 
   it('hang, and keep no other from being stopped within the deadline', async () => {
@@ -407,6 +458,9 @@ it.each([
   [[], { signals: ['TERM'] }, TypeError],
   [[], { signals: 'SIGTERM' }, TypeError],
   [[], { exit: 1 }, TypeError],
+  [[], { signal: {} }, TypeError],
+  [[], { onNews: 'log' }, TypeError],
+  [[], { timeoutMs: '5s' }, TypeError],
   [undefined, {}, TypeError],
   [{ start: () => {} }, {}, TypeError],
 ])('refuses %o with %o, and listens to nothing', async (parts, options, kind) => {

@@ -29,7 +29,8 @@ export interface RunUntilSignalOptions {
   readonly signals?: readonly NodeJS.Signals[]
   /**
    * Whether an error that nobody caught ends the run well, with the cause `crash`: drained and stopped within the same
-   * deadline. What has crashed may be in any state; without this, Node ends the process on the spot, as ever.
+   * deadline. What has crashed may be in any state; without this, Node ends the process on the spot, as ever. Every such
+   * error is told to `onNews`, or as a warning of the process with the code `EVENKEEL_CRASH`, and the first is in the report.
    *
    * @defaultValue `false`
    */
@@ -105,7 +106,11 @@ export async function runUntilSignal(
   if (!Array.isArray(parts)) throw new TypeError('runUntilSignal: give a list of parts, such as [storage, bot]')
   const named = (parts as readonly Part[]).map(nameOf)
   const tell = lifeTeller(() => clock.now(), onNews)
-  const interruption = new Interruption(host, { signals, abort: signal, catchCrashes }, clock)
+  const interruption = new Interruption(host, { signals, abort: signal, catchCrashes }, clock, (error) => {
+    const why = `crash: ${describeFailure(error)}`
+    const text = `It crashed while everything ended: ${describeFailure(error)}`
+    tell('run', 'ending', 'ending', why, 'CRITICAL', text, { error })
+  })
   const release = holdProcess()
   try {
     const started: NamedPart[] = []
@@ -134,7 +139,7 @@ export async function runUntilSignal(
     await interruption.first
     const { cause = 'abort', crash } = interruption
     const why = crash === undefined ? cause : `crash: ${describeFailure(crash.error)}`
-    tell('run', 'running', 'ending', why, crash === undefined ? 'INFO' : 'CRITICAL', `Everything ends: ${why}`)
+    tell('run', 'running', 'ending', why, crash === undefined ? 'INFO' : 'CRITICAL', `Everything ends: ${why}`, crash)
     const ending = shutdown(interruption.second)
     await ending.drain()
     await ending.stop()
@@ -165,9 +170,7 @@ function resolve(options: RunUntilSignalOptions) {
     signal,
     clock = systemClock,
   } = merged
-  if (!(timeoutMs > 0) || !Number.isFinite(timeoutMs)) {
-    throw new RangeError(`runUntilSignal: timeoutMs must be milliseconds above 0, not ${timeoutMs}`)
-  }
+  requireMilliseconds('runUntilSignal: timeoutMs', timeoutMs, 1)
   requireMilliseconds('runUntilSignal: drainMs', drainMs, 0)
   if (drainMs > timeoutMs) {
     throw new RangeError(`runUntilSignal: drainMs is part of timeoutMs (${timeoutMs}), and cannot be ${drainMs}`)
@@ -177,6 +180,13 @@ function resolve(options: RunUntilSignalOptions) {
   }
   if (typeof catchCrashes !== 'boolean' || typeof exit !== 'boolean') {
     throw new TypeError('runUntilSignal: catchCrashes and exit must be true or false')
+  }
+  // Before anybody listens: a signal that is heard, and ends nothing, could not even kill.
+  if (onNews !== undefined && typeof onNews !== 'function') {
+    throw new TypeError('runUntilSignal: onNews must be a function')
+  }
+  if (signal !== undefined && typeof (signal as Partial<AbortSignal>).addEventListener !== 'function') {
+    throw new TypeError('runUntilSignal: signal must be an AbortSignal')
   }
   return { timeoutMs, drainMs, signals, catchCrashes, exit, onNews, signal, clock, host: merged.process ?? process }
 }

@@ -161,7 +161,8 @@ export class Shutdown {
 
 /** What ends a part, if anything does. */
 function endOf(part: Part): (() => unknown) | undefined {
-  return (part.stop ?? part[Symbol.asyncDispose] ?? part[Symbol.dispose])?.bind(part)
+  const ends: unknown[] = [part.stop, part[Symbol.asyncDispose], part[Symbol.dispose]]
+  return ends.find((end) => typeof end === 'function')?.bind(part) as (() => unknown) | undefined
 }
 
 /** How a call ended. */
