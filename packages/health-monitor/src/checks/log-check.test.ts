@@ -1,7 +1,18 @@
-import { appendFileSync, copyFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  closeSync,
+  copyFileSync,
+  openSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { FakeClock } from '@evenkeel/testing'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { look } from '../test-support/look.js'
 import { temporaryFolder } from '../test-support/temporary-folder.js'
 import { logCheck, type LogCheckOptions } from './log-check.js'
@@ -94,6 +105,17 @@ describe('a rotation', () => {
     expect((await log.look()).reason).toEqual(matching(3))
   })
 
+  it('by emptying loses nothing to the hole that a writer leaves who goes on where he was', async () => {
+    const log = startLog()
+    const writer = openSync(log.path, 'r+')
+    onTestFinished(() => closeSync(writer))
+    writeSync(writer, 'fine\n'.repeat(10_000))
+    await log.look()
+    truncateSync(log.path)
+    writeSync(writer, 'error: no answer\n'.repeat(3))
+    expect((await log.look()).reason).toEqual(matching(3))
+  })
+
   it('by emptying is noticed although the file has grown again since', async () => {
     const log = startLog()
     await log.look()
@@ -119,6 +141,19 @@ it('is degraded while there is no file, and reads it from its beginning when it 
   expect(await look(check)).toEqual({ status: 'degraded', reason: `there is no file ${path}` })
   writeFileSync(path, 'error: an early one\n')
   expect((await look(check)).reason).toEqual(matching(1))
+})
+
+it('begins at the end also when it could not be opened at first: what stood there is no news', async () => {
+  const folder = temporaryFolder()
+  const path = join(folder, 'bot.log')
+  const old = join(folder, 'old')
+  writeFileSync(old, 'error: an old one\n'.repeat(200))
+  symlinkSync(path, path)
+  const check = logCheck(path)
+  expect(await look(check)).toMatchObject({ status: 'down', reason: expect.stringContaining('ELOOP') as string })
+  rmSync(path)
+  symlinkSync(old, path)
+  expect(await look(check)).toEqual({ status: 'up', reason: 'reading begins here, at the end of the file' })
 })
 
 it('reads the end of a huge backlog, and says what it skipped', async () => {

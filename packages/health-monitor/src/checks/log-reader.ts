@@ -12,6 +12,7 @@ const MAX_LINE_LENGTH = 10_000
 const MARK_BYTES = 64
 
 const LINE_FEED = 0x0a
+const NOTHING = 0
 
 /** Where reading goes on. */
 interface Place {
@@ -48,9 +49,9 @@ export class LogReader {
   async read(): Promise<Added> {
     this.#lines = []
     this.#skippedBytes = 0
+    const file = await onDemand('node:fs/promises').open(this.#path, 'r').catch(ifMissing)
     const isFirst = !this.#hasLooked
     this.#hasLooked = true
-    const file = await onDemand('node:fs/promises').open(this.#path, 'r').catch(ifMissing)
     if (file === undefined) {
       await this.#finishOld(undefined)
       return { isMissing: true, isFirst: false, lines: this.#lines, skippedBytes: this.#skippedBytes }
@@ -99,7 +100,7 @@ export class LogReader {
     if (skipped > 0) this.#rest = Buffer.alloc(0)
     this.#skippedBytes += skipped
     const bytes = await readBytes(file, from, size)
-    this.#split(skipped > 0 ? afterFirstLine(bytes) : bytes)
+    this.#split(skipped > 0 && bytes[0] !== NOTHING ? afterFirstLine(bytes) : bytes)
     const offset = from + bytes.length
     const mark = bytes.length >= MARK_BYTES ? bytes : await readBytes(file, Math.max(0, offset - MARK_BYTES), offset)
     this.#place = { file: id, offset, mark: Buffer.from(mark.subarray(-MARK_BYTES)) }
@@ -112,7 +113,7 @@ export class LogReader {
 
   /** Cuts at line feeds and decodes afterwards, so that no character is torn. */
   #split(bytes: Buffer): void {
-    let all = Buffer.concat([this.#rest, bytes])
+    let all = withoutHole(Buffer.concat([this.#rest, bytes]))
     for (let end = all.indexOf(LINE_FEED); end >= 0; end = all.indexOf(LINE_FEED)) {
       this.#lines.push(
         all
@@ -146,6 +147,13 @@ async function readBytes(file: FileHandle, from: number, to: number): Promise<Bu
     length += bytesRead
   }
   return bytes.subarray(0, length)
+}
+
+/** Who goes on writing where he was in a file that was emptied leaves a hole before, which reads as zeros. */
+function withoutHole(bytes: Buffer): Buffer {
+  let begin = 0
+  while (begin < bytes.length && bytes[begin] === NOTHING) begin++
+  return bytes.subarray(begin)
 }
 
 function afterFirstLine(bytes: Buffer): Buffer {
