@@ -140,6 +140,16 @@ describe('a process that runs until SIGTERM', () => {
     expect(end).toEqual({ code: 1, signal: null, lines: ['Everything ends: crash: boom.', 'flushed'], errors: '' })
   })
 
+  it('says what crashed, with its stack, although nobody listens and it ends at once', async () => {
+    const end = await runModule(`
+      import { runUntilSignal } from '@evenkeel/health-monitor/lifecycle'
+      const bug = { name: 'bug', start: () => setTimeout(() => { throw new Error('boom') }, 10) }
+      await runUntilSignal([bug], { catchCrashes: true, exit: true })
+    `)
+    expect(end).toMatchObject({ code: 1, lines: [] })
+    expect(end.errors).toMatch(/\[EVENKEEL_CRASH\] EvenkeelWarning: Everything ends: crash: boom.\nError: boom\n +at /)
+  })
+
   it('finishes its journal although another part hangs with nothing to keep the process alive', async () => {
     const end = await runModule(
       `

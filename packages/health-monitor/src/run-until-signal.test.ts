@@ -231,7 +231,7 @@ describe('options', () => {
   it('may give a listener that rejects, which harms nobody', async () => {
     const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
     const { part } = crew()
-    const onNews = (): Promise<never> => Promise.reject(Object.create(null) as Error)
+    const onNews = (() => Promise.reject(Object.create(null) as Error)) as () => void
     const { clock, host, running } = run([part('a')], { onNews })
     await clock.advance(0)
     host.kill('SIGTERM')

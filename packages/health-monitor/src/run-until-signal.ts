@@ -147,7 +147,11 @@ export async function runUntilSignal(
     const isWell = report.left.length === 0 && report.error === undefined
     const left = report.left.length === 0 ? 'everything has stopped' : `left running: ${report.left.join(', ')}`
     tell('run', 'ending', 'stopped', left, isWell ? 'INFO' : 'WARNING', `The run is over: ${left}`)
-    if (exit) host.exit?.(isWell ? 0 : 1)
+    if (exit) {
+      // Warnings of the process are written in the next turn.
+      await new Promise((resolve) => setImmediate(resolve))
+      host.exit?.(isWell ? 0 : 1)
+    }
     return report
   } finally {
     interruption.close()

@@ -161,8 +161,8 @@ export class Shutdown {
 
 /** What ends a part, if anything does. */
 function endOf(part: Part): (() => unknown) | undefined {
-  const ends: unknown[] = [part.stop, part[Symbol.asyncDispose], part[Symbol.dispose]]
-  return ends.find((end) => typeof end === 'function')?.bind(part) as (() => unknown) | undefined
+  const name = (['stop', Symbol.asyncDispose, Symbol.dispose] as const).find((each) => typeof part[each] === 'function')
+  return name === undefined ? undefined : () => part[name]?.()
 }
 
 /** How a call ended. */
