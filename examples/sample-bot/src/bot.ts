@@ -207,7 +207,7 @@ export async function createBot(options: SampleBotOptions) {
 
   // Show, and tell: probes and metrics for machines, and alerts for people, once each.
   const { metrics, commands } = createMetrics()
-  const { alerts, machine, pages, live } = createOperators(health, metrics, options)
+  const { alerts, machine, readiness, pages, live } = createOperators(health, metrics, options)
   alerts.watch(health, modes, blueGreen, ...Object.values(rollouts))
 
   client.on(Events.InteractionCreate, (interaction) => {
@@ -262,6 +262,7 @@ export async function createBot(options: SampleBotOptions) {
       reminders,
       health,
       modes,
+      { name: 'ready', start: () => readiness.on(), stop: () => readiness.off() },
     ],
   }
 }

@@ -5,7 +5,7 @@ import { startTranslationService } from './translation-service.js'
 
 // With a token this is a real bot; without one it talks to a stand-in for Discord on this machine.
 const { DISCORD_TOKEN, DISCORD_API, DATA_DIRECTORY = 'data', STORAGE_URL, TRANSLATE_URL } = process.env
-const { ALERT_WEBHOOK, HEALTH_PORT, LIVE_PORT } = process.env
+const { ALERT_WEBHOOK, HEALTH_PORT, HEALTH_TOKEN, LIVE_PORT } = process.env
 const trial = DISCORD_TOKEN === undefined ? await startTrialDiscord() : undefined
 const translation = TRANSLATE_URL === undefined ? await startTranslationService() : undefined
 const api = trial?.api ?? DISCORD_API
@@ -18,6 +18,7 @@ const bot = await createBot({
   translateUrl: TRANSLATE_URL ?? translation?.url ?? '',
   ...(ALERT_WEBHOOK === undefined ? {} : { alertChannels: { ops: discordChannel({ url: ALERT_WEBHOOK }) } }),
   ...(HEALTH_PORT === undefined ? {} : { healthPort: Number(HEALTH_PORT) }),
+  ...(HEALTH_TOKEN === undefined ? {} : { healthToken: HEALTH_TOKEN }),
   ...(LIVE_PORT === undefined ? {} : { livePort: Number(LIVE_PORT) }),
 })
 const rollouts = Object.values(bot.rollouts)

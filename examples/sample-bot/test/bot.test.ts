@@ -73,7 +73,14 @@ describe('the sample bot in one process', () => {
       healthPort: 0,
       livePort: 0,
     })
-    for (const part of started.parts) await part.start()
+    for (const part of started.parts) {
+      // No machine is told that the bot has started before the last part of it has.
+      if (started.pages?.port !== undefined) {
+        expect((await fetch(`http://127.0.0.1:${started.pages.port}/startup`)).status).toBe(503)
+      }
+      await part.start()
+    }
+    expect((await fetch(`http://127.0.0.1:${started.pages?.port}/startup`)).status).toBe(200)
     undo.push(() => stopBot(started))
     return started
   }
