@@ -55,8 +55,6 @@ export function tcpCheck(options: TcpCheckOptions): HealthCheck {
     const { connect } = onDemand('node:net')
     await new Promise<void>((resolve, reject) => {
       const socket = connect({ host, port, signal })
-      // A look in the background must not keep the process alive; whoever waits for one keeps it alive by that.
-      socket.unref()
       socket.once('connect', resolve)
       // Also later: an error without a listener would end the process.
       socket.on('error', reject)

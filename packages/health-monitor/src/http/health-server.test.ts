@@ -59,6 +59,7 @@ describe('a health server', () => {
     await Promise.all([server.stop(), server.stop()])
     await server.stop()
     expect(server.port).toBeUndefined()
+    expect(server.readiness.isOn).toBe(false)
     await server.start()
     expect(await statusOf(server, '/ready')).toBe(200)
   })

@@ -122,6 +122,13 @@ describe('a page', () => {
     const strange: MetricFamily[] = [
       gauge('with space', [{ labels: {}, value: 1 }]),
       gauge('taken_count', [{ labels: {}, value: 1 }]),
+      gauge('early_sum', [{ labels: {}, value: 1 }]),
+      {
+        name: 'early',
+        help: 'Help.',
+        type: 'histogram',
+        samples: [{ labels: {}, bounds: [Infinity], counts: [1], sum: 1 }],
+      },
       gauge('twice', [
         { labels: { a: 'x' }, value: 1 },
         { labels: { a: 'x' }, value: 2 },
@@ -168,9 +175,9 @@ describe('a page', () => {
     }
     const pages = new MetricsPage(metric, broken, { collect: () => strange })
     for (let times = 0; times < 3; times++) {
-      expect(parseMetrics(pages.render().text).map(({ name }) => name)).toEqual(['taken', 'fine'])
+      expect(parseMetrics(pages.render().text).map(({ name }) => name)).toEqual(['taken', 'early_sum', 'fine'])
     }
-    expect(warnings).toHaveLength(14)
+    expect(warnings).toHaveLength(15)
     expect(warnings.join('\n')).toMatch(/source 2: out of order/)
   })
 
