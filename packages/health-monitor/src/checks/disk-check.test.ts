@@ -41,6 +41,7 @@ describe('what a disk tells', () => {
   it.each([
     [{ bavail: 50 }, 'degraded', '50 MiB (6.7 %) are free at /data, below 10 %'],
     [{ bavail: 0 }, 'down', '0 bytes (0 %) are free at /data, below 2 %'],
+    [{ bavail: 0, bfree: 1_000 }, 'down', '0 bytes (0 %) are free at /data, below 2 %'],
     [{ ffree: 5 }, 'degraded', '5 % of the inodes are free at /data, below 10 %'],
     [{ ffree: 1 }, 'down', '1 % of the inodes are free at /data, below 2 %'],
     [{ files: 0, ffree: 0 }, 'up', '200 MiB (22.2 %) are free at /data'],

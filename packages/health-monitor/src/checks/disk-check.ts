@@ -93,7 +93,8 @@ export function diskCheck(path: string, options: DiskCheckOptions = {}): HealthC
 export function judgeDisk(path: string, space: DiskSpace, limits: Required<DiskCheckOptions>): Verdict {
   const { bsize, blocks, bfree, bavail, files, ffree } = space
   const freeBytes = bavail * bsize
-  const freeRatio = ratio(bavail, bavail + blocks - bfree)
+  // Where all that is left belongs to root, nothing is left, although nothing is used.
+  const freeRatio = ratio(bavail, bavail + blocks - bfree || blocks)
   const ratios = { degraded: limits.degradedFreeRatio, down: limits.downFreeRatio }
   const free = `${size(freeBytes)} (${percent(freeRatio)}) are free at ${path}`
   const byRatio = below(freeRatio, ratios, free, percent)

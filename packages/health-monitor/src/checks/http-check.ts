@@ -19,6 +19,9 @@ export interface HttpCheckOptions {
  * Redirects are followed; where they led to another host, the reason says so: a page to log in at answers well, whatever
  * became of the service.
  *
+ * *Gotchas*: `fetch` refuses ports that belong to other protocols, 6000 and 10080 for instance: there it is down with
+ * `bad port`.
+ *
  * @param url - an http or https address; a user name or password in it is refused, because it would end up in messages
  * @param options - what to send, and what counts as up
  * @returns the check

@@ -91,6 +91,8 @@ describe('by its file', () => {
     ['0', /holds no number/],
     ['-1', /holds no number/],
     ['12.5', /holds no number/],
+    ['0x1', /holds no number/],
+    ['1e0', /holds no number/],
     ['2147483647', /does not exist/],
   ])('is down when it says %o', async (text, reason) => {
     const pidFile = join(temporaryFolder(), 'bot.pid')

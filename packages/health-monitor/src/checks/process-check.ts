@@ -54,7 +54,7 @@ export function processCheck(options: ProcessCheckOptions): HealthCheck {
   else if (typeof pidFile !== 'string' || pidFile === '') throw new TypeError('processCheck: pidFile must be a path')
   let before: Seen | undefined
   return async () => {
-    const number = pid ?? Number((await readText(pidFile)).trim().split('\n')[0] || NaN)
+    const number = pid ?? Number(/^\s*(\d+)\s*(?:\n|$)/.exec(await readText(pidFile))?.[1] ?? NaN)
     if (!isPid(number)) return { status: 'down', reason: `${pidFile} holds no number of a process` }
     if (!isAlive(number)) return { status: 'down', reason: `process ${number} does not exist` }
     const { state, startedTicks } = await readStat(number)
