@@ -68,6 +68,17 @@ describe('a process that blocks its own event loop', () => {
     expect(after.at(-1)).toBe(200)
   }, 60_000)
 
+  it('is told to be dead to the first who asks, though nobody has asked before', async () => {
+    const { child, heard, port } = await startChild('blockTwice', '6000', '1500')
+    child.stdin?.write('now')
+    await heard()
+    let isOver = false
+    const over = heard().then(() => (isOver = true))
+    expect(await statusOf(port)).toBe(503)
+    expect(isOver).toBe(false)
+    await over
+  }, 60_000)
+
   it('is alive all through a pause of 2 s', async () => {
     const { child, heard, port } = await startChild('block', '2000')
     child.stdin?.write('now')

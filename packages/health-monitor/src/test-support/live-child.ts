@@ -6,6 +6,12 @@ const [deed = '', ms = '0', liveAfterMs = '10000'] = process.argv.slice(2)
 
 const say = (line: object): void => void writeSync(1, `${JSON.stringify(line)}\n`)
 
+/** By processor time, which stands still while the process is suspended. */
+function burn(ms: number): void {
+  const began = process.cpuUsage()
+  while (process.cpuUsage(began).user + process.cpuUsage(began).system < ms * 1_000);
+}
+
 const deeds: Readonly<Record<string, () => void>> = {
   /** Nothing more: the process must end by itself. */
   end() {},
@@ -13,9 +19,16 @@ const deeds: Readonly<Record<string, () => void>> = {
   block() {
     process.stdin.once('data', () => {
       say({ blockedAt: Date.now() })
-      // By processor time, which stands still while the process is suspended.
-      const began = process.cpuUsage()
-      while (process.cpuUsage(began).user + process.cpuUsage(began).system < Number(ms) * 1_000);
+      burn(Number(ms))
+      say({ goesOnAt: Date.now() })
+    })
+  },
+  /** The same, and tells of it once more in the middle. */
+  blockTwice() {
+    process.stdin.once('data', () => {
+      burn(Number(ms) / 2)
+      say({ blockedAt: Date.now() })
+      burn(Number(ms) / 2)
       say({ goesOnAt: Date.now() })
     })
   },
