@@ -71,6 +71,7 @@ describe('describeFailure', () => {
 it('makes one short line of anything', () => {
   expect(oneLine(' a\r\n\u2028\u0007 b ')).toBe('a b')
   expect(oneLine('x'.repeat(1_000))).toHaveLength(300)
+  expect(oneLine(`${'x'.repeat(298)}😀 and more`)).toBe(`${'x'.repeat(298)}…`)
 })
 
 function fail(message: string, thrown: unknown = new Error(message)): never {

@@ -50,7 +50,9 @@ export async function runCheck(check: HealthCheck, signal: AbortSignal): Promise
 export function oneLine(text: string): string {
   // eslint-disable-next-line no-control-regex
   const line = text.replace(/[\u0000-\u0020\u007f-\u009f\u2028\u2029]+/g, ' ').trim()
-  return line.length > MAX_REASON_LENGTH ? `${line.slice(0, MAX_REASON_LENGTH - 1)}…` : line
+  if (line.length <= MAX_REASON_LENGTH) return line
+  // Not in the middle of a character that takes two.
+  return `${line.slice(0, MAX_REASON_LENGTH - 1).replace(/[\ud800-\udbff]$/, '')}…`
 }
 
 /** What went wrong, in one line, also when somebody threw `null` or an error whose getters throw. */

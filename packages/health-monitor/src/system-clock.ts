@@ -8,8 +8,11 @@ export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   after(delayMs, run) {
-    const timer = setTimeout(run, Math.min(delayMs, MAX_TIMER_MS)).unref()
-    return () => clearTimeout(timer)
+    const restMs = delayMs - MAX_TIMER_MS
+    const next = restMs > 0 ? (): void => void (cancel = systemClock.after(restMs, run)) : run
+    const timer = setTimeout(next, Math.min(delayMs, MAX_TIMER_MS)).unref()
+    let cancel = (): void => clearTimeout(timer)
+    return () => cancel()
   },
 }
 

@@ -35,6 +35,20 @@ describe('a run of steps', () => {
     expect(clock.pending).toBe(0)
   })
 
+  it('remembers what succeeded at once, however long another takes', async () => {
+    const clock = new FakeClock()
+    const slow = (): Promise<void> => new Promise((resolve) => void clock.after(300_000, resolve))
+    const running = runSteps({ quick: () => true, restore: { check: slow, timeoutMs: 600_000 } }, { clock })
+    await clock.advance(300_000)
+    expect((await running).components.get('quick')).toMatchObject({ status: 'up', reason: 'ok' })
+  })
+
+  it('does nothing by a signal that was aborted before', async () => {
+    let looks = 0
+    const report = await runSteps({ write: () => void looks++ }, { signal: AbortSignal.abort() })
+    expect([report.status, looks]).toEqual(['unknown', 0])
+  })
+
   it('ends at its deadline, whatever hangs', async () => {
     const clock = new FakeClock()
     const hangs = (): Promise<never> => new Promise(() => {})

@@ -25,6 +25,9 @@ export interface RunStepsOptions {
 /** What {@link runSteps} uses when its options leave it open. */
 export const runStepsDefaults: Required<Pick<RunStepsOptions, 'timeoutMs'>> = { timeoutMs: 10_000 }
 
+/** What a step saw counts until the last one has ended. */
+const FOR_GOOD_MS = Number.MAX_SAFE_INTEGER
+
 /** How it went: what `healthReport` writes, and `exitCodeOf` judges by its status. */
 export interface StepsReport<Name extends string = string> {
   /** `up` when every step succeeded, `down` when a critical one failed, `degraded` when another did. */
@@ -70,15 +73,13 @@ export async function runSteps<Name extends string>(
   requireKnown('runSteps: steps', steps, Object.keys(steps ?? {}))
   const named = (Object.entries(steps) as [Name, Step<Name>][]).map(([name, step]) => {
     const own = typeof step === 'function' ? { check: step } : step
-    return [name, { timeoutMs, ...own }] as const
+    return [name, { timeoutMs, maxAgeMs: FOR_GOOD_MS, ...own }] as const
   })
   const checks = Object.fromEntries(named) as Record<Name, CheckOptions<Name>>
   const monitor = new HealthMonitor<Name>({ checks, loop: false, ...(clock === undefined ? {} : { clock }) })
   const end = (): void => void monitor.stop()
   signal?.addEventListener('abort', end)
-  const running = monitor.checkNow()
-  if (signal?.aborted === true) end()
-  await running
+  if (signal?.aborted !== true) await monitor.checkNow()
   signal?.removeEventListener('abort', end)
   const { status, components } = monitor
   return { status, components }

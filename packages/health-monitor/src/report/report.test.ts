@@ -67,6 +67,18 @@ describe('a report', () => {
     }
   })
 
+  it('shows nothing that cannot be seen, and no half characters', () => {
+    const hidden = String.fromCodePoint(0xe0041, 0x180e, 0x3164, 0x034f)
+    expect(report({ [`d${hidden}b`]: { status: 'up', reason: `ok${hidden}\ud83d` } })).toMatch(
+      /^up {8}db {2}ok\ufffd?$/m,
+    )
+  })
+
+  it('links to nothing in Markdown, with or without a protocol', () => {
+    const text = report({ web: { status: 'down', reason: 'see www.evil.example, WWW.evil.example' } }, 'markdown')
+    expect(text).not.toMatch(/www\./i)
+  })
+
   it('keeps hostile names in JSON', () => {
     const components = new Map([['__proto__', { status: 'down', reason: 'gone' }]] as const)
     const text = healthReport({ status: 'down', components }, { format: 'json', at })
