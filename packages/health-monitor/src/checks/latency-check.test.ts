@@ -47,6 +47,14 @@ it('is degraded with figures when calls take longer than usual, and up when the 
   expect((await pass(15, 80, 18, 2)).status).toBe('up')
 })
 
+it('says nothing about an increase that is sure, and too small to matter', async () => {
+  const { pass } = bot({ degradedIncrease: 2 })
+  await pass(300, 80, 18, 2)
+  const seen = await pass(40, 60, 20, 15, 5)
+  expect(seen.status).toBe('up')
+  expect(seen.reason).toMatch(/took up to \d{3} ms within 60 min, usual are 183 ms$/)
+})
+
 it('says nothing about calls that are fast enough all the same', async () => {
   const { pass } = bot({ minMs: 1_000 })
   await pass(300, 80, 18, 2)

@@ -138,6 +138,14 @@ describe('a health server', () => {
     expect((await ended.catch(() => '')).length).toBeLessThan(50_000_000)
   })
 
+  it('takes no more of a header than a probe sends', async () => {
+    const server = makeServer()
+    await server.start()
+    const { socket, ended } = await connection(server)
+    socket.write(`GET /live HTTP/1.1\r\nhost: bot\r\nx: ${'x'.repeat(9_000)}\r\n\r\n`)
+    expect(await ended).toContain('431')
+  })
+
   it('answers whoever writes the whole address, as to a proxy', async () => {
     const server = makeServer()
     await server.start()

@@ -95,6 +95,20 @@ describe('a meter of OpenTelemetry', () => {
     expect(await exported()).toEqual({ 'bot_replies ': [{ value: 3 }] })
   })
 
+  it('asks once at each export, and not any more once it has ended, whenever a metric was declared', async () => {
+    let asked = 0
+    metrics.gauge('bot_early', { help: 'Early.', read: () => ++asked })
+    const end = exportToMeter(provider.getMeter('bot'), metrics)
+    metrics.gauge('bot_late', { help: 'Late.' })
+    asked = 0
+    await exported()
+    expect(asked).toBe(1)
+    end()
+    metrics.gauge('bot_later', { help: 'Later.' })
+    await exported()
+    expect(asked).toBe(1)
+  })
+
   it('hears of what a source of somebody else has later, from the export after that', async () => {
     const family = (name: string) => ({ name, help: '', type: 'gauge' as const, samples: [{ labels: {}, value: 1 }] })
     const names = ['early']

@@ -1,5 +1,6 @@
 import { FakeClock } from '@evenkeel/testing'
 import { describe, expect, it } from 'vitest'
+import { BlockableClock } from '../test-support/blockable-clock.js'
 import { ProcessMetrics } from './process-metrics.js'
 
 function valueOf(numbers: ProcessMetrics, name: string): number {
@@ -30,6 +31,18 @@ describe('ProcessMetrics', () => {
     await numbers.stop()
     await clock.advance(1_000)
     expect(valueOf(numbers, 'nodejs_eventloop_delay_seconds')).toBe(10)
+  })
+
+  it('tells how late the event loop was', async () => {
+    const clock = new BlockableClock()
+    const numbers = new ProcessMetrics({ clock })
+    await numbers.start()
+    await clock.advance(50)
+    clock.block(3_000)
+    await clock.advance(150)
+    const delay = numbers.collect().find(({ name }) => name === 'nodejs_eventloop_delay_seconds')
+    expect(delay?.samples).toMatchObject([{ sum: 3 }])
+    await numbers.stop()
   })
 
   it.each([{ sampleMs: 1 }, { sampleMs: NaN }, { build: { 'a-b': 'x' } }, { builds: {} }])(
