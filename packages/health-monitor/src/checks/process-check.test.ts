@@ -44,6 +44,14 @@ describe('by its number', () => {
     expect(stdout).toBe("{ status: 'up', reason: 'process 1 is alive' }\n")
   })
 
+  it('is up whatever it calls itself', async () => {
+    const program = "process.title = 'bot) Z 1 2'; process.stdin.resume(); console.log('called')"
+    const child = spawn(process.execPath, ['-e', program], { stdio: ['pipe', 'pipe', 'ignore'] })
+    onTestFinished(() => void child.kill('SIGKILL'))
+    await once(child.stdout, 'data')
+    expect((await look(processCheck({ pid: child.pid as number }))).status).toBe('up')
+  })
+
   it.runIf(existsSync('/proc/self/stat'))('is down when it is a zombie', async () => {
     // A shell that has become another program does not wait for the child it had.
     const script = 'sleep 0.5 & echo $!; exec sleep 60'

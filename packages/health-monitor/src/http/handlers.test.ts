@@ -125,6 +125,8 @@ describe.each(Object.entries(FORMS))('%s', (_, serve) => {
       authorized(TOKEN.slice(0, -1)),
       authorized(`${TOKEN}x`),
       { headers: { authorization: `Basic ${TOKEN}` } },
+      { headers: { authorization: `Basic Bearer ${TOKEN}` } },
+      { headers: { authorization: `Bearer ${TOKEN} ${TOKEN}` } },
       { headers: { authorization: TOKEN } },
       { headers: { authorization: 'Bearer ' } },
     ]) {
