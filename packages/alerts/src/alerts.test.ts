@@ -32,8 +32,8 @@ async function begin(channels: Record<string, Channel>, options: Partial<AlertsO
 
 const down = { name: 'database down', severity: 'CRITICAL', message: 'refused', labels: { component: 'db' } } as const
 
-function sumOf({ delivered, merged, silenced, dead, pending }: Alerts['accounting']): number {
-  return delivered + merged + silenced + dead + pending
+function sumOf({ delivered, merged, silenced, dead, lost, pending }: Alerts['accounting']): number {
+  return delivered + merged + silenced + dead + lost + pending
 }
 
 describe('alerts', () => {

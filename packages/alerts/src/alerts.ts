@@ -1,40 +1,32 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { randomUUID } from 'node:crypto'
 import { EventEmitter } from 'eventemitter3'
-import type { AlertMessage, AlertNotice, Labels } from './alert.js'
-import { type AlertsComponent, type AlertsStatus, type Condition, whole } from './channel-health.js'
-import { ChannelQueue } from './channel-queue.js'
+import type { Labels } from './alert.js'
+import { Burials, type BurialsHost } from './burials.js'
+import type { AlertsComponent, AlertsStatus, Condition } from './channel-health.js'
+import { ChannelQueue, type QueueHost } from './channel-queue.js'
 import { consoleChannel } from './channels/console-channel.js'
 import { afterRunning } from './deadline.js'
-import { Desk } from './desk.js'
+import { Desk, type DeskHost } from './desk.js'
 import { EarlyCalls } from './early-calls.js'
-import { type AlertsEvents, type AlertsNews, Announcer, sentence, warn } from './events.js'
+import { type AlertsEvents, Announcer, deadNews, deliveredNews, warn } from './events.js'
+import { Flushes } from './flushes.js'
 import { type AlertInput, Intake, type ReportOptions, type TakenIn } from './intake.js'
 import { Ledger, type SpoolRecord, type Totals } from './ledger.js'
-import { type AlertsOptions, resolveOptions, type ResolvedOptions, SPOOL } from './options.js'
+import { type AlertsOptions, resolveOptions, type ResolvedOptions } from './options.js'
 import type { Clock, NewsSource } from './ports.js'
 import { RaisedAlert, type RaisedAlertHost } from './raised-alert.js'
 import { type Redact, redactor } from './redact.js'
 import { restore } from './restore.js'
-import type { Matching, Silence } from './silences.js'
+import { requireSilence, type Silence, type SilenceInput } from './silences.js'
 import { DeadLetters } from './spool/dead-letters.js'
-import { type Kept, Spool, type SpoolState } from './spool/spool.js'
+import { type Found, type Kept, Spool, type SpoolState } from './spool/spool.js'
+import { StatusBoard } from './status-board.js'
 import { SteadyTime } from './steady-time.js'
-import { holdProcess, systemClock } from './system-clock.js'
+import { systemClock } from './system-clock.js'
 import { systemRandom } from './system-random.js'
-import { type Meaning, meaningOf, meaningOfComponent, sourceName } from './watch.js'
-
-/** Quiet, as somebody asks for it. */
-export interface SilenceInput {
-  /** Which alerts are not told; at least one label. `name` and `severity` count as labels. */
-  readonly matching: Matching
-  /** For how long, in milliseconds above 0. */
-  readonly forMs: number
-  /** Why, for whoever wonders. */
-  readonly why: string
-  /** Who asks for it. */
-  readonly by: string
-}
+import { UrgencyHold } from './urgency-hold.js'
+import { follow, type Meaning, requireSources, sourceName } from './watch.js'
 
 /** How {@link Alerts.flush} waits. */
 export interface FlushOptions {
@@ -60,6 +52,9 @@ export interface Accounting extends Readonly<Totals> {
   /** Waiting for a channel. */
   readonly pending: number
 }
+
+/** What the parts of alerts need of one another. */
+type AlertsHost = BurialsHost & DeskHost & QueueHost
 
 /**
  * Tells people what is wrong: once, through a channel that works.
@@ -95,21 +90,19 @@ export class Alerts<Name extends string = string> extends EventEmitter<AlertsEve
   readonly #redact: Redact
   readonly #intake: Intake
   readonly #desk: Desk
+  readonly #burials: Burials
   readonly #queues = new Map<string, ChannelQueue>()
+  readonly #board: StatusBoard
   readonly #early = new EarlyCalls()
   readonly #announcer = new Announcer()
+  readonly #flushes: Flushes
+  readonly #urgency: UrgencyHold
   /** Which channel's code is running: an alert that it raises must not come back to it. */
   readonly #sending = new AsyncLocalStorage<string | undefined>()
-  readonly #flushes = new Set<() => void>()
   readonly #handles: RaisedAlertHost
   #ledger = new Ledger()
   #spool: Spool | undefined
   #deadLetters: DeadLetters | undefined
-  #spoolCondition: AlertsComponent
-  #announcedStatus: AlertsStatus = 'unknown'
-  /** The dead-letter file cannot be written, and that was told. */
-  #isBuryingBroken = false
-  #release: (() => void) | undefined
   #life: 'stopped' | 'running' = 'stopped'
   #turn: Promise<void> = Promise.resolve()
 
@@ -127,8 +120,19 @@ export class Alerts<Name extends string = string> extends EventEmitter<AlertsEve
     this.#time = new SteadyTime(this.#clock)
     this.#redact = redactor([...this.#options.channels.values()].flatMap((channel) => channel.secrets?.() ?? []))
     this.#intake = new Intake(this.#redact)
-    this.#spoolCondition = { status: 'unknown', reason: 'not started', since: this.#clock.now() }
+    this.#flushes = new Flushes(this.#clock)
+    this.#urgency = new UrgencyHold(this.#clock, this.#options.drainTimeoutMs)
+    this.#board = new StatusBoard({
+      channels: () => [...this.#queues].map(([name, { condition }]) => [name, condition] as const),
+      now: () => this.#clock.now(),
+      // A listener that raises an alert because a channel is dead must not raise it to that channel.
+      tell: (news) =>
+        this.#announcer.announce(() =>
+          this.#sending.run(this.#queues.has(news.what) ? news.what : undefined, () => this.emit('change', news)),
+        ),
+    })
     const host = this.#host(options.random ?? systemRandom)
+    this.#burials = new Burials(host)
     this.#desk = new Desk(host)
     for (const [name, channel] of this.#options.channels) this.#queues.set(name, new ChannelQueue(name, channel, host))
     this.#handles = {
@@ -140,22 +144,17 @@ export class Alerts<Name extends string = string> extends EventEmitter<AlertsEve
 
   /** Whether people can be told: `down` when no channel works, `degraded` when one does not, or the disk does not. */
   get status(): AlertsStatus {
-    const channels = whole([...this.#queues.values()].map(({ condition }) => condition.status))
-    return channels === 'up' && this.#spoolCondition.status === 'down' ? 'degraded' : channels
+    return this.#board.status
   }
 
   /** Every channel, and `spool`, as it is now. A snapshot: read it again for news. */
   get components(): ReadonlyMap<string, AlertsComponent> {
-    const channels = [...this.#queues].map(([name, { condition }]): [string, AlertsComponent] => {
-      const { status, reason, since } = condition
-      return [name, { status, reason, since }]
-    })
-    return new Map([...channels, [SPOOL, this.#spoolCondition]])
+    return this.#board.components
   }
 
   /**
    * What became of all alerts, over restarts too: every one is delivered, merged into what people know, silenced, in
-   * the dead-letter file, or pending.
+   * the dead-letter file, pending, or lost because there was too much and no disk.
    */
   get accounting(): Accounting {
     return { ...this.#ledger.totals, pending: this.#ledger.pending.size }
@@ -164,11 +163,13 @@ export class Alerts<Name extends string = string> extends EventEmitter<AlertsEve
   /** The silences that hold now. */
   get silences(): readonly Silence[] {
     const nowMs = this.#time.ms()
-    return [...this.#ledger.silences.values()].filter(({ until }) => until > nowMs)
+    const all = [...this.#ledger.silences.values(), ...this.#early.silences]
+    return all.filter(({ until }) => until > nowMs)
   }
 
   /**
    * Takes the spool, and begins to send: first what an earlier process left. Does nothing when it has begun already.
+   * A disk that fails does not keep it from beginning: alerts are in memory until it works, and people are told that.
    *
    * @throws {@link SpoolLockedError} when another process has the spool
    * @throws {@link SpoolFormatError} when a newer version wrote it
@@ -222,16 +223,10 @@ export class Alerts<Name extends string = string> extends EventEmitter<AlertsEve
    *
    * @param input - which alerts, for how long, why, and who asks
    * @returns the silence, with the id that ends it early
-   * @throws TypeError when something is missing; RangeError when `forMs` is not above 0
+   * @throws TypeError when something is missing; RangeError when `forMs` is not above 0 and finite
    */
   silence(input: SilenceInput): Silence {
-    const { matching, forMs, why, by } = input ?? {}
-    if (typeof matching !== 'object' || matching === null || Object.keys(matching).length === 0) {
-      throw new TypeError("Alerts.silence: matching must name a label, such as { component: 'database' }")
-    }
-    if (typeof why !== 'string' || why === '') throw new TypeError('Alerts.silence: say why')
-    if (typeof by !== 'string' || by === '') throw new TypeError('Alerts.silence: say by whom')
-    if (typeof forMs !== 'number' || !(forMs > 0)) throw new RangeError('Alerts.silence: forMs must be above 0')
+    const { matching, forMs, why, by } = requireSilence(input)
     const until = this.#time.ms() + forMs
     const silence: Silence = {
       id: randomUUID(),
@@ -252,6 +247,7 @@ export class Alerts<Name extends string = string> extends EventEmitter<AlertsEve
    * @returns whether there was one
    */
   unsilence(id: string): boolean {
+    if (this.#life !== 'running') return this.#early.unsilence(id) || this.#ledger.silences.has(id)
     return this.#sending.run(undefined, () => this.#desk.unsilence(id))
   }
 
@@ -264,14 +260,11 @@ export class Alerts<Name extends string = string> extends EventEmitter<AlertsEve
    * @throws TypeError when a part has no events, or is these alerts themselves
    */
   watch(...sources: readonly NewsSource[]): () => void {
-    const given: readonly (Partial<NewsSource> | undefined)[] = sources
-    const stranger = given.findIndex((source) => typeof source?.on !== 'function' || typeof source.off !== 'function')
-    if (stranger !== -1)
-      throw new TypeError(`Alerts.watch: part ${stranger + 1} has no on() and off(); give what emits "change"`)
-    if (given.some((source) => Object.is(source, this))) {
-      throw new TypeError('Alerts.watch: alerts cannot watch themselves; they tell of a dead channel anyway')
-    }
-    const offs = sources.map((source, index) => this.#follow(source, sourceName(source, index)))
+    requireSources(sources, this)
+    const offs = sources.map((source, index) => {
+      const name = sourceName(source, index)
+      return follow(source, (meaning, isNews) => this.#learn(meaning, name, isNews))
+    })
     return () => {
       for (const off of offs) off()
     }
@@ -289,26 +282,11 @@ export class Alerts<Name extends string = string> extends EventEmitter<AlertsEve
     const ids = [...this.#ledger.pending.keys()]
     const left = (): number => ids.filter((id) => this.#ledger.pending.has(id)).length
     if (this.#life !== 'running' || ids.length === 0) return { pending: left() }
-    const release = holdProcess()
-    try {
-      this.#sending.run(undefined, () => {
-        for (const queue of this.#queues.values()) queue.hurry()
-      })
-      await new Promise<void>((resolve) => {
-        const end = (): void => {
-          cancel()
-          this.#flushes.delete(look)
-          resolve()
-        }
-        const look = (): void => void (left() === 0 && end())
-        const cancel = this.#clock.after(timeoutMs, end)
-        this.#flushes.add(look)
-        look()
-      })
-      return { pending: left() }
-    } finally {
-      release()
-    }
+    this.#sending.run(undefined, () => {
+      for (const queue of this.#queues.values()) queue.hurry()
+    })
+    await this.#flushes.until(() => left() === 0, timeoutMs)
+    return { pending: left() }
   }
 
   /** As {@link Alerts.flush} within `drainTimeoutMs`: for `runUntilSignal`. */
@@ -322,9 +300,11 @@ export class Alerts<Name extends string = string> extends EventEmitter<AlertsEve
       if (this.#life !== 'running') return
       this.#life = 'stopped'
       await Promise.all([...this.#queues.values()].map((queue) => queue.stop()))
+      await this.#burials.stop()
       this.#desk.stop()
       const kept = (await this.#spool?.close()) ?? 'memory'
-      this.#release?.()
+      this.#urgency.release()
+      this.#flushes.stop()
       const { size } = this.#ledger.pending
       if (kept === 'memory' && size > 0) {
         warn(
@@ -342,48 +322,72 @@ export class Alerts<Name extends string = string> extends EventEmitter<AlertsEve
 
   async #begin(): Promise<void> {
     const { path } = this.#options
+    let found: Found | undefined
     if (path !== false) {
       const spool = new Spool(
         path,
         this.#clock,
         () => this.#ledger.records(),
         (state) => this.#onSpool(state),
+        (late) => this.#adopt(late),
       )
-      const found = await spool.open()
+      found = await spool.open()
       this.#ledger = restore(found.records, this.#time.ms(), this.#options)
       this.#spool = spool
       this.#deadLetters = new DeadLetters(path)
       await spool.begin()
-      this.#life = 'running'
-      this.#onSpool(spool.state)
-      if (found.quarantine !== undefined) {
-        const message = `${found.damaged} damaged lines of the spool were set aside in ${found.quarantine}; alerts may be missing`
-        this.#self('alert spool was damaged', {}, message, undefined, false)
-      }
-    } else {
-      this.#life = 'running'
-      this.#setSpool({ status: 'degraded', reason: 'alerts are in memory only, as path: false asks for', since: 0 })
     }
+    this.#life = 'running'
+    if (this.#spool === undefined)
+      this.#board.setSpool('degraded', 'alerts are in memory only, as path: false asks for')
+    else this.#onSpool(this.#spool.state)
+    if (found !== undefined) this.#tellOfDamage(found)
     this.#moveFromVanishedChannels()
-    for (const call of this.#early.take()) {
-      if (call.does === 'occur') this.#desk.occur(call.taken, call.times)
-      else if (call.does === 'resolve') this.#desk.resolve(call.key, call.message)
-      else this.#desk.silence(call.silence)
-    }
+    this.#catchUp()
     this.#desk.tick()
     for (const queue of this.#queues.values()) queue.start()
+  }
+
+  /** What came in while nothing was running. */
+  #catchUp(): void {
+    const { calls, lost } = this.#early.take()
+    for (const call of calls) {
+      if (call.does === 'occur') this.#desk.occur(call.taken, call.times)
+      else if (call.does === 'resolve') this.#desk.resolve(call.key, call.message)
+      else if (call.does === 'silence') this.#desk.silence(call.silence)
+      else this.#desk.unsilence(call.id)
+    }
+    if (lost === 0) return
+    this.#desk.lose(lost)
+    warn('EVENKEEL_ALERTS_LOST', `${lost} alerts are lost: too many were raised before Alerts were started`)
+  }
+
+  /** What an earlier process left could be read only now that the disk works. */
+  #adopt(found: Found): void {
+    this.#ledger.adopt(restore(found.records, this.#time.ms(), this.#options))
+    this.#tellOfDamage(found)
+    this.#moveFromVanishedChannels()
+    this.#desk.tick()
+    for (const queue of this.#queues.values()) queue.poke()
+  }
+
+  #tellOfDamage({ damaged, quarantine }: Found): void {
+    if (quarantine === undefined) return
+    const message = `${damaged} damaged lines of the spool were set aside in ${quarantine}; alerts may be missing`
+    this.#self('alert spool was damaged', {}, message, undefined, false)
   }
 
   /** A channel that was taken out of the options gets nothing any more; the fallback does. */
   #moveFromVanishedChannels(): void {
     const { fallback } = this.#options
     for (const channel of this.#ledger.channels.filter((name) => !this.#queues.has(name))) {
-      for (const [id, pending] of this.#ledger.pending) {
-        if (pending.channels.get(channel) !== 'waiting') continue
-        this.#record({ type: 'also', notice: id, channel: fallback })
-        this.#record({ type: 'settled', channel, dead: [id] })
-      }
       for (const { id } of this.#ledger.messages(channel)) this.#record({ type: 'settled', channel, message: id })
+      const ids = [...this.#ledger.waiting(channel)]
+      for (const id of ids) {
+        if (this.#ledger.pending.get(id)?.about === fallback) continue
+        this.#record({ type: 'also', notice: id, channel: fallback })
+      }
+      this.#burials.bury(channel, ids, 'there is no channel of that name any more')
     }
   }
 
@@ -399,7 +403,10 @@ export class Alerts<Name extends string = string> extends EventEmitter<AlertsEve
 
   #resolve(key: string, message: string | undefined): boolean {
     const clean = message === undefined ? undefined : this.#intake.message(message)
-    if (this.#life !== 'running') return this.#early.resolve(key, clean)
+    if (this.#life !== 'running') {
+      const hasBegun = this.#ledger.states.get(key)?.status === 'firing'
+      return this.#early.resolve(key, clean) || hasBegun
+    }
     return this.#sending.run(undefined, () => this.#desk.resolve(key, clean))
   }
 
@@ -409,20 +416,14 @@ export class Alerts<Name extends string = string> extends EventEmitter<AlertsEve
     return this.#spool.sync()
   }
 
-  #follow(source: NewsSource, name: string): () => void {
-    const take = (meaning: Meaning | undefined, isInfo = false): void => {
-      if (meaning === undefined) return
-      const labels = this.#intake.labels('Alerts.watch', { component: meaning.component, source: name })
-      if (meaning.does === 'fire') {
-        this.#occur(this.#intake.take(meaning.name, meaning.severity, meaning.message, labels, true))
-      } else if (!this.resolve(meaning.name, labels, meaning.message) && isInfo && this.#options.watchInfo) {
-        this.#occur(this.#intake.take(meaning.name, 'INFO', meaning.message, labels, false))
-      }
+  #learn(meaning: Meaning, source: string, isNews: boolean): void {
+    const { name, component, message } = meaning
+    const labels = this.#intake.labels('Alerts.watch', { component, source })
+    if (meaning.does === 'fire') {
+      this.#occur(this.#intake.take(name, meaning.severity, message, labels, true))
+    } else if (!this.resolve(name, labels, message) && isNews && this.#options.watchInfo) {
+      this.#occur(this.#intake.take(name, 'INFO', message, labels, false))
     }
-    const listen = (news: unknown): void => take(meaningOf(news, source), true)
-    source.on('change', listen)
-    for (const [component, how] of source.components ?? []) take(meaningOfComponent(component, how))
-    return () => source.off('change', listen)
   }
 
   /** An alert about ourselves. */
@@ -431,12 +432,16 @@ export class Alerts<Name extends string = string> extends EventEmitter<AlertsEve
     this.#sending.run(undefined, () => this.#desk.occur(taken))
   }
 
-  #host(random: () => number): ConstructorParameters<typeof Desk>[0] & ConstructorParameters<typeof ChannelQueue>[2] {
+  #host(random: () => number): AlertsHost {
     const ledger = (): Ledger => this.#ledger
+    const burials = (): Burials => this.#burials
     return {
       options: this.#options,
       get ledger() {
         return ledger()
+      },
+      get burials() {
+        return burials()
       },
       record: (record) => this.#record(record),
       sync: () => this.#spool?.sync() ?? Promise.resolve('memory'),
@@ -449,15 +454,25 @@ export class Alerts<Name extends string = string> extends EventEmitter<AlertsEve
       redact: (text) => this.#redact(text),
       within: (channel, run) => this.#sending.run(channel, run),
       isDown: (channel) => this.#queues.get(channel)?.condition.status === 'down',
+      writeLetters: (letters) => this.#deadLetters?.write(letters) ?? Promise.resolve(),
       onNotice: (notice, channels) => {
-        this.#hold(notice)
+        if (notice.severity === 'CRITICAL') this.#urgency.hold()
         for (const channel of channels) this.#queues.get(channel)?.nudge()
       },
       onCondition: (channel, before, after) => this.#onCondition(channel, before, after),
-      onDelivered: (channel, message) => this.#onDelivered(channel, message),
-      onMoved: () => this.#onMoved(),
-      bury: (channel, notices, why, message) => this.#bury(channel, notices, why, message),
-      evict: (ids) => void this.#evict(ids),
+      onDelivered: (channel, message) => {
+        const news = deliveredNews(channel, message, this.#clock.now())
+        this.#announcer.announce(() => this.#sending.run(channel, () => this.emit('delivered', news)))
+      },
+      onBuried: (burial) => {
+        const news = deadNews(burial, this.#clock.now())
+        this.#announcer.announce(() => this.emit('dead', news))
+      },
+      onMoved: () => {
+        this.#flushes.look()
+        for (const queue of this.#queues.values()) queue.poke()
+        this.#urgency.look(this.#ledger)
+      },
     }
   }
 
@@ -466,80 +481,8 @@ export class Alerts<Name extends string = string> extends EventEmitter<AlertsEve
     this.#spool?.append(record)
   }
 
-  /** A bot that ends on its own still tells of what is critical, for a moment. */
-  #hold({ severity }: AlertNotice): void {
-    if (severity !== 'CRITICAL' || this.#release !== undefined) return
-    const release = holdProcess()
-    const cancel = this.#clock.after(this.#options.drainTimeoutMs, () => this.#release?.())
-    this.#release = () => {
-      this.#release = undefined
-      cancel()
-      release()
-    }
-  }
-
-  #onMoved(): void {
-    for (const look of this.#flushes) look()
-    for (const queue of this.#queues.values()) queue.poke()
-    if (this.#release === undefined) return
-    const isUrgent = [...this.#ledger.pending.values()].some(({ notice }) => notice.severity === 'CRITICAL')
-    if (!isUrgent) this.#release()
-  }
-
-  async #bury(channel: string, ids: readonly string[], why: string, message?: string): Promise<boolean> {
-    const notices = ids.flatMap((id) => this.#ledger.pending.get(id)?.notice ?? [])
-    const at = this.#clock.now()
-    try {
-      await this.#deadLetters?.write(notices.map((notice) => ({ at, channel, why, notice })))
-    } catch (error) {
-      const { code } = error as { code?: unknown }
-      // It is tried again every few seconds.
-      if (this.#isBuryingBroken) return false
-      this.#isBuryingBroken = true
-      warn(
-        'EVENKEEL_DEAD_LETTER',
-        `${notices.length} alerts could not be written to the dead-letter file: ${String(code)}`,
-      )
-      return false
-    }
-    this.#isBuryingBroken = false
-    this.#record({ type: 'settled', channel, dead: ids, ...(message === undefined ? {} : { message }) })
-    const text = `Channel ${channel} will not get ${notices.length} alerts: ${why}.`
-    const facts = { what: channel, from: 'pending', to: 'dead', at, why, message: text, notices }
-    this.#announcer.announce(() => this.emit('dead', { ...facts, severity: 'CRITICAL' }))
-    return true
-  }
-
-  async #evict(ids: readonly string[]): Promise<void> {
-    const { leaving } = this.#ledger
-    for (const id of ids) leaving.add(id)
-    const why = `there were more than ${this.#options.maxPending} alerts pending`
-    for (const channel of this.#queues.keys()) {
-      const waiting = ids.filter((id) => this.#ledger.waiting(channel).has(id))
-      if (waiting.length > 0) await this.#bury(channel, waiting, why)
-    }
-    for (const id of ids) leaving.delete(id)
-    this.#onMoved()
-  }
-
-  #onDelivered(channel: string, { id, notices, severity }: AlertMessage): void {
-    const at = this.#clock.now()
-    const text = `Channel ${channel} told ${notices.length} ${notices.length === 1 ? 'alert' : 'alerts'}.`
-    const facts = {
-      what: channel,
-      from: 'pending',
-      to: 'delivered',
-      at,
-      why: 'the channel confirmed it',
-      message: text,
-    }
-    this.#announcer.announce(() =>
-      this.#sending.run(channel, () => this.emit('delivered', { ...facts, severity, messageId: id, notices })),
-    )
-  }
-
   #onCondition(channel: string, before: Condition, after: Condition): void {
-    this.#tell(channel, before.status, after.status, after.reason)
+    this.#board.tell(channel, before.status, after.status, after.reason)
     const labels = { channel }
     if (after.status === 'down') {
       this.#self('alert channel down', labels, `Alerts cannot reach channel ${channel}: ${after.reason}`, channel)
@@ -549,43 +492,11 @@ export class Alerts<Name extends string = string> extends EventEmitter<AlertsEve
   }
 
   #onSpool({ kept, reason }: SpoolState): void {
-    const status = kept === 'disk' ? 'up' : 'down'
-    if (status === this.#spoolCondition.status) return
-    this.#setSpool({ status, reason, since: 0 })
-    if (this.#life !== 'running') return
+    // What is found before the beginning is looked at when it has begun, so that it can be told.
+    if (this.#life !== 'running' || !this.#board.setSpool(kept === 'disk' ? 'up' : 'down', reason)) return
     const name = 'alert spool not writable'
-    if (status === 'down') this.#self(name, {}, `Alerts are not safe from a crash: ${reason}`, undefined)
+    if (kept === 'memory') this.#self(name, {}, `Alerts are not safe from a crash: ${reason}`, undefined)
     else this.#resolve(this.#intake.key(name, {}), 'Alerts are written to disk again.')
-  }
-
-  #setSpool(after: AlertsComponent): void {
-    const before = this.#spoolCondition
-    this.#spoolCondition = { ...after, since: this.#clock.now() }
-    if (before.status !== after.status) this.#tell(SPOOL, before.status, after.status, after.reason)
-  }
-
-  #tell(what: string, from: AlertsStatus, to: AlertsStatus, why: string): void {
-    const severity = to === 'up' ? 'INFO' : to === 'down' ? 'CRITICAL' : 'WARNING'
-    const at = this.#clock.now()
-    const news: AlertsNews[] = [{ what, from, to, at, why, severity, message: sentence(what, from, to, why) }]
-    const { status } = this
-    if (status !== this.#announcedStatus) {
-      const how = status === 'up' ? 'INFO' : status === 'down' ? 'CRITICAL' : 'WARNING'
-      const message = sentence('Alerts', this.#announcedStatus, status, `${what} is ${to}`)
-      news.push({
-        what: 'alerts',
-        from: this.#announcedStatus,
-        to: status,
-        at,
-        why: `${what} is ${to}`,
-        severity: how,
-        message,
-      })
-      this.#announcedStatus = status
-    }
-    // A listener that raises an alert because a channel is dead must not raise it to that channel.
-    const about = this.#queues.has(what) ? what : undefined
-    for (const each of news) this.#announcer.announce(() => this.#sending.run(about, () => this.emit('change', each)))
   }
 
   /** A start waits for the stop before it, and a stop for the start. */

@@ -2,14 +2,13 @@ import type { AlertMessage } from './alert.js'
 import { afterDelivery, afterFailure, type Condition, type Failure, readFailure, untried } from './channel-health.js'
 import { type Channel, channelDefaults, DEFAULT_MAX_NOTICES, type SendReport } from './channels/channel.js'
 import { messageOf, pick, seenOf } from './compose.js'
+import type { Burials } from './burials.js'
 import type { Composed, Ledger, SpoolRecord } from './ledger.js'
 import { MAX_RETRY_AFTER_MS, paceNote, paceReadyMs, retryDelayMs } from './pace.js'
 import type { ResolvedOptions } from './options.js'
 
 /** A queue that waits for something looks at itself again at least so often. */
 const LOOK_MS = 60_000
-/** What could not be written to the dead-letter file is tried again after this. */
-const BURY_AGAIN_MS = 5_000
 /** So long a sending that is under way may take when everything is stopped. */
 const GRACE_MS = 1_000
 
@@ -17,6 +16,7 @@ const GRACE_MS = 1_000
 export interface QueueHost {
   readonly options: Pick<ResolvedOptions, 'fallback' | 'fallbackAfterMs' | 'groupBy' | 'groupWaitMs'>
   readonly ledger: Ledger
+  readonly burials: Pick<Burials, 'bury' | 'free'>
   /** Changes the ledger, and writes it down. */
   record(record: SpoolRecord): void
   /** Resolves when what was recorded is on the disk, or cannot be. */
@@ -36,8 +36,6 @@ export interface QueueHost {
   onDelivered(channel: string, message: AlertMessage): void
   /** Notices ended here, or wait for another channel from now on. */
   onMoved(): void
-  /** Writes notices to the dead-letter file, and then records it. Resolves whether it could. */
-  bury(channel: string, notices: readonly string[], why: string, message?: string): Promise<boolean>
 }
 
 /**
@@ -126,12 +124,12 @@ export class ChannelQueue {
 
   /** When the next message may be sent; `undefined` when there is none. */
   #readyMs(nowMs: number): number | undefined {
-    const { ledger, options } = this.#host
+    const { ledger, burials, options } = this.#host
     const { maxPerMinute = channelDefaults.maxPerMinute } = this.#channel.options ?? {}
     const paceMs = paceReadyMs(this.#sentMs, maxPerMinute, this.#channel.minGapMs ?? 0)
     const earliestMs = Math.max(this.#retryMs, this.#pausedUntilMs, paceMs)
     if (ledger.messages(this.#name).length > 0) return Math.max(nowMs, earliestMs)
-    const [oldest] = ledger.free(this.#name)
+    const [oldest] = burials.free(this.#name)
     if (oldest === undefined) return undefined
     const bornMs = ledger.pending.get(oldest)?.bornMs ?? nowMs
     return Math.max(earliestMs, this.#isHurried ? nowMs : bornMs + options.groupWaitMs)
@@ -139,7 +137,7 @@ export class ChannelQueue {
 
   async #sendNext(): Promise<void> {
     const { ledger } = this.#host
-    if (!(await this.#buryExpired())) return
+    this.#buryExpired()
     const composed = ledger.messages(this.#name)[0] ?? this.#compose()
     if (composed === undefined) return
     const message = messageOf(ledger, composed)
@@ -152,13 +150,13 @@ export class ChannelQueue {
     if (!this.#isRunning) return
     this.#sentMs = paceNote(this.#sentMs, this.#host.steadyMs())
     const outcome = await this.#attempt(message)
-    if ('failure' in outcome) await this.#failed(composed, outcome.failure)
+    if ('failure' in outcome) this.#failed(composed, outcome.failure)
     else this.#delivered(message, outcome.report)
   }
 
   #compose(): Composed | undefined {
-    const { ledger, options } = this.#host
-    const { notices, isDigest } = pick(ledger, this.#name, this.#channel, options.groupBy)
+    const { ledger, burials, options } = this.#host
+    const { notices, isDigest } = pick(ledger, burials.free(this.#name), this.#channel, options.groupBy)
     if (notices.length === 0) return undefined
     const composed = { id: this.#host.newId(), channel: this.#name, notices, isDigest, atMs: this.#host.steadyMs() }
     this.#host.record({ type: 'message', ...composed })
@@ -201,7 +199,7 @@ export class ChannelQueue {
     this.#host.onMoved()
   }
 
-  async #failed(composed: Composed, failure: Failure): Promise<void> {
+  #failed(composed: Composed, failure: Failure): void {
     const { retryable, scope, retryAfterMs, reason } = failure
     if (!this.#isRunning) return
     const nowMs = this.#host.steadyMs()
@@ -213,49 +211,45 @@ export class ChannelQueue {
   }
 
   /** One bad notice must not take the others with it: it is looked for by halves. */
-  async #refused(composed: Composed, reason: string): Promise<void> {
-    if (composed.notices.length > 1) {
+  #refused({ id, notices }: Composed, reason: string): void {
+    if (notices.length > 1) {
       const into = [this.#host.newId(), this.#host.newId()] as const
       const { maxNotices = DEFAULT_MAX_NOTICES } = this.#channel
-      this.#host.record({ type: 'split', message: composed.id, channel: this.#name, into, maxNotices })
+      this.#host.record({ type: 'split', message: id, channel: this.#name, into, maxNotices })
       return
     }
-    for (const notice of composed.notices) this.#alsoToFallback(notice)
-    await this.#bury(composed.notices, reason, composed.id)
+    this.#giveUp(notices, reason, id)
   }
 
-  async #buryExpired(): Promise<boolean> {
-    const { ledger } = this.#host
+  #buryExpired(): void {
+    const { ledger, burials } = this.#host
     const nowMs = this.#host.steadyMs()
     const isExpired = (id: string): boolean => (ledger.pending.get(id)?.expiresMs ?? Infinity) <= nowMs
     const why = `expired while the channel was ${this.#condition.status} (${this.#condition.reason})`
-    const waiting = [...ledger.free(this.#name)].filter(isExpired)
-    for (const id of waiting) this.#alsoToFallback(id)
-    if (waiting.length > 0 && !(await this.#bury(waiting, why))) return false
+    this.#giveUp([...burials.free(this.#name)].filter(isExpired), why)
     for (const { id, notices } of ledger.messages(this.#name)) {
       const known = notices.filter((notice) => ledger.pending.has(notice))
-      if (known.length === 0 || !known.every(isExpired)) continue
-      for (const notice of known) this.#alsoToFallback(notice)
-      if (!(await this.#bury(known, why, id))) return false
+      if (known.length > 0 && known.every(isExpired)) this.#giveUp(known, why, id)
     }
-    return true
   }
 
-  async #bury(notices: readonly string[], why: string, message?: string): Promise<boolean> {
-    const isBuried = await this.#host.bury(this.#name, notices, why, message)
-    if (!isBuried) this.#retryMs = this.#host.steadyMs() + BURY_AGAIN_MS
+  /** This channel will not get them; the fallback does. */
+  #giveUp(notices: readonly string[], why: string, message?: string): void {
+    if (notices.length === 0) return
+    for (const id of notices) this.#alsoToFallback(id)
+    if (message !== undefined) this.#host.record({ type: 'settled', channel: this.#name, message })
+    this.#host.burials.bury(this.#name, notices, why)
     this.#host.onMoved()
-    return isBuried
   }
 
   /** What has waited long for a channel that fails is told elsewhere too. Says when that is to be looked at again. */
   #offerToFallback(nowMs: number): number {
-    const { ledger, options } = this.#host
+    const { ledger, burials, options } = this.#host
     if (this.#condition.failures === 0 && this.#condition.status !== 'down') return Infinity
     let nextMs = Infinity
     let isMoved = false
     const held = ledger.messages(this.#name).flatMap(({ notices }) => notices)
-    for (const id of [...held, ...ledger.free(this.#name)]) {
+    for (const id of [...held, ...burials.free(this.#name)]) {
       const pending = ledger.pending.get(id)
       if (pending === undefined || pending.channels.has(options.fallback)) continue
       const dueMs = pending.bornMs + options.fallbackAfterMs

@@ -6,7 +6,7 @@ import type { Composed, Ledger } from './ledger.js'
 /** Which of the notices that wait go into the next message: those at the front that belong together. */
 export function pick(
   ledger: Ledger,
-  channelName: string,
+  waiting: Iterable<string>,
   channel: Channel,
   groupBy: readonly string[],
 ): { readonly notices: readonly string[]; readonly isDigest: boolean } {
@@ -14,7 +14,7 @@ export function pick(
   const most = digests ? Math.max(maxNotices, DIGEST_NOTICES) : maxNotices
   const notices: string[] = []
   let group: string | undefined
-  for (const id of ledger.free(channelName)) {
+  for (const id of waiting) {
     const notice = ledger.pending.get(id)?.notice
     if (notice === undefined) continue
     group ??= groupOf(notice, groupBy)
@@ -47,6 +47,6 @@ export function seenOf(message: AlertMessage): {
 function groupOf(notice: AlertNotice, groupBy: readonly string[]): string {
   if (groupBy.length === 0) return ''
   const { name, severity, labels } = notice
-  const own: Record<string, string> = { name, severity }
-  return JSON.stringify(groupBy.map((label) => own[label] ?? (Object.hasOwn(labels, label) ? labels[label] : null)))
+  const all: Readonly<Record<string, string>> = { ...labels, name, severity }
+  return JSON.stringify(groupBy.map((label) => (Object.hasOwn(all, label) ? all[label] : null)))
 }

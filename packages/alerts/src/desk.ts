@@ -1,6 +1,7 @@
 import { type AlertNotice, type NoticeKind, SEVERITIES } from './alert.js'
 import { takes } from './channels/channel.js'
 import { fingerprintOf } from './fingerprint.js'
+import type { Burials } from './burials.js'
 import type { TakenIn } from './intake.js'
 import type { Ledger, SpoolRecord } from './ledger.js'
 import type { ResolvedOptions } from './options.js'
@@ -17,6 +18,7 @@ const EVICTED_RATIO = 0.01
 export interface DeskHost {
   readonly options: ResolvedOptions
   readonly ledger: Ledger
+  readonly burials: Pick<Burials, 'evict' | 'isLeaving' | 'leaving'>
   record(record: SpoolRecord): void
   steadyMs(): number
   after(delayMs: number, run: () => void): () => void
@@ -24,8 +26,6 @@ export interface DeskHost {
   isDown(channel: string): boolean
   /** A notice waits for these channels. */
   onNotice(notice: AlertNotice, channels: readonly string[]): void
-  /** There is too much: these go to the dead-letter file. */
-  evict(ids: readonly string[]): void
 }
 
 /** Where alerts come in: decides what is told, what is merged into what people know, and who wants quiet. */
@@ -76,6 +76,15 @@ export class Desk {
     this.#host.record({ type: 'unsilence', id })
     this.tick()
     return true
+  }
+
+  /** So many came in, and there was no room for them. */
+  lose(count: number): void {
+    const { totals } = this.#host.ledger
+    totals.accepted += count
+    totals.lost += count
+    this.#areTotalsChanged = true
+    this.#writeSoon()
   }
 
   /** Looks what time has made due: reminders, digests, the ends of silences and of flapping. */
@@ -229,8 +238,8 @@ export class Desk {
   }
 
   #evict(): void {
-    const { ledger, options } = this.#host
-    if (ledger.pending.size - ledger.leaving.size <= options.maxPending) return
+    const { ledger, burials, options } = this.#host
+    if (ledger.pending.size - burials.leaving <= options.maxPending) return
     let excess = Math.ceil(options.maxPending * EVICTED_RATIO)
     // What is being sent may have arrived.
     const { held } = ledger
@@ -238,11 +247,11 @@ export class Desk {
     for (const severity of SEVERITIES) {
       for (const [id, { notice }] of ledger.pending) {
         if (excess === 0) break
-        if (notice.severity !== severity || ledger.leaving.has(id) || held.has(id)) continue
+        if (notice.severity !== severity || burials.isLeaving(id) || held.has(id)) continue
         victims.push(id)
         excess--
       }
     }
-    if (victims.length > 0) this.#host.evict(victims)
+    if (victims.length > 0) burials.evict(victims)
   }
 }

@@ -1,4 +1,5 @@
-import type { AlertNotice, Severity } from './alert.js'
+import type { AlertMessage, AlertNotice, Severity } from './alert.js'
+import type { Burial } from './burials.js'
 
 /** What every event says. */
 export interface AlertsNews {
@@ -26,7 +27,7 @@ export interface DeliveredNews extends AlertsNews {
   readonly notices: readonly AlertNotice[]
 }
 
-/** A channel will not get these, and they are in the dead-letter file. */
+/** A channel will not get these. `to` is `dead` when they are in the dead-letter file, and `lost` when they are nowhere. */
 export interface DeadNews extends AlertsNews {
   /** What it will not get. */
   readonly notices: readonly AlertNotice[]
@@ -40,6 +41,24 @@ export interface AlertsEvents {
   delivered: [news: DeliveredNews]
   /** A channel will not get some notices. */
   dead: [news: DeadNews]
+}
+
+/** What {@link AlertsEvents.delivered} says. */
+export function deliveredNews(channel: string, message: AlertMessage, at: number): DeliveredNews {
+  const { id, notices, severity } = message
+  const why = 'the channel confirmed it'
+  const text = `Channel ${channel} told ${countOf(notices)}.`
+  return { what: channel, from: 'pending', to: 'delivered', at, why, severity, message: text, messageId: id, notices }
+}
+
+/** What {@link AlertsEvents.dead} says. */
+export function deadNews({ channel, notices, why, end }: Burial, at: number): DeadNews {
+  const text = `Channel ${channel} will not get ${countOf(notices)}: ${why}.`
+  return { what: channel, from: 'pending', to: end, at, why, severity: 'CRITICAL', message: text, notices }
+}
+
+function countOf({ length }: readonly AlertNotice[]): string {
+  return `${length} ${length === 1 ? 'alert' : 'alerts'}`
 }
 
 /** A complete sentence about a change. */

@@ -87,8 +87,9 @@ describe('the law of alerts', () => {
         }
         await alerts.start()
         const balance = (): void => {
-          const { accepted, delivered, merged, silenced, dead, pending } = alerts.accounting
+          const { accepted, delivered, merged, silenced, dead, lost, pending } = alerts.accounting
           expect(delivered + merged + silenced + dead + pending).toBe(accepted)
+          expect(lost).toBe(0)
         }
         for (const each of steps) {
           if (each.does === 'fire') {

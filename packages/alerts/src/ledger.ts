@@ -3,7 +3,10 @@ import type { Silence } from './silences.js'
 import type { AlertState } from './transitions.js'
 
 /** How one notice ended in one channel. */
-export type Ending = 'delivered' | 'merged' | 'dead'
+export type Ending = 'delivered' | 'merged' | 'dead' | 'lost'
+
+/** What several channels made of one notice counts as the best of it. */
+const ENDINGS: readonly Ending[] = ['delivered', 'merged', 'dead', 'lost']
 
 /** The alerts that came in, and what became of them. Every one is in exactly one of the other numbers. */
 export interface Totals {
@@ -17,7 +20,11 @@ export interface Totals {
   silenced: number
   /** No channel would have it; it lies in the dead-letter file. */
   dead: number
+  /** Neither told nor in the dead-letter file: there was too much of it, and no room to keep it. Each time it is said. */
+  lost: number
 }
+
+const NONE: Totals = { accepted: 0, delivered: 0, merged: 0, silenced: 0, dead: 0, lost: 0 }
 
 /** A notice that is not settled in every channel. */
 export interface Pending {
@@ -69,6 +76,7 @@ export type SpoolRecord =
       readonly delivered?: readonly string[]
       readonly merged?: readonly string[]
       readonly dead?: readonly string[]
+      readonly lost?: readonly string[]
     }
   | { readonly type: 'state'; readonly key: string; readonly state: AlertState }
   | { readonly type: 'forget'; readonly key: string }
@@ -84,20 +92,13 @@ export class Ledger {
   readonly pending: Map<string, Pending> = new Map<string, Pending>()
   readonly states: Map<string, AlertState> = new Map<string, AlertState>()
   readonly silences: Map<string, Silence> = new Map<string, Silence>()
-  /** What is being written to the dead-letter file because there is too much: nobody sends it meanwhile. */
-  readonly leaving: Set<string> = new Set<string>()
-  totals: Totals = { accepted: 0, delivered: 0, merged: 0, silenced: 0, dead: 0 }
+  totals: Totals = { ...NONE }
   readonly #waiting = new Map<string, Set<string>>()
   readonly #messages = new Map<string, Composed[]>()
 
   /** The notices that wait for a channel and are in no message yet, oldest first. */
   waiting(channel: string): ReadonlySet<string> {
     return this.#waiting.get(channel) ?? new Set()
-  }
-
-  /** Those of them that may be sent or given up now. */
-  *free(channel: string): Generator<string, void, undefined> {
-    for (const id of this.waiting(channel)) if (!this.leaving.has(id)) yield id
   }
 
   /** The messages of a channel whose outcome is not known, oldest first. */
@@ -107,8 +108,16 @@ export class Ledger {
 
   /** Every channel that something waits for, also one that is not there any more. */
   get channels(): readonly string[] {
-    const waiting = [...this.pending.values()].flatMap(({ channels }) => [...channels])
-    return [...new Set(waiting.filter(([, how]) => how === 'waiting').map(([channel]) => channel))]
+    return this.channelsOf(this.pending.keys())
+  }
+
+  /** The channels that at least one of these waits for. */
+  channelsOf(ids: Iterable<string>): readonly string[] {
+    const channels = new Set<string>()
+    for (const id of ids) {
+      for (const [channel, how] of this.pending.get(id)?.channels ?? []) if (how === 'waiting') channels.add(channel)
+    }
+    return [...channels]
   }
 
   apply(record: SpoolRecord): void {
@@ -136,14 +145,26 @@ export class Ledger {
         this.silences.delete(record.id)
         return
       case 'totals':
-        this.totals = { ...record.totals }
+        this.totals = { ...NONE, ...record.totals }
     }
   }
 
   /** What a damaged line took with it is in none of the numbers: it does not count as accepted either. */
   balance(): void {
-    const { delivered, merged, silenced, dead } = this.totals
-    this.totals.accepted = delivered + merged + silenced + dead + this.pending.size
+    const { delivered, merged, silenced, dead, lost } = this.totals
+    this.totals.accepted = delivered + merged + silenced + dead + lost + this.pending.size
+  }
+
+  /** Adds what an earlier process left, when that could be read only after we had begun. What we know is newer. */
+  adopt(earlier: Ledger): void {
+    for (const record of earlier.records()) {
+      if (record.type === 'totals' || (record.type === 'state' && this.states.has(record.key))) continue
+      this.apply(record)
+    }
+    for (const end of ['delivered', 'merged', 'silenced', 'dead', 'lost'] as const) {
+      this.totals[end] += earlier.totals[end]
+    }
+    this.balance()
   }
 
   /** The notices of messages whose outcome is not known. */
@@ -203,14 +224,21 @@ export class Ledger {
     this.#messages.set(channel, messages)
   }
 
-  #settle({ channel, message, delivered = [], merged = [], dead = [] }: SpoolRecord & { type: 'settled' }): void {
-    if (message !== undefined) {
-      const rest = this.messages(channel).filter(({ id }) => id !== message)
+  #settle(record: SpoolRecord & { type: 'settled' }): void {
+    const { channel, message, delivered = [], merged = [], dead = [], lost = [] } = record
+    const left = message === undefined ? undefined : this.messages(channel).find(({ id }) => id === message)
+    if (left !== undefined) {
+      const rest = this.messages(channel).filter((each) => each !== left)
       this.#messages.set(channel, rest)
     }
     this.#end(channel, delivered, 'delivered')
     this.#end(channel, merged, 'merged')
     this.#end(channel, dead, 'dead')
+    this.#end(channel, lost, 'lost')
+    // What the message held and did not end waits as before it.
+    for (const id of left?.notices ?? []) {
+      if (this.pending.get(id)?.channels.get(channel) === 'waiting') this.#queue(channel).add(id)
+    }
   }
 
   #end(channel: string, ids: readonly string[], how: Ending): void {
@@ -222,7 +250,7 @@ export class Ledger {
       const ends = [...pending.channels.values()]
       if (ends.includes('waiting')) continue
       this.pending.delete(id)
-      this.totals[ends.includes('delivered') ? 'delivered' : ends.includes('merged') ? 'merged' : 'dead']++
+      this.totals[ENDINGS.find((end) => ends.includes(end)) ?? 'lost']++
     }
   }
 

@@ -21,6 +21,48 @@ export interface Silence {
   readonly by: string
 }
 
+/** Quiet, as somebody asks for it. */
+export interface SilenceInput {
+  /** Which alerts are not told; at least one label. `name` and `severity` count as labels. */
+  readonly matching: Matching
+  /** For how long, in milliseconds above 0. */
+  readonly forMs: number
+  /** Why, for whoever wonders. */
+  readonly why: string
+  /** Who asks for it. */
+  readonly by: string
+}
+
+/**
+ * @throws TypeError when something is missing
+ * @throws RangeError when `forMs` is not above 0 and finite
+ */
+export function requireSilence(input: unknown): SilenceInput {
+  const { matching, forMs, why, by } = (input as Partial<SilenceInput> | null | undefined) ?? {}
+  requireMatching('Alerts.silence', matching)
+  if (Object.keys(matching).length === 0) {
+    throw new TypeError("Alerts.silence: matching must name a label, such as { component: 'database' }")
+  }
+  if (typeof why !== 'string' || why === '') throw new TypeError('Alerts.silence: say why')
+  if (typeof by !== 'string' || by === '') throw new TypeError('Alerts.silence: say by whom')
+  if (typeof forMs !== 'number' || !(forMs > 0 && forMs < Infinity)) {
+    throw new RangeError('Alerts.silence: forMs must be above 0 and finite')
+  }
+  return { matching, forMs, why, by }
+}
+
+/** @throws TypeError when a value is neither a string nor a list of strings */
+export function requireMatching(where: string, matching: unknown): asserts matching is Matching {
+  if (typeof matching !== 'object' || matching === null || Array.isArray(matching)) {
+    throw new TypeError(`${where}: matching must be an object, such as { component: 'database' }`)
+  }
+  for (const [label, wanted] of Object.entries(matching)) {
+    const words: readonly unknown[] = Array.isArray(wanted) ? wanted : [wanted]
+    if (words.every((word) => typeof word === 'string')) continue
+    throw new TypeError(`${where}: matching[${JSON.stringify(label)}] must be a string or a list of strings`)
+  }
+}
+
 /** Whether an alert is meant. Hostile names are data: `__proto__` is a label like any other. */
 export function matches(matching: Matching, { name, severity, labels }: Matchable): boolean {
   return Object.entries(matching).every(([label, wanted]) => {

@@ -15,6 +15,36 @@ export type Meaning =
 /** The name under which a monitor tells of its whole, which its components have told of before. */
 const WHOLE = 'health'
 
+/** @throws TypeError when a part has no events, or is `self` */
+export function requireSources(sources: readonly unknown[], self: unknown): void {
+  const given = sources as readonly (Partial<NewsSource> | null | undefined)[]
+  const stranger = given.findIndex((source) => typeof source?.on !== 'function' || typeof source.off !== 'function')
+  if (stranger !== -1)
+    throw new TypeError(`Alerts.watch: part ${stranger + 1} has no on() and off(); give what emits "change"`)
+  if (given.some((source) => Object.is(source, self))) {
+    throw new TypeError('Alerts.watch: alerts cannot watch themselves; they tell of a dead channel anyway')
+  }
+}
+
+/**
+ * Hands out what a source's news mean, and first of what is wrong already.
+ *
+ * @param take - `isNews` is false for what is so already
+ * @returns ceases to listen
+ */
+export function follow(source: NewsSource, take: (meaning: Meaning, isNews: boolean) => void): () => void {
+  const listen = (news: unknown): void => {
+    const meaning = meaningOf(news, source)
+    if (meaning !== undefined) take(meaning, true)
+  }
+  source.on('change', listen)
+  for (const [component, how] of source.components ?? []) {
+    const meaning = meaningOfComponent(component, how)
+    if (meaning !== undefined) take(meaning, false)
+  }
+  return () => source.off('change', listen)
+}
+
 /** What its labels call it. */
 export function sourceName(source: NewsSource, index: number): string {
   const { name } = source

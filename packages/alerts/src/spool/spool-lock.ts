@@ -33,9 +33,9 @@ export class SpoolLock {
     const path = `${directory}/lock`
     const draft = `${path}.${randomBytes(6).toString('hex')}`
     const content: LockContent = { ...identifySelf(), since: now }
-    writeDraft(draft, JSON.stringify(content))
-    const inode = statSync(draft).ino
     try {
+      writeDraft(draft, JSON.stringify(content))
+      const inode = statSync(draft).ino
       // Once more after a stale lock was removed; whoever is faster then has won.
       for (let attempt = 1; !(await linkUnlessTaken(draft, path)); attempt++) {
         const stale = inodeOf(path)
@@ -45,11 +45,11 @@ export class SpoolLock {
         }
         await removeStale(path, stale)
       }
+      return new SpoolLock(path, inode)
     } finally {
       // One that stays is litter, not an error.
       await removeIfThere(draft).catch(() => undefined)
     }
-    return new SpoolLock(path, inode)
   }
 
   /** Whether the directory is still ours. */
@@ -68,11 +68,16 @@ export class SpoolLock {
   }
 }
 
-/** At once, and a draft that cannot be written does not stay. */
+/** All of it: half a lock would be taken for a stale one. */
 function writeDraft(path: string, text: string): void {
   const fd = openSync(path, 'wx', 0o600)
   try {
-    writeSync(fd, text)
+    const bytes = Buffer.from(text)
+    for (let written = 0; written < bytes.length;) {
+      const count = writeSync(fd, bytes, written, bytes.length - written)
+      if (count <= 0) throw new Error('the lock could not be written')
+      written += count
+    }
   } finally {
     closeSync(fd)
   }

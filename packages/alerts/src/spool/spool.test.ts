@@ -275,7 +275,8 @@ describe('a disk', () => {
     expect(ops.told).toEqual(['firing database down', 'firing alert spool not writable'])
     const { status, reason } = alerts.components.get('spool') ?? {}
     expect([status, reason]).toEqual(['down', expect.stringContaining('ENOSPC')])
-    expect(news.at(-1)).toMatchObject({ what: 'alerts', to: 'degraded' })
+    expect(news.filter(({ what }) => what === 'alerts').at(-1)).toMatchObject({ to: 'degraded' })
+    expect(alerts.status).toBe('degraded')
     ops.answer = refuse
     alerts.fire({ ...down, name: 'pending' })
     undo()
@@ -284,6 +285,73 @@ describe('a disk', () => {
     const after = await startBot(await crash(path))
     await after.alerts.flush()
     expect(after.ops.told).toContain('firing pending')
+  })
+
+  it('that is full when alerts begin keeps nobody from being told, and what an earlier process left follows', async () => {
+    const path = await directory()
+    const before = await startBot(path)
+    before.ops.answer = refuse
+    before.alerts.fire({ ...down, name: 'from before' })
+    await before.alerts.stop()
+    const { accepted } = before.alerts.accounting
+    for (let failAt = 1; ; failAt++) {
+      const copy = await crash(path)
+      let steps = 0
+      const undo = disk((what, half) => {
+        // What makes room is possible on a full disk too.
+        if (what.startsWith('unlink') || ++steps < failAt) return undefined
+        half?.()
+        throw Object.assign(new Error('full'), { code: 'ENOSPC' })
+      })
+      const bot = await startBot(copy)
+      const wasWhole = steps < failAt
+      expect(bot.alerts.components.get('spool')?.status, `full from step ${failAt}`).toBe(wasWhole ? 'up' : 'down')
+      if (wasWhole) undo()
+      else expect(await bot.alerts.fire(down).stored()).toBe('memory')
+      await bot.alerts.flush()
+      undo()
+      await pass(bot, 4_000)
+      await untilWritten(bot.alerts)
+      await bot.alerts.flush()
+      const told = [...bot.ops.told].sort()
+      expect(told, `full from step ${failAt}`).toContain('firing from before')
+      if (!wasWhole) expect(told).toContain('firing alert spool not writable')
+      const { accounting } = bot.alerts
+      expect(accounting.delivered + accounting.merged + accounting.pending).toBe(accounting.accepted)
+      expect(accounting.accepted).toBe(accepted + (wasWhole ? 0 : 3))
+      await bot.alerts.stop()
+      const litter = (await readdir(copy)).filter((name) => name.startsWith('lock'))
+      expect(litter, `full from step ${failAt}`).toEqual([])
+      if (wasWhole) break
+    }
+  })
+
+  it('that works again has also what came in while the new file was made', async () => {
+    const path = await directory()
+    const { alerts, ops, clock } = await startBot(path)
+    const undo = disk((what) => {
+      if (what === 'write') throw Object.assign(new Error('full'), { code: 'ENOSPC' })
+      return undefined
+    })
+    ops.answer = refuse
+    await alerts.fire(down).stored()
+    undo()
+    let release: (() => void) | undefined
+    const held = new Promise<void>((resolve) => (release = resolve))
+    let isMaking = false
+    disk((what) => {
+      isMaking ||= what === 'fdatasync'
+      return what === 'fdatasync' ? held : undefined
+    })
+    await clock.advance(2_000)
+    while (!isMaking) await new Promise((resolve) => setImmediate(resolve))
+    alerts.fire({ ...down, name: 'meanwhile' })
+    release?.()
+    await untilWritten(alerts)
+    expect(await alerts.fire({ ...down, name: 'after' }).stored()).toBe('disk')
+    const after = await startBot(await crash(path))
+    await after.alerts.flush()
+    expect(after.ops.told).toEqual(expect.arrayContaining(['firing database down', 'firing meanwhile', 'firing after']))
   })
 
   it('that fails at any step loses nothing', async () => {

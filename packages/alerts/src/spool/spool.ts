@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { afterRunning } from '../deadline.js'
-import { SpoolFormatError } from '../errors.js'
+import { SpoolFormatError, SpoolLockedError } from '../errors.js'
 import type { SpoolRecord } from '../ledger.js'
 import type { Clock } from '../ports.js'
 import { AppendFile, makeDirectory, readIfThere, replaceFile } from './durable-files.js'
@@ -28,6 +28,8 @@ export interface Found {
   readonly quarantine: string | undefined
 }
 
+const NOTHING: Found = { records: [], damaged: 0, quarantine: undefined }
+
 /** How the spool is, for those who want to know. */
 export interface SpoolState {
   readonly kept: Kept
@@ -45,6 +47,7 @@ export class Spool {
   readonly #clock: Clock
   readonly #everything: () => Iterable<SpoolRecord>
   readonly #onState: (state: SpoolState) => void
+  readonly #onFound: (found: Found) => void
   #lock: SpoolLock | undefined
   #file: AppendFile | undefined
   #compactAt = COMPACT_BYTES
@@ -52,6 +55,10 @@ export class Spool {
   #waiters: ((kept: Kept) => void)[] = []
   #writing: Promise<Kept> | undefined
   #failure: string | undefined
+  /** A new file is being made after a failure; what comes in meanwhile is not in it, and is appended then. */
+  #recovering: Promise<void> | undefined
+  /** What an earlier process left has been read, so the file may be replaced. */
+  #isRead = false
   #retryMs = RETRY_MS
   #cancelRetry: () => void = () => undefined
   #isOpen = false
@@ -61,17 +68,20 @@ export class Spool {
   /**
    * @param everything - the records of all that is not settled, for a new file
    * @param onState - told when the disk fails, and when it works again
+   * @param onFound - handed what an earlier process left when that can be read only after the beginning
    */
   constructor(
     directory: string,
     clock: Clock,
     everything: () => Iterable<SpoolRecord>,
     onState: (state: SpoolState) => void,
+    onFound: (found: Found) => void,
   ) {
     this.#directory = directory
     this.#clock = clock
     this.#everything = everything
     this.#onState = onState
+    this.#onFound = onFound
   }
 
   get state(): SpoolState {
@@ -83,25 +93,26 @@ export class Spool {
   }
 
   /**
-   * Takes the directory and reads what is there.
+   * Takes the directory and reads what is there. A disk that does not let us is as one that fails later: it is tried
+   * again, and until then there is nothing.
    *
    * @throws SpoolLockedError when another process has it
    * @throws SpoolFormatError when a newer version wrote it
    */
   async open(): Promise<Found> {
-    await makeDirectory(this.#directory)
-    this.#lock = await SpoolLock.acquire(this.#directory, this.#clock.now())
     try {
-      return await this.#read()
+      return await this.#take()
     } catch (error) {
-      await this.#lock.release()
-      throw error
+      if (error instanceof SpoolLockedError || error instanceof SpoolFormatError) throw error
+      this.#fail(error)
+      return NOTHING
     }
   }
 
   /** Begins to write, with a file of what is there now. */
   async begin(): Promise<void> {
     this.#isOpen = true
+    if (this.#failure !== undefined) return
     this.#compactAt = 0
     this.#pump()
     await this.#writing
@@ -109,6 +120,8 @@ export class Spool {
 
   /** Writes it down, soon. */
   append(record: SpoolRecord): void {
+    // The file that is made when the disk works again is made of everything.
+    if (this.#failure !== undefined && this.#recovering === undefined) return
     this.#buffer.push(record)
     if (this.#isOpen) this.#pump()
   }
@@ -124,7 +137,7 @@ export class Spool {
   /** Writes what is left, and lets go. Resolves whether it could. */
   async close(): Promise<Kept> {
     this.#cancelRetry()
-    if (this.#failure !== undefined) await this.#retry()
+    if (this.#failure !== undefined) await this.#patiently(this.#retry().then(() => this.state.kept))
     if (this.#isOpen && this.#buffer.length > 0) this.#pump()
     const kept = await this.sync()
     this.#isOpen = false
@@ -135,6 +148,20 @@ export class Spool {
     this.#file = undefined
     await this.#lock?.release().catch(() => undefined)
     return kept
+  }
+
+  async #take(): Promise<Found> {
+    await makeDirectory(this.#directory)
+    const lock = await SpoolLock.acquire(this.#directory, this.#clock.now())
+    try {
+      const found = await this.#read()
+      this.#lock = lock
+      this.#isRead = true
+      return found
+    } catch (error) {
+      await lock.release().catch(() => undefined)
+      throw error
+    }
   }
 
   async #read(): Promise<Found> {
@@ -154,7 +181,7 @@ export class Spool {
   }
 
   #pump(): void {
-    if (this.#writing !== undefined) return
+    if (this.#writing !== undefined || this.#recovering !== undefined) return
     // All that comes in during this turn of the event loop is written and synced together.
     this.#writing = Promise.resolve()
       .then(() => this.#writeOnce())
@@ -205,18 +232,31 @@ export class Spool {
     const { code, message } = error as { code?: unknown; message?: unknown }
     const isNew = this.#failure === undefined
     this.#failure = `the spool cannot be written (${String(code ?? message)})`
+    this.#buffer = []
+    for (const resolve of this.#waiters.splice(0)) resolve('memory')
     this.#cancelRetry = this.#clock.after(this.#retryMs, () => void this.#retry())
     this.#retryMs = Math.min(MAX_RETRY_MS, this.#retryMs * 2)
-    if (isNew) this.#onState(this.state)
+    if (isNew && this.#isOpen) this.#onState(this.state)
+  }
+
+  /** One at a time: two would write the same file. */
+  #retry(): Promise<void> {
+    if (!this.#isOpen || this.#failure === undefined) return Promise.resolve()
+    this.#recovering ??= this.#recover().finally(() => {
+      this.#recovering = undefined
+      if (this.#isOpen && this.#buffer.length > 0) this.#pump()
+    })
+    return this.#recovering
   }
 
   /** What is half written is never appended to: it is written anew. */
-  async #retry(): Promise<void> {
-    if (!this.#isOpen || this.#failure === undefined) return
+  async #recover(): Promise<void> {
+    this.#cancelRetry()
     await this.#file?.close().catch(() => undefined)
     this.#file = undefined
     try {
-      if (this.#lock?.isGone === true) {
+      if (!this.#isRead) this.#onFound(await this.#take())
+      else if (this.#lock?.isGone !== false) {
         await makeDirectory(this.#directory)
         this.#lock = await SpoolLock.acquire(this.#directory, this.#clock.now())
       }

@@ -56,10 +56,11 @@ export async function killBots(bot: Bundle, killAts: readonly number[], behave?:
   return report
 }
 
-function accountingFaults({ accepted, delivered, merged, silenced, dead, pending }: Accounting): string[] {
+function accountingFaults({ accepted, delivered, merged, silenced, dead, lost, pending }: Accounting): string[] {
   const sum = delivered + merged + silenced + dead + pending
   const faults = sum === accepted ? [] : [`${accepted} were accepted, but ${sum} are accounted for`]
   if (pending > 0) faults.push(`${pending} are pending although the receiver is well`)
+  if (lost > 0) faults.push(`${lost} are lost although the disk is well`)
   if (dead > 0) faults.push(`${dead} are dead although none has expired`)
   return faults
 }
