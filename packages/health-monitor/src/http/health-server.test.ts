@@ -184,13 +184,15 @@ describe('a health server', () => {
   it('is a part that says 503 while the others drain', async () => {
     const server = makeServer()
     const seen: unknown[] = []
+    const end = new AbortController()
     const bot = {
       name: 'bot',
       start: async () => void seen.push(await statusOf(server, '/ready')),
       drain: async () => void seen.push(await statusOf(server, '/ready'), await statusOf(server, '/live')),
       stop: async () => void seen.push(await statusOf(server, '/ready')),
     }
-    const report = await runUntilSignal([server, bot], { signal: AbortSignal.timeout(50) })
+    const last = { name: 'last', start: () => end.abort() }
+    const report = await runUntilSignal([server, bot, last], { signal: end.signal })
     expect(seen).toEqual([200, 503, 200, 503])
     expect(report.stopped).toEqual(['bot', 'HealthServer'])
   })
