@@ -74,6 +74,14 @@ describe('alerts', () => {
     expect(regions).toEqual(['eu,eu', 'us'])
   })
 
+  it('tell apart what groupBy tells apart, whatever the label is called', async () => {
+    const ops = new OpsChannel()
+    const { alerts, clock } = await begin({ ops }, { groupBy: ['constructor'] })
+    for (const value of ['a', 'b']) alerts.fire({ ...down, labels: { constructor: value } })
+    await clock.advance(4_000)
+    expect(ops.messages).toHaveLength(2)
+  })
+
   it('end what nobody began without a word', async () => {
     const ops = new OpsChannel()
     const { alerts, clock } = await begin({ ops })
@@ -90,6 +98,24 @@ describe('alerts', () => {
     await clock.advance(2_000)
     expect(ops.told).toEqual(['firing TypeError'])
     expect(ops.messages[0]?.notices[0]?.labels).toMatchObject({ command: 'search' })
+  })
+
+  it('are short and whole, whatever is handed in, and hide a secret where a text is cut', async () => {
+    const secret = 'correct horse battery staple'
+    const ops = Object.assign(new OpsChannel(), { secrets: () => [secret] })
+    const { alerts, clock } = await begin({ ops })
+    const huge = `\ud83d${' '.repeat(19_980)}${secret.repeat(1e5)}`
+    alerts.fire({
+      name: `name ${huge}`,
+      severity: 'INFO',
+      message: `message ${huge}`,
+      labels: { label: `label ${huge}` },
+    })
+    await clock.advance(2_000)
+    const text = JSON.stringify(ops.messages)
+    expect(text).toContain('message \ufffd')
+    expect(text).not.toContain('correct')
+    expect(text.length).toBeLessThan(5_000)
   })
 
   it('send what was raised before the start', async () => {
@@ -169,6 +195,13 @@ describe('routing', () => {
     ['no path', { path: undefined }],
     ['an empty path', { path: '' }],
     ['a duration that is none', { digestMs: '1 s' }],
+    ['a label to group by that is in no list', { groupBy: 'region' }],
+    ['a route that looks for a number', { routes: [{ to: ['ops'], matching: { shard: 3 } }] }],
+    [
+      'a filter with a severity that does not exist',
+      { channels: { ops: new OpsChannel({ filter: { severity: 'FATAL' } as never }) } },
+    ],
+    ['a filter with something else in it', { channels: { ops: new OpsChannel({ filter: { labels: {} } as never }) } }],
     ['a channel called spool', { channels: { spool: new OpsChannel() } }],
     ['a channel that cannot send', { channels: { ops: {} } }],
   ])('refuses %s at once', (_, options) => {
@@ -222,6 +255,8 @@ describe('a silence', () => {
   it.each([
     [{ matching: {}, forMs: 1, why: 'a', by: 'b' }, TypeError],
     [{ matching: { a: 'b' }, forMs: 0, why: 'a', by: 'b' }, RangeError],
+    [{ matching: { a: 'b' }, forMs: Infinity, why: 'a', by: 'b' }, RangeError],
+    [{ matching: { a: 7 }, forMs: 1, why: 'a', by: 'b' }, TypeError],
     [{ matching: { a: 'b' }, forMs: 1, why: '', by: 'b' }, TypeError],
     [{ matching: { a: 'b' }, forMs: 1, why: 'a' }, TypeError],
   ])('is refused as %j', async (input, error) => {
@@ -580,6 +615,71 @@ describe('life', () => {
     expect(isDrained).toBe(false)
     await clock.advance(1)
     await drained
+  })
+
+  it.each([
+    [
+      'throws',
+      () => {
+        throw new Error('close')
+      },
+    ],
+    ['rejects', () => Promise.reject(new Error('close'))],
+    ['hangs', () => new Promise<void>(() => undefined)],
+  ])('stops although closing a channel %s', async (_, close) => {
+    const { alerts, clock } = await begin({ ops: { send: () => Promise.resolve(), close } })
+    const stopped = alerts.stop()
+    await clock.advance(1_000)
+    await stopped
+    expect(clock.pending).toBe(0)
+  })
+
+  it('lets nobody who flushes wait for what will not be sent any more', async () => {
+    const ops = new OpsChannel()
+    const { alerts, clock } = await begin({ ops })
+    ops.answer = () => new Promise(() => undefined)
+    alerts.fire(down)
+    const flushed = alerts.flush({ timeoutMs: 3_600_000 })
+    await clock.advance(0)
+    const stopped = alerts.stop()
+    await clock.advance(1_000)
+    await stopped
+    expect(await flushed).toEqual({ pending: 1 })
+  })
+
+  it('counts what there is no room for before the start', async () => {
+    const ops = new OpsChannel()
+    const clock = new FakeClock()
+    const alerts = new Alerts({ channels: { ops }, path: false, clock })
+    running.push({ alerts, clock })
+    const warned = new Promise((resolve) => process.once('warning', resolve))
+    for (let n = 0; n < 1_005; n++) alerts.fire({ ...down, name: `alert ${n}` })
+    expect(alerts.resolve('alert 3', { component: 'db' })).toBe(true)
+    await alerts.start()
+    expect(await warned).toMatchObject({ code: 'EVENKEEL_ALERTS_LOST' })
+    expect(alerts.accounting).toMatchObject({ accepted: 1_006, lost: 5 })
+    expect(sumOf(alerts.accounting)).toBe(1_006)
+    expect(alerts.fire({ ...down, name: 'alert 3' }).count).toBe(1)
+  })
+
+  it('keeps to a silence that was ended before the start, or after the stop', async () => {
+    const ops = new OpsChannel()
+    const clock = new FakeClock()
+    const alerts = new Alerts({ channels: { ops }, path: false, clock })
+    running.push({ alerts, clock })
+    const quiet = { matching: { component: 'db' }, forMs: 3_600_000, why: 'moving', by: 'ann' }
+    const { id } = alerts.silence(quiet)
+    expect(alerts.silences).toHaveLength(1)
+    expect([alerts.unsilence(id), alerts.unsilence(id), alerts.silences]).toEqual([true, false, []])
+    await alerts.start()
+    const again = alerts.silence(quiet)
+    alerts.fire(down)
+    await alerts.stop()
+    expect(alerts.unsilence(again.id)).toBe(true)
+    expect(clock.pending).toBe(0)
+    await alerts.start()
+    await clock.advance(4_000)
+    expect(ops.told).toEqual(['firing database down'])
   })
 
   it('starts and stops twice, and leaves no timer behind', async () => {

@@ -119,7 +119,19 @@ export class ChannelQueue {
       await this.#busy
       cancel()
     }
-    await this.#channel.close?.()
+    await this.#close()
+  }
+
+  /** What a channel does then is its own business, and it is not waited for longer than a moment. */
+  async #close(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const cancel = this.#host.after(GRACE_MS, resolve)
+      const end = (): void => {
+        cancel()
+        resolve()
+      }
+      void (async () => this.#channel.close?.())().then(end, end)
+    })
   }
 
   /** When the next message may be sent; `undefined` when there is none. */

@@ -36,7 +36,7 @@ export interface Thrown {
  */
 export function examine(thrown: unknown): Thrown {
   const { className, code, message, stack } = read(thrown)
-  const frames = ownFrames(stack)
+  const frames = ownFrames(withoutMessage(stack, message))
   const place = frames.length > 0 ? frames.join('|') : message.replace(/\d+/g, '#')
   const origin = createHash('sha256')
     .update(JSON.stringify([className, code, place]))
@@ -78,11 +78,21 @@ function textOf(thrown: unknown): string {
   return typeof thrown === 'symbol' || typeof thrown === 'function' ? typeof thrown : String(thrown)
 }
 
+/** A message may look like frames, and differ each time. */
+function withoutMessage(stack: string, message: string): string {
+  const at = message === '' ? -1 : stack.indexOf(message)
+  return at === -1 ? stack : stack.slice(at + message.length)
+}
+
+/** No path is longer, and a longer line takes long to look at. */
+const MAX_LINE = 1_000
+
 /** The places in the program's own code, without Node's and other packages'. Columns stay: a line may throw twice. */
 function ownFrames(stack: string): string[] {
   const frames: string[] = []
   let foreign: string | undefined
   for (const line of stack.split('\n')) {
+    if (line.length > MAX_LINE) continue
     const place = /^\s+at (?:.*\()?(.+?:\d+:\d+)\)?$/.exec(line)?.[1]
     if (place === undefined) continue
     if (/^node:|[\\/]node_modules[\\/]/.test(place)) {

@@ -3,7 +3,7 @@ import { examine, keyOf } from './fingerprint.js'
 import { requireSeverity } from './options.js'
 import type { Redact } from './redact.js'
 import type { Matching } from './silences.js'
-import { oneLine, plainText, shorten } from './text.js'
+import { oneLine, plainText, shorten, soundText } from './text.js'
 import type { Occurrence } from './transitions.js'
 
 /** An alert, as a program raises it. */
@@ -31,6 +31,9 @@ export interface TakenIn extends Occurrence {
   readonly key: string
 }
 
+/** No secret is longer. */
+const MAX_SECRET = 2_000
+
 const LIMITS = { name: 200, message: 4_000, labels: 32, label: 100, value: 500 } as const
 
 /** Makes of anything that a program hands in something that can be kept, compared and shown: short, whole, without secrets. */
@@ -39,7 +42,12 @@ export class Intake {
   #last: { readonly name: string; readonly labels: readonly [string, unknown][]; readonly taken: TakenIn } | undefined
 
   constructor(redact: Redact) {
-    this.#redact = redact
+    this.#redact = (text) => {
+      const sound = soundText(text)
+      const clean = redact(sound)
+      // Where a text was cut may stand half a secret, which nobody recognises.
+      return sound.length < text.length ? clean.slice(0, -MAX_SECRET) : clean
+    }
   }
 
   /** @throws TypeError when it is no alert */
@@ -120,11 +128,12 @@ export class Intake {
 
   /** What is looked for, as it looks in what was taken in. */
   matching(matching: Matching): Matching {
-    const clean = (text: string): string => oneLine(this.#redact(String(text)))
-    const entries = Object.entries(matching).map(([label, wanted]): [string, string | readonly string[]] => [
-      clean(label),
-      typeof wanted === 'string' ? clean(wanted) : wanted.map(clean),
-    ])
+    const clean = (text: string, length: number): string => shorten(oneLine(this.#redact(text)), length)
+    const entries = Object.entries(matching).map(([label, wanted]): [string, string | readonly string[]] => {
+      const length = label === 'name' ? LIMITS.name : LIMITS.value
+      const words = typeof wanted === 'string' ? clean(wanted, length) : wanted.map((word) => clean(word, length))
+      return [clean(label, LIMITS.label), words]
+    })
     return Object.fromEntries(entries)
   }
 

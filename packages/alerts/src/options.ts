@@ -1,7 +1,8 @@
 import { type Severity, SEVERITIES } from './alert.js'
-import type { Channel } from './channels/channel.js'
+import { type Channel, channelOptionsOf } from './channels/channel.js'
 import type { Clock } from './ports.js'
 import type { Route } from './routing.js'
+import { requireSelection } from './silences.js'
 
 /** The name of the channel that is always there. */
 export const CONSOLE = 'console'
@@ -152,6 +153,9 @@ export function resolveOptions(options: AlertsOptions<string>, builtIn: Channel)
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
   const merged = { ...alertsDefaults, ...(given as unknown as AlertsOptions<string>) }
   for (const option of DURATIONS) requireNumber(option, merged[option], 0)
+  if (!Array.isArray(merged.groupBy) || !merged.groupBy.every((label) => typeof label === 'string')) {
+    throw new TypeError("Alerts: groupBy must be a list of labels, such as ['component']")
+  }
   requireNumber('repeatMs', merged.repeatMs, 1)
   requireNumber('flapChanges', merged.flapChanges, 3)
   requireNumber('maxPending', merged.maxPending, 1)
@@ -174,6 +178,8 @@ function checkChannels(channels: unknown, builtIn: Channel): Map<string, Channel
         `Alerts: channels[${JSON.stringify(name)}] must have send(); make it with webhookChannel({ url })`,
       )
     }
+    if (channel.options !== undefined)
+      channelOptionsOf(`Alerts: channels[${JSON.stringify(name)}].options`, channel.options)
     result.set(name, channel)
   }
   if (!result.has(CONSOLE)) result.set(CONSOLE, builtIn)
@@ -185,12 +191,11 @@ function checkRoutes(routes: readonly Route[], channels: ReadonlyMap<string, Cha
   for (const [index, route] of (routes as readonly Route[]).entries()) {
     const where = `Alerts: routes[${index}]`
     requireObject(`${where} must be`, route)
-    const { severity, to } = route
-    if (severity !== undefined) requireSeverity(where, severity)
+    const { to } = route
+    requireSelection(where, route)
     if (!Array.isArray(to) || to.length === 0) throw new TypeError(`${where}.to must name a channel`)
     const stranger = (to as readonly string[]).find((name) => !channels.has(name))
     if (stranger !== undefined) throw new TypeError(`${where}.to names "${stranger}"; ${list(channels)}`)
-    if (route.matching !== undefined) requireObject(`${where}.matching must be`, route.matching)
     const unknown = Object.keys(route).find((key) => !['severity', 'matching', 'to', 'continue'].includes(key))
     if (unknown !== undefined)
       throw new TypeError(`${where} has no "${unknown}"; there are severity, matching, to, continue`)

@@ -15,7 +15,9 @@ export function restore(records: readonly SpoolRecord[], nowMs: number, options:
 function clamp(record: SpoolRecord, nowMs: number, { expireMs }: ResolvedOptions): SpoolRecord {
   const past = (ms: number): number => Math.min(ms, nowMs)
   if (record.type === 'notice') {
-    return { ...record, bornMs: past(record.bornMs), expiresMs: Math.min(record.expiresMs, nowMs + expireMs) }
+    // JSON makes null of what never expires.
+    const expiresMs = (record.expiresMs as number | null) ?? Infinity
+    return { ...record, bornMs: past(record.bornMs), expiresMs: Math.min(expiresMs, nowMs + expireMs) }
   }
   if (record.type === 'message') return { ...record, atMs: past(record.atMs) }
   if (record.type !== 'state') return record

@@ -1,4 +1,4 @@
-import { type AlertNotice, isAtLeast, type Severity } from './alert.js'
+import { type AlertNotice, isAtLeast, SEVERITIES, type Severity } from './alert.js'
 
 /** Which alerts are meant: all of these labels, each with this value or one of these. `name` and `severity`
  * stand for the alert's own. */
@@ -88,4 +88,12 @@ export interface Selection {
 export function selects({ severity, matching }: Selection, alert: Matchable): boolean {
   if (severity !== undefined && !isAtLeast(alert.severity, severity)) return false
   return matching === undefined || matches(matching, alert)
+}
+
+/** @throws TypeError when a filter or a route cannot be honoured */
+export function requireSelection(where: string, { severity, matching }: Selection): void {
+  if (severity !== undefined && !SEVERITIES.includes(severity)) {
+    throw new TypeError(`${where}: severity must be one of ${SEVERITIES.join(', ')}`)
+  }
+  if (matching !== undefined) requireMatching(where, matching)
 }

@@ -1,3 +1,12 @@
+/** More of a text is not looked at: whoever reads it sees a small part, and looking at megabytes holds up everybody. */
+const MAX_LENGTH = 20_000
+
+/** Text that is short enough to be looked at, without halves of characters, which no receiver of JSON has to take. */
+export function soundText(text: string): string {
+  const short = shorten(text, MAX_LENGTH)
+  return /\p{Surrogate}/u.test(short) ? short.replace(/\p{Surrogate}/gu, '\ufffd') : short
+}
+
 /** Text in one line: no line breaks, no control characters, no terminal escapes, no marks that reverse the reading. */
 export function oneLine(text: string): string {
   if (/^[\x21-\x7e]+( [\x21-\x7e]+)*$/.test(text)) return text

@@ -1,5 +1,5 @@
 import type { AlertMessage, AlertNotice } from '../alert.js'
-import { selects, type Selection } from '../silences.js'
+import { requireSelection, selects, type Selection } from '../silences.js'
 
 /** What a channel has to say about a message that it took. */
 export interface SendReport {
@@ -102,6 +102,13 @@ export function channelOptionsOf(where: string, options: ChannelOptions): Channe
   const isSelection = typeof filter === 'object' && filter !== null
   if (filter !== undefined && typeof filter !== 'function' && !isSelection) {
     throw new TypeError(`${where}: filter must be { severity, matching } or a function`)
+  }
+  if (isSelection) {
+    const stranger = Object.keys(filter).find((key) => key !== 'severity' && key !== 'matching')
+    if (stranger !== undefined) {
+      throw new TypeError(`${where}: filter has no "${stranger}"; there are severity, matching`)
+    }
+    requireSelection(`${where}: filter`, filter)
   }
   for (const [name, value] of Object.entries({ timeoutMs, maxPerMinute })) {
     if (value === undefined) continue

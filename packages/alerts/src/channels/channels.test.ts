@@ -88,6 +88,8 @@ describe.each(kinds)('a %s channel', (_, make) => {
     [403, 'channel'],
     [404, 'channel'],
     [410, 'channel'],
+    [405, 'channel'],
+    [415, 'channel'],
     [302, 'channel'],
     [400, 'message'],
     [413, 'message'],
@@ -120,6 +122,12 @@ describe.each(kinds)('a %s channel', (_, make) => {
     })
     await make(receiver.url()).send(message(), AbortSignal.timeout(5_000))
     expect(sent).toBeLessThan(50_000_000)
+  })
+
+  it('has told people when it is answered with 200, even if that answer never ends', async () => {
+    const receiver = await receive((response) => void response.writeHead(200).write('{'))
+    await make(receiver.url()).send(message(), new AbortController().signal)
+    expect(receiver.received).toHaveLength(1)
   })
 
   it('fails when nobody listens, when the line is cut, and when the signal aborts', async () => {
@@ -172,6 +180,14 @@ describe('a webhook', () => {
     expect(verifyWebhook({ secret: TOKEN, body, headers })).toBe(true)
     expect(verifyWebhook({ secret: TOKEN, body: body.replace('CRITICAL', 'INFO'), headers })).toBe(false)
     expect(JSON.parse(body)).toEqual({ version: 1, ...message() })
+  })
+
+  it('refuses headers that nobody can send, without showing them', () => {
+    const make = (): unknown => webhookChannel({ url: 'https://x.example/', headers: { authorization: `${TOKEN}\n` } })
+    expect(make).not.toThrow()
+    const broken = (): unknown => webhookChannel({ url: 'https://x.example/', headers: { 'a b': TOKEN } })
+    expect(broken).toThrow(TypeError)
+    expect(broken).not.toThrow(TOKEN)
   })
 
   it('carries headers of its own, whose values are secret', async () => {
@@ -255,6 +271,27 @@ describe('a file channel', () => {
     expect(ids).toEqual(ids.map((_, index) => `n${12 - ids.length + index}`))
     for (const text of texts) expect(text.length).toBeLessThanOrEqual(1_000)
     expect((await stat(path)).mode & 0o777).toBe(0o600)
+  })
+
+  it('ends a line that a crash or a full disk cut short, so that it spoils no other', async () => {
+    const directory = await temporaryDirectory()
+    open.push(directory)
+    const path = `${directory.path}/alerts.jsonl`
+    await writeFile(path, '{"messageId":"m0","na')
+    await fileChannel({ path }).send(message(), AbortSignal.timeout(1_000))
+    const lines = (await readFile(path, 'utf8')).split('\n')
+    expect(lines).toHaveLength(3)
+    expect(JSON.parse(lines[1] ?? '')).toMatchObject({ id: 'n1' })
+  })
+
+  it('does not write while it still writes', async () => {
+    const directory = await temporaryDirectory()
+    open.push(directory)
+    const channel = fileChannel({ path: `${directory.path}/alerts.jsonl` })
+    const first = channel.send(message(), AbortSignal.timeout(1_000))
+    await expect(channel.send(message(), AbortSignal.timeout(1_000))).rejects.toMatchObject({ retryable: true })
+    await first
+    await channel.send(message(), AbortSignal.timeout(1_000))
   })
 
   it('fails when it cannot write', async () => {

@@ -1,6 +1,8 @@
 import { rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { AppendFile, makeDirectory, removeIfThere } from '../spool/durable-files.js'
+import type { AlertMessage } from '../alert.js'
+import { DeliveryError } from '../errors.js'
+import { AppendFile, makeDirectory, removeIfThere, syncDirectory } from '../spool/durable-files.js'
 import { type Channel, type ChannelOptions, channelOptionsOf, requireChannelOptions } from './channel.js'
 
 /** How {@link fileChannel} writes. */
@@ -56,25 +58,39 @@ export function fileChannel(options: FileChannelOptions): Channel {
   if (!(maxBytes >= 1)) throw new RangeError('fileChannel: maxBytes must be a number from 1')
   if (!Number.isInteger(maxFiles) || maxFiles < 0)
     throw new RangeError('fileChannel: maxFiles must be a whole number from 0')
+  let isBusy = false
   return {
     options: { maxPerMinute: Infinity, ...channelOptionsOf('fileChannel', options) },
     async send(message) {
-      await makeDirectory(dirname(path))
-      const lines = message.notices.map((notice) => JSON.stringify({ messageId: message.id, ...notice }))
-      const bytes = Buffer.from(`${lines.join('\n')}\n`)
-      let file = await AppendFile.open(path)
+      // A disk that hangs cannot be told to stop, and each further try would hang too.
+      if (isBusy) throw new DeliveryError('the disk has not answered yet', { retryable: true, applied: 'unknown' })
+      isBusy = true
       try {
-        if (file.length > 0 && file.length + bytes.length > maxBytes) {
-          await file.close()
-          await rotate(path, maxFiles)
-          file = await AppendFile.open(path)
-        }
-        file.write(bytes)
-        await file.sync()
+        await append(path, message, maxBytes, maxFiles)
       } finally {
-        await file.close().catch(() => undefined)
+        isBusy = false
       }
     },
+  }
+}
+
+async function append(path: string, message: AlertMessage, maxBytes: number, maxFiles: number): Promise<void> {
+  await makeDirectory(dirname(path))
+  const lines = message.notices.map((notice) => JSON.stringify({ messageId: message.id, ...notice }))
+  const bytes = Buffer.from(`${lines.join('\n')}\n`)
+  let file = await AppendFile.openLines(path)
+  try {
+    if (file.length > 0 && file.length + bytes.length > maxBytes) {
+      await file.close()
+      await rotate(path, maxFiles)
+      file = await AppendFile.openLines(path)
+    }
+    const isNew = file.length === 0
+    file.write(bytes)
+    await file.sync()
+    if (isNew) await syncDirectory(dirname(path))
+  } finally {
+    await file.close().catch(() => undefined)
   }
 }
 

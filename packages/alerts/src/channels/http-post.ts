@@ -33,7 +33,13 @@ export async function postJson(
       applied: 'unknown',
     })
   }
-  return { status: response.status, headers: response.headers, body: await readSome(response) }
+  const { status } = response
+  if (response.ok) {
+    // It was taken; whoever never ends his answer must not get the same message again and again.
+    void response.body?.cancel().catch(() => undefined)
+    return { status, headers: response.headers, body: '' }
+  }
+  return { status, headers: response.headers, body: await readSome(response) }
 }
 
 /**
@@ -59,7 +65,10 @@ export function requireAccepted(url: URL, { status, headers }: Answer, now: numb
   if (status >= 500 || status === 408 || status === 425 || status === 409) {
     throw new DeliveryError(said, { retryable: true, applied: 'unknown', ...pause })
   }
-  throw new DeliveryError(`${said}: it refuses this message`, { retryable: false, scope: 'message' })
+  if (status === 400 || status === 413 || status === 422) {
+    throw new DeliveryError(`${said}: it refuses this message`, { retryable: false, scope: 'message' })
+  }
+  throw new DeliveryError(`${said}: it refuses whatever it is sent; is the address right?`, { retryable: false })
 }
 
 /** A complete http address. What is wrong with it is told without it. */

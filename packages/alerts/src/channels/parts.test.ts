@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { examine, keyOf } from '../fingerprint.js'
 import { paceNote, paceReadyMs, retryDelayMs } from '../pace.js'
 import { redactor, secretsOfUrl } from '../redact.js'
-import { escapeWithin, oneLine, plainText, shorten } from '../text.js'
+import { escapeWithin, oneLine, plainText, shorten, soundText } from '../text.js'
 import { retryAfterInBodyMs, retryAfterMs } from './retry-after.js'
 import { sign, verifyWebhook } from './signature.js'
 
@@ -96,6 +96,11 @@ describe('text', () => {
     )
   })
 
+  it('has no half of a character in it, which no receiver of JSON has to take', () => {
+    expect(soundText('cut \ud83d')).toBe('cut \ufffd')
+    expect(soundText('whole \u{1f600}')).toBe('whole \u{1f600}')
+  })
+
   it('has no control characters, and one line has one line', () => {
     expect(oneLine('a\r\n\u001b[31mb\u0000\u202ec')).toBe('a [31mb c')
     expect(plainText('a\r\nb\u001b[2J\tc\u0000')).toBe('a\nb [2J c')
@@ -108,6 +113,17 @@ describe('the fingerprint of an error', () => {
   it('is the same for one place, whatever the message says', () => {
     const origins = ['1', 'two', '3'].map((text) => examine(thrown(text)).origin)
     expect(new Set(origins).size).toBe(1)
+  })
+
+  it('is the same although the message looks like frames', () => {
+    const of = (user: string): unknown => new TypeError(`failed\n    at /app/${user}.js:1:1`)
+    const origins = ['ann', 'bob'].map((user) => examine(of(user)).origin)
+    expect(new Set(origins).size).toBe(1)
+  })
+
+  it('is the same whatever stands in lines that are too long for a place', () => {
+    const of = (line: string): unknown => Object.assign(new Error('x'), { stack: `Error${line}\n    at /app/x.js:1:1` })
+    expect(examine(of(`\n    at ${'('.repeat(1e6)}/a:1:1`)).origin).toBe(examine(of('')).origin)
   })
 
   it('differs by class, by code and by place', () => {

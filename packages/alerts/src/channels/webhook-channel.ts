@@ -33,8 +33,8 @@ const MAX_NOTICES = 100
  *
  * @remarks
  * The header `idempotency-key` holds the message's `id`. A request that is repeated, after a crash too, has the same.
- * 2xx means taken. 429 and 5xx are tried again, after `Retry-After` when there is one. 401, 403, 404, 410 and redirects
- * mean that the channel is out of order; any other 4xx that this message is not wanted.
+ * 2xx means taken. 429 and 5xx are tried again, after `Retry-After` when there is one. 400, 413 and 422 mean that
+ * this message is not wanted; any other 4xx, and a redirect, that the channel is out of order.
  *
  * @param options - where to, and the secret to sign with
  * @returns the channel
@@ -72,6 +72,7 @@ export function webhookChannel(options: WebhookChannelOptions): Channel {
   if (secret !== undefined && (typeof secret !== 'string' || secret === '')) {
     throw new TypeError('webhookChannel: secret must be a string that is not empty')
   }
+  requireHeaders(headers)
   return {
     options: { maxPerMinute: 60, ...channelOptionsOf('webhookChannel', options) },
     maxNotices: MAX_NOTICES,
@@ -84,5 +85,14 @@ export function webhookChannel(options: WebhookChannelOptions): Channel {
       const answer = await postJson(url, body, all, signal)
       requireAccepted(url, answer, clock.now(), answer.status === 429 ? retryAfterInBodyMs(answer.body) : undefined)
     },
+  }
+}
+
+/** What is wrong is told without their values. */
+function requireHeaders(headers: unknown): void {
+  try {
+    new Headers(headers as Record<string, string>)
+  } catch {
+    throw new TypeError('webhookChannel: headers must be names with values that HTTP allows, without line breaks')
   }
 }

@@ -1,6 +1,6 @@
 import { rename, stat } from 'node:fs/promises'
 import type { AlertNotice } from '../alert.js'
-import { AppendFile } from './durable-files.js'
+import { AppendFile, syncDirectory } from './durable-files.js'
 
 /** The file takes no more than this; then it becomes the old one, and the one before that goes. */
 const MAX_BYTES = 8_000_000
@@ -25,12 +25,12 @@ export class DeadLetters {
   async write(letters: readonly DeadLetter[]): Promise<void> {
     const path = `${this.#directory}/dead-letter.jsonl`
     await this.#rotate(path)
-    const file = await AppendFile.open(path)
+    const file = await AppendFile.openLines(path)
+    const isNew = file.length === 0
     try {
-      // A line that a crash cut short must not spoil the next one.
-      const start = file.length === 0 ? '' : '\n'
-      file.write(Buffer.from(`${start}${letters.map((letter) => JSON.stringify(letter)).join('\n')}`))
+      file.write(Buffer.from(letters.map((letter) => `${JSON.stringify(letter)}\n`).join('')))
       await file.sync()
+      if (isNew) await syncDirectory(this.#directory)
     } finally {
       await file.close()
     }

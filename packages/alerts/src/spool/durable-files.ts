@@ -5,6 +5,7 @@ import { dirname, resolve } from 'node:path'
 /** Alerts may hold what is nobody else's business. */
 const FILE_MODE = 0o600
 const DIRECTORY_MODE = 0o700
+const NEWLINE = 0x0a
 
 /** A file that is only appended to. */
 export class AppendFile {
@@ -23,6 +24,21 @@ export class AppendFile {
     const handle = await open(path, 'a', FILE_MODE)
     const { size } = await handle.stat()
     return new AppendFile(handle.fd, size, () => handle.close())
+  }
+
+  /** Opens a file of lines. What a crash or a full disk left of a line is ended, so that it spoils no other. */
+  static async openLines(path: string): Promise<AppendFile> {
+    const handle = await open(path, 'a+', FILE_MODE)
+    try {
+      const { size } = await handle.stat()
+      const file = new AppendFile(handle.fd, size, () => handle.close())
+      const { buffer } = await handle.read(Buffer.alloc(1), 0, 1, Math.max(0, size - 1))
+      if (size > 0 && buffer[0] !== NEWLINE) file.write(Buffer.of(NEWLINE))
+      return file
+    } catch (error) {
+      await handle.close()
+      throw error
+    }
   }
 
   /** How long it is, in bytes. */
@@ -61,7 +77,7 @@ export async function makeDirectory(path: string): Promise<void> {
 }
 
 /** Makes creations and renames in a directory durable. */
-async function syncDirectory(path: string): Promise<void> {
+export async function syncDirectory(path: string): Promise<void> {
   // Windows cannot open a directory, and needs no sync of it.
   if (process.platform === 'win32') return
   const handle = await open(path, 'r')

@@ -124,6 +124,18 @@ describe('a restart', () => {
     expect(after.ops.told).toEqual(['firing database down'])
   })
 
+  it('gives nothing up that never expires', async () => {
+    const path = await directory()
+    const before = await startBot(path, { expireMs: Infinity })
+    before.ops.answer = refuse
+    before.alerts.fire(down)
+    await before.alerts.stop()
+    const after = await startBot(path, { expireMs: Infinity })
+    await after.alerts.flush()
+    expect(after.ops.told).toEqual(['firing database down'])
+    expect(after.alerts.accounting).toMatchObject({ delivered: 1, dead: 0 })
+  })
+
   it('without a channel that there was tells the fallback', async () => {
     const path = await directory()
     const before = await startBot(path, {
