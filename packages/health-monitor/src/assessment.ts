@@ -31,12 +31,10 @@ export class Assessment<Name extends string> {
     this.#components = components
     this.#clock = clock
     this.#audience = audience
-    this.#times = new LookTimes(
-      clock,
-      random,
-      (component) => this.#look(component),
-      (component) => this.#expire(component),
-    )
+    this.#times = new LookTimes(clock, random, {
+      look: (component) => this.#look(component),
+      expire: (component) => this.#expire(component),
+    })
   }
 
   /** Whether it looks by itself. */

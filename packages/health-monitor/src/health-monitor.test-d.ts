@@ -56,6 +56,7 @@ void runUntilSignal([{ login: () => {} }])
 logAll(console, new EventEmitter<{ ready: [] }>())
 // @ts-expect-error a sink has all three
 logAll({ info: () => {} }, health)
+const anyMonitor: HealthMonitor = health
 
 // Checks take their subjects by shape.
 storageCheck({ health: async () => ({ status: 'up' as const, reason: 'ok' }) })
@@ -65,5 +66,5 @@ discordCheck({ ws: { shards: new Map([[0, { id: 0, status: 0, lastPingTimestamp:
 // @ts-expect-error no gateway
 discordCheck({ isReady: () => true })
 
-export const used: readonly unknown[] = [gateway, source, disposable, off] satisfies unknown[]
+export const used: readonly unknown[] = [gateway, source, disposable, off, anyMonitor] satisfies unknown[]
 export type Used = HealthChange

@@ -9,31 +9,31 @@ const GRID_MS = 1_000
 /** Of many checks that begin together, so many do in one turn of the event loop, and the next so many ms later. */
 const BATCH = { size: 10, gapMs: 20 } as const
 
+/** Who is told when it is time. Methods, so that whoever takes any monitor takes one whose names are known, too. */
+interface Looker<Name extends string> {
+  /** Looks at a component. */
+  look(component: Component<Name>): void
+  /** What is known of a component may be too old. */
+  expire(component: Component<Name>): void
+}
+
 /** When each component is looked at next, and when what is known of it has grown too old. */
 export class LookTimes<Name extends string> {
   readonly #clock: Clock
   readonly #random: () => number
   readonly #timers: SharedTimers
-  readonly #look: (component: Component<Name>) => void
-  readonly #expire: (component: Component<Name>) => void
+  readonly #looker: Looker<Name>
   #isRunning = false
 
   /**
    * @param random - from 0 to below 1
-   * @param look - looks at a component
-   * @param expire - what is known of a component may be too old
+   * @param looker - is told when it is time
    */
-  constructor(
-    clock: Clock,
-    random: () => number,
-    look: (component: Component<Name>) => void,
-    expire: (component: Component<Name>) => void,
-  ) {
+  constructor(clock: Clock, random: () => number, looker: Looker<Name>) {
     this.#clock = clock
     this.#random = random
     this.#timers = new SharedTimers(clock)
-    this.#look = look
-    this.#expire = expire
+    this.#looker = looker
   }
 
   /** Whether anybody is looked at without being asked for. */
@@ -58,8 +58,8 @@ export class LookTimes<Name extends string> {
       component.isInStep = true
       const delayMs = Math.floor(index / BATCH.size) * BATCH.gapMs
       component.cancelLook()
-      if (delayMs === 0) this.#look(component)
-      else component.cancelLook = this.#clock.after(delayMs, () => this.#look(component))
+      if (delayMs === 0) this.#looker.look(component)
+      else component.cancelLook = this.#clock.after(delayMs, () => this.#looker.look(component))
     }
   }
 
@@ -75,13 +75,13 @@ export class LookTimes<Name extends string> {
     const nowMs = this.#clock.monotonic()
     if (state.status !== 'unknown' && !component.isUnjudged({ at: this.#clock.now(), ms: nowMs })) {
       const expiresInMs = Math.max(0, state.observedMs + component.options.maxAgeMs - nowMs)
-      component.cancelExpiry = this.#clock.after(expiresInMs, () => this.#expire(component))
+      component.cancelExpiry = this.#clock.after(expiresInMs, () => this.#looker.expire(component))
     }
   }
 
   #plan(component: Component<Name>): () => void {
     const { state, options } = component
-    const look = (): void => this.#look(component)
+    const look = (): void => this.#looker.look(component)
     const delayMs = nextLookMs(state, options)
     if (state.status === 'unknown' || state.suspicion !== undefined) return this.#clock.after(delayMs, look)
     const gridMs = Math.min(GRID_MS, options.intervalMs / 10)
