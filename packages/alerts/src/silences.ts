@@ -52,7 +52,7 @@ export function requireSilence(input: unknown): SilenceInput {
 }
 
 /** @throws TypeError when a value is neither a string nor a list of strings */
-export function requireMatching(where: string, matching: unknown): asserts matching is Matching {
+function requireMatching(where: string, matching: unknown): asserts matching is Matching {
   if (typeof matching !== 'object' || matching === null || Array.isArray(matching)) {
     throw new TypeError(`${where}: matching must be an object, such as { component: 'database' }`)
   }

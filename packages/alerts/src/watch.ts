@@ -54,7 +54,7 @@ export function sourceName(source: NewsSource, index: number): string {
 }
 
 /** Bad news begins an alert, good news ends it; news that nobody can read is none. */
-export function meaningOf(news: unknown, source: NewsSource): Meaning | undefined {
+function meaningOf(news: unknown, source: NewsSource): Meaning | undefined {
   const { what, name, severity, message } = (news as Partial<WatchedNews> | null | undefined) ?? {}
   if (typeof what !== 'string' || typeof message !== 'string') return undefined
   if (what === WHOLE && source.components !== undefined) return undefined
@@ -66,7 +66,7 @@ export function meaningOf(news: unknown, source: NewsSource): Meaning | undefine
 }
 
 /** What is wrong, or well again, already when somebody begins to watch. */
-export function meaningOfComponent(name: string, component: WatchedComponent): Meaning | undefined {
+function meaningOfComponent(name: string, component: WatchedComponent): Meaning | undefined {
   const { status, reason, critical = true } = component
   const message = `${name} is ${status}: ${reason}`
   if (status === 'up') return { does: 'resolve', name, component: name, message }
