@@ -6,10 +6,13 @@ import type {
   StateStore,
 } from '@evenkeel/blue-green'
 import { memoryState } from '@evenkeel/blue-green'
+import { memoryState as memoryModes } from '@evenkeel/degradation-manager'
 import type {
   Clock as DegradationClock,
   DegradationManager,
+  FlagSource,
   HealthSource as DegradationHealth,
+  StateStore as ModeStore,
 } from '@evenkeel/degradation-manager'
 import type { Clock as FlagsClock, FeatureFlags } from '@evenkeel/feature-flags'
 import type {
@@ -76,6 +79,10 @@ fits<StateStore>(memory.collection('state'), file.collection('state'), sqlite.co
 fits<StateStore>(postgres.collection('state'), redis.collection('state'), failover.collection('state'), memoryState())
 fits<LeaseStore>(memory.collection('state'), sqlite.collection('state'), postgres.collection('state'))
 fits<RunStore>(memory.collection('state'), sqlite.collection('state'), redis.collection('state'))
+fits<ModeStore>(memory.collection('state'), file.collection('state'), sqlite.collection('state'))
+fits<ModeStore>(postgres.collection('state'), redis.collection('state'), failover.collection('state'), memoryModes())
+// @ts-expect-error a Map overwrites what another has just written
+fits<ModeStore>(new Map<string, unknown>())
 // @ts-expect-error a Map overwrites what another has just written
 fits<StateStore>(new Map<string, unknown>())
 // @ts-expect-error a Map has no compare-and-set
@@ -105,6 +112,10 @@ fits<CheckablePool>(postgres)
 fits<CheckableFlags>(flags)
 // @ts-expect-error modes are no flags
 fits<CheckableFlags>(modes)
+// Modes follow flags.
+fits<FlagSource>(flags)
+// @ts-expect-error health answers for components, and no flag
+fits<FlagSource>(health)
 fits<DiscordClient>(client)
 fits<DiscordRestClient>(client)
 // @ts-expect-error a client of a shape of its own has no part that talks over HTTP

@@ -1,5 +1,5 @@
 // What must and what must not compile. Checked by tsc; never run.
-import { DegradationManager, withSignal, type HealthSource } from './index.js'
+import { DegradationManager, memoryState, withSignal, type FlagSource, type HealthSource } from './index.js'
 
 declare const health: HealthSource<'database' | 'gateway'>
 declare const anyHealth: HealthSource
@@ -30,7 +30,72 @@ void modes.setMode('FULL', { forMs: 1 })
 // @ts-expect-error a misspelt component
 new DegradationManager({ health, features: {}, rules: [{ component: 'databse', is: 'down', mode: 'DEGRADED' }] })
 // @ts-expect-error a pressure that nobody measures
-new DegradationManager({ features: {}, rules: [{ pressure: 'cpu', enter: 0.9, leave: 0.7, mode: 'DEGRADED' }] })
+new DegradationManager({ features: {}, rules: [{ pressure: 'disk', enter: 0.9, leave: 0.7, mode: 'DEGRADED' }] })
+// Some are measured without being given, beside those that are.
+new DegradationManager({
+  features: {},
+  pressures: { load: () => 0.5 },
+  rules: [
+    { pressure: 'cpu', enter: 0.9, leave: 0.7, mode: 'DEGRADED' },
+    { pressure: 'load', enter: 0.9, leave: 0.7, mode: 'DEGRADED' },
+  ],
+})
+// @ts-expect-error a rule without a flag source
+new DegradationManager({ features: {}, rules: [{ flag: 'slim', mode: 'DEGRADED' }] })
+declare const flags: FlagSource<'slim' | 'search'>
+new DegradationManager({ flags, features: {}, rules: [{ flag: 'slim', is: 'off', mode: 'DEGRADED' }] })
+// @ts-expect-error a misspelt flag
+new DegradationManager({ flags, features: {}, rules: [{ flag: 'slmi', mode: 'DEGRADED' }] })
+// @ts-expect-error a rule is about one thing
+new DegradationManager({ flags, features: {}, rules: [{ flag: 'slim', component: 'slim', mode: 'DEGRADED' }] })
+// @ts-expect-error a rule never asks for FULL
+new DegradationManager({ flags, features: {}, rules: [{ flag: 'slim', mode: 'FULL' }] })
+// @ts-expect-error a misspelt effect
+new DegradationManager({ features: { remind: { in: { DEGRADED: 'of' } } } })
+new DegradationManager({ features: { remind: { in: { DEGRADED: { maxConcurrent: 2 } } } } })
+
+// Modes of one's own are inferred, and a misspelt one does not compile.
+const own = new DegradationManager({
+  modes: ['FULL', 'READ_ONLY', 'MAINTENANCE'],
+  serves: { READ_ONLY: 'optional' },
+  features: { write: { in: { READ_ONLY: 'off' } } },
+  flags,
+  rules: [{ flag: 'slim', mode: 'READ_ONLY' }],
+})
+expectType<Same<typeof own.mode, 'FULL' | 'READ_ONLY' | 'MAINTENANCE'>>()
+void own.setMode('READ_ONLY', { why: 'a test', by: 'ada' })
+// @ts-expect-error a mode that is not one of them
+void own.setMode('DEGRADED', { why: 'a test' })
+own.on('change', (change) => {
+  if (change.what === 'mode') expectType<Same<typeof change.to, 'FULL' | 'READ_ONLY' | 'MAINTENANCE'>>()
+})
+const twoModes = ['FULL', 'MAINTENANCE'] as const
+// @ts-expect-error a rule for a mode that is not one of them
+new DegradationManager({ modes: twoModes, features: {}, flags, rules: [{ flag: 'slim', mode: 'DEGRADED' }] })
+// @ts-expect-error an exception for a mode that is not one of them
+new DegradationManager({ modes: ['FULL', 'SLOW', 'MAINTENANCE'], features: { remind: { in: { DEGRADED: 'off' } } } })
+// @ts-expect-error what a mode serves that is not one of them
+new DegradationManager({ modes: ['FULL', 'SLOW', 'MAINTENANCE'], features: {}, serves: { SLWO: 'high' } })
+// @ts-expect-error they begin with FULL
+new DegradationManager({ modes: ['SLOW', 'MAINTENANCE'], features: {} })
+// @ts-expect-error they end with MAINTENANCE
+new DegradationManager({ modes: ['FULL', 'SLOW'], features: {} })
+const ownPassedOn: DegradationManager<'write', 'FULL' | 'READ_ONLY' | 'MAINTENANCE'> = own
+void ownPassedOn
+
+// A handle is found by a name that exists, and nobody sets its state.
+const handle = modes.feature('remind')
+const allowed: boolean = handle.allows()
+void allowed
+// @ts-expect-error a misspelt feature
+modes.feature('remnid')
+// @ts-expect-error the manager alone says what state it is in
+handle.state = 'off'
+
+// State is kept where there is a compare-and-set.
+new DegradationManager({ features: {}, store: memoryState(), scope: 'process' })
+// @ts-expect-error a Map has none
+new DegradationManager({ features: {}, store: new Map<string, unknown>() })
 // @ts-expect-error a rule about a component needs a health source
 new DegradationManager({ features: {}, rules: [{ component: 'database', is: 'down', mode: 'DEGRADED' }] })
 // @ts-expect-error unknown moves nothing

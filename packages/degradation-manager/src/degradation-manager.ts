@@ -1,7 +1,9 @@
 import { EventEmitter } from 'eventemitter3'
 import { ShedError } from './errors.js'
+import { checkedOptions, checkMode } from './checked-options.js'
 import type { DegradationChange, DegradationManagerEvents } from './events.js'
-import { featureTables, type FeatureTables } from './features.js'
+import { makeFeatures, serves, type Feature as LiveFeature, type FeatureHandle } from './features.js'
+import { counted } from './counted.js'
 import {
   asOutcome,
   callGuarded,
@@ -13,22 +15,24 @@ import {
   type GuardOptions,
 } from './guard.js'
 import { Inputs } from './inputs.js'
-import { modes, type Mode } from './mode.js'
+import { bestMode, isWorse, type Mode } from './mode.js'
 import {
   checkByHand,
-  checkedOptions,
-  checkMode,
   type DegradationManagerOptions,
   type FeatureState,
   type SetModeOptions,
   type Settings,
 } from './options.js'
+import type { Priority } from './priority.js'
+import { SharedState } from './state/shared-state.js'
 import {
+  asksOf,
   earliestReturnMs,
   initialState,
   modeOf,
   nextDueMs,
   transition,
+  type Ask,
   type Input,
   type ModeState,
 } from './transitions.js'
@@ -36,24 +40,44 @@ import { warn } from './warning.js'
 import { changeBetween, sentence, whyMode } from './why.js'
 import type { AnyFunction } from './with-signal.js'
 
-/** Whether a feature is served, and why. */
-export interface Explanation {
-  /** Whether the real thing may be used: `state` is `on`. */
-  readonly allowed: boolean
-  /** The mode in force. */
-  readonly mode: Mode
-  /** What that mode does to the feature. */
-  readonly state: FeatureState
-  /** The reason, in words for an operator. */
+/** Something that asks for less. */
+export interface Demand<ModeName extends string = Mode> {
+  /** The mode that it asks for. */
+  readonly mode: ModeName
+  /** What it has seen, in words for an operator. */
   readonly why: string
 }
 
+/** Whether a feature is served, and why. */
+export interface Explanation<ModeName extends string = Mode> {
+  /** Whether the real thing may be used: `state` is `on` or `limited`. */
+  readonly allowed: boolean
+  /** The mode in force. */
+  readonly mode: ModeName
+  /** The mode that is decided: another one than `mode` only in a dry run. */
+  readonly decidedMode: ModeName
+  /** What the mode in force does to the feature. */
+  readonly state: FeatureState
+  /** How many calls at once while the state is `limited`; else `Infinity`. */
+  readonly maxConcurrent: number
+  /** How many guarded calls of the feature are under way. */
+  readonly inFlight: number
+  /** The feature's priority. */
+  readonly priority: Priority
+  /** The reason, in words for an operator. */
+  readonly why: string
+  /** Whatever asks for less at present: the rules that hold here and, of those that are shared, in other processes. */
+  readonly demands: readonly Demand<ModeName>[]
+}
+
 /** A mode that was set by hand. */
-export interface Override {
+export interface Override<ModeName extends string = Mode> {
   /** The mode. */
-  readonly mode: Mode
+  readonly mode: ModeName
   /** The operator's reason. */
   readonly why: string
+  /** Who set it, if that was said. */
+  readonly by: string | undefined
   /** When it ends, epoch ms by the present wall clock; undefined: until it is cleared. */
   readonly expiresAt: number | undefined
 }
@@ -66,12 +90,15 @@ export interface Override {
  * Worse is followed at once. Better comes one step at a time, each after nothing has asked for the present mode for
  * `minDwellMs`; so the mode never flaps, however its inputs do. A mode set by hand wins over the rules both ways.
  *
- * *Gotchas*: until `start()` the rules are not watched and the mode is FULL. Durations follow the monotonic clock: a
- * corrected wall clock changes nothing, and on most systems the time that a machine sleeps does not count.
+ * *Gotchas*: until `start()` the rules are not watched, the store is not read, and the mode is FULL. Durations follow the
+ * monotonic clock: a corrected wall clock changes nothing, and on most systems the time that a machine sleeps does not
+ * count.
  *
  * @typeParam Feature - the names of the features; inferred
+ * @typeParam ModeName - the names of the modes; inferred
  * @typeParam Component - the names that the health source knows; inferred
  * @typeParam Pressure - the names of the pressures; inferred
+ * @typeParam Flag - the names of the flags; inferred
  *
  * @example
  * ```ts
@@ -86,21 +113,24 @@ export interface Override {
  */
 export class DegradationManager<
   Feature extends string,
+  ModeName extends string = Mode,
   Component extends string = never,
   Pressure extends string = never,
-> extends EventEmitter<DegradationManagerEvents> {
+  Flag extends string = never,
+> extends EventEmitter<DegradationManagerEvents<ModeName>> {
   readonly #settings: Settings
-  readonly #tables: FeatureTables
+  /** One object per feature, changed in place, so that asking costs one look-up, or none. */
+  readonly #features: ReadonlyMap<string, LiveFeature>
   readonly #gate: Gate
   #state: ModeState
-  /** What the mode in force does to each feature. */
-  #features: ReadonlyMap<string, FeatureState>
 
   readonly #inputs: Inputs
+  readonly #shared: SharedState | undefined
+  #starting: Promise<void> | undefined
   #cancelSample: (() => void) | undefined
   #cancelWake: (() => void) | undefined
 
-  #news: DegradationChange[] = []
+  #news: DegradationChange<string>[] = []
   #announcing = false
 
   /**
@@ -108,45 +138,83 @@ export class DegradationManager<
    *
    * @throws TypeError or RangeError when an option contradicts another or is out of range
    */
-  constructor(options: DegradationManagerOptions<Feature, Component, Pressure>) {
+  constructor(options: DegradationManagerOptions<Feature, ModeName, Component, Pressure, Flag>) {
     super()
     this.#settings = checkedOptions(options)
-    const { clock, features } = this.#settings
-    this.#tables = featureTables(features)
+    const { clock, store } = this.#settings
+    this.#features = makeFeatures(this.#settings)
     this.#state = initialState(this.#settings)
-    this.#features = this.#tables[modeOf(this.#state)]
     this.#inputs = new Inputs(this.#settings, (change) => this.#news.push(change))
+    this.#shared =
+      store &&
+      new SharedState(this.#settings, store, {
+        onDeed: ({ mode, why, by, forMs }) =>
+          mode === undefined
+            ? this.#apply([{ type: 'clearMode' }], why)
+            : this.#apply([{ type: 'setMode', mode, why, by, forMs }]),
+        onAsks: (asks) => this.#apply([{ type: 'asks', asks }]),
+        onReach: (change) => {
+          this.#news.push(change)
+          this.#announce()
+        },
+      })
     this.#gate = {
       clock,
-      state: (feature) => this.#stateOf(feature),
-      why: (feature) => this.#whyFeature(feature),
-      shed: (feature) => new ShedError(feature, this.#whyFeature(feature), this.#retryAfterMs(feature)),
+      state: (feature) => this.#admission(this.#find(feature)),
+      why: (feature) => this.#whyRefused(this.#find(feature)),
+      shed: (feature) => this.#shed(this.#find(feature)),
       fellBack: (feature, why, error) => this.#tellFallback(feature, why, error),
     }
   }
 
   /** The mode in force. */
-  get mode(): Mode {
-    return modeOf(this.#state)
+  get mode(): ModeName {
+    return this.#mode as ModeName
+  }
+
+  /** The mode that is decided. It is in force, unless this is a dry run. */
+  get decidedMode(): ModeName {
+    return modeOf(this.#state) as ModeName
   }
 
   /** The mode that was set by hand; undefined while the rules decide. */
-  get override(): Override | undefined {
+  get override(): Override<ModeName> | undefined {
     const { override } = this.#state
     if (override === undefined) return undefined
-    const { mode, why, untilMs } = override
+    const { mode, why, by, untilMs } = override
     const { clock } = this.#settings
     const expiresAt = untilMs === undefined ? undefined : Math.round(clock.now() + untilMs - clock.monotonic())
-    return { mode, why, expiresAt }
+    return { mode: mode as ModeName, why, by, expiresAt }
   }
 
   /**
-   * Whether a feature may be used now. Costs one look-up.
+   * Whether a feature may be used now: its state is `on` or `limited`. Costs one look-up.
    *
    * @throws TypeError when there is no such feature
    */
   allows(feature: Feature): boolean {
-    return this.#stateOf(feature) === 'on'
+    const found = this.#features.get(feature)
+    return found === undefined ? this.#unknown(feature) : found.isAllowed
+  }
+
+  /**
+   * A feature, found by its name once: asking it is faster, and it follows every change of the mode.
+   *
+   * @throws TypeError when there is no such feature
+   *
+   * @example
+   * ```ts
+   * import { DegradationManager } from '@evenkeel/degradation-manager'
+   *
+   * const modes = new DegradationManager({ features: { translate: { priority: 'optional' } } })
+   * const translate = modes.feature('translate')
+   * console.log(translate.allows()) // => true
+   * await modes.setMode('DEGRADED', { why: 'a busy evening' })
+   * console.log(translate.allows(), translate.state) // => false off
+   * ```
+   */
+  feature(feature: Feature): FeatureHandle {
+    return this.#find(feature)
   }
 
   /**
@@ -154,9 +222,13 @@ export class DegradationManager<
    *
    * @throws TypeError when there is no such feature
    */
-  explain(feature: Feature): Explanation {
-    const state = this.#stateOf(feature)
-    return { allowed: state === 'on', mode: this.mode, state, why: this.#whyFeature(feature) }
+  explain(feature: Feature): Explanation<ModeName> {
+    const found = this.#find(feature)
+    const { isAllowed: allowed, state, maxConcurrent, inFlight, priority } = found
+    const demands = asksOf(this.#settings, this.#state) as Demand<ModeName>[]
+    const why = this.#whyFeature(found)
+    const { mode, decidedMode } = this
+    return { allowed, mode, decidedMode, state, maxConcurrent, inFlight, priority, why, demands }
   }
 
   /**
@@ -225,34 +297,44 @@ export class DegradationManager<
    * {@link DegradationManager.clearMode} hands back to them. Works before `start()` too.
    *
    * @param mode - the mode
-   * @param options - why, and for how long
-   * @returns resolves when the mode is in force
+   * @param options - why, by whom, and for how long
+   * @returns resolves when the mode is in force here and, with a `store`, known to every process that has it
+   * @throws {@link ModeStoreError} when the store cannot be reached: the mode is in force here, and is stored later
+   * @throws {@link StateFormatError} when the store holds what this release cannot read: the mode is in force here
    */
-  async setMode(mode: Mode, options: SetModeOptions): Promise<void> {
-    checkMode(mode)
-    checkByHand('setMode', options, ['why', 'forMs'])
-    this.#apply([{ type: 'setMode', mode, why: options.why, forMs: options.forMs }])
+  async setMode(mode: ModeName, options: SetModeOptions): Promise<void> {
+    checkMode(this.#settings.modes, mode)
+    checkByHand('setMode', options, ['why', 'by', 'forMs'])
+    const { why, by, forMs } = options
+    this.#apply([{ type: 'setMode', mode, why, by, forMs }])
+    if (!this.#settings.dryRun) await this.#shared?.store({ mode, why, by, forMs })
   }
 
   /**
    * Hands back to the rules at once: the mode is then where they have led in the meantime, which may be several steps
    * away. Does nothing when no mode is set by hand.
    *
-   * @param options - why
-   * @returns resolves when the rules decide again
+   * @param options - why, and by whom
+   * @returns resolves when the rules decide again, here and, with a `store`, in every process that has it
+   * @throws {@link ModeStoreError} when the store cannot be reached: the rules decide here, and elsewhere later
+   * @throws {@link StateFormatError} when the store holds what this release cannot read: the rules decide here
    */
-  async clearMode(options: Pick<SetModeOptions, 'why'>): Promise<void> {
-    checkByHand('clearMode', options, ['why'])
-    this.#apply([{ type: 'clearMode' }], options.why)
+  async clearMode(options: Pick<SetModeOptions, 'why' | 'by'>): Promise<void> {
+    checkByHand('clearMode', options, ['why', 'by'])
+    const { why, by } = options
+    this.#apply([{ type: 'clearMode' }], why)
+    if (!this.#settings.dryRun) await this.#shared?.store({ mode: undefined, why, by, forMs: undefined })
   }
 
-  /** Begins to watch the health source and to read the pressures, the first time at once. May be called twice. */
+  /**
+   * Begins to watch the health source and the flags, to read the pressures, the first time at once, and to follow the
+   * store. A store that cannot be reached is followed once it can be. May be called twice.
+   *
+   * @throws {@link StateFormatError} when the store holds what this release cannot read
+   */
   async start(): Promise<void> {
-    if (this.#state.watching) return
-    const inputs: Input[] = [{ type: 'start' }, ...this.#inputs.components(), ...this.#inputs.pressures()]
-    this.#settings.health?.on('change', this.#onHealthChange)
-    if (this.#inputs.needSampling) this.#sampleLater()
-    this.#apply(inputs)
+    this.#starting ??= this.#start()
+    return this.#starting
   }
 
   /**
@@ -261,11 +343,16 @@ export class DegradationManager<
    */
   async stop(): Promise<void> {
     if (!this.#state.watching) return
-    this.#settings.health?.off('change', this.#onHealthChange)
+    this.#starting = undefined
+    const { health, flags } = this.#settings
+    health?.off('change', this.#onHealthChange)
+    if (this.#inputs.followFlags) flags?.off?.('change', this.#onFlagChange)
     this.#cancelSample?.()
     this.#apply([{ type: 'stop' }])
     // Unless a listener has started it again.
-    if (!this.#state.watching) this.#cancelWake?.()
+    if (this.#state.watching) return
+    this.#cancelWake?.()
+    await this.#shared?.stop()
   }
 
   /** The same as {@link DegradationManager.stop}, for `await using`. */
@@ -273,31 +360,69 @@ export class DegradationManager<
     await this.stop()
   }
 
-  readonly #onHealthChange = (): void => this.#apply(this.#inputs.components())
+  readonly #onHealthChange = (): void => this.#apply(this.#inputs.health())
+  readonly #onFlagChange = (): void => this.#apply(this.#inputs.flags())
+
+  async #start(): Promise<void> {
+    const { health, flags } = this.#settings
+    const inputs: Input[] = [
+      { type: 'start' },
+      ...this.#inputs.health(),
+      ...this.#inputs.pressures(),
+      ...this.#inputs.flags(),
+    ]
+    health?.on('change', this.#onHealthChange)
+    if (this.#inputs.followFlags) flags?.on?.('change', this.#onFlagChange)
+    if (this.#inputs.needSampling) this.#sampleLater()
+    this.#apply(inputs)
+    try {
+      await this.#shared?.start()
+    } catch (error) {
+      await this.stop()
+      throw error
+    }
+  }
 
   #sampleLater(): void {
     this.#cancelSample = this.#settings.clock.after(this.#settings.sampleMs, () => {
       // Armed anew from here, so that a blocked event loop costs one late sample and not a burst of them.
       this.#sampleLater()
-      this.#apply(this.#inputs.pressures())
+      this.#apply(this.#inputs.samples())
     })
   }
 
   #apply(inputs: readonly Input[], releasedWhy?: string): void {
-    const { clock } = this.#settings
+    const { clock, modes } = this.#settings
     const nowMs = clock.monotonic()
     const before = this.#state
     this.#state = inputs.reduce((state, input) => transition(this.#settings, state, input, nowMs), before)
-    this.#features = this.#tables[modeOf(this.#state)]
+    const place = modes.indexOf(this.#mode)
+    for (const feature of this.#features.values()) feature.follow(place)
     this.#wakeWhenDue(nowMs)
+    if (this.#state.watching) this.#shared?.ask(this.#sharedAsk())
     const change = changeBetween(this.#settings, before, this.#state, clock.now(), releasedWhy)
     if (change !== undefined) this.#news.push(change)
     this.#announce()
   }
 
+  /** The mode in force: in a dry run nothing that is decided comes into force. */
+  get #mode(): string {
+    return this.#settings.dryRun ? bestMode : modeOf(this.#state)
+  }
+
+  /** The worst that a shared rule asks for here. */
+  #sharedAsk(): Ask | undefined {
+    const { rules, modes } = this.#settings
+    return rules.reduce<Ask | undefined>((worst, { mode, shared }, index) => {
+      const why = this.#state.reasons[index]
+      if (shared !== true || why === undefined) return worst
+      return worst === undefined || isWorse(modes, mode, worst.mode) ? { mode, why } : worst
+    }, undefined)
+  }
+
   #wakeWhenDue(nowMs: number): void {
     this.#cancelWake?.()
-    const dueMs = nextDueMs(this.#settings, this.#state)
+    const dueMs = nextDueMs(this.#state)
     this.#cancelWake =
       dueMs === undefined
         ? undefined
@@ -328,40 +453,68 @@ export class DegradationManager<
     })
   }
 
-  #tell<Name extends keyof DegradationManagerEvents>(name: Name, ...payload: DegradationManagerEvents[Name]): void {
+  #tell<Name extends keyof DegradationManagerEvents>(
+    name: Name,
+    ...payload: DegradationManagerEvents<string>[Name]
+  ): void {
     try {
-      this.emit(name, ...(payload as EventEmitter.EventArgs<DegradationManagerEvents, Name>))
+      this.emit(name, ...(payload as EventEmitter.EventArgs<DegradationManagerEvents<ModeName>, Name>))
     } catch (error) {
       warn(`A listener of "${name}" threw`, error)
     }
   }
 
-  #stateOf(feature: string): FeatureState {
-    const state = this.#features.get(feature)
-    if (state !== undefined) return state
-    const known = [...this.#settings.features.keys()].join(', ')
+  #find(feature: string): LiveFeature {
+    return this.#features.get(feature) ?? this.#unknown(feature)
+  }
+
+  #unknown(feature: string): never {
+    const known = [...this.#features.keys()].join(', ')
     throw new TypeError(`There is no feature "${String(feature)}"; the features are ${known}`)
   }
 
-  #whyFeature(feature: string): string {
-    const priority = this.#settings.features.get(feature)?.priority
-    const mode = whyMode(this.#settings, this.#state)
-    const state = this.#stateOf(feature)
-    const does = state === 'fallback' ? 'left to its fallback' : state
-    return `"${feature}" (${String(priority)}) is ${does} in ${this.mode} mode: ${mode}`
+  #whyFeature({ name, priority, state, maxConcurrent }: LiveFeature): string {
+    const { mode, decidedMode } = this
+    const does = {
+      on: 'on',
+      off: 'off',
+      fallback: 'left to its fallback',
+      limited: `limited to ${maxConcurrent} at once`,
+    }[state]
+    const why = whyMode(this.#settings, this.#state)
+    const decided = this.#settings.dryRun ? `this is a dry run, or it would be ${decidedMode}: ${why}` : why
+    return `"${name}" (${priority}) is ${does} in ${mode} mode: ${decided}`
   }
 
-  #retryAfterMs(feature: string): number | undefined {
-    const serves = (mode: Mode): boolean => this.#tables[mode].get(feature) === 'on'
-    return earliestReturnMs(this.#settings, this.#state, serves, this.#settings.clock.monotonic())
+  #whyRefused(feature: LiveFeature): string {
+    const why = this.#whyFeature(feature)
+    return feature.isAllowed ? `${feature.inFlight} calls of it are under way, and ${why}` : why
   }
 
-  #checkedGuard<Fn extends AnyFunction>(feature: string, fn: Fn, options: GuardOptions<Fn>): Guard {
-    this.#stateOf(feature)
-    const mode = modes.find((mode) => this.#tables[mode].get(feature) === 'fallback')
-    if (mode !== undefined && options.fallback === undefined) {
-      throw new TypeError(`"${feature}" is served by its fallback in ${mode} mode; give this guard a fallback`)
+  #shed(feature: LiveFeature): ShedError {
+    // There is room again as soon as a call ends, and nobody knows when that will be.
+    const retryAfterMs = feature.isAllowed ? 1_000 : this.#retryAfterMs(feature)
+    return new ShedError(feature.name, this.#whyRefused(feature), retryAfterMs)
+  }
+
+  #retryAfterMs({ effects }: LiveFeature): number | undefined {
+    const { modes, clock } = this.#settings
+    const isServed = (mode: string): boolean => serves(effects[modes.indexOf(mode)]?.state ?? 'on')
+    return earliestReturnMs(this.#settings, this.#state, isServed, clock.monotonic())
+  }
+
+  /** What a call meets now: a limited feature is on for it while there is room. */
+  #admission(feature: LiveFeature): FeatureState {
+    return feature.hasRoom ? 'on' : feature.state
+  }
+
+  #checkedGuard<Fn extends AnyFunction>(name: string, fn: Fn, options: GuardOptions<Fn>): Guard {
+    const feature = this.#find(name)
+    const place = feature.effects.findIndex(({ state }) => state === 'fallback')
+    if (place >= 0 && options.fallback === undefined) {
+      const mode = this.#settings.modes[place]
+      throw new TypeError(`"${name}" is served by its fallback in ${mode} mode; give this guard a fallback`)
     }
-    return checkedGuard(feature, fn, options)
+    return { ...checkedGuard(name, fn, options), fn: counted(feature, fn) }
   }
 }

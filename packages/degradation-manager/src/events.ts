@@ -16,30 +16,34 @@ export interface News {
 }
 
 /** The bot serves more or less than before. */
-export interface ModeChange extends News {
+export interface ModeChange<ModeName extends string = Mode> extends News {
   /** Tells this change from the others. */
   readonly what: 'mode'
   /** The mode before. */
-  readonly from: Mode
+  readonly from: ModeName
   /** The mode from now on. */
-  readonly to: Mode
+  readonly to: ModeName
+  /** Whether it was only decided, and nothing has changed. */
+  readonly dryRun: boolean
 }
 
 /** A mode was set by hand, or handed back, and the mode in force is the same as before. */
-export interface OverrideChange extends News {
+export interface OverrideChange<ModeName extends string = Mode> extends News {
   /** Tells this change from the others. */
   readonly what: 'override'
   /** The mode that had been set by hand; `none` when the rules decided. */
-  readonly from: Mode | 'none'
+  readonly from: ModeName | 'none'
   /** The mode that is set by hand; `none` when the rules decide. */
-  readonly to: Mode | 'none'
+  readonly to: ModeName | 'none'
+  /** Whether it was only decided, and nothing has changed. */
+  readonly dryRun: boolean
 }
 
 /** What a rule looks at cannot be read any more, or can be again. While it cannot, the rule stays as it was. */
 export interface InputChange extends News {
-  /** What kind of input it is. */
-  readonly what: 'pressure' | 'component'
-  /** Its name. */
+  /** What kind of input it is; `health` is the bot as a whole. */
+  readonly what: 'pressure' | 'component' | 'health' | 'flag'
+  /** Its name; `overall` for `health`. */
   readonly name: string
   /** What it was before. */
   readonly from: 'readable' | 'unreadable'
@@ -47,8 +51,19 @@ export interface InputChange extends News {
   readonly to: 'readable' | 'unreadable'
 }
 
+/** The store cannot be reached, or can be again. While it cannot, what was last known of it holds. */
+export interface StoreChange extends News {
+  /** Tells this change from the others. */
+  readonly what: 'store'
+  /** What it was before. */
+  readonly from: 'reachable' | 'unreachable'
+  /** What it is now. */
+  readonly to: 'reachable' | 'unreachable'
+}
+
 /** The payload of `change`; `what` tells which. */
-export type DegradationChange = ModeChange | OverrideChange | InputChange
+export type DegradationChange<ModeName extends string = Mode> =
+  ModeChange<ModeName> | OverrideChange<ModeName> | InputChange | StoreChange
 
 /** The payload of `fallback`: one call was answered by its fallback. */
 export interface FallbackServed extends News {
@@ -63,9 +78,9 @@ export interface FallbackServed extends News {
 }
 
 /** The events of a {@link DegradationManager}. */
-export interface DegradationManagerEvents {
-  /** The mode, what holds it, or what the rules can see has changed. */
-  change: [change: DegradationChange]
+export interface DegradationManagerEvents<ModeName extends string = Mode> {
+  /** The mode, what holds it, or what the manager can see has changed. */
+  change: [change: DegradationChange<ModeName>]
   /** One call was answered by its fallback. */
   fallback: [served: FallbackServed]
 }

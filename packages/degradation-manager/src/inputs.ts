@@ -1,5 +1,5 @@
 import type { InputChange } from './events.js'
-import type { Settings } from './options.js'
+import type { AnyRule, Settings } from './options.js'
 import { describeError } from './outcome.js'
 import type { ComponentReport } from './ports.js'
 import type { Input } from './transitions.js'
@@ -12,53 +12,100 @@ export class Inputs {
   readonly #settings: Settings
   readonly #components: ReadonlySet<string>
   readonly #pressures: ReadonlySet<string>
+  readonly #flags: ReadonlySet<string>
+  readonly #isOverallAsked: boolean
   readonly #tell: (change: InputChange) => void
   readonly #unreadable = new Set<string>()
 
   constructor(settings: Settings, tell: (change: InputChange) => void) {
+    const named = (of: (rule: AnyRule) => string | undefined): Set<string> =>
+      new Set(settings.rules.flatMap((rule) => of(rule) ?? []))
     this.#settings = settings
-    this.#components = new Set(settings.rules.flatMap((rule) => rule.component ?? []))
-    this.#pressures = new Set(settings.rules.flatMap((rule) => rule.pressure ?? []))
+    this.#components = named((rule) => rule.component)
+    this.#pressures = named((rule) => rule.pressure)
+    this.#flags = named((rule) => rule.flag)
+    this.#isOverallAsked = named((rule) => rule.health).size > 0
     this.#tell = tell
   }
 
   /** Whether there is anything that must be read again and again, because it does not speak up. */
   get needSampling(): boolean {
-    return this.#pressures.size > 0
+    return this.#pressures.size > 0 || this.#areFlagsSilent
   }
 
-  components(): Input[] {
-    const reports = this.#settings.health?.components
-    return [...this.#components].flatMap((name) => {
-      const report = reports?.get(name)
+  /** Whether flags are asked for that tell when they change. */
+  get followFlags(): boolean {
+    return this.#flags.size > 0 && !this.#areFlagsSilent
+  }
+
+  /** All that is read again and again. */
+  samples(): Input[] {
+    return [...this.pressures(), ...(this.#areFlagsSilent ? this.flags() : [])]
+  }
+
+  /** What the health source says: of the components that rules name, and of the whole. */
+  health(): Input[] {
+    const source = this.#settings.health
+    const inputs = [...this.#components].flatMap((name): Input[] => {
+      const report = source?.components.get(name)
       if (report === undefined) {
         this.#unread('component', name, 'the health source has no component of that name')
         return []
       }
-      // What is none of ours must not pass for "up".
-      if (!statuses.includes(report.status)) {
-        this.#unread('component', name, `its status is ${String(report.status)}, not up, degraded, down or unknown`)
-        return []
-      }
-      this.#read('component', name)
-      return { type: 'component', name, status: report.status, reason: report.reason }
+      if (!this.#isStatus('component', name, report.status)) return []
+      return [{ type: 'component', name, status: report.status, reason: report.reason }]
     })
+    if (!this.#isOverallAsked) return inputs
+    const status = source?.status
+    if (!this.#isStatus('health', 'overall', status)) return inputs
+    const bad = [...(source?.components ?? [])].filter(([, report]) => report.status === status)
+    const reason = bad.map(([name, report]) => `${name}: ${report.reason}`).join(', ')
+    return [...inputs, { type: 'health', status, reason }]
   }
 
   pressures(): Input[] {
-    return [...this.#pressures].flatMap((name) => {
+    return [...this.#pressures].flatMap((name): Input[] => {
       try {
         const value = this.#settings.pressures.get(name)?.()
         if (value === undefined || !Number.isFinite(value)) {
           throw new TypeError(`its function gave ${describeError(value)}, not a finite number`)
         }
         this.#read('pressure', name)
-        return { type: 'pressure', name, value }
+        return [{ type: 'pressure', name, value }]
       } catch (error) {
         this.#unread('pressure', name, describeError(error))
         return []
       }
     })
+  }
+
+  flags(): Input[] {
+    return [...this.#flags].flatMap((name): Input[] => {
+      try {
+        const isOn: unknown = this.#settings.flags?.isEnabled(name)
+        if (typeof isOn !== 'boolean') throw new TypeError(`it is ${describeError(isOn)}, neither true nor false`)
+        this.#read('flag', name)
+        return [{ type: 'flag', name, isOn }]
+      } catch (error) {
+        this.#unread('flag', name, describeError(error))
+        return []
+      }
+    })
+  }
+
+  get #areFlagsSilent(): boolean {
+    const { flags } = this.#settings
+    return this.#flags.size > 0 && (typeof flags?.on !== 'function' || typeof flags.off !== 'function')
+  }
+
+  /** What is none of ours must not pass for "up". */
+  #isStatus(what: 'component' | 'health', name: string, status: unknown): status is ComponentReport['status'] {
+    if (statuses.includes(status)) {
+      this.#read(what, name)
+      return true
+    }
+    this.#unread(what, name, `its status is ${String(status)}, not up, degraded, down or unknown`)
+    return false
   }
 
   #read(what: InputChange['what'], name: string): void {

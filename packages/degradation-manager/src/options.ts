@@ -1,22 +1,37 @@
 import { inspect } from 'node:util'
-import { modes, type Mode } from './mode.js'
-import type { Clock, HealthSource } from './ports.js'
-import { priorities, type Priority } from './priority.js'
-import { maxDelayMs, systemClock } from './system-clock.js'
+import type { Mode } from './mode.js'
+import type { Clock, FlagSource, HealthSource, StateStore } from './ports.js'
+import type { BuiltInPressure } from './pressures/built-in.js'
+import type { Priority } from './priority.js'
 
-/** What a mode does to a feature: served as usual, not served, or served by its fallback only. */
-export type FeatureState = 'on' | 'off' | 'fallback'
+/**
+ * What a mode does to a feature: served as usual, served to so many calls at once, served by its fallback only, or not
+ * served.
+ */
+export type FeatureState = 'on' | 'limited' | 'fallback' | 'off'
+
+/** At most so many calls of a feature at once. */
+export interface Limited {
+  /** A whole number, 1 or more. A guarded call that comes on top is answered as if the feature were off. */
+  readonly maxConcurrent: number
+}
+
+/** What a feature says of a mode. */
+export type ModeEffect = Exclude<FeatureState, 'limited'> | Limited
 
 /** One feature of the bot. */
-export interface FeatureOptions {
+export interface FeatureOptions<ModeName extends string = Mode> {
   /**
    * DEGRADED switches `optional` features off; MAINTENANCE leaves only the `critical` ones on.
    *
    * @defaultValue `'normal'`
    */
   readonly priority?: Priority | undefined
-  /** Exceptions from what the priority says, mode by mode: `{ DEGRADED: 'fallback' }`. */
-  readonly in?: { readonly [M in Mode]?: FeatureState | undefined } | undefined
+  /**
+   * Exceptions from what the priority says, mode by mode: `{ DEGRADED: 'fallback' }`, `{ DEGRADED: { maxConcurrent: 2 } }`.
+   * One holds in worse modes too, unless they have their own, or the priority is stricter there.
+   */
+  readonly in?: { readonly [M in ModeName]?: ModeEffect | undefined } | undefined
 }
 
 /** The defaults of {@link FeatureOptions}. */
@@ -24,121 +39,220 @@ export const featureDefaults: Readonly<Record<'priority', Priority>> = { priorit
   Pick<FeatureOptions, 'priority'>
 >
 
+/** What every rule says. */
+export interface CommonRule<ModeName extends string = Mode> {
+  /** What the rule asks for while it holds. */
+  readonly mode: Exclude<ModeName, 'FULL'>
+  /**
+   * Whether what this process sees counts for all that share its `store`: for what is the same for all, such as a
+   * database, and not for what each has of its own, such as its processor.
+   *
+   * @defaultValue `false`
+   */
+  readonly shared?: boolean | undefined
+}
+
 /** While a component of the health source is in a bad way, the mode is at least this bad. */
-export interface ComponentRule<Component extends string = string> {
+export interface ComponentRule<
+  Component extends string = string,
+  ModeName extends string = Mode,
+> extends CommonRule<ModeName> {
   /** The component's name in the health source. */
   readonly component: Component
   /** The least that must be wrong: `degraded` means degraded or down. `unknown` neither starts nor ends a rule. */
   readonly is: 'degraded' | 'down'
-  /** What the rule asks for while it holds. */
-  readonly mode: Exclude<Mode, 'FULL'>
-  /** A rule is about a component or a pressure, never both. */
+  /** A rule is about one thing. */
+  readonly health?: never
+  /** A rule is about one thing. */
   readonly pressure?: never
+  /** A rule is about one thing. */
+  readonly flag?: never
+}
+
+/** While the bot as a whole is in a bad way, as its health source sums it up, the mode is at least this bad. */
+export interface HealthRule<ModeName extends string = Mode> extends CommonRule<ModeName> {
+  /** The health source's own `status`, in which it has weighed its components. */
+  readonly health: 'overall'
+  /** The least that must be wrong: `degraded` means degraded or down. `unknown` neither starts nor ends a rule. */
+  readonly is: 'degraded' | 'down'
+  /** A rule is about one thing. */
+  readonly component?: never
+  /** A rule is about one thing. */
+  readonly pressure?: never
+  /** A rule is about one thing. */
+  readonly flag?: never
 }
 
 /** While a pressure is high, the mode is at least this bad. */
-export interface PressureRule<Pressure extends string = string> {
-  /** A name from `pressures`. */
+export interface PressureRule<
+  Pressure extends string = string,
+  ModeName extends string = Mode,
+> extends CommonRule<ModeName> {
+  /** A name from `pressures`, or `cpu`, `memory` or `loopDelay`. */
   readonly pressure: Pressure
   /** The rule begins to hold at this value or above: more than `leave`, at most 1. */
   readonly enter: number
   /** The rule ends at this value or below: at least 0. In between it stays as it was (hysteresis). */
   readonly leave: number
-  /** What the rule asks for while it holds. */
-  readonly mode: Exclude<Mode, 'FULL'>
-  /** A rule is about a component or a pressure, never both. */
+  /** A rule is about one thing. */
   readonly component?: never
+  /** A rule is about one thing. */
+  readonly health?: never
+  /** A rule is about one thing. */
+  readonly flag?: never
+}
+
+/** While a flag is on, the mode is at least this bad. */
+export interface FlagRule<Flag extends string = string, ModeName extends string = Mode> extends CommonRule<ModeName> {
+  /** The flag's name in `flags`. */
+  readonly flag: Flag
+  /**
+   * Whether the rule holds while the flag is on, or while it is off.
+   *
+   * @defaultValue `'on'`
+   */
+  readonly is?: 'on' | 'off' | undefined
+  /** A rule is about one thing. */
+  readonly component?: never
+  /** A rule is about one thing. */
+  readonly health?: never
+  /** A rule is about one thing. */
+  readonly pressure?: never
 }
 
 /** What makes the mode worse by itself. Of the rules that hold, the worst mode wins. */
-export type Rule<Component extends string = string, Pressure extends string = string> =
-  ComponentRule<Component> | PressureRule<Pressure>
+export type Rule<
+  Component extends string = string,
+  Pressure extends string = string,
+  Flag extends string = string,
+  ModeName extends string = Mode,
+> =
+  | ComponentRule<Component, ModeName>
+  | HealthRule<ModeName>
+  | PressureRule<Pressure, ModeName>
+  | FlagRule<Flag, ModeName>
 
 /** The options of a {@link DegradationManager}. */
 export interface DegradationManagerOptions<
   Feature extends string,
+  ModeName extends string = Mode,
   Component extends string = never,
   Pressure extends string = never,
+  Flag extends string = never,
 > {
+  /**
+   * The modes, best first: `FULL`, then your own in capitals, then `MAINTENANCE`.
+   *
+   * @defaultValue `['FULL', 'DEGRADED', 'MAINTENANCE']`
+   */
+  readonly modes?: (readonly ModeName[] & readonly ['FULL', ...string[], 'MAINTENANCE']) | undefined
+  /**
+   * The least important features that a mode serves, where that is not `normal` (not `critical` in MAINTENANCE):
+   * `{ READ_ONLY: 'optional', ESSENTIAL: 'high' }`. A worse mode may serve no more than a better one.
+   */
+  readonly serves?: { readonly [M in Exclude<NoInfer<ModeName>, 'FULL'>]?: Priority | undefined } | undefined
   /** The bot's features by name. */
-  readonly features: Readonly<Record<Feature, FeatureOptions>>
+  readonly features: Readonly<Record<Feature, FeatureOptions<NoInfer<ModeName>>>>
   /** Who knows how the components are; needed when a rule names one. */
   readonly health?: HealthSource<Component> | undefined
   /** What makes the mode worse by itself; without rules it changes only by hand. */
-  readonly rules?: readonly Rule<NoInfer<Component>, NoInfer<Pressure>>[] | undefined
-  /** Functions that say how hard pressed something is: 0 is idle, 1 is as much as it can take. */
-  readonly pressures?: Readonly<Record<Pressure, () => number>> | undefined
+  readonly rules?:
+    | readonly Rule<NoInfer<Component>, NoInfer<Pressure> | BuiltInPressure, NoInfer<Flag>, NoInfer<ModeName>>[]
+    | undefined
   /**
-   * How long nothing must have asked for the present mode before it gets one step better, in ms; 0 or more.
+   * Functions that say how hard pressed something is: 0 is idle, 1 is as much as it can take. `cpu`, `memory` and
+   * `loopDelay` need not be given to be used in a rule.
+   */
+  readonly pressures?: Readonly<Record<Pressure, () => number>> | undefined
+  /** Who answers for the flags that rules name: `FeatureFlags`, or anything with `isEnabled(name)`. */
+  readonly flags?: FlagSource<Flag> | undefined
+  /**
+   * How long nothing must have asked for the present mode before it gets one step better, in ms; 0 or more. Twice as
+   * long, and at most eight times, after a step that had to be taken back before it had lasted as long.
    *
    * @defaultValue `30_000`
    */
   readonly minDwellMs?: number | undefined
   /**
-   * How often the pressures are read while started, in ms; more than 0.
+   * How often the pressures are read while started, in ms; more than 0. So are flags that tell of no changes.
    *
    * @defaultValue `1_000`
    */
   readonly sampleMs?: number | undefined
+  /**
+   * Decide and tell, and change nothing: the mode stays FULL, each `change` says `dryRun: true`, and
+   * {@link DegradationManager.decidedMode} is what the mode would be.
+   *
+   * @defaultValue `false`
+   */
+  readonly dryRun?: boolean | undefined
+  /** Keeps a mode that is set by hand over a restart, and shares it with all processes that have the same: a collection. */
+  readonly store?: StateStore | undefined
+  /** How far the store must reach: the bot's processes are one, or on one machine, or on several. Refused if it does not. */
+  readonly scope?: StateStore['scope'] | undefined
+  /**
+   * Tells several bots in one store apart.
+   *
+   * @defaultValue `'bot'`
+   */
+  readonly name?: string | undefined
+  /**
+   * How long one answer of the store may take, in ms; more than 0.
+   *
+   * @defaultValue `2_000`
+   */
+  readonly storeTimeoutMs?: number | undefined
   /** Time, for tests; the system's unless given. */
   readonly clock?: Clock | undefined
 }
 
 /** The defaults of {@link DegradationManagerOptions}. */
-export const degradationManagerDefaults: Readonly<Record<'minDwellMs' | 'sampleMs', number>> = {
+export const degradationManagerDefaults: Readonly<
+  Record<'minDwellMs' | 'sampleMs' | 'storeTimeoutMs', number> & Record<'dryRun', boolean> & Record<'name', string>
+> = {
   minDwellMs: 30_000,
   sampleMs: 1_000,
-} satisfies Required<Pick<DegradationManagerOptions<string>, 'minDwellMs' | 'sampleMs'>>
+  dryRun: false,
+  name: 'bot',
+  storeTimeoutMs: 2_000,
+} satisfies Required<
+  Pick<DegradationManagerOptions<string>, 'minDwellMs' | 'sampleMs' | 'dryRun' | 'name' | 'storeTimeoutMs'>
+>
 
 /** How {@link DegradationManager.setMode} sets a mode. */
 export interface SetModeOptions {
   /** For the record and for whoever asks why. */
   readonly why: string
+  /** Who does it: a name, a user's id. */
+  readonly by?: string | undefined
   /** When to hand back to the rules, in ms from now, more than 0; until {@link DegradationManager.clearMode} unless given. */
   readonly forMs?: number | undefined
 }
 
+/** A rule over whatever modes there are. */
+export type AnyRule = Rule<string, string, string, string>
+
 /** The options with the defaults filled in and every contradiction refused. */
 export interface Settings {
-  readonly features: ReadonlyMap<string, { readonly priority: Priority; readonly in: FeatureOptions['in'] }>
+  readonly modes: readonly string[]
+  /** The least important priority that each mode serves. */
+  readonly serves: ReadonlyMap<string, Priority>
+  readonly features: ReadonlyMap<string, { readonly priority: Priority; readonly in: FeatureOptions<string>['in'] }>
   readonly health: HealthSource | undefined
-  readonly rules: readonly Rule[]
+  readonly rules: readonly AnyRule[]
   readonly pressures: ReadonlyMap<string, () => number>
+  readonly flags: FlagSource | undefined
   readonly minDwellMs: number
   readonly sampleMs: number
+  readonly dryRun: boolean
+  readonly store: StateStore | undefined
+  readonly name: string
+  readonly storeTimeoutMs: number
   readonly clock: Clock
 }
 
-const featureStates: readonly string[] = ['on', 'off', 'fallback'] satisfies FeatureState[]
-
-const optionNames = ['features', 'health', 'rules', 'pressures', 'minDwellMs', 'sampleMs', 'clock']
-
-/** @throws TypeError or RangeError naming the option, its value and the remedy */
-export function checkedOptions(options: DegradationManagerOptions<string, string, string>): Settings {
-  checkNames('The options', options, optionNames)
-  if (options.rules !== undefined && !Array.isArray(options.rules)) throw new TypeError('rules must be a list of rules')
-  const settings: Settings = {
-    features: checkedFeatures(options.features),
-    health: options.health,
-    rules: options.rules ?? [],
-    pressures: new Map(Object.entries(options.pressures ?? {})),
-    minDwellMs: options.minDwellMs ?? degradationManagerDefaults.minDwellMs,
-    sampleMs: options.sampleMs ?? degradationManagerDefaults.sampleMs,
-    clock: options.clock ?? systemClock,
-  }
-  if (!(settings.minDwellMs >= 0) || settings.minDwellMs === Infinity) {
-    throw new RangeError(`minDwellMs is ${settings.minDwellMs}; give 0 or more milliseconds`)
-  }
-  if (!(settings.sampleMs > 0 && settings.sampleMs <= maxDelayMs)) {
-    throw new RangeError(`sampleMs is ${settings.sampleMs}; give milliseconds, more than 0 and at most ${maxDelayMs}`)
-  }
-  if (settings.health !== undefined) checkHealth(settings.health)
-  for (const [name, read] of settings.pressures) {
-    if (typeof read !== 'function') throw new TypeError(`pressures.${name} is no function; give () => a number 0..1`)
-  }
-  settings.rules.forEach((rule, index) => checkRule(rule, `rules[${index}]`, settings))
-  return settings
-}
+/** Options of whatever names there are. */
+export type AnyOptions = DegradationManagerOptions<string, string, string, string, string>
 
 /** @throws TypeError when it is no object, or has an option that nobody would honour, such as a misspelt one */
 export function checkNames(what: string, options: object, known: readonly string[]): void {
@@ -147,80 +261,22 @@ export function checkNames(what: string, options: object, known: readonly string
   if (unknown !== undefined) throw new TypeError(`${what} cannot have "${unknown}"; known are ${known.join(', ')}`)
 }
 
-function checkObject(what: string, value: unknown): void {
+/** @throws TypeError when it is no object */
+export function checkObject(what: string, value: unknown): void {
   if (typeof value !== 'object' || value === null) {
     throw new TypeError(`${what} must be an object, not ${inspect(value)}`)
   }
 }
 
-function checkHealth(health: HealthSource): void {
-  const { components } = health
-  const isReadable = typeof components === 'object' && components !== null && typeof components.get === 'function'
-  if (!isReadable || typeof health.on !== 'function' || typeof health.off !== 'function') {
-    throw new TypeError('health must have a Map named components, and on and off, as a HealthMonitor has')
-  }
-}
-
-/** @throws TypeError when there is no such mode */
-export function checkMode(mode: Mode): void {
-  if (!modes.includes(mode)) throw new TypeError(`There is no mode ${String(mode)}; the modes are ${modes.join(', ')}`)
-}
-
 /** @throws TypeError when the operator gives no reason, RangeError when the time is not a positive number */
 export function checkByHand(what: string, options: SetModeOptions, known: readonly string[]): void {
-  const { why, forMs }: Partial<SetModeOptions> = options ?? {}
+  const { why, by, forMs }: Partial<SetModeOptions> = options ?? {}
   if (typeof why !== 'string' || why.trim() === '') {
     throw new TypeError(`${what} needs a why: say in a few words why the mode is changed by hand`)
   }
   checkNames(what, options, known)
+  if (by !== undefined && typeof by !== 'string') throw new TypeError(`by is ${inspect(by)}; give a name or an id`)
   if (forMs !== undefined && !(forMs > 0 && forMs < Infinity)) {
     throw new RangeError(`forMs is ${forMs}; give milliseconds, more than 0, or leave it out for no end`)
-  }
-}
-
-function checkedFeatures(features: Readonly<Record<string, FeatureOptions>>): Settings['features'] {
-  if (typeof features !== 'object' || features === null) {
-    throw new TypeError('features is missing; name them: { remind: { priority: "critical" } }')
-  }
-  const checked = new Map<string, { priority: Priority; in: FeatureOptions['in'] }>()
-  for (const [name, feature] of Object.entries(features)) {
-    checkNames(`features.${name}`, feature, ['priority', 'in'])
-    const { priority = featureDefaults.priority, in: exceptions } = feature
-    if (!priorities.includes(priority)) {
-      throw new TypeError(`features.${name}.priority is ${priority}; it can be ${priorities.join(', ')}`)
-    }
-    for (const [mode, state] of Object.entries(exceptions ?? {})) {
-      checkMode(mode as Mode)
-      if (state !== undefined && !featureStates.includes(state)) {
-        throw new TypeError(`features.${name}.in.${mode} is ${String(state)}; it can be ${featureStates.join(', ')}`)
-      }
-    }
-    checked.set(name, { priority, in: exceptions })
-  }
-  return checked
-}
-
-function checkRule(rule: Rule, at: string, { health, pressures }: Settings): void {
-  checkObject(at, rule)
-  if (rule.mode !== 'DEGRADED' && rule.mode !== 'MAINTENANCE') {
-    throw new TypeError(`${at}.mode is ${String(rule.mode)}; a rule asks for DEGRADED or MAINTENANCE`)
-  }
-  if ((rule.component === undefined) === (rule.pressure === undefined)) {
-    throw new TypeError(`${at} must name either a component or a pressure`)
-  }
-  if (rule.component !== undefined) {
-    checkNames(at, rule, ['component', 'is', 'mode', 'pressure'])
-    if (health === undefined) throw new TypeError(`${at} is about component "${rule.component}"; pass health as well`)
-    if (rule.is !== 'degraded' && rule.is !== 'down') {
-      throw new TypeError(`${at}.is is ${String(rule.is)}; it can be degraded or down`)
-    }
-    return
-  }
-  checkNames(at, rule, ['pressure', 'enter', 'leave', 'mode', 'component'])
-  if (!pressures.has(rule.pressure)) {
-    throw new TypeError(`${at} is about pressure "${rule.pressure}"; add a function of that name to pressures`)
-  }
-  if (!(rule.leave >= 0 && rule.leave < rule.enter && rule.enter <= 1)) {
-    throw new RangeError(`${at} enters at ${rule.enter} and leaves at ${rule.leave}; it takes 0 <= leave < enter <= 1`)
   }
 }

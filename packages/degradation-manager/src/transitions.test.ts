@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { isWorse, modes, stepBetter, type Mode } from './mode.js'
+import { defaultModes as modes, isWorse as isWorseOf, stepBetter as stepBetterOf } from './mode.js'
 import {
   earliestReturnMs,
   initialState,
@@ -15,7 +15,12 @@ import {
 
 const minDwellMs = 30_000
 
+type Mode = string
+const isWorse = (mode: Mode, other: Mode): boolean => isWorseOf(modes, mode, other)
+const stepBetter = (mode: Mode): Mode => stepBetterOf(modes, mode)
+
 const plan: Plan = {
+  modes,
   minDwellMs,
   rules: [
     { component: 'database', is: 'degraded', mode: 'DEGRADED' },
@@ -82,7 +87,7 @@ describe('recovery', () => {
   it('climbs one step per dwell', () => {
     let state = after(component('gateway', 'down'), component('gateway', 'up'))
     const story: [number, Mode][] = [[0, modeOf(state)]]
-    for (let dueMs = nextDueMs(plan, state); dueMs !== undefined; dueMs = nextDueMs(plan, state)) {
+    for (let dueMs = nextDueMs(state); dueMs !== undefined; dueMs = nextDueMs(state)) {
       state = transition(plan, state, { type: 'time' }, dueMs)
       story.push([dueMs, modeOf(state)])
     }
@@ -101,7 +106,7 @@ describe('recovery', () => {
       9e6,
     )
     expect(modeOf(state)).toBe('DEGRADED')
-    expect(nextDueMs(plan, state)).toBe(9e6 + minDwellMs)
+    expect(nextDueMs(state)).toBe(9e6 + minDwellMs)
   })
 
   it('does not count time in which nobody watched', () => {
@@ -111,10 +116,10 @@ describe('recovery', () => {
       { type: 'stop' },
       1,
     )
-    expect(nextDueMs(plan, stopped)).toBeUndefined()
+    expect(nextDueMs(stopped)).toBeUndefined()
     const restarted = transition(plan, stopped, { type: 'start' }, 9e6)
     expect(modeOf(restarted)).toBe('MAINTENANCE')
-    expect(nextDueMs(plan, restarted)).toBe(9e6 + minDwellMs)
+    expect(nextDueMs(restarted)).toBe(9e6 + minDwellMs)
   })
 
   it('begins its dwell anew when the reason returns', () => {
@@ -129,7 +134,7 @@ describe('recovery', () => {
 })
 
 describe('a mode set by hand', () => {
-  const byHand = (mode: Mode, forMs?: number): Input => ({ type: 'setMode', mode, why: 'a test', forMs })
+  const byHand = (mode: Mode, forMs?: number): Input => ({ type: 'setMode', mode, why: 'a test', by: undefined, forMs })
 
   it.each(modes)('wins over the rules: %s', (mode) => {
     expect(modeOf(after(component('database', 'degraded'), byHand(mode)))).toBe(mode)
@@ -171,7 +176,7 @@ function live(life: [number, Input][], see: (state: ModeState, nowMs: number) =>
   }
   for (const [waitMs, input] of life) {
     const atMs = nowMs + waitMs
-    for (let dueMs = nextDueMs(plan, state); dueMs !== undefined && dueMs <= atMs; dueMs = nextDueMs(plan, state)) {
+    for (let dueMs = nextDueMs(state); dueMs !== undefined && dueMs <= atMs; dueMs = nextDueMs(state)) {
       move({ type: 'time' }, dueMs)
     }
     move(input, atMs)
@@ -235,13 +240,15 @@ describe('laws', () => {
           let nowMs = 0
           live(life, (last, atMs) => ([state, nowMs] = [last, atMs]))
           const inputs =
-            forMs === undefined ? calm : [...calm, { type: 'setMode', mode: 'MAINTENANCE', why: '', forMs } as const]
+            forMs === undefined
+              ? calm
+              : [...calm, { type: 'setMode', mode: 'MAINTENANCE', why: '', by: undefined, forMs } as const]
           for (const input of [{ type: 'start' } as const, ...inputs]) state = transition(plan, state, input, nowMs)
 
           const promisedMs = earliestReturnMs(plan, state, serves, nowMs)
           const sinceMs = nowMs
           while (!serves(modeOf(state))) {
-            nowMs = nextDueMs(plan, state) ?? Infinity
+            nowMs = nextDueMs(state) ?? Infinity
             state = transition(plan, state, { type: 'time' }, nowMs)
           }
           expect(promisedMs).toBe(nowMs - sinceMs)
@@ -251,7 +258,7 @@ describe('laws', () => {
   })
 
   it('promises nothing that only a person can bring', () => {
-    const forGood = after({ type: 'setMode', mode: 'MAINTENANCE', why: 'a test', forMs: undefined })
+    const forGood = after({ type: 'setMode', mode: 'MAINTENANCE', why: 'a test', by: undefined, forMs: undefined })
     expect(earliestReturnMs(plan, forGood, (mode) => mode === 'FULL', 0)).toBeUndefined()
     expect(earliestReturnMs(plan, after(), () => false, 0)).toBeUndefined()
   })

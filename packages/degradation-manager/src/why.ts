@@ -1,19 +1,19 @@
 import type { ModeChange, OverrideChange, Severity } from './events.js'
-import { isWorse, type Mode } from './mode.js'
-import { modeOf, wantedMode, type ModeState, type Plan } from './transitions.js'
+import { bestMode, isWorse, worstMode } from './mode.js'
+import { asksOf, modeOf, wantedMode, type ByHand, type ModeState, type Plan } from './transitions.js'
 
-/** Why the mode in force is what it is. */
+/** Why the mode that is decided is what it is. */
 export function whyMode(plan: Plan, state: ModeState): string {
-  if (state.override !== undefined) return `set by hand: ${state.override.why}`
+  if (state.override !== undefined) return byHand(state.override)
   if (!state.watching) {
-    return state.ruled === 'FULL'
+    return state.ruled === bestMode
       ? 'nothing has asked for less, and the rules are not being watched'
       : 'the rules had led there when they were last watched'
   }
-  if (isWorse(state.ruled, wantedMode(plan, state))) {
-    return `recovering by one step after each ${plan.minDwellMs} ms in which nothing asks for ${state.ruled}`
+  if (isWorse(plan.modes, state.ruled, wantedMode(plan, state))) {
+    return `recovering by one step after each ${state.dwellMs} ms in which nothing asks for ${state.ruled}`
   }
-  return state.ruled === 'FULL' ? 'no rule asks for less' : activeReasons(plan, state)
+  return state.ruled === bestMode ? 'no rule asks for less' : activeReasons(plan, state)
 }
 
 /**
@@ -22,22 +22,26 @@ export function whyMode(plan: Plan, state: ModeState): string {
  * @param releasedWhy - the operator's reason, when the mode was handed back by hand
  */
 export function changeBetween(
-  plan: Plan,
+  plan: Plan & { readonly dryRun: boolean },
   before: ModeState,
   after: ModeState,
   at: number,
   releasedWhy: string | undefined,
-): ModeChange | OverrideChange | undefined {
+): ModeChange<string> | OverrideChange<string> | undefined {
   const from = modeOf(before)
   const to = modeOf(after)
   if (from === to && before.override === after.override) return undefined
+  const { dryRun } = plan
   const why = whyChange(plan, before, after, releasedWhy)
   if (from === to) {
-    const by = { from: before.override?.mode ?? 'none', to: after.override?.mode ?? 'none' } as const
-    return { what: 'override', ...by, at, why, severity: 'INFO', message: sentence(`The mode stays ${to}: ${why}`) }
+    const by = { from: before.override?.mode ?? 'none', to: after.override?.mode ?? 'none' }
+    const stays = dryRun ? `Dry run: the mode would stay ${to}` : `The mode stays ${to}`
+    return { what: 'override', ...by, dryRun, at, why, severity: 'INFO', message: sentence(`${stays}: ${why}`) }
   }
-  const message = sentence(`The mode went from ${from} to ${to}: ${why}`)
-  return { what: 'mode', from, to, at, why, severity: severityOf(from, to, after), message }
+  const went = dryRun ? 'Dry run: the mode would have gone' : 'The mode went'
+  const message = sentence(`${went} from ${from} to ${to}: ${why}`)
+  const severity = dryRun ? 'INFO' : severityOf(plan, from, to, after)
+  return { what: 'mode', from, to, dryRun, at, why, severity, message }
 }
 
 /** Ends a text as a sentence, unless it ends so already. */
@@ -45,24 +49,30 @@ export function sentence(text: string): string {
   return /[.!?]$/.test(text) ? text : `${text}.`
 }
 
+function byHand({ by, why }: ByHand): string {
+  return `set by hand${by === undefined ? '' : ` by ${by}`}: ${why}`
+}
+
 function whyChange(plan: Plan, before: ModeState, after: ModeState, releasedWhy: string | undefined): string {
-  if (after.override !== undefined && after.override !== before.override) return whyMode(plan, after)
+  if (after.override !== undefined && after.override !== before.override) return byHand(after.override)
   if (before.override !== undefined && after.override === undefined) {
     const end =
       releasedWhy === undefined ? 'the mode set by hand has expired' : `handed back to the rules: ${releasedWhy}`
-    return after.ruled === 'FULL' ? end : `${end}; ${whyMode(plan, after)}`
+    return after.ruled === bestMode ? end : `${end}; ${whyMode(plan, after)}`
   }
-  if (isWorse(after.ruled, before.ruled)) return activeReasons(plan, after)
-  return `nothing has asked for ${before.ruled} for ${plan.minDwellMs} ms`
+  if (isWorse(plan.modes, after.ruled, before.ruled)) return activeReasons(plan, after)
+  return `nothing has asked for ${before.ruled} for ${before.dwellMs} ms`
 }
 
-/** The reasons of the rules that ask for the mode which the rules have led to. */
+/** The reasons of whatever asks for the mode which the rules have led to. */
 function activeReasons(plan: Plan, state: ModeState): string {
-  return plan.rules.flatMap((rule, index) => (rule.mode === state.ruled ? (state.reasons[index] ?? []) : [])).join('; ')
+  return asksOf(plan, state)
+    .flatMap(({ mode, why }) => (mode === state.ruled ? [why] : []))
+    .join('; ')
 }
 
 /** A mode that a person chose is no emergency. */
-function severityOf(from: Mode, to: Mode, after: ModeState): Severity {
-  if (isWorse(from, to)) return 'INFO'
-  return to === 'MAINTENANCE' && after.override === undefined ? 'CRITICAL' : 'WARNING'
+function severityOf({ modes }: Plan, from: string, to: string, after: ModeState): Severity {
+  if (isWorse(modes, from, to)) return 'INFO'
+  return to === worstMode && after.override === undefined ? 'CRITICAL' : 'WARNING'
 }
