@@ -1,5 +1,4 @@
 import { alerts } from './alerts.js'
-import { guard } from './guard.js'
 import { alone } from './flags/alone.js'
 import { judge } from './judge.js'
 import { routing } from './routing.js'
@@ -23,8 +22,13 @@ const all = {
   'health-live': alone('live', 'health/program'),
   'health-standing': alone('standing', 'health/program'),
   'health-package': alone('packaged', 'health/program'),
+  guard: alone('guarded', 'yielding/program'),
+  'guard-failing': alone('failing', 'yielding/program'),
+  'guard-idle': alone('idle', 'yielding/program'),
+  'guard-allows': alone('asked', 'yielding/program'),
+  'guard-overload': alone('overload', 'yielding/program'),
+  'guard-package': alone('packaged', 'yielding/program'),
   alerts,
-  guard,
   judge,
   routing,
   files,

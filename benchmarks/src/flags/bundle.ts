@@ -4,7 +4,7 @@ import type * as esbuild from 'esbuild'
 import manifest from '../../package.json' with { type: 'json' }
 
 /** A program that runs in a process of its own. */
-export type ProgramFile = 'flags/follower' | 'flags/program' | 'health/program' | 'health/server'
+export type ProgramFile = 'flags/follower' | 'flags/program' | 'health/program' | 'health/server' | 'yielding/program'
 
 /** Compiles a program, as `run.ts` does the whole. @returns its path */
 export async function bundle(name: ProgramFile): Promise<string> {

@@ -3,17 +3,11 @@ import { ShedError } from './errors.js'
 import { checkedOptions, checkMode } from './checked-options.js'
 import type { DegradationChange, DegradationManagerEvents } from './events.js'
 import { makeFeatures, serves, type Feature as LiveFeature, type FeatureHandle } from './features.js'
-import { counted } from './counted.js'
-import {
-  asOutcome,
-  callGuarded,
-  checkedGuard,
-  plainValue,
-  type Gate,
-  type Guard,
-  type Guarded,
-  type GuardOptions,
-} from './guard.js'
+import { Deadlines } from './guard/deadlines.js'
+import type { GuardOptions } from './guard/guard-options.js'
+import type { Gate } from './guard/guard.js'
+import { guarded, type Guarded } from './guard/guarded.js'
+import type { DrillReport } from './guard/outcomes.js'
 import { Inputs } from './inputs.js'
 import { bestMode, isWorse, type Mode } from './mode.js'
 import {
@@ -36,6 +30,7 @@ import {
   type Input,
   type ModeState,
 } from './transitions.js'
+import { describeError } from './outcome.js'
 import { warn } from './warning.js'
 import { changeBetween, sentence, whyMode } from './why.js'
 import type { AnyFunction } from './with-signal.js'
@@ -132,6 +127,7 @@ export class DegradationManager<
 
   #news: DegradationChange<string>[] = []
   #announcing = false
+  readonly #failingDrills = new Set<string>()
 
   /**
    * Checks the options, and does nothing else.
@@ -141,7 +137,7 @@ export class DegradationManager<
   constructor(options: DegradationManagerOptions<Feature, ModeName, Component, Pressure, Flag>) {
     super()
     this.#settings = checkedOptions(options)
-    const { clock, store } = this.#settings
+    const { store } = this.#settings
     this.#features = makeFeatures(this.#settings)
     this.#state = initialState(this.#settings)
     this.#inputs = new Inputs(this.#settings, (change) => this.#news.push(change))
@@ -158,13 +154,7 @@ export class DegradationManager<
           this.#announce()
         },
       })
-    this.#gate = {
-      clock,
-      state: (feature) => this.#admission(this.#find(feature)),
-      why: (feature) => this.#whyRefused(this.#find(feature)),
-      shed: (feature) => this.#shed(this.#find(feature)),
-      fellBack: (feature, why, error) => this.#tellFallback(feature, why, error),
-    }
+    this.#gate = this.#makeGate()
   }
 
   /** The mode in force. */
@@ -264,15 +254,7 @@ export class DegradationManager<
    * ```
    */
   guard<Fn extends AnyFunction>(feature: Feature, fn: Fn, options: GuardOptions<NoInfer<Fn>> = {}): Guarded<Fn> {
-    const gate = this.#gate
-    const guard = this.#checkedGuard(feature, fn, options)
-    function outcome(this: unknown, ...args: unknown[]): Promise<unknown> {
-      return callGuarded(gate, guard, this, args, asOutcome)
-    }
-    function guarded(this: unknown, ...args: unknown[]): Promise<unknown> {
-      return callGuarded(gate, guard, this, args, plainValue)
-    }
-    return Object.assign(guarded, { outcome }) as unknown as Guarded<Fn>
+    return guarded(this.#gate, this.#guardable(feature, options.fallback !== undefined), fn, options)
   }
 
   /**
@@ -288,8 +270,8 @@ export class DegradationManager<
     fn: () => Value | PromiseLike<Value>,
     options: GuardOptions<() => NoInfer<Value> | PromiseLike<NoInfer<Value>>> = {},
   ): Promise<Value> {
-    const guard = this.#checkedGuard(feature, fn, options)
-    return (await callGuarded(this.#gate, guard, undefined, [], plainValue)) as Value
+    const live = this.#guardable(feature, options.fallback !== undefined)
+    return (await guarded<() => unknown>(this.#gate, live, fn, options)()) as Value
   }
 
   /**
@@ -439,8 +421,34 @@ export class DegradationManager<
     this.#announcing = false
   }
 
-  #tellFallback(feature: string, why: string, error: unknown): void {
+  /** What the guards ask of this manager. */
+  #makeGate(): Gate {
+    const { clock } = this.#settings
+    const lists = new Map<number, Deadlines>()
+    return {
+      clock,
+      deadlines: (timeoutMs) => {
+        const list = lists.get(timeoutMs) ?? new Deadlines(clock)
+        lists.set(timeoutMs, list)
+        return list
+      },
+      refusal: (feature) => {
+        const whyRefused = (): string => this.#whyRefused(feature)
+        return {
+          get why() {
+            return whyRefused()
+          },
+          shed: () => this.#shed(feature),
+        }
+      },
+      fellBack: (name, why, error) => this.#tellFallback(name, why, error),
+      drilled: (name, report) => this.#tellDrill(name, report),
+    }
+  }
+
+  #tellFallback(feature: string, whyServed: () => string, error: unknown): void {
     if (this.listenerCount('fallback') === 0) return
+    const why = whyServed()
     this.#tell('fallback', {
       what: feature,
       from: 'call',
@@ -451,6 +459,28 @@ export class DegradationManager<
       message: sentence(`The fallback of "${feature}" answered: ${why}`),
       error,
     })
+  }
+
+  /** Tells of the first drill that fails, and of the first that goes well again. */
+  #tellDrill(name: string, { works, steps }: DrillReport): void {
+    if (works !== this.#failingDrills.has(name)) return
+    if (works) this.#failingDrills.delete(name)
+    else this.#failingDrills.add(name)
+    const failing = steps.filter((step) => !step.works)
+    const why = works
+      ? 'all of them answered'
+      : failing.map((step) => `${step.name} failed: ${describeError(step.error)}`).join('; ')
+    this.#news.push({
+      what: 'drill',
+      name,
+      from: works ? 'failing' : 'working',
+      to: works ? 'working' : 'failing',
+      at: this.#settings.clock.now(),
+      why,
+      severity: works ? 'INFO' : 'WARNING',
+      message: sentence(`The fallbacks of "${name}" ${works ? 'work again' : 'would not work'}: ${why}`),
+    })
+    this.#announce()
   }
 
   #tell<Name extends keyof DegradationManagerEvents>(
@@ -503,18 +533,14 @@ export class DegradationManager<
     return earliestReturnMs(this.#settings, this.#state, isServed, clock.monotonic())
   }
 
-  /** What a call meets now: a limited feature is on for it while there is room. */
-  #admission(feature: LiveFeature): FeatureState {
-    return feature.hasRoom ? 'on' : feature.state
-  }
-
-  #checkedGuard<Fn extends AnyFunction>(name: string, fn: Fn, options: GuardOptions<Fn>): Guard {
+  /** The feature, if a guard with or without a fallback may be made for it. */
+  #guardable(name: string, hasFallback: boolean): LiveFeature {
     const feature = this.#find(name)
     const place = feature.effects.findIndex(({ state }) => state === 'fallback')
-    if (place >= 0 && options.fallback === undefined) {
+    if (place >= 0 && !hasFallback) {
       const mode = this.#settings.modes[place]
       throw new TypeError(`"${name}" is served by its fallback in ${mode} mode; give this guard a fallback`)
     }
-    return { ...checkedGuard(name, fn, options), fn: counted(feature, fn) }
+    return feature
   }
 }

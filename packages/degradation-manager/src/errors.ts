@@ -50,7 +50,7 @@ export class TimeoutError extends Error {
   readonly timeoutMs: number
 
   /** @internal */
-  constructor(feature: string, what: 'call' | 'fallback', timeoutMs: number, idempotent: boolean) {
+  constructor(feature: string, what: string, timeoutMs: number, idempotent: boolean) {
     super(
       `The ${what} of "${feature}" was not done within ${timeoutMs} ms, and whether it took effect is not known. ` +
         (idempotent ? 'It may be tried again' : 'If doing it twice does no harm, declare the guard idempotent: true'),
@@ -58,6 +58,23 @@ export class TimeoutError extends Error {
     this.retryable = idempotent
     this.feature = feature
     this.timeoutMs = timeoutMs
+  }
+}
+
+/** No answer was kept that an `AnswerCache` could give, or it is too old. */
+export class NoAnswerError extends Error {
+  /** Always `NoAnswerError`. */
+  override readonly name = 'NoAnswerError'
+  /** Stable, for programs. */
+  readonly code = 'NO_ANSWER'
+  /** An answer may be kept later. */
+  readonly retryable = true
+  /** Nothing was done. */
+  readonly applied = 'no'
+
+  /** @internal */
+  constructor(why: string) {
+    super(`${why}; give the guard another fallback after it`)
   }
 }
 

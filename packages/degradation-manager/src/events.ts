@@ -61,9 +61,21 @@ export interface StoreChange extends News {
   readonly to: 'reachable' | 'unreachable'
 }
 
+/** A drill has found that fallbacks would not work, or that they work again. */
+export interface DrillChange extends News {
+  /** Tells this change from the others. */
+  readonly what: 'drill'
+  /** The feature whose fallbacks were tried out. */
+  readonly name: string
+  /** What was known of them before. */
+  readonly from: 'working' | 'failing'
+  /** What is known of them now. */
+  readonly to: 'working' | 'failing'
+}
+
 /** The payload of `change`; `what` tells which. */
 export type DegradationChange<ModeName extends string = Mode> =
-  ModeChange<ModeName> | OverrideChange<ModeName> | InputChange | StoreChange
+  ModeChange<ModeName> | OverrideChange<ModeName> | InputChange | StoreChange | DrillChange
 
 /** The payload of `fallback`: one call was answered by its fallback. */
 export interface FallbackServed extends News {

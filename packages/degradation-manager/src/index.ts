@@ -1,7 +1,7 @@
 export { DegradationManager, type Demand, type Explanation, type Override } from './degradation-manager.js'
 export type { FeatureHandle } from './features.js'
 export { withSignal, type AnyFunction } from './with-signal.js'
-export { FallbackError, ShedError, TimeoutError } from './errors.js'
+export { FallbackError, NoAnswerError, ShedError, TimeoutError } from './errors.js'
 export { degradationManagerDefaults, featureDefaults } from './options.js'
 export { ModeStoreError, StateFormatError } from './state/state-errors.js'
 export { memoryState } from './state/memory-state.js'
@@ -16,16 +16,30 @@ export { queuePressure } from './pressures/queue-pressure.js'
 export { smoothedPressure, smoothedPressureDefaults } from './pressures/smoothed-pressure.js'
 export type { BuiltInPressure } from './pressures/built-in.js'
 export type { PressureOptions } from './pressures/check-pressure.js'
+export { AdaptiveLimiter } from './admission/adaptive-limiter.js'
+export { adaptiveLimiterDefaults, type AdaptiveLimiterOptions } from './admission/limiter-options.js'
+export { Bulkhead, bulkheadDefaults, type BulkheadOptions } from './admission/bulkhead.js'
+export type { Admission, AdmissionOptions, Place } from './admission/admission.js'
+export type { AdmissionChange, AdmissionCounts, AdmissionEvents } from './admission/admission-events.js'
+export type { QueueOptions } from './admission/admission-options.js'
 export {
-  AdaptiveLimiter,
-  type AdaptiveLimiterEvents,
-  type AdmissionOptions,
-  type LimiterChange,
-  type LimiterCounts,
-  type Place,
-} from './limiter/adaptive-limiter.js'
-export { adaptiveLimiterDefaults, type AdaptiveLimiterOptions } from './limiter/limiter-options.js'
-export { guardDefaults, type Guarded, type GuardOptions, type Outcome } from './guard.js'
+  CircuitBreaker,
+  type BreakerChange,
+  type BreakerCounts,
+  type CircuitBreakerEvents,
+} from './breaker/circuit-breaker.js'
+export type { BreakerState } from './breaker/breaker-machine.js'
+export { circuitBreakerDefaults, type CircuitBreakerOptions } from './breaker/breaker-options.js'
+export { RetryBudget, retryBudgetDefaults, type RetryBudgetOptions } from './retry/retry-budget.js'
+export { retryDefaults, type RetryOptions } from './retry/retry-options.js'
+export { AnswerCache, answerCacheDefaults, type AnswerCacheOptions, type KeptAnswer } from './guard/answer-cache.js'
+export type { Fallback, FallbackFunction, FallbackOptions } from './guard/fallback.js'
+export { guardDefaults, type GuardOptions } from './guard/guard-options.js'
+export type { Guarded, GuardFace } from './guard/guarded.js'
+export type { LatencySummary } from './guard/latencies.js'
+export type { DrillReport, DrillStep, GuardStats, Outcome } from './guard/outcomes.js'
+export { guard, type StandAloneOptions } from './guard/stand-alone.js'
+export { dispatcher, dispatcherDefaults, type DispatcherOptions, type EventClass } from './dispatch/dispatcher.js'
 
 export type {
   CommonRule,
@@ -44,6 +58,7 @@ export type {
 export type {
   DegradationChange,
   DegradationManagerEvents,
+  DrillChange,
   FallbackServed,
   InputChange,
   ModeChange,

@@ -46,6 +46,18 @@ function leavesOpen(error: unknown): boolean {
   return isUnsettled
 }
 
+/**
+ * Whether an error says that what was called is unwell. One that was turned away by a policy further in, a guard or a
+ * limiter of its own, says nothing about that.
+ */
+export function isForeignFailure(error: unknown): boolean {
+  try {
+    return (error as { code?: unknown } | null | undefined)?.code !== 'SHED'
+  } catch {
+    return true
+  }
+}
+
 /** What was thrown, in words, whatever it is. */
 export function describeError(error: unknown): string {
   try {

@@ -1,5 +1,5 @@
-import { AdaptiveLimiter } from '../limiter/adaptive-limiter.js'
-import type { AdaptiveLimiterOptions } from '../limiter/limiter-options.js'
+import { AdaptiveLimiter } from '../admission/adaptive-limiter.js'
+import type { AdaptiveLimiterOptions } from '../admission/limiter-options.js'
 import type { Priority } from '../priority.js'
 import { EventQueue } from './event-queue.js'
 

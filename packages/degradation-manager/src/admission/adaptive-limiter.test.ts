@@ -1,7 +1,9 @@
 import { FakeClock } from '@evenkeel/testing'
 import { describe, expect, it } from 'vitest'
 import { ShedError } from '../errors.js'
-import { AdaptiveLimiter, type AdmissionOptions, type LimiterChange, type Place } from './adaptive-limiter.js'
+import { AdaptiveLimiter } from './adaptive-limiter.js'
+import type { AdmissionChange } from './admission-events.js'
+import type { AdmissionOptions, Place } from './admission.js'
 import type { AdaptiveLimiterOptions } from './limiter-options.js'
 
 /** A limiter with one place, which is taken. */
@@ -94,7 +96,7 @@ describe('an AdaptiveLimiter', () => {
     expect(errors[0]).toBeInstanceOf(ShedError)
     expect(errors[0]).toMatchObject({ code: 'SHED', retryable: true, applied: 'no', feature: 'limiter' })
     expect((errors[0] as ShedError).retryAfterMs).toBeGreaterThan(0)
-    expect(limiter.counts).toEqual({ admitted: 1, refused: 1, expired: 0, aborted: 0 })
+    expect(limiter.counts).toEqual({ admitted: 1, refused: 1, expired: 0, aborted: 0, reclaimed: 0 })
   })
 
   it('turns the newcomer away when everyone who waits is more important', async () => {
@@ -155,7 +157,7 @@ describe('an AdaptiveLimiter', () => {
 
   it('tells when it begins to turn calls away, and when nobody was for ten seconds', async () => {
     const { ask, limiter, clock } = await takenPlace({ name: 'database', maxWaiting: 0 })
-    const told: LimiterChange[] = []
+    const told: AdmissionChange[] = []
     limiter.on('change', (change) => told.push(change))
     ask('first', {})
     ask('second', {})

@@ -76,9 +76,11 @@ export class WaitingRoom<Entry extends Waiting> {
     return line.next()
   }
 
-  /** Leaves of its own accord. */
-  leave(entry: Entry): void {
-    if (this.#line(entry.priority).remove(entry)) this.#size--
+  /** Leaves of its own accord; whether it was there. */
+  leave(entry: Entry): boolean {
+    const wasThere = this.#line(entry.priority).remove(entry)
+    if (wasThere) this.#size--
+    return wasThere
   }
 
   /** When the first of them has waited too long, monotonic ms; `Infinity` when nobody waits. */

@@ -1,6 +1,13 @@
 import { FakeClock } from '@evenkeel/testing'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { DegradationManager, FallbackError, ShedError, TimeoutError, withSignal, type FallbackServed } from './index.js'
+import {
+  DegradationManager,
+  FallbackError,
+  ShedError,
+  TimeoutError,
+  withSignal,
+  type FallbackServed,
+} from '../index.js'
 
 let clock: FakeClock
 let modes: DegradationManager<'remind' | 'translate' | 'report'>
@@ -39,6 +46,7 @@ describe('a guarded function', () => {
     const translate = modes.guard('translate', translated, { timeoutMs: 2_000, fallback: (text) => text })
     expect(await translate('tea')).toBe('translated tea')
     expect(await translate.outcome('tea')).toEqual({ value: 'translated tea', degraded: false, why: undefined })
+    await clock.advance(2_000)
     expect(clock.pending).toBe(0)
   })
 
@@ -85,6 +93,7 @@ describe('a guarded function', () => {
     expect(await modes.guard('translate', (n: number) => n + 1)(1)).toBe(2)
     const thenable = { then: (resolve: (value: number) => void) => resolve(3) } as PromiseLike<number>
     expect(await modes.guard('translate', () => thenable)()).toBe(3)
+    await clock.advance(10_000)
     expect(clock.pending).toBe(0)
   })
 })

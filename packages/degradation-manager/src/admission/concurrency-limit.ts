@@ -1,3 +1,5 @@
+import type { Limit } from './limit.js'
+
 /** The range that a limit stays in. */
 export interface LimitRange {
   /** Where it begins. */
@@ -61,7 +63,8 @@ const MAX_DEVIATION = 4
  *
  * Pure: time comes with each call.
  */
-export class ConcurrencyLimit {
+export class ConcurrencyLimit implements Limit {
+  readonly isTimed = true
   readonly #range: LimitRange
   #base: number
   #limit: number

@@ -1,0 +1,86 @@
+import type { Admission } from '../admission/admission.js'
+import { milliseconds } from '../breaker/breaker-options.js'
+import { checkNames } from '../options.js'
+import { signalTaker, type AnyFunction, type Callable } from '../with-signal.js'
+import type { AnswerCache } from './answer-cache.js'
+
+/** A function that answers in the place of `Fn`. */
+export type FallbackFunction<Fn extends AnyFunction> = (
+  this: ThisParameterType<Fn>,
+  ...args: Parameters<Fn>
+) => Awaited<ReturnType<Fn>> | PromiseLike<Awaited<ReturnType<Fn>>>
+
+/** A fallback with bounds of its own. */
+export interface FallbackOptions<Fn extends AnyFunction> {
+  /** Answers, with the same `this` and arguments. */
+  readonly serve: FallbackFunction<Fn>
+  /** What to call it in events; its place in the list unless given. */
+  readonly name?: string | undefined
+  /** How long it is waited for, in ms, more than 0; the guard's `timeoutMs` unless given. */
+  readonly timeoutMs?: number | undefined
+  /**
+   * Bounds how many calls it serves at once, so that what fails in one place does not crush another: a `Bulkhead` or an
+   * `AdaptiveLimiter`. It does not wait for a place.
+   */
+  readonly admission?: Admission | undefined
+}
+
+/** What answers when the call cannot: a function, one with bounds of its own, or the last good answers. */
+export type Fallback<Fn extends AnyFunction> =
+  FallbackFunction<Fn> | FallbackOptions<Fn> | AnswerCache<Awaited<ReturnType<Fn>>, Parameters<Fn>>
+
+/** One of the chain, checked. */
+export interface FallbackStep {
+  readonly name: string
+  /** What it is in a sentence. */
+  readonly label: string
+  readonly serve: Callable | undefined
+  /** The function as it takes a signal; undefined when it takes none. */
+  readonly signalled: Callable | undefined
+  readonly cache: AnswerCache<unknown, unknown[]> | undefined
+  /** That of the guard when undefined. */
+  readonly timeoutMs: number | undefined
+  readonly admission: Admission | undefined
+}
+
+/** @throws TypeError or RangeError naming the fallback and the remedy */
+export function fallbackSteps<Fn extends AnyFunction>(
+  guard: string,
+  given: Fallback<Fn> | readonly Fallback<Fn>[] | undefined,
+): FallbackStep[] {
+  if (given === undefined) return []
+  const list = Array.isArray(given) ? (given as readonly Fallback<Fn>[]) : [given as Fallback<Fn>]
+  return list.map((fallback, index) => {
+    const name = list.length === 1 ? 'fallback' : `fallback ${index + 1}`
+    const step = {
+      name,
+      label: name,
+      serve: undefined,
+      signalled: undefined,
+      cache: undefined,
+      timeoutMs: undefined,
+      admission: undefined,
+    }
+    if (typeof fallback === 'function') return { ...step, ...callable(fallback) }
+    if (isCache(fallback)) return { ...step, name: 'kept answers', cache: fallback }
+    const options = fallback as FallbackOptions<Fn>
+    if (typeof options !== 'object' || options === null || typeof options.serve !== 'function') {
+      throw new TypeError(`The ${name} of "${guard}" is no function; to answer with a value, pass () => value`)
+    }
+    checkNames(`The ${name} of "${guard}"`, options, ['serve', 'name', 'timeoutMs', 'admission'])
+    const { serve, timeoutMs, admission } = options
+    if (timeoutMs !== undefined) milliseconds(`timeoutMs of the ${name} of "${guard}"`, timeoutMs)
+    const named = options.name === undefined ? step : { name: options.name, label: `fallback "${options.name}"` }
+    return { ...step, ...named, ...callable(serve), timeoutMs, admission }
+  })
+}
+
+function callable(fn: AnyFunction): Pick<FallbackStep, 'serve' | 'signalled'> {
+  return { serve: fn as Callable, signalled: signalTaker(fn) }
+}
+
+/** By its methods, for a CommonJS and an ES copy of this package may be loaded side by side. */
+function isCache(fallback: unknown): fallback is AnswerCache<unknown, unknown[]> {
+  const { keep, find } = (fallback ?? {}) as Partial<AnswerCache<unknown, unknown[]>>
+  return typeof keep === 'function' && typeof find === 'function'
+}

@@ -1,0 +1,85 @@
+import { ShedError } from '../errors.js'
+import type { FallbackServed } from '../events.js'
+import { Feature } from '../features.js'
+import { checkNames } from '../options.js'
+import type { Clock } from '../ports.js'
+import { systemClock } from '../system-clock.js'
+import { warn } from '../warning.js'
+import { sentence } from '../why.js'
+import type { AnyFunction } from '../with-signal.js'
+import { Deadlines } from './deadlines.js'
+import type { GuardOptions } from './guard-options.js'
+import { guarded, type Guarded } from './guarded.js'
+
+/** What {@link guard} takes beside the options of every guard. */
+export interface StandAloneOptions<Fn extends AnyFunction> extends GuardOptions<Fn> {
+  /** Is told of every call that a fallback answered, for a fallback is never silent for the operator. */
+  readonly onFallback?: ((served: FallbackServed) => void) | undefined
+  /** Time, for tests; the system's unless given. */
+  readonly clock?: Clock | undefined
+}
+
+/**
+ * Wraps a function as {@link DegradationManager.guard} does, for whoever wants the policies and no modes.
+ *
+ * @param name - what to call it in errors and events
+ * @param fn - what to guard; its `this` and its arguments are passed on
+ * @param options - deadline, retry, breaker, admission, fallback
+ * @returns a function of the same type (a synchronous one becomes asynchronous)
+ * @throws TypeError or RangeError when an option does not exist or is out of range
+ *
+ * @example
+ * ```ts
+ * import { CircuitBreaker, guard } from '@evenkeel/degradation-manager'
+ *
+ * const callApi = async (text: string): Promise<string> => {
+ *   throw new Error(`no route to the service for ${text}`)
+ * }
+ * const translate = guard('translate', callApi, {
+ *   timeoutMs: 2_000,
+ *   breaker: new CircuitBreaker({ name: 'translation service' }),
+ *   fallback: (text) => text,
+ * })
+ * console.log(await translate('Guten Tag')) // => Guten Tag
+ * ```
+ */
+export function guard<Fn extends AnyFunction>(
+  name: string,
+  fn: Fn,
+  options: StandAloneOptions<NoInfer<Fn>> = {},
+): Guarded<Fn> {
+  if (typeof name !== 'string' || name === '') throw new TypeError('A guard needs a name that is not empty')
+  checkNames(`The guard of "${name}"`, options, Object.keys(options))
+  const { clock = systemClock, onFallback, ...policies } = options
+  const lists = new Map<number, Deadlines>()
+  const gate = {
+    clock,
+    deadlines: (timeoutMs: number): Deadlines => {
+      const list = lists.get(timeoutMs) ?? new Deadlines(clock)
+      lists.set(timeoutMs, list)
+      return list
+    },
+    // The feature of a guard that stands alone is always on.
+    refusal: () => ({ why: `"${name}" is off`, shed: () => new ShedError(name, `"${name}" is off`, undefined) }),
+    fellBack: (_name: string, why: () => string, error: unknown): void => {
+      if (onFallback === undefined) return
+      const reason = why()
+      try {
+        onFallback({
+          what: name,
+          from: 'call',
+          to: 'fallback',
+          at: clock.now(),
+          why: reason,
+          severity: error === undefined ? 'INFO' : 'WARNING',
+          message: sentence(`The fallback of "${name}" answered: ${reason}`),
+          error,
+        })
+      } catch (bug) {
+        warn(`onFallback of "${name}" threw`, bug)
+      }
+    },
+    drilled: () => {},
+  }
+  return guarded(gate, new Feature(name, 'normal', []), fn, policies as GuardOptions<Fn>)
+}
