@@ -230,6 +230,41 @@ describe('a component that fails by itself', () => {
   })
 })
 
+describe('a failure that waits for a look at the host', () => {
+  /** `db` has failed, and nobody knows before the host has answered. */
+  async function inDoubt() {
+    let answer = (): void => {}
+    let isSlow = false
+    const slowly = (): void | Promise<void> => (isSlow ? new Promise((resolve) => (answer = resolve)) : undefined)
+    const all = await running({
+      host: { check: slowly, intervalMs: 600_000 },
+      db: { failuresToDown: 1 },
+      cache: { failuresToDown: 1, intervalMs: 11_000 },
+    })
+    isSlow = true
+    all.broken.add('db').add('cache')
+    await all.clock.advance(10_000)
+    return { ...all, answer: () => answer() }
+  }
+
+  it('is told no more when the monitor is stopped meanwhile', async () => {
+    const { clock, told, health } = await inDoubt()
+    await health.stop()
+    await clock.advance(0)
+    expect(told).toEqual([])
+  })
+
+  it('keeps what depends on it waiting too', async () => {
+    const { clock, told, looks, answer } = await inDoubt()
+    const { cache } = looks
+    await clock.advance(3_000)
+    expect([told, looks.cache]).toEqual([[], cache])
+    answer()
+    await clock.advance(0)
+    expect(told).toEqual(['db down', 'health down'])
+  })
+})
+
 it('leaves no timer behind in the middle of all this', async () => {
   const { clock, broken, health } = await running()
   broken.add('host')

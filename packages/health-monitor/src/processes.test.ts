@@ -45,6 +45,18 @@ describe('a process', () => {
     expect(end).toEqual({ code: 0, signal: null, lines: ['down'], errors: '' })
   })
 
+  it('ends by itself once nobody waits for a watch any more', async () => {
+    const end = await runModule(`
+      import { HealthMonitor } from '@evenkeel/health-monitor'
+      const health = new HealthMonitor({ checks: { db: { check: () => true } } })
+      await health.start()
+      await health.checkNow()
+      for await (const { status, isLast } of health.watch({ everyMs: 10, forMs: 20 })) if (isLast) console.log(status)
+      for await (const { status } of health.watch()) if (status === 'up') break
+    `)
+    expect(end).toEqual({ code: 0, signal: null, lines: ['up'], errors: '' })
+  })
+
   it.each([
     // Three turns of 100 ms are the 0.3 s that are promised; a busy machine makes turns longer, but no more of them.
     ['turns only every 100 ms', 100, 3],

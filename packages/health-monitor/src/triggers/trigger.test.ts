@@ -169,6 +169,20 @@ describe('an action that fails', () => {
     expect(states()).toEqual(['failing', 'done'])
   })
 
+  it('is tried again once a minute at the latest', async () => {
+    const tries: number[] = []
+    const { clock, report } = trap({
+      attempts: 9,
+      run: () => {
+        tries.push(clock.monotonic())
+        throw new Error('no route')
+      },
+    })
+    await report('down')
+    await clock.advance(600_000)
+    expect(tries.slice(5)).toEqual([31_000, 63_000, 123_000, 183_000])
+  })
+
   it('is given up in the end, and tried anew the next time', async () => {
     const run = vi.fn(() => Promise.reject(new Error('no route')))
     const { clock, news, report, deeds } = trap({ run, attempts: 2 })
