@@ -1,8 +1,14 @@
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { Client, Events, GatewayIntentBits } from 'discord.js'
+import { Client, DiscordAPIError, Events, GatewayIntentBits } from 'discord.js'
 import { BlueGreen } from '@evenkeel/blue-green'
-import { DegradationManager, withSignal } from '@evenkeel/degradation-manager'
+import {
+  AdaptiveLimiter,
+  Bulkhead,
+  CircuitBreaker,
+  DegradationManager,
+  withSignal,
+} from '@evenkeel/degradation-manager'
 import { FeatureFlags } from '@evenkeel/feature-flags'
 import { flagFile } from '@evenkeel/feature-flags/file'
 import { Rollout } from '@evenkeel/feature-flags/rollout'
@@ -18,7 +24,7 @@ import { translateButNames } from './keep-names.js'
 import { Load } from './load.js'
 import { createMetrics, createOperators, type OperatorsOptions } from './operators.js'
 import { readPlans, type Plans } from './plans.js'
-import { Reminders } from './reminders.js'
+import { type Reminder, Reminders } from './reminders.js'
 import { Scores } from './scores.js'
 import { v1, v2, v3, type Wrap } from './versions.js'
 
@@ -121,17 +127,31 @@ export async function createBot(options: SampleBotOptions) {
     sampleMs: 100,
   })
 
-  const reminders = new Reminders(storage, async ({ id, userId, channelId, text }) => {
-    const channel = await client.channels.fetch(channelId)
-    if (channel === null || !channel.isSendable()) throw new Error(`Channel ${channelId} takes no messages`)
-    // Discord answers a repeated nonce with the message that it already has, so a retry is no second message.
-    await channel.send({
-      content: `<@${userId}> ${text}`,
-      nonce: id,
-      enforceNonce: true,
-      allowedMentions: { users: [userId] },
-    })
-  })
+  // Discord itself may be ill: then nothing is gained by asking it again and again.
+  const discord = new CircuitBreaker({ name: 'Discord', windowCalls: 50, openMs: 1_000 })
+  const post = modes.guard(
+    'remind',
+    async ({ id, userId, channelId, text }: Reminder): Promise<void> => {
+      const channel = await client.channels.fetch(channelId)
+      if (channel === null || !channel.isSendable()) throw new Error(`Channel ${channelId} takes no messages`)
+      await channel.send({
+        content: `<@${userId}> ${text}`,
+        nonce: id,
+        enforceNonce: true,
+        allowedMentions: { users: [userId] },
+      })
+    },
+    {
+      // Discord answers a repeated nonce with the message that it already has, so a retry is no second message.
+      idempotent: true,
+      retry: { attempts: 1 },
+      breaker: discord,
+      admission: new Bulkhead({ name: 'posts', maxConcurrent: 50, maxWaiting: 10_000, maxWaitMs: 10_000 }),
+      // A channel that is gone says nothing about Discord.
+      isUserError: (error) => error instanceof DiscordAPIError && error.status < 500,
+    },
+  )
+  const reminders = new Reminders(storage, post)
   const scores = new Scores(storage)
 
   // Both paths only read, so what the new one fails to find, the old one finds.
@@ -167,7 +187,19 @@ export async function createBot(options: SampleBotOptions) {
     translate,
     showScores: (guildId: string) => (flags.isEnabled('medals', { guildId }) ? medalScores : plainScores),
   }
-  const wrap: Wrap = (command) => modes.guard(command.data.name as 'remind', (i) => command.execute(i))
+  // As many commands at once as do the most good; what matters goes first, and every guild gets its turn.
+  const admission = new AdaptiveLimiter({
+    name: 'commands',
+    initialLimit: 50,
+    minLimit: 10,
+    // Discord waits for three seconds.
+    maxWaitMs: { critical: 2_000, high: 2_000, optional: 500 },
+  })
+  const wrap: Wrap = (command) =>
+    modes.guard(command.data.name as 'remind', (interaction: GuildCommand) => command.execute(interaction), {
+      admission,
+      call: ({ guildId }) => ({ key: guildId }),
+    })
 
   // Swap: versions of the handler, changed while it runs.
   const blueGreen = new BlueGreen({
@@ -208,7 +240,7 @@ export async function createBot(options: SampleBotOptions) {
   // Show, and tell: probes and metrics for machines, and alerts for people, once each.
   const { metrics, commands } = createMetrics()
   const { alerts, machine, readiness, pages, live } = createOperators(health, metrics, options)
-  alerts.watch(health, modes, blueGreen, ...Object.values(rollouts))
+  alerts.watch(health, modes, discord, admission, blueGreen, ...Object.values(rollouts))
 
   client.on(Events.InteractionCreate, (interaction) => {
     if (!interaction.isChatInputCommand()) return
