@@ -205,6 +205,18 @@ describe('a component that fails by itself', () => {
     expect(health.status).toBe('down')
   })
 
+  it('is confirmed anew after the trouble, whatever was suspected before it', async () => {
+    const { clock, broken, told, health, read } = await running()
+    broken.add('db')
+    await clock.advance(10_000 + 6_000)
+    health.report('host', 'down', 'no power')
+    health.report('host', 'up', 'power')
+    await clock.advance(13_999)
+    expect([told.includes('db down'), read('db')]).toEqual([false, 'unknown: not confirmed yet since host is back'])
+    await clock.advance(1)
+    expect(read('db')).toBe('down: db refused')
+  })
+
   it('may say itself how it is, while nobody looks', async () => {
     const { clock, broken, told, health, read } = await running()
     broken.add('host')

@@ -59,7 +59,7 @@ it('runs no check twice at once, tells every change, and finds out how all is, w
         await health.start()
         for (const each of all) {
           if (each.what === 'becomes') modes.set(each.name, each.mode)
-          else if (each.what === 'report') health.report(each.name, each.status as 'up', 'said so')
+          else if (each.what === 'report') health.report(each.name, each.status, 'said so')
           else if (each.what === 'look') void health.check(each.name)
           else if (each.what === 'time') await clock.advance(each.ms)
           else if (each.what === 'clock') clock.jump(each.ms)
