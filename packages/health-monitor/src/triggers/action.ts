@@ -3,7 +3,7 @@ import { afterRunning } from '../deadline.js'
 import type { Clock } from '../ports.js'
 
 /** Why an attempt did not go well. */
-export interface Failure {
+interface Failure {
   /** In one line. */
   readonly why: string
   /** It did not end in time: what it was to do may have been done, or may be done yet. */
