@@ -31,6 +31,18 @@ describe('a Bulkhead', () => {
     expect(retryAfterMs.at(-1)).toBe(100)
   })
 
+  it('does not serve who has waited too long, though its timer is late', async () => {
+    let nowMs = 0
+    const lateTimers = { now: () => nowMs, monotonic: () => nowMs, after: () => () => {} }
+    const bulkhead = new Bulkhead({ maxConcurrent: 1, maxWaiting: 5, maxWaitMs: 100, clock: lateTimers })
+    const place = await bulkhead.acquire()
+    const waits = bulkhead.run(() => 'served')
+    nowMs = 5_000
+    place.release()
+    await expect(waits).rejects.toMatchObject({ code: 'SHED' })
+    expect(bulkhead.counts.expired).toBe(1)
+  })
+
   it('reads no clock for a call that finds a place', async () => {
     const clock = new FakeClock()
     const bulkhead = new Bulkhead({ maxConcurrent: 1, clock })

@@ -213,6 +213,14 @@ describe('a half-open CircuitBreaker', () => {
     expect(breaker.state).toBe('open')
   })
 
+  it('opens again when a trial call is slow, though it succeeds', async () => {
+    const breaker = await anOpenBreaker({ slowCallMs: 1_000 })
+    await clock.advance(5_000)
+    await breaker.run(async () => clock.advance(1_000))
+    expect(breaker.state).toBe('open')
+    expect(told.at(-1)?.why).toBe('a trial call was slow; it tries again in 10000 ms')
+  })
+
   it('gives the place of a trial back that says nothing, such as one that was turned away further in', async () => {
     const breaker = await anOpenBreaker({ trialCalls: 1 })
     await clock.advance(5_000)
@@ -269,6 +277,19 @@ describe('a recovering CircuitBreaker', () => {
     await calls(breaker, 1, well)
     expect(breaker.state).toBe('closed')
     expect(told.map(({ to }) => to)).toEqual(['open', 'half-open', 'recovering', 'closed'])
+  })
+
+  it('stays open as briefly as ever when it has been closed in between', async () => {
+    const breaker = await anOpenBreaker({ openMs: 1_000 })
+    await clock.advance(1_000)
+    await calls(breaker, 1, ill)
+    await clock.advance(2_000)
+    await calls(breaker, 3, well)
+    await clock.advance(1_000)
+    await calls(breaker, 1, well)
+    expect(breaker.state).toBe('closed')
+    await calls(breaker, 5, ill)
+    expect(told.at(-1)?.why).toContain('it tries again in 1000 ms')
   })
 
   it('opens again after few failures, for it was too early', async () => {

@@ -201,6 +201,19 @@ describe('a breaker', () => {
     expect([admission.inFlight, admission.waiting]).toEqual([0, 0])
   })
 
+  it('leaves the trial to another while a call waits for a place', async () => {
+    const breaker = new CircuitBreaker({ clock, windowCalls: 2, minCalls: 2, trialCalls: 1, random: () => 0 })
+    for (let turn = 0; turn < 2; turn++) await breaker.run(() => Promise.reject(refused())).catch(() => {})
+    await clock.advance(5_000)
+    const admission = new Bulkhead({ maxConcurrent: 1, maxWaiting: 1, clock })
+    void admission.run(() => new Promise(() => {}))
+    const waiting = guard('waiting', failing(0), { clock, breaker, admission })('tea')
+    expect(breaker.state).toBe('half-open')
+    expect(await guard('other', failing(0), { clock, breaker })('tea')).toBe('well, tea')
+    expect(breaker.state).toBe('recovering')
+    expect(await after(1_000, waiting)).toMatchObject({ code: 'SHED' })
+  })
+
   it('lets no storm through at a recovery, whoever waits behind the guard', async () => {
     const breaker = new CircuitBreaker({ clock, windowCalls: 5, minCalls: 5, trialCalls: 3, random: () => 0 })
     let isDown = true
@@ -493,6 +506,23 @@ describe('a chain of fallbacks', () => {
     expect(admission.inFlight).toBe(0)
   })
 
+  it('keeps the place of a fallback taken until it has really ended', async () => {
+    const admission = new Bulkhead({ maxConcurrent: 1, clock })
+    let end!: () => void
+    const serve = (): Promise<string> => new Promise((resolve) => (end = () => resolve('late')))
+    const call = guard('call', fn, {
+      clock,
+      idempotent: true,
+      fallback: [{ serve, admission, timeoutMs: 100 }, () => 'sorry'],
+    })
+    expect(await after(100, call('tea'))).toBe('sorry')
+    expect(admission.inFlight).toBe(1)
+    expect(await call('tea')).toBe('sorry')
+    end()
+    await clock.advance(0)
+    expect(admission.inFlight).toBe(0)
+  })
+
   it('gives the last good answer with its age, and goes on when there is none', async () => {
     let isDown = false
     const weather = async (city: string): Promise<string> => {
@@ -566,6 +596,75 @@ describe('a fallback drill', () => {
 
   it('needs a fallback', () => {
     expect(() => guard('call', failing(0), { drillEveryMs: 1_000 })).toThrow('no fallback to drill')
+  })
+})
+
+describe('a guard without a deadline', () => {
+  it('gives every place back, and counts for the breaker what says something about the service', async () => {
+    const admission = new Bulkhead({ maxConcurrent: 2, maxWaiting: 1, clock })
+    const breaker = new CircuitBreaker({ clock })
+    const ends: ((error?: unknown) => void)[] = []
+    const fn = (): Promise<string> =>
+      new Promise((resolve, reject) =>
+        ends.push((error) => (error === undefined ? resolve('well') : reject(error as Error))),
+      )
+    const call = guard('call', fn, {
+      clock,
+      timeoutMs: Infinity,
+      admission,
+      breaker,
+      isUserError: (error) => error instanceof RangeError,
+    })
+    const outcomes: unknown[] = []
+    const ask = (): void =>
+      void call().then(
+        (value) => outcomes.push(value),
+        (error: Error) => outcomes.push(error.message),
+      )
+    for (const [began, how] of [
+      [2, undefined],
+      [1, refused()],
+      [1, new RangeError('no such language')],
+      [1, new ShedError('inner', 'full', 10, '')],
+    ] as const) {
+      for (let turn = 0; turn < began; turn++) ask()
+      ends.shift()?.(how)
+      await clock.advance(0)
+    }
+    ask()
+    ask()
+    ask()
+    await clock.advance(0)
+    expect([admission.inFlight, admission.waiting]).toEqual([2, 1])
+    while (ends.length > 0) {
+      ends.shift()?.()
+      await clock.advance(0)
+    }
+    expect([admission.inFlight, admission.waiting]).toEqual([0, 0])
+    expect(breaker.counts).toEqual({ calls: 5, failures: 1, slow: 0 })
+    const { calls, succeeded, failed, userErrors, refused: notBegun } = call.stats
+    expect({ calls, succeeded, failed, userErrors, notBegun }).toEqual({
+      calls: 8,
+      succeeded: 4,
+      failed: 2,
+      userErrors: 1,
+      notBegun: 1,
+    })
+    expect(outcomes).toHaveLength(8)
+  })
+
+  it('turns a synchronous throw into a rejection, and gives an answer at once', async () => {
+    const options = { clock, timeoutMs: Infinity }
+    const throws = guard(
+      'call',
+      () => {
+        throw new Error('out of ink')
+      },
+      options,
+    )
+    await expect(throws()).rejects.toThrow('out of ink')
+    expect(await guard('call', () => 5, options)()).toBe(5)
+    expect(await guard('call', failing(1), { ...options, fallback: (text) => text })('tea')).toBe('tea')
   })
 })
 
