@@ -8,8 +8,16 @@ import { withSignal } from '../with-signal.js'
 import { guard } from './stand-alone.js'
 
 /** Functions as they are out there. What hangs is let go when the test ends it. */
-const kinds = ['well', 'ill', 'at once', 'odd throw', 'hangs', 'slow', 'slow and ill', 'bad thenable', 'trap'] as const
+const kinds = ['well', 'ill', 'at once', 'odd error', 'hangs', 'slow', 'slow and ill', 'bad thenable', 'trap'] as const
 type Kind = (typeof kinds)[number]
+
+const unreadable = Object.freeze(
+  Object.defineProperty(new Error('odd'), 'code', {
+    get() {
+      throw new Error('not even that')
+    },
+  }),
+)
 
 function hostile(kind: Kind, clock: FakeClock, hanging: (() => void)[]): unknown {
   const later = (ms: number): Promise<void> => new Promise((resolve) => clock.after(ms, resolve))
@@ -20,14 +28,9 @@ function hostile(kind: Kind, clock: FakeClock, hanging: (() => void)[]): unknown
       return Promise.reject(new Error('ill'))
     case 'at once':
       throw new Error('at once')
-    case 'odd throw':
-      throw Object.freeze(
-        Object.defineProperty({}, 'code', {
-          get() {
-            throw new Error('not even that')
-          },
-        }),
-      )
+    case 'odd error':
+      // Whatever a library throws, and nothing of it can be read.
+      return Promise.reject(unreadable)
     case 'hangs':
       return new Promise<void>((resolve) => hanging.push(resolve))
     case 'slow':
@@ -97,7 +100,7 @@ it('whatever is guarded: every caller is answered in time, every place comes bac
           timeoutMs: 500,
           retry: { attempts: 2, delayMs: 100, timeoutMs: 300, random: () => 0.5 },
           isUserError: (error) => error instanceof Error && error.message === 'at once',
-          call: (_kind, { priority }, signal) => ({ priority: priority as 'high', key: String(priority), signal }),
+          call: (_kind, { priority }, signal) => ({ priority: priority, key: String(priority), signal }),
           fallback: [
             {
               serve: (_kind, { fallback }) => hostile(fallback, clock, hanging),

@@ -606,7 +606,7 @@ describe('a guard without a deadline', () => {
     const ends: ((error?: unknown) => void)[] = []
     const fn = (): Promise<string> =>
       new Promise((resolve, reject) =>
-        ends.push((error) => (error === undefined ? resolve('well') : reject(error as Error))),
+        ends.push((error) => (error === undefined ? resolve('well') : reject(error))),
       )
     const call = guard('call', fn, {
       clock,
