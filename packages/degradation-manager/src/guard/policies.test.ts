@@ -603,11 +603,9 @@ describe('a guard without a deadline', () => {
   it('gives every place back, and counts for the breaker what says something about the service', async () => {
     const admission = new Bulkhead({ maxConcurrent: 2, maxWaiting: 1, clock })
     const breaker = new CircuitBreaker({ clock })
-    const ends: ((error?: unknown) => void)[] = []
+    const ends: ((error?: Error) => void)[] = []
     const fn = (): Promise<string> =>
-      new Promise((resolve, reject) =>
-        ends.push((error) => (error === undefined ? resolve('well') : reject(error))),
-      )
+      new Promise((resolve, reject) => ends.push((error) => (error === undefined ? resolve('well') : reject(error))))
     const call = guard('call', fn, {
       clock,
       timeoutMs: Infinity,
