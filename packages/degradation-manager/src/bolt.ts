@@ -1,0 +1,14 @@
+export { acknowledgeDefaults, acknowledgeInTime, type AcknowledgeOptions } from './bolt/acknowledge-in-time.js'
+export type { BoltArgs } from './bolt/bolt-args.js'
+export { boltGate, boltGateDefaults, type BoltGateOptions } from './bolt/bolt-gate.js'
+export type {
+  CommandRule,
+  GateAdmission,
+  GateContext,
+  GateFlags,
+  GateModes,
+  GateOptions,
+  Refused,
+} from './gate/gate-options.js'
+export { politeReply, type PoliteExplanation, type PoliteReplyOptions } from './gate/polite-reply.js'
+export type { PoliteFacts, PoliteKind, PoliteText, PoliteTexts } from './gate/texts.js'

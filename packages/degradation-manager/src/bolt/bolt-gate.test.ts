@@ -1,0 +1,249 @@
+import { FakeClock } from '@evenkeel/testing'
+import { App, type Receiver } from '@slack/bolt'
+import { beforeEach, describe, expect, it } from 'vitest'
+import { Bulkhead } from '../admission/bulkhead.js'
+import { DegradationManager } from '../degradation-manager.js'
+import { acknowledgeInTime } from './acknowledge-in-time.js'
+import type { BoltArgs } from './bolt-args.js'
+import { boltGate, type BoltGateOptions } from './bolt-gate.js'
+
+type Feature = 'remind' | 'translate'
+
+let clock: FakeClock
+let modes: DegradationManager<Feature>
+/** What Slack has got: acknowledgements, and messages over HTTP. */
+let told: unknown[]
+let handled: string[]
+let errors: unknown[]
+
+beforeEach(() => {
+  clock = new FakeClock()
+  modes = new DegradationManager({
+    clock,
+    features: { remind: { priority: 'critical' }, translate: { priority: 'optional' } },
+  })
+  told = []
+  handled = []
+  errors = []
+})
+
+const receiver: Receiver = { init: () => {}, start: async () => {}, stop: async () => {} }
+
+/** The real app. What it would send to Slack is written down instead. */
+function anApp(): App {
+  const app = new App({
+    receiver,
+    authorize: () => Promise.resolve({ botToken: 'xoxb-1', botId: 'B1', botUserId: 'U0' }),
+    clientOptions: {
+      fetch: async (url: unknown, { body }: { body?: unknown } = {}) => {
+        const isMessage = typeof body === 'string' && body.startsWith('{')
+        told.push([
+          'post',
+          String(url),
+          isMessage ? JSON.parse(body) : Object.fromEntries(new URLSearchParams(body as string)),
+        ])
+        return Response.json({ ok: true })
+      },
+    },
+  })
+  app.error(async (error) => void errors.push(error))
+  return app
+}
+
+function gated(options: Partial<BoltGateOptions<Feature, string>> = {}): App {
+  const app = anApp()
+  const commands = { remind: { feature: 'remind' }, translate: { feature: 'translate' } } as const
+  app.use(boltGate<Feature, string>({ modes, clock, commands, ...options }))
+  app.command(/.*/, async ({ command, ack }) => {
+    await new Promise<void>((resolve) => clock.after(10, resolve))
+    handled.push(`${command.command} ${command.text}`)
+    await ack()
+  })
+  return app
+}
+
+function give(app: App, body: object): Promise<void> {
+  let isAcknowledged = false
+  const ack = async (response?: unknown): Promise<void> => {
+    // As the HTTP receiver does.
+    if (isAcknowledged) throw new Error('ReceiverMultipleAckError')
+    isAcknowledged = true
+    told.push(['ack', response])
+  }
+  return app.processEvent({ body: body, ack })
+}
+
+function command(name: string, text = '', team = 'T1'): object {
+  const response_url = 'https://hooks.slack.invalid/1'
+  return { command: name, text, team_id: team, user_id: 'U1', channel_id: 'C1', response_url, trigger_id: '1' }
+}
+
+describe('a slash command that is switched off', () => {
+  it('is acknowledged with a polite answer for its user, and not handled', async () => {
+    const app = gated()
+    await modes.setMode('DEGRADED', { why: 'a test', forMs: 3 * 3_600_000 })
+    await give(app, command('/translate'))
+    expect(told).toEqual([
+      ['ack', { response_type: 'ephemeral', text: '/translate is taking a break. Please try again in 3 hours.' }],
+    ])
+    expect(handled).toEqual([])
+    const remind = give(app, command('/remind', 'tea'))
+    await clock.advance(10)
+    await remind
+    expect(handled).toEqual(['/remind tea'])
+  })
+
+  it('speaks the language that it is given', async () => {
+    const app = gated({ locale: () => 'es-MX' })
+    await modes.setMode('DEGRADED', { why: 'a test' })
+    await give(app, command('/translate'))
+    expect(told).toMatchObject([['ack', { text: '/translate está en pausa. Inténtalo de nuevo más tarde.' }]])
+  })
+
+  it('keeps a form open, gives a menu no options, and answers buttons and mentions', async () => {
+    const app = gated({ command: () => 'translate' })
+    await modes.setMode('DEGRADED', { why: 'a test' })
+    const text = '/translate is taking a break. Please try again later.'
+    const team = { id: 'T1' }
+    const user = { id: 'U1' }
+    await give(app, { type: 'view_submission', team, user, view: { id: 'V1' } })
+    await give(app, { type: 'block_suggestion', team, user, action_id: 'a', value: 'x' })
+    const response_url = 'https://hooks.slack.invalid/2'
+    await give(app, {
+      type: 'block_actions',
+      team,
+      user,
+      actions: [{ action_id: 'a' }],
+      channel: { id: 'C1' },
+      response_url,
+    })
+    await give(app, {
+      type: 'event_callback',
+      team_id: 'T1',
+      event: { type: 'app_mention', channel: 'C1', user: 'U1', text: 'hi', ts: '1.0' },
+    })
+    expect(told).toMatchObject([
+      ['ack', { response_action: 'push', view: { type: 'modal', blocks: [{ type: 'section', text: { text } }] } }],
+      ['ack', { options: [] }],
+      ['ack', undefined],
+      ['post', response_url, { response_type: 'ephemeral', replace_original: false, text }],
+      ['ack', undefined],
+      ['post', 'https://slack.com/api/chat.postMessage', { channel: 'C1', text, thread_ts: '1.0' }],
+    ])
+  })
+})
+
+it('bounds what is handled, by priority, with the same share for each workspace', async () => {
+  const app = gated({ admission: new Bulkhead({ maxConcurrent: 1, maxWaiting: 3, maxWaitMs: 60_000, clock }) })
+  const all = [
+    give(app, command('/remind', '1')),
+    give(app, command('/translate', 'x')),
+    give(app, command('/remind', '2')),
+    give(app, command('/remind', '3')),
+    give(app, command('/remind', '4', 'T2')),
+  ]
+  await clock.advance(1_000)
+  await Promise.all(all)
+  expect(handled).toEqual(['/remind 1', '/remind 2', '/remind 4', '/remind 3'])
+  expect(told.filter(([, answer]: never) => answer !== undefined)).toMatchObject([
+    ['ack', { text: expect.stringMatching(/^Too much/) as string }],
+  ])
+})
+
+it('tells what a guard inside a listener has refused, also after its acknowledgement, and lets other errors through', async () => {
+  const app = anApp()
+  app.use(boltGate({ commands: { '*': {} } }))
+  app.command('/translate', async ({ ack }) => {
+    await ack()
+    await modes.run('translate', () => {})
+  })
+  app.command('/remind', () => Promise.reject(new Error('a mistake')))
+  await modes.setMode('DEGRADED', { why: 'a test' })
+  await give(app, command('/translate'))
+  expect(told).toMatchObject([
+    ['ack', undefined],
+    ['post', 'https://hooks.slack.invalid/1', { response_type: 'ephemeral' }],
+  ])
+  expect(errors).toEqual([])
+  await give(app, command('/remind'))
+  expect(errors).toMatchObject([{ original: new Error('a mistake') }])
+})
+
+describe('a listener that acknowledges in time', () => {
+  const slowly = (work: (args: BoltArgs & { ack: (text?: string) => Promise<void> }) => Promise<void>) =>
+    acknowledgeInTime<never>(work, { clock })
+
+  it.each([
+    ['a slow answer', 2_000, ['ack', undefined], ['post', 'https://hooks.slack.invalid/1', { text: 'done' }]],
+    ['a quick answer', 1_000, ['ack', 'done'], undefined],
+  ])('acknowledges %s once', async (_, ms, first, second) => {
+    const app = anApp()
+    app.command(
+      '/translate',
+      slowly(async ({ ack }) => {
+        await new Promise<void>((resolve) => clock.after(ms, resolve))
+        await ack('done')
+        await ack('twice')
+      }),
+    )
+    const handling = give(app, command('/translate'))
+    await clock.advance(1_499)
+    expect(told).toEqual(ms < 1_500 ? [first] : [])
+    await clock.advance(1_000)
+    await handling
+    expect(told).toEqual(second === undefined ? [first] : [first, second])
+    expect(errors).toEqual([])
+    expect(clock.pending).toBe(0)
+  })
+
+  it('leaves to the listener what is answered by the acknowledgement', async () => {
+    const app = anApp()
+    app.view(
+      'form',
+      slowly(async ({ ack }) => {
+        await new Promise<void>((resolve) => clock.after(2_000, resolve))
+        await ack()
+      }),
+    )
+    const handling = give(app, {
+      type: 'view_submission',
+      team: { id: 'T1' },
+      user: { id: 'U1' },
+      view: { id: 'V1', callback_id: 'form' },
+    })
+    await clock.advance(1_999)
+    expect(told).toEqual([])
+    await clock.advance(1)
+    await handling
+    expect(told).toEqual([['ack', undefined]])
+  })
+
+  it('may still be in time when the acknowledgement failed', async () => {
+    const acks: unknown[] = []
+    const listener = acknowledgeInTime(
+      async ({ ack }: { body: object; ack: (text?: string) => Promise<void>; next: () => void }) => {
+        await new Promise<void>((resolve) => clock.after(2_000, resolve))
+        await ack('done')
+      },
+      { clock },
+    )
+    const handling = listener({
+      body: command('/translate'),
+      ack: async (text) => {
+        acks.push(text)
+        if (acks.length === 1) throw new Error('socket hang up')
+      },
+      next: () => {},
+    })
+    await clock.advance(2_000)
+    await handling
+    expect(acks).toEqual([undefined, 'done'])
+  })
+
+  it.each([
+    [{ ackAfterMs: 3_000 }, 'ackAfterMs is 3000; give ms, more than 0 and less than 3000'],
+    [{ ackAfter: 1 }, 'acknowledgeInTime cannot have "ackAfter"'],
+  ])('refuses %o', (options, message) => {
+    expect(() => acknowledgeInTime(() => {}, options as never)).toThrow(message)
+  })
+})

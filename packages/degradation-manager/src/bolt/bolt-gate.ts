@@ -1,0 +1,107 @@
+import { Gate, type Visit } from '../gate/gate.js'
+import { gateDefaults, gateSettings, type CommandRule, type GateOptions } from '../gate/gate-options.js'
+import { idOf, type Answer, type BoltArgs, type SlackBody } from './bolt-args.js'
+
+/** What a {@link boltGate} is made of. */
+export interface BoltGateOptions<
+  Feature extends string,
+  Flag extends string,
+  Args extends BoltArgs = BoltArgs,
+> extends GateOptions<Feature, Flag, Args, CommandRule<NoInfer<Feature>, NoInfer<Flag>>> {
+  /** The user's language, which Slack does not send along; English unless given. */
+  readonly locale?: ((args: Args) => string | undefined) | undefined
+}
+
+/** The defaults of {@link BoltGateOptions}. */
+export const boltGateDefaults: Readonly<Record<'maxHeldMs', number>> = gateDefaults
+
+/**
+ * A Bolt middleware: a slash command that is switched off or has no place is acknowledged and answered politely, for its
+ * user only, and what matters is handled first. Everything else passes.
+ *
+ * @remarks
+ * What listeners throw passes through to `app.error`, but a `ShedError` from a guard inside one is told to the user.
+ * Actions, shortcuts, views and events have a rule when `command` names one for them. A form that is refused is kept
+ * open, so that nothing typed is lost; a menu that loads its options gets none.
+ *
+ * *Gotchas*: a listener that passes has to acknowledge within Slack's 3 s itself: {@link acknowledgeInTime} does it.
+ *
+ * @param options - the commands, and who decides about them
+ * @returns the middleware: `app.use(boltGate({ ... }))`, or before the listener of one command
+ * @throws TypeError or RangeError when an option is missing, does not exist or is out of range
+ *
+ * @example
+ * ```ts
+ * import { DegradationManager } from '@evenkeel/degradation-manager'
+ * import { boltGate } from '@evenkeel/degradation-manager/bolt'
+ *
+ * const modes = new DegradationManager({ features: { translate: { priority: 'optional' } } })
+ * const gate = boltGate({ modes, commands: { translate: { feature: 'translate' } } })
+ * // app.use(gate)
+ * await modes.setMode('DEGRADED', { why: 'the translation service is slow' })
+ * await gate({
+ *   body: { command: '/translate', team_id: 'T1', user_id: 'U1' },
+ *   ack: async ({ text }: { text: string }) => console.log(text), // => /translate is taking a break. Please try again later.
+ *   next: async () => console.log('not reached'),
+ * })
+ * ```
+ */
+export function boltGate<Feature extends string, Flag extends string, Args extends BoltArgs = BoltArgs>(
+  options: BoltGateOptions<Feature, Flag, Args>,
+): (args: Args) => Promise<void> {
+  const settings = gateSettings<Args, CommandRule<never, never>>(options as BoltGateOptions<never, never, Args>, {
+    options: ['locale'],
+    rule: [],
+  })
+  const { locale } = options
+  if (locale !== undefined && typeof locale !== 'function') throw new TypeError('locale must be a function')
+  const gate = new Gate(settings)
+  return (args) => {
+    const body = args.body as SlackBody
+    const visit: Visit<Args> = {
+      event: args,
+      command: settings.command?.(args) ?? commandOf(body),
+      guildId: idOf(body.team_id) ?? idOf(body.team),
+      userId: idOf(body.user_id) ?? idOf(body.user) ?? idOf((body.event as SlackBody | undefined)?.user),
+      locale: locale?.(args),
+      isSuggestion: body.type === 'block_suggestion',
+    }
+    return gate.pass(visit, {
+      handle: () => args.next(),
+      refuse: (words, { hasBegun }) => tell(args, body, words, hasBegun),
+    })
+  }
+}
+
+function commandOf({ command }: SlackBody): string | undefined {
+  return typeof command === 'string' ? command.replace(/^\//, '') : undefined
+}
+
+async function tell(args: BoltArgs, body: SlackBody, words: string, hasBegun: boolean): Promise<void> {
+  const ack = args.ack as Answer | undefined
+  const respond = args.respond as Answer | undefined
+  const say = args.say as Answer | undefined
+  const answer = { response_type: 'ephemeral', text: words }
+  // The listener may have acknowledged it, and what is said along with a second acknowledgement is lost.
+  if (hasBegun) await ack?.().catch(() => {})
+  else if (typeof body.command === 'string') return void (await ack?.(answer))
+  else if (body.type === 'view_submission') return void (await ack?.(formThatSays(words)))
+  else await ack?.(body.type === 'block_suggestion' ? { options: [] } : undefined)
+  if (body.type === 'block_suggestion') return
+  if (respond !== undefined) await respond({ ...answer, replace_original: false })
+  else await say?.({ text: words, ...threadOf(body) })
+}
+
+/** On top of the form that was sent, so that closing it leads back to what was typed. */
+function formThatSays(words: string): object {
+  const text = { type: 'plain_text', text: words }
+  const title = { type: 'plain_text', text: '…' }
+  return { response_action: 'push', view: { type: 'modal', title, blocks: [{ type: 'section', text }] } }
+}
+
+/** Where a message was written, so that the answer does not stand between those of others. */
+function threadOf({ event }: SlackBody): object {
+  const { thread_ts: thread, ts } = (event ?? {}) as Partial<Record<'thread_ts' | 'ts', unknown>>
+  const at = thread ?? ts
+  return typeof at === 'string' ? { thread_ts: at } : {}
+}

@@ -1,0 +1,125 @@
+import { Gate, type Visit } from '../gate/gate.js'
+import { gateDefaults, gateSettings, type CommandRule, type GateOptions } from '../gate/gate-options.js'
+
+/** A context as {@link grammyGate} needs it; the `Context` of grammY 1 is one. */
+export interface GatedContext {
+  /** The bot itself: a command may be meant for another one. */
+  readonly me?: { readonly username: string } | undefined
+  /** The message that came in, if one did. */
+  readonly msg?:
+    | {
+        readonly message_id: number
+        readonly text?: string | undefined
+        readonly caption?: string | undefined
+      }
+    | undefined
+  /** The chat. */
+  readonly chat?: { readonly id: number; readonly type: string } | undefined
+  /** The user. */
+  readonly from?: { readonly id: number; readonly language_code?: string | undefined } | undefined
+  /** The button that was pressed, if one was. */
+  readonly callbackQuery?: object | undefined
+  /** The inline query that was typed, if one was. */
+  readonly inlineQuery?: object | undefined
+  /** Answers a message. */
+  reply(text: string, other?: GrammyReply): Promise<unknown>
+  /** Answers a button. */
+  answerCallbackQuery?(other: { readonly text: string; readonly show_alert: boolean }): Promise<unknown>
+  /** Answers an inline query. */
+  answerInlineQuery?(results: readonly never[], other: { readonly cache_time: number }): Promise<unknown>
+}
+
+/** How a polite answer is sent: quietly, and to the message that it answers. */
+export interface GrammyReply {
+  /** No sound. */
+  readonly disable_notification?: boolean
+  /** The message that it answers. */
+  readonly reply_parameters?: { readonly message_id: number; readonly allow_sending_without_reply: boolean }
+}
+
+/** What a {@link grammyGate} is made of. */
+export type GrammyGateOptions<
+  Feature extends string,
+  Flag extends string,
+  Context extends GatedContext = GatedContext,
+> = GateOptions<Feature, Flag, Context, CommandRule<NoInfer<Feature>, NoInfer<Flag>>>
+
+/** The defaults of {@link GrammyGateOptions}. */
+export const grammyGateDefaults: Readonly<Record<'maxHeldMs', number>> = gateDefaults
+
+/**
+ * A grammY middleware: a command that is switched off or has no place is answered politely, and what matters is handled
+ * first. Everything else passes.
+ *
+ * @remarks
+ * What the middleware after it throws passes through, but a `ShedError` from a guard inside a handler is told to the
+ * user. Buttons and inline queries have a rule when `command` names one for them; they are answered as such.
+ *
+ * *Gotchas*: `bot.start()` handles one update at a time, so there is nothing to bound; `admission` is of use with
+ * webhooks, and with `@grammyjs/runner`. In a group everybody sees the answer, as Telegram has no private one there.
+ *
+ * @param options - the commands, and who decides about them
+ * @returns the middleware: `bot.use(grammyGate({ ... }))`, before the commands
+ * @throws TypeError or RangeError when an option is missing, does not exist or is out of range
+ *
+ * @example
+ * ```ts
+ * import { DegradationManager } from '@evenkeel/degradation-manager'
+ * import { grammyGate } from '@evenkeel/degradation-manager/grammy'
+ *
+ * const modes = new DegradationManager({ features: { translate: { priority: 'optional' } } })
+ * const gate = grammyGate({ modes, commands: { translate: { feature: 'translate' } } })
+ * // bot.use(gate)
+ * await modes.setMode('DEGRADED', { why: 'the translation service is slow' })
+ * const context = {
+ *   msg: { message_id: 1, text: '/translate Guten Tag' },
+ *   from: { id: 7, language_code: 'en' },
+ *   reply: async (text: string) => console.log(text), // => /translate is taking a break. Please try again later.
+ * }
+ * await gate(context, async () => console.log('not reached'))
+ * ```
+ */
+export function grammyGate<Feature extends string, Flag extends string, Context extends GatedContext = GatedContext>(
+  options: GrammyGateOptions<Feature, Flag, Context>,
+): (context: Context, next: () => Promise<void>) => Promise<void> {
+  const settings = gateSettings<Context, CommandRule<never, never>>(
+    options as GrammyGateOptions<never, never, Context>,
+    { options: [], rule: [] },
+  )
+  const gate = new Gate(settings)
+  return (context, next) => {
+    const visit: Visit<Context> = {
+      event: context,
+      command: settings.command?.(context) ?? commandOf(context),
+      guildId: groupOf(context),
+      userId: context.from === undefined ? undefined : String(context.from.id),
+      locale: context.from?.language_code,
+      isSuggestion: context.inlineQuery !== undefined,
+    }
+    return gate.pass(visit, { handle: next, refuse: (words) => tell(context, words) })
+  }
+}
+
+/** `/translate@SomeBot hello` is `translate`, if that is this bot. */
+function commandOf({ msg, me }: GatedContext): string | undefined {
+  const [, command, addressee] = /^\/(\w+)(?:@(\w+))?(?!\S)/.exec(msg?.text ?? msg?.caption ?? '') ?? []
+  const isForAnother =
+    addressee !== undefined && me !== undefined && addressee.toLowerCase() !== me.username.toLowerCase()
+  return isForAnother ? undefined : command
+}
+
+/** A chat of two is the user's own. */
+function groupOf({ chat }: GatedContext): string | undefined {
+  return chat === undefined || chat.type === 'private' ? undefined : String(chat.id)
+}
+
+async function tell(context: GatedContext, words: string): Promise<void> {
+  const { msg } = context
+  if (context.callbackQuery !== undefined) await context.answerCallbackQuery?.({ text: words, show_alert: true })
+  else if (context.inlineQuery !== undefined) await context.answerInlineQuery?.([], { cache_time: 0 })
+  else if (msg === undefined) await context.reply(words, { disable_notification: true })
+  else {
+    const reply_parameters = { message_id: msg.message_id, allow_sending_without_reply: true }
+    await context.reply(words, { disable_notification: true, reply_parameters })
+  }
+}
