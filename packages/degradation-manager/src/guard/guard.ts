@@ -165,8 +165,9 @@ export class Guard {
   #leave(placeMs: number, permit: number, isFailed: boolean | undefined): void {
     const { breaker, admission } = this.settings
     this.feature.inFlight--
-    if (admission !== undefined) admission.leave(placeMs, isFailed === undefined)
+    // Before the place is given back: whoever comes next is to meet a breaker that knows.
     if (breaker !== undefined) breaker.exit(permit, isFailed, 0)
+    if (admission !== undefined) admission.leave(placeMs, isFailed === undefined)
   }
 
   /** An attempt went well. */

@@ -1,4 +1,4 @@
-import type { Admission, AdmissionOptions } from '../admission/admission.js'
+import type { Admission, AdmissionOptions, Overdue } from '../admission/admission.js'
 import { REFUSED } from '../breaker/breaker-machine.js'
 import { TimeoutError } from '../errors.js'
 import { isForeignFailure, mayHaveApplied } from '../outcome.js'
@@ -16,7 +16,10 @@ const NO_PERMIT = REFUSED
 
 /**
  * One call of a guarded function: attempt after attempt, until one goes well or another makes no sense. It is the deadline
- * of that call too. Everything happens in `go`; the rest are its steps.
+ * of that call too.
+ *
+ * The steps follow one another by callbacks: `go`, then `#attempt`, then `#wentWell` or `#wentWrong`. An async function
+ * would make two more promises for each call, which cost as much as all that is decided here.
  */
 export class Run implements Deadline {
   readonly untilMs: number
@@ -31,19 +34,22 @@ export class Run implements Deadline {
   /** Where it needs a place; undefined also where one is held for it further out. */
   readonly #admission: Admission | undefined
   #onAbort: (() => void) | undefined
+  #resolve!: (value: unknown) => void
+  #reject!: (error: unknown) => void
 
+  /** How many attempts were begun, or waited for a place. */
+  #tries = 0
   #permit: number
   /** Whether a place is held, and the feature counted. */
   #isInside = false
   #hasBegun = false
   #placeMs = 0
   #startedMs: number
+  #controller: AbortController | undefined
   /** Gives up what is being waited for now. */
   #stop: ((end: End) => void) | undefined
   #isAborted = false
   #isOver = false
-  /** Whether the place is kept by work that is not waited for any more. */
-  #isPlaceKept = false
 
   constructor(guard: Guard, self: unknown, args: unknown[], wrap: Wrap, permit: number, asked: AdmissionOptions) {
     const { admission } = guard.settings
@@ -60,29 +66,15 @@ export class Run implements Deadline {
     this.next = undefined
   }
 
-  async go(): Promise<unknown> {
-    const guard = this.#guard
-    guard.deadlines?.add(this, guard.settings.timeoutMs)
-    if (this.#asked.signal !== undefined) this.#listen(this.#asked.signal)
-    for (let tries = 1; ; tries++) {
-      try {
-        if (!this.#enter()) await this.#waitForPlace()
-        const value = await this.#start()
-        this.#wentWell(value)
-        return this.#wrap(value, undefined, undefined)
-      } catch (error) {
-        const isUserError = this.#isInside && guard.isUserError(error)
-        this.#wentWrong(error, isUserError)
-        if (isUserError || this.#isAborted) {
-          this.#finish()
-          throw error
-        }
-        if (!(await this.#mayTryAgain(tries, error))) {
-          this.#finish()
-          return guard.fallBackAfter(this.#self, this.#args, this.#wrap, error, this.#hasBegun)
-        }
-      }
-    }
+  go(): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+      const { deadlines, settings } = this.#guard
+      deadlines?.add(this, settings.timeoutMs)
+      if (this.#asked.signal !== undefined) this.#listen(this.#asked.signal)
+      this.#attempt()
+    })
   }
 
   /** Its time is up. */
@@ -99,101 +91,106 @@ export class Run implements Deadline {
     signal.addEventListener('abort', this.#onAbort, { once: true })
   }
 
-  /** Takes a place if there is one now. */
-  #enter(): boolean {
+  #attempt(): void {
+    this.#tries++
     const admission = this.#admission
     if (admission !== undefined) {
-      if (!admission.tryEnter()) return false
+      if (!admission.tryEnter()) return this.#waitForPlace(admission)
       this.#placeMs = admission.startedMs()
     }
-    this.#inside()
-    return true
+    this.#begin()
   }
 
-  #inside(): void {
-    this.#isInside = true
-    this.#guard.feature.inFlight++
-  }
-
-  async #waitForPlace(): Promise<void> {
-    const guard = this.#guard
-    const admission = this.#admission as Admission
-    const { priority = guard.feature.priority, key = '' } = this.#asked
+  #waitForPlace(admission: Admission): void {
+    const { priority = this.#guard.feature.priority, key = '' } = this.#asked
     // What the breaker said may not hold any more when a place is free.
     this.#returnPermit(undefined)
-    this.#placeMs = await new Promise<number>((admit, refuse) => {
-      const queued = admission.queue(priority, key, admit, refuse)
-      this.#stop = (end) => {
-        admission.leaveQueue(queued)
-        refuse(end === 'abort' ? this.#reason : guard.noPlaceInTime(admission))
-      }
-    })
-    this.#stop = undefined
-    this.#inside()
-    this.#askBreaker()
-    if (guard.isTimed) this.#startedMs = guard.clock.monotonic()
+    let isWaiting = true
+    const came = (placeMs: number): void => {
+      isWaiting = false
+      this.#stop = undefined
+      this.#placeMs = placeMs
+      // Not within the call that has just left, or a long queue of quick calls would lie on the stack.
+      queueMicrotask(() => this.#enterLate(admission))
+    }
+    const turnedAway = (error: unknown): void => {
+      isWaiting = false
+      this.#stop = undefined
+      this.#wentWrong(error)
+    }
+    const queued = admission.queue(priority, key, came, turnedAway)
+    // It may have been turned away at once.
+    if (!isWaiting) return
+    this.#stop = (end) => {
+      admission.leaveQueue(queued)
+      turnedAway(end === 'abort' ? this.#reason : this.#guard.noPlaceInTime(admission))
+    }
   }
 
-  #askBreaker(): void {
-    const { breaker } = this.#guard.settings
-    if (breaker === undefined) return
-    this.#permit = breaker.enter()
-    if (this.#permit === REFUSED) throw breaker.shed()
-  }
-
-  /** Calls the function; a promise of what it gives, or rejects when that is not waited for any more. */
-  #start(): unknown {
+  /** Its turn has come. */
+  #enterLate(admission: Admission): void {
     const guard = this.#guard
-    const { signalled } = guard
-    const controller = signalled === undefined ? undefined : new AbortController()
-    if (controller !== undefined) markHeld(controller.signal, this.#asked.signal, this.#admission)
-    this.#hasBegun = true
-    const result =
-      signalled !== undefined && controller !== undefined
-        ? signalled.call(this.#self, controller.signal, ...this.#args)
-        : guard.fn.apply(this.#self, this.#args)
-    if ((guard.deadlines === undefined && this.#onAbort === undefined) || !isThenable(result)) return result
-    return this.#follow(result, controller)
+    const { breaker } = guard.settings
+    if (guard.isTimed) this.#startedMs = guard.clock.monotonic()
+    if (!this.#isAborted && !this.#isOver) {
+      if (breaker !== undefined) this.#permit = breaker.enter()
+      if (breaker === undefined || this.#permit !== REFUSED) return this.#begin()
+    }
+    admission.leave(this.#placeMs, true)
+    if (this.#isAborted) this.#wentWrong(this.#reason)
+    else this.#wentWrong(this.#isOver || breaker === undefined ? guard.noPlaceInTime(admission) : breaker.shed())
   }
 
-  #follow(result: PromiseLike<unknown>, controller: AbortController | undefined): Promise<unknown> {
-    const admission = this.#admission
-    const { feature } = this.#guard
+  /** Calls the function. A synchronous throw is a failure like any other. */
+  #begin(): void {
+    const guard = this.#guard
+    this.#isInside = true
+    this.#hasBegun = true
+    guard.feature.inFlight++
+    let result: unknown
+    let isPending: boolean
+    try {
+      result = guard.signalled === undefined ? guard.fn.apply(this.#self, this.#args) : this.#pass(guard.signalled)
+      isPending = isThenable(result)
+    } catch (error) {
+      return this.#wentWrong(error)
+    }
+    if (isPending) this.#follow(result as PromiseLike<unknown>)
+    else this.#wentWell(result)
+  }
+
+  #pass(signalled: NonNullable<Guard['signalled']>): unknown {
+    const { signal } = (this.#controller = new AbortController())
+    markHeld(signal, this.#asked.signal, this.#admission)
+    return signalled.call(this.#self, signal, ...this.#args)
+  }
+
+  /** Waits for a result until it is given up. What comes later is dropped, an error too. */
+  #follow(result: PromiseLike<unknown>): void {
+    /** What to do at the end of work that nobody waits for any more; undefined while somebody does. */
+    let late: (() => void) | undefined
     const cancel = this.#limitAttempt()
-    return new Promise((resolve, reject) => {
-      let end: (() => void) | undefined
-      const settled = (): void => {
-        if (end === undefined) {
-          this.#stop = undefined
-          cancel?.()
-        } else end()
+    this.#stop = (end) => {
+      cancel?.()
+      late = this.#giveUp(end)
+    }
+    const isInTime = (): boolean => {
+      if (late !== undefined) {
+        late()
+        return false
       }
-      this.#stop = (cause) => {
-        this.#stop = undefined
-        cancel?.()
-        const error = cause === 'abort' ? this.#reason : this.#timeout(cause)
-        // The place stays taken, and the feature counted, until the work has really ended.
-        const overdue = admission?.overdue(this.#placeMs)
-        end = () => {
-          overdue?.end()
-          feature.inFlight--
-        }
-        this.#isPlaceKept = true
-        // The caller's own reason passes through, whatever it is.
-        reject(error)
-        controller?.abort(error)
-      }
-      void Promise.resolve(result).then(
-        (value) => {
-          settled()
-          resolve(value)
-        },
-        (error: Error) => {
-          settled()
-          reject(error)
-        },
-      )
-    })
+      this.#stop = undefined
+      cancel?.()
+      return true
+    }
+    Promise.resolve(result).then(
+      (value) => {
+        if (isInTime()) this.#wentWell(value)
+      },
+      (error: unknown) => {
+        if (isInTime()) this.#wentWrong(error)
+      },
+    )
   }
 
   #limitAttempt(): (() => void) | undefined {
@@ -202,41 +199,68 @@ export class Run implements Deadline {
     return timeoutMs === undefined ? undefined : clock.after(timeoutMs, () => this.#stop?.('attempt'))
   }
 
+  /** Gives up an attempt that is under way; returns what to do when its work ends after all. */
+  #giveUp(end: End): () => void {
+    this.#stop = undefined
+    const { feature } = this.#guard
+    const error = end === 'abort' ? this.#reason : this.#timeout(end)
+    // The place stays taken, and the feature counted, until the work has really ended.
+    const overdue: Overdue | undefined = this.#admission?.overdue(this.#placeMs)
+    this.#isInside = false
+    const controller = this.#controller
+    this.#wentWrong(error)
+    controller?.abort(error)
+    return () => {
+      overdue?.end()
+      feature.inFlight--
+    }
+  }
+
   #timeout(cause: 'deadline' | 'attempt'): TimeoutError {
     const { name, settings } = this.#guard
     const timeoutMs = cause === 'attempt' ? (settings.retry?.timeoutMs ?? settings.timeoutMs) : settings.timeoutMs
     return new TimeoutError(name, cause === 'attempt' ? 'attempt' : 'call', timeoutMs, settings.idempotent)
   }
 
-  get #reason(): Error {
-    return this.#asked.signal?.reason as Error
+  get #reason(): unknown {
+    return this.#asked.signal?.reason as unknown
   }
 
   #wentWell(value: unknown): void {
     const guard = this.#guard
     const tookMs = guard.isTimed ? guard.clock.monotonic() - this.#startedMs : 0
-    this.#leave(false)
+    // Before the place is given back: whoever comes next is to meet a breaker that knows.
     if (this.#permit !== NO_PERMIT) guard.settings.breaker?.exit(this.#permit, false, tookMs)
+    this.#leave(false)
     this.#finish()
     guard.wentWell(this.#self, this.#args, value, tookMs, this.#startedMs + tookMs)
+    this.#resolve(this.#wrap(value, undefined, undefined))
   }
 
-  #wentWrong(error: unknown, isUserError: boolean): void {
+  #wentWrong(error: unknown): void {
     const guard = this.#guard
+    const isUserError = this.#hasBegun && !this.#isAborted && guard.isUserError(error)
     const saysNothing = isUserError || this.#isAborted || !isForeignFailure(error)
-    this.#leave(saysNothing)
     this.#returnPermit(saysNothing ? undefined : true)
-    if (isUserError) guard.tally.userErrors++
-    else if (this.#isAborted) guard.tally.aborted++
+    this.#leave(saysNothing)
+    if (isUserError || this.#isAborted) {
+      if (isUserError) guard.tally.userErrors++
+      else guard.tally.aborted++
+      this.#finish()
+      return this.#reject(error)
+    }
+    if (!this.#triesAgain(error)) this.#giveIn(error)
+  }
+
+  /** No attempt has gone well: now it is for the fallbacks. */
+  #giveIn(error: unknown): void {
+    this.#finish()
+    this.#resolve(this.#guard.fallBackAfter(this.#self, this.#args, this.#wrap, error, this.#hasBegun))
   }
 
   #leave(isIgnored: boolean): void {
     if (!this.#isInside) return
     this.#isInside = false
-    if (this.#isPlaceKept) {
-      this.#isPlaceKept = false
-      return
-    }
     this.#guard.feature.inFlight--
     this.#admission?.leave(this.#placeMs, isIgnored)
   }
@@ -248,28 +272,35 @@ export class Run implements Deadline {
     this.#permit = NO_PERMIT
   }
 
-  /** Pauses, if another attempt is allowed, makes sense and fits into the time that is left. */
-  async #mayTryAgain(tries: number, error: unknown): Promise<boolean> {
-    const { settings, clock, tally } = this.#guard
+  /** Tries again after a pause, if that is allowed, makes sense and fits into the time that is left. */
+  #triesAgain(error: unknown): boolean {
+    const { settings, clock } = this.#guard
     const { retry, idempotent } = settings
-    if (retry === undefined || tries > retry.attempts || !isWorthIt(error)) return false
+    if (retry === undefined || this.#tries > retry.attempts || this.#isOver || !isWorthIt(error)) return false
     if (!idempotent && mayHaveApplied(error)) return false
     if (retry.isRetryable !== undefined && !this.#guard.asks('isRetryable', retry.isRetryable, error)) return false
-    const inMs = pauseMs(retry, tries, error)
+    const inMs = pauseMs(retry, this.#tries, error)
     if (clock.monotonic() + inMs >= this.untilMs || !retry.budget.take()) return false
-    await new Promise<void>((resume) => {
-      const cancel = clock.after(inMs, resume)
-      this.#stop = () => {
-        cancel()
-        resume()
-      }
-    })
+    const cancel = clock.after(inMs, () => this.#tryAgain(error))
+    this.#stop = (end) => {
+      cancel()
+      this.#stop = undefined
+      if (end !== 'abort') return this.#giveIn(error)
+      this.#guard.tally.aborted++
+      this.#finish()
+      this.#reject(this.#reason)
+    }
+    return true
+  }
+
+  #tryAgain(error: unknown): void {
     this.#stop = undefined
-    if (this.#isAborted || this.#isOver) return false
-    tally.retries++
+    const { settings, clock, tally } = this.#guard
     this.#permit = settings.breaker?.enter() ?? 0
+    if (this.#permit === REFUSED) return this.#giveIn(error)
+    tally.retries++
     this.#startedMs = clock.monotonic()
-    return this.#permit !== REFUSED
+    this.#attempt()
   }
 
   #finish(): void {
