@@ -55,20 +55,21 @@ const answeredByAck: ReadonlySet<unknown> = new Set(['view_submission', 'block_s
  * await translate({ body: { command: '/translate' }, ack: async (text) => console.log(text), next: async () => {} }) // => Good day
  * ```
  */
-export function acknowledgeInTime<Args extends BoltArgs>(
-  listener: (args: Args) => unknown,
+export function acknowledgeInTime<Listener extends (args: never) => unknown>(
+  listener: Listener,
   options: AcknowledgeOptions = {},
-): (args: Args) => Promise<void> {
+): ((args: Parameters<Listener>[0]) => Promise<void>) & Listener {
   checkNames('acknowledgeInTime', options, ['ackAfterMs', 'clock'])
   const { ackAfterMs = acknowledgeDefaults.ackAfterMs, clock = systemClock } = options
   if (typeof listener !== 'function') throw new TypeError('acknowledgeInTime wraps a listener, a function')
   if (!(ackAfterMs > 0 && ackAfterMs < SLACK_WAITS_MS)) {
     throw new RangeError(`ackAfterMs is ${String(ackAfterMs)}; give ms, more than 0 and less than ${SLACK_WAITS_MS}`)
   }
-  return async (args) => {
+  const listen = listener as unknown as (args: BoltArgs) => unknown
+  const acknowledged = async (args: BoltArgs): Promise<void> => {
     const { type } = args.body as SlackBody
     if (args.ack === undefined || answeredByAck.has(type)) {
-      await listener(args)
+      await listen(args)
       return
     }
     const acknowledge = args.ack as Answer
@@ -96,9 +97,10 @@ export function acknowledgeInTime<Args extends BoltArgs>(
       first = { done, isOurs: true }
     })
     try {
-      await listener({ ...args, ack })
+      await listen({ ...args, ack: ack as BoltArgs['ack'] })
     } finally {
       cancel()
     }
   }
+  return acknowledged as never
 }

@@ -3,11 +3,11 @@ export interface BoltArgs {
   /** What Slack has sent. */
   readonly body: object
   /** Tells Slack that it has arrived; with something to show, for a slash command. */
-  readonly ack?: (response?: never) => Promise<void>
+  readonly ack?: ((response?: never) => Promise<void>) | undefined
   /** Says something where the command was given. */
-  readonly respond?: (message: never) => Promise<unknown>
+  readonly respond?: ((message: never) => Promise<unknown>) | undefined
   /** Says something in the channel. */
-  readonly say?: (message: never) => Promise<unknown>
+  readonly say?: ((message: never) => Promise<unknown>) | undefined
   /** Goes on to whoever is next. */
   readonly next: () => Promise<void> | void
 }

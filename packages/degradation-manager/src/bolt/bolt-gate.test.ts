@@ -4,7 +4,6 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import { Bulkhead } from '../admission/bulkhead.js'
 import { DegradationManager } from '../degradation-manager.js'
 import { acknowledgeInTime } from './acknowledge-in-time.js'
-import type { BoltArgs } from './bolt-args.js'
 import { boltGate, type BoltGateOptions } from './bolt-gate.js'
 
 type Feature = 'remind' | 'translate'
@@ -12,7 +11,7 @@ type Feature = 'remind' | 'translate'
 let clock: FakeClock
 let modes: DegradationManager<Feature>
 /** What Slack has got: acknowledgements, and messages over HTTP. */
-let told: unknown[]
+let told: [string, ...unknown[]][]
 let handled: string[]
 let errors: unknown[]
 
@@ -145,7 +144,7 @@ it('bounds what is handled, by priority, with the same share for each workspace'
   await clock.advance(1_000)
   await Promise.all(all)
   expect(handled).toEqual(['/remind 1', '/remind 2', '/remind 4', '/remind 3'])
-  expect(told.filter(([, answer]: never) => answer !== undefined)).toMatchObject([
+  expect(told.filter(([, answer]) => answer !== undefined)).toMatchObject([
     ['ack', { text: expect.stringMatching(/^Too much/) as string }],
   ])
 })
@@ -170,9 +169,6 @@ it('tells what a guard inside a listener has refused, also after its acknowledge
 })
 
 describe('a listener that acknowledges in time', () => {
-  const slowly = (work: (args: BoltArgs & { ack: (text?: string) => Promise<void> }) => Promise<void>) =>
-    acknowledgeInTime<never>(work, { clock })
-
   it.each([
     ['a slow answer', 2_000, ['ack', undefined], ['post', 'https://hooks.slack.invalid/1', { text: 'done' }]],
     ['a quick answer', 1_000, ['ack', 'done'], undefined],
@@ -180,11 +176,14 @@ describe('a listener that acknowledges in time', () => {
     const app = anApp()
     app.command(
       '/translate',
-      slowly(async ({ ack }) => {
-        await new Promise<void>((resolve) => clock.after(ms, resolve))
-        await ack('done')
-        await ack('twice')
-      }),
+      acknowledgeInTime(
+        async ({ ack }) => {
+          await new Promise<void>((resolve) => clock.after(ms, resolve))
+          await ack('done')
+          await ack('twice')
+        },
+        { clock },
+      ),
     )
     const handling = give(app, command('/translate'))
     await clock.advance(1_499)
@@ -200,10 +199,13 @@ describe('a listener that acknowledges in time', () => {
     const app = anApp()
     app.view(
       'form',
-      slowly(async ({ ack }) => {
-        await new Promise<void>((resolve) => clock.after(2_000, resolve))
-        await ack()
-      }),
+      acknowledgeInTime(
+        async ({ ack }) => {
+          await new Promise<void>((resolve) => clock.after(2_000, resolve))
+          await ack()
+        },
+        { clock },
+      ),
     )
     const handling = give(app, {
       type: 'view_submission',
