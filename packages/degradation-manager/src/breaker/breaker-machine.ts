@@ -9,7 +9,7 @@ export type BreakerState = 'closed' | 'open' | 'half-open' | 'recovering'
 /** The call is not to be made. */
 export const REFUSED = -1
 /** The call is to be made, and how it ends is not looked at. */
-export const UNCOUNTED = -2
+const UNCOUNTED = -2
 
 /** A state that a person chose. */
 export interface Hold {

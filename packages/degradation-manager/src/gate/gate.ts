@@ -213,7 +213,7 @@ function refusal(kind: PoliteKind, why: string): Refusal {
 }
 
 /** By its code, for another copy of this package may have made it. */
-export function isRefused(error: unknown): boolean {
+function isRefused(error: unknown): boolean {
   try {
     const { code } = (error ?? {}) as { code?: unknown }
     return code === 'SHED' || code === 'NO_IMPLEMENTATION'
