@@ -239,6 +239,41 @@ describe('a silence', () => {
     expect(sumOf(alerts.accounting)).toBe(alerts.accounting.accepted)
   })
 
+  it('that is over is followed by the end of what people had heard of before it, however long it held', async () => {
+    const ops = new OpsChannel()
+    const { alerts, clock } = await begin({ ops })
+    alerts.fire(down)
+    await clock.advance(2_000)
+    alerts.silence({ matching: { component: 'db' }, forMs: 3_600_000, why: 'moving', by: 'ann' })
+    for (let time = 0; time < 2; time++) {
+      alerts.resolve('database down', { component: 'db' })
+      await clock.advance(60_000)
+      alerts.fire(down)
+    }
+    alerts.resolve('database down', { component: 'db' })
+    await clock.advance(3_000_000)
+    expect(ops.told).toEqual(['firing database down'])
+    await clock.advance(600_000)
+    expect(ops.told.slice(1)).toEqual(['resolved database down'])
+    await clock.advance(86_400_000)
+    expect(ops.told).toHaveLength(2)
+    expect(sumOf(alerts.accounting)).toBe(alerts.accounting.accepted)
+  })
+
+  it('that is over is followed by what became more urgent meanwhile', async () => {
+    const ops = new OpsChannel()
+    const { alerts, clock } = await begin({ ops })
+    alerts.fire({ ...down, severity: 'WARNING' })
+    await clock.advance(2_000)
+    const { id } = alerts.silence({ matching: { component: 'db' }, forMs: 3_600_000, why: 'moving', by: 'ann' })
+    alerts.fire(down)
+    await clock.advance(2_000)
+    expect(ops.messages).toHaveLength(1)
+    alerts.unsilence(id)
+    await clock.advance(2_000)
+    expect(ops.messages[1]?.notices).toMatchObject([{ kind: 'firing', severity: 'CRITICAL' }])
+  })
+
   it('can be ended early, and what ended meanwhile is not told', async () => {
     const ops = new OpsChannel()
     const { alerts, clock } = await begin({ ops })
@@ -367,6 +402,39 @@ describe('a channel that fails', () => {
     await clock.advance(4_000)
     expect([ops.told, log.told, dead]).toEqual([['firing a', 'firing b'], ['firing poison'], ['poison']])
     expect(alerts.accounting).toMatchObject({ accepted: 3, delivered: 3, dead: 0, pending: 0 })
+  })
+
+  it('that refuses one different alert after the other is down, and each goes to the fallback', async () => {
+    const [ops, log] = [new OpsChannel(), new OpsChannel()]
+    const { alerts, clock } = await begin({ ops, log }, { routes: [{ to: ['ops'] }], fallback: 'log' })
+    const refuse = () => {
+      throw new DeliveryError('answered 400', { retryable: false, scope: 'message' })
+    }
+    const statuses: (string | undefined)[] = []
+    const tell = async (...names: string[]) => {
+      for (const name of names) alerts.fire({ ...down, name })
+      await clock.advance(5_000)
+      statuses.push(alerts.components.get('ops')?.status)
+    }
+    await tell('well')
+    ops.answer = refuse
+    for (let time = 0; time < 5; time++) {
+      alerts.resolve('bad', { component: 'db' })
+      await tell('bad')
+    }
+    await tell('b')
+    expect(statuses).toEqual(Array.from({ length: 7 }, () => 'up'))
+    await tell('c')
+    expect(alerts.components.get('ops')).toMatchObject({ status: 'down', reason: 'answered 400' })
+    expect(log.told.slice(-3)).toEqual(['firing b', 'firing c', 'firing alert channel down'])
+    ops.answer = () => undefined
+    await tell('well again')
+    expect([statuses.at(-1), ops.told.at(-1)]).toEqual(['up', 'firing well again'])
+    ops.answer = refuse
+    await tell('d', 'e')
+    expect([statuses.at(-1), alerts.accounting.pending]).toEqual(['up', 0])
+    await tell('f')
+    expect(statuses.at(-1)).toBe('down')
   })
 
   it('that refuses one of a thousand finds it by halves, not one by one', async () => {
@@ -555,6 +623,46 @@ describe('watching', () => {
     await clock.advance(2_000)
     const told = ops.messages.flatMap(({ notices }) => notices.map(({ name, severity }) => `${severity} ${name}`))
     expect(told).toEqual(['CRITICAL database', 'WARNING translate'])
+  })
+
+  it('tells parts of one class apart, and gives a part that takes the place of another its name', async () => {
+    class Monitor extends EventEmitter<{ change: [news: WatchedNews] }> {}
+    const bad = { what: 'database', severity: 'CRITICAL', message: 'database went down.' } as const
+    const good = { what: 'database', severity: 'INFO', message: 'database is up.' } as const
+    const ops = new OpsChannel()
+    const { alerts, clock } = await begin({ ops })
+    const [eu, us, again] = [new Monitor(), new Monitor(), new Monitor()]
+    alerts.watch(eu)
+    const off = alerts.watch(us)
+    eu.emit('change', bad)
+    us.emit('change', bad)
+    us.emit('change', good)
+    await clock.advance(2_000)
+    const told = () =>
+      ops.messages.flatMap(({ notices }) => notices.map(({ kind, labels }) => `${kind} ${labels['source']}`))
+    expect(told()).toEqual(['firing Monitor', 'firing Monitor 2', 'resolved Monitor 2'])
+    off()
+    off()
+    alerts.watch(again, us)
+    again.emit('change', bad)
+    us.emit('change', bad)
+    await clock.advance(2_000)
+    expect(told().slice(3)).toEqual(['firing Monitor 2', 'firing Monitor 3'])
+  })
+
+  it('calls a part that is watched twice the same, for as long as it is watched', async () => {
+    const ops = new OpsChannel()
+    const { alerts, clock } = await begin({ ops })
+    const [flags, others] = [new Source('flags'), new Source('flags')]
+    const off = alerts.watch(flags)
+    alerts.watch(flags)
+    off()
+    alerts.watch(others)
+    for (const each of [flags, others]) {
+      each.emit('change', { what: 'rollout', severity: 'WARNING', message: 'The rollout was stopped.' })
+    }
+    await clock.advance(2_000)
+    expect(ops.messages[0]?.notices.map(({ labels }) => labels['source'])).toEqual(['flags', 'flags 2'])
   })
 
   it('tells of good news that ends nothing only when asked to', async () => {

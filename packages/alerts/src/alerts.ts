@@ -21,12 +21,13 @@ import { restore } from './restore.js'
 import { requireSilence, type Silence, type SilenceInput } from './silences.js'
 import { DeadLetters } from './spool/dead-letters.js'
 import { type Found, type Kept, Spool, type SpoolState } from './spool/spool.js'
+import { SourceNames } from './source-names.js'
 import { StatusBoard } from './status-board.js'
 import { SteadyTime } from './steady-time.js'
 import { systemClock } from './system-clock.js'
 import { systemRandom } from './system-random.js'
 import { UrgencyHold } from './urgency-hold.js'
-import { follow, type Meaning, requireSources, sourceName } from './watch.js'
+import { follow, type Meaning, requireSources } from './watch.js'
 
 /** How {@link Alerts.flush} waits. */
 export interface FlushOptions {
@@ -94,6 +95,7 @@ export class Alerts<Name extends string = string> extends EventEmitter<AlertsEve
   readonly #queues = new Map<string, ChannelQueue>()
   readonly #board: StatusBoard
   readonly #early = new EarlyCalls()
+  readonly #sourceNames = new SourceNames()
   readonly #announcer = new Announcer()
   readonly #flushes: Flushes
   readonly #urgency: UrgencyHold
@@ -219,7 +221,8 @@ export class Alerts<Name extends string = string> extends EventEmitter<AlertsEve
   }
 
   /**
-   * Asks for quiet about some alerts. What still goes on when it is over is told then.
+   * Asks for quiet about some alerts. When it is over people are told what began or became more urgent meanwhile and still
+   * goes on, and what ended that they had heard of.
    *
    * @param input - which alerts, for how long, why, and who asks
    * @returns the silence, with the id that ends it early
@@ -253,7 +256,8 @@ export class Alerts<Name extends string = string> extends EventEmitter<AlertsEve
 
   /**
    * Follows parts by their `change`: bad news begins an alert with the name `what` and the labels `component` and
-   * `source`, good news ends it. What is wrong already is told at once.
+   * `source`, good news ends it. What is wrong already is told at once. Of parts with the same name, or without one and of
+   * the same class, each but the first has a number after it, in the order in which they are watched.
    *
    * @param sources - monitors, storages, flags, modes, anything with `change`
    * @returns ceases to follow; may be called twice
@@ -262,11 +266,15 @@ export class Alerts<Name extends string = string> extends EventEmitter<AlertsEve
   watch(...sources: readonly NewsSource[]): () => void {
     requireSources(sources, this)
     const offs = sources.map((source, index) => {
-      const name = sourceName(source, index)
-      return follow(source, (meaning, isNews) => this.#learn(meaning, name, isNews))
+      const name = this.#sourceNames.take(source, index)
+      const off = follow(source, (meaning, isNews) => this.#learn(meaning, name, isNews))
+      return () => {
+        off()
+        this.#sourceNames.release(name)
+      }
     })
     return () => {
-      for (const off of offs) off()
+      for (const off of offs.splice(0)) off()
     }
   }
 
@@ -344,7 +352,7 @@ export class Alerts<Name extends string = string> extends EventEmitter<AlertsEve
     if (found !== undefined) this.#tellOfDamage(found)
     this.#moveFromVanishedChannels()
     this.#catchUp()
-    this.#desk.tick()
+    this.#desk.lookAtAll()
     for (const queue of this.#queues.values()) queue.start()
   }
 
@@ -367,7 +375,7 @@ export class Alerts<Name extends string = string> extends EventEmitter<AlertsEve
     this.#ledger.adopt(restore(found.records, this.#time.ms(), this.#options))
     this.#tellOfDamage(found)
     this.#moveFromVanishedChannels()
-    this.#desk.tick()
+    this.#desk.lookAtAll()
     for (const queue of this.#queues.values()) queue.poke()
   }
 

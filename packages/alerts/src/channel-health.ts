@@ -18,6 +18,8 @@ export interface AlertsComponent {
 export interface Condition extends AlertsComponent {
   /** How often sending has failed in a row. */
   readonly failures: number
+  /** The fingerprints of the alerts that it refused since it last took a message, as far as they matter. */
+  readonly refused: readonly string[]
 }
 
 /** What became of one try. */
@@ -28,19 +30,27 @@ export interface Failure extends Required<Pick<DeliveryFailure, 'retryable' | 's
 
 /** So many failures in a row mean that a channel is down; a single one may be anything. */
 const FAILURES_TO_DOWN = 3
+/** A single alert may be a bad one. A channel that refuses so many, and takes none between them, refuses whatever it is sent. */
+const REFUSED_TO_DOWN = 3
 
 /** Nothing was sent yet. */
 export function untried(now: number): Condition {
-  return { status: 'unknown', reason: 'nothing was sent yet', since: now, failures: 0 }
+  return { status: 'unknown', reason: 'nothing was sent yet', since: now, failures: 0, refused: [] }
 }
 
 /** A message was taken. */
 export function afterDelivery(before: Condition, trouble: string | undefined, now: number): Condition {
   const status = trouble === undefined ? 'up' : 'degraded'
-  return { status, reason: trouble ?? 'ok', since: status === before.status ? before.since : now, failures: 0 }
+  return {
+    status,
+    reason: trouble ?? 'ok',
+    since: status === before.status ? before.since : now,
+    failures: 0,
+    refused: [],
+  }
 }
 
-/** A message was not taken. One that is refused for what it is says nothing bad of the channel. */
+/** A message was not taken. One that is refused for what it is says nothing bad of the channel by itself. */
 export function afterFailure(before: Condition, failure: Failure, now: number): Condition {
   const { reason, scope, retryable, retryAfterMs } = failure
   if (scope === 'message' && !retryable) return { ...before, failures: 0 }
@@ -48,7 +58,14 @@ export function afterFailure(before: Condition, failure: Failure, now: number): 
   const failures = retryAfterMs === undefined ? before.failures + 1 : before.failures
   const isDown = !retryable || failures >= FAILURES_TO_DOWN || (before.status === 'down' && retryAfterMs === undefined)
   const status = isDown ? 'down' : 'degraded'
-  return { status, reason, since: status === before.status ? before.since : now, failures }
+  return { status, reason, since: status === before.status ? before.since : now, failures, refused: before.refused }
+}
+
+/** An alert was refused alone, for what it is. */
+export function afterRefusal(before: Condition, fingerprint: string, reason: string, now: number): Condition {
+  const refused = [...new Set([...before.refused, fingerprint])].slice(-REFUSED_TO_DOWN)
+  if (refused.length < REFUSED_TO_DOWN || before.status === 'down') return { ...before, refused }
+  return { ...before, status: 'down', reason, since: now, refused }
 }
 
 /** Reads whatever a channel threw; a channel of one's own may throw anything. */

@@ -1,5 +1,13 @@
 import type { AlertMessage } from './alert.js'
-import { afterDelivery, afterFailure, type Condition, type Failure, readFailure, untried } from './channel-health.js'
+import {
+  afterDelivery,
+  afterFailure,
+  afterRefusal,
+  type Condition,
+  type Failure,
+  readFailure,
+  untried,
+} from './channel-health.js'
 import { type Channel, channelDefaults, DEFAULT_MAX_NOTICES, type SendReport } from './channels/channel.js'
 import { messageOf, pick, seenOf } from './compose.js'
 import type { Burials } from './burials.js'
@@ -230,7 +238,12 @@ export class ChannelQueue {
       this.#host.record({ type: 'split', message: id, channel: this.#name, into, maxNotices })
       return
     }
+    const [notice] = notices
+    const fingerprint = this.#host.ledger.pending.get(notice ?? '')?.notice.fingerprint
     this.#giveUp(notices, reason, id)
+    if (fingerprint !== undefined) {
+      this.#become(afterRefusal(this.#condition, fingerprint, reason, this.#host.now()))
+    }
   }
 
   #buryExpired(): void {

@@ -1,5 +1,6 @@
 import { type AlertNotice, type NoticeKind, SEVERITIES } from './alert.js'
 import { takes } from './channels/channel.js'
+import { DueTimes } from './due-times.js'
 import { fingerprintOf } from './fingerprint.js'
 import type { Burials } from './burials.js'
 import type { TakenIn } from './intake.js'
@@ -36,6 +37,7 @@ export class Desk {
   #cancelLazy: (() => void) | undefined
   #cancelTick: () => void = () => undefined
   #tickMs = Infinity
+  readonly #due = new DueTimes()
 
   constructor(host: DeskHost) {
     this.#host = host
@@ -61,20 +63,20 @@ export class Desk {
     const step = resolve(before, nowMs, options)
     if (step === undefined || before === undefined) return false
     const state = message === undefined ? step.state : { ...step.state, message }
-    const isUnknown = before.tellings === 0 && !before.isFlapping
+    const isUnknown = !before.isKnown && !before.isFlapping
     this.#follow(key, { ...step, state }, nowMs, true, isUnknown ? 'silenced' : 'merged')
     return true
   }
 
   silence(silence: Silence): void {
     this.#host.record({ type: 'silence', silence })
-    this.#dueAt(silence.until)
+    this.#tickAt(silence.until)
   }
 
   unsilence(id: string): boolean {
     if (!this.#host.ledger.silences.has(id)) return false
     this.#host.record({ type: 'unsilence', id })
-    this.tick()
+    this.lookAtAll()
     return true
   }
 
@@ -87,26 +89,10 @@ export class Desk {
     this.#writeSoon()
   }
 
-  /** Looks what time has made due: reminders, digests, the ends of silences and of flapping. */
-  tick(): void {
-    const { ledger, options } = this.#host
-    const nowMs = this.#host.steadyMs()
-    this.#cancelTick()
-    this.#tickMs = Infinity
-    for (const [id, { until }] of ledger.silences) {
-      if (until <= nowMs) this.#host.record({ type: 'unsilence', id })
-      else this.#dueAt(until)
-    }
-    for (const [key, state] of ledger.states) {
-      const dueMs = nextDueMs(state, options) ?? (state.isSuppressed ? nowMs : Infinity)
-      if (dueMs > nowMs) {
-        this.#dueAt(dueMs)
-        continue
-      }
-      const step = pass(state, nowMs, options, this.#isSilenced(state))
-      if (step === undefined) this.#forget(key)
-      else if (step.tell !== undefined || step.state !== state) this.#follow(key, step, nowMs, false)
-    }
+  /** Looks at every alert: what is known came from elsewhere, or a silence is over. */
+  lookAtAll(): void {
+    this.#look([...this.#host.ledger.states.keys()])
+    this.#tick()
   }
 
   /** Writes down what was kept for later. */
@@ -127,6 +113,37 @@ export class Desk {
     this.writeChanged()
     this.#cancelTick()
     this.#tickMs = Infinity
+    this.#due.clear()
+  }
+
+  /** Looks what time has made due: reminders, digests, the ends of silences and of flapping. */
+  #tick(): void {
+    const { silences } = this.#host.ledger
+    const nowMs = this.#host.steadyMs()
+    this.#cancelTick()
+    this.#tickMs = Infinity
+    const over = [...silences.values()].filter(({ until }) => until <= nowMs)
+    for (const { id } of over) this.#host.record({ type: 'unsilence', id })
+    if (over.length > 0) return this.lookAtAll()
+    this.#look(this.#due.take(nowMs))
+    this.#tickAt(Math.min(this.#due.nextMs, ...[...silences.values()].map(({ until }) => until)))
+  }
+
+  #look(keys: readonly string[]): void {
+    const { ledger, options } = this.#host
+    const nowMs = this.#host.steadyMs()
+    for (const key of keys) {
+      const state = ledger.states.get(key)
+      if (state === undefined) continue
+      const dueMs = nextDueMs(state, options) ?? (state.owed === undefined ? Infinity : nowMs)
+      if (dueMs > nowMs) {
+        this.#dueAt(key, dueMs)
+        continue
+      }
+      const step = pass(state, nowMs, options, this.#isSilenced(state))
+      if (step === undefined) this.#forget(key)
+      else if (step.tell !== undefined || step.state !== state) this.#follow(key, step, nowMs, false)
+    }
   }
 
   #follow(
@@ -145,7 +162,7 @@ export class Desk {
     const isQuiet = this.#isSilenced(state)
     const channels = isQuiet ? [] : route(notice, state.about, this.#routing())
     if (channels.length === 0) {
-      this.#keep(key, isQuiet ? suppressed(state, nowMs) : told(state, nowMs))
+      this.#keep(key, isQuiet ? suppressed(state, tell, nowMs) : told(state, nowMs))
       this.#count('silenced')
       return
     }
@@ -156,7 +173,7 @@ export class Desk {
     const known = told(state, nowMs)
     this.#changed.delete(key)
     this.#host.record({ type: 'state', key, state: known })
-    this.#dueAt(nextDueMs(known, this.#host.options))
+    this.#dueAt(key, nextDueMs(known, this.#host.options))
     this.#host.onNotice(notice, channels)
     this.#evict()
   }
@@ -193,12 +210,13 @@ export class Desk {
   #keep(key: string, state: AlertState): void {
     this.#host.ledger.states.set(key, state)
     this.#changed.add(key)
-    this.#dueAt(nextDueMs(state, this.#host.options))
+    this.#dueAt(key, nextDueMs(state, this.#host.options))
     this.#writeSoon()
   }
 
   #forget(key: string): void {
     this.#changed.delete(key)
+    this.#due.delete(key)
     this.#host.record({ type: 'forget', key })
   }
 
@@ -214,11 +232,17 @@ export class Desk {
     this.#cancelLazy ??= this.#host.after(LAZY_MS, () => this.writeChanged())
   }
 
-  #dueAt(ms: number | undefined): void {
-    if (ms === undefined || ms >= this.#tickMs) return
+  #dueAt(key: string, ms: number | undefined): void {
+    if (ms === undefined) return
+    this.#due.note(key, ms)
+    this.#tickAt(ms)
+  }
+
+  #tickAt(ms: number): void {
+    if (ms >= this.#tickMs) return
     this.#cancelTick()
     this.#tickMs = ms
-    this.#cancelTick = this.#host.after(Math.max(1, ms - this.#host.steadyMs()), () => this.tick())
+    this.#cancelTick = this.#host.after(Math.max(1, ms - this.#host.steadyMs()), () => this.#tick())
   }
 
   /** What is over is forgotten first, then what is oldest. */
@@ -226,7 +250,8 @@ export class Desk {
     const { ledger, options } = this.#host
     if (ledger.states.size < options.maxPending) return
     let room = Math.ceil(options.maxPending * EVICTED_RATIO)
-    const isOver = ({ status, isLasting }: AlertState): boolean => status === 'resolved' || !isLasting
+    const isOver = ({ status, isLasting, owed }: AlertState): boolean =>
+      owed === undefined && (status === 'resolved' || !isLasting)
     for (const mayGo of [isOver, () => true]) {
       for (const [key, state] of ledger.states) {
         if (room === 0) return

@@ -36,7 +36,7 @@ export interface WatchedComponent {
 
 /** Whatever {@link Alerts.watch} can follow: a monitor, a storage, flags, a degradation manager, anything with `change`. */
 export interface NewsSource {
-  /** Its name in labels; else that of its class. */
+  /** Its name in labels; else that of its class. Parts that would share one are numbered. */
   readonly name?: string
   /** Its components, when it is a health source: what is wrong already is told at once. */
   readonly components?: ReadonlyMap<string, WatchedComponent>

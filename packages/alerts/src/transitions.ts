@@ -28,8 +28,10 @@ export interface AlertState {
   /** How often people were told since it began. */
   readonly tellings: number
   readonly toldMs: number
-  /** Somebody wanted quiet when it should have been told. */
-  readonly isSuppressed: boolean
+  /** Whether people take it for going on, or for flapping: also when they could not be told that it had ended. */
+  readonly isKnown: boolean
+  /** What people are to hear when it may be told again: somebody wanted quiet when it began, became worse or ended. */
+  readonly owed: 'firing' | 'resolved' | undefined
   readonly isFlapping: boolean
   /** When it last began and ended, as far as that matters. */
   readonly changes: readonly number[]
@@ -81,7 +83,8 @@ export function occur(before: AlertState | undefined, seen: Occurrence, nowMs: n
       untold: before.untold + 1,
       tellings: before.tellings,
       toldMs: before.toldMs,
-      isSuppressed: before.isSuppressed,
+      isKnown: before.isKnown,
+      owed: before.owed,
       isFlapping: before.isFlapping,
       changes: before.changes,
     }
@@ -103,7 +106,8 @@ export function occur(before: AlertState | undefined, seen: Occurrence, nowMs: n
     untold: 1,
     tellings: 0,
     toldMs: nowMs,
-    isSuppressed: false,
+    isKnown: before?.status === 'resolved' && before.isKnown,
+    owed: undefined,
     isFlapping,
     // No more is needed to know, and one that flaps for hours must not grow.
     changes: changes.slice(-rules.flapChanges),
@@ -116,10 +120,9 @@ export function occur(before: AlertState | undefined, seen: Occurrence, nowMs: n
 export function resolve(before: AlertState | undefined, nowMs: number, rules: TellingRules): Step | undefined {
   if (before?.status !== 'firing') return undefined
   const changes = [...recentChanges(before, nowMs, rules), nowMs].slice(-rules.flapChanges)
-  const state: AlertState = { ...before, status: 'resolved', lastMs: nowMs, changes }
+  const state: AlertState = { ...before, status: 'resolved', lastMs: nowMs, owed: undefined, changes }
   // Nobody is told of the end of what nobody was told of.
-  const isUnknown = before.tellings === 0
-  return { state, tell: before.isFlapping || isUnknown ? undefined : 'resolved' }
+  return { state, tell: before.isFlapping || !before.isKnown ? undefined : 'resolved' }
 }
 
 /**
@@ -131,14 +134,16 @@ export function resolve(before: AlertState | undefined, nowMs: number, rules: Te
 export function pass(state: AlertState, nowMs: number, rules: TellingRules, isSilenced: boolean): Step | undefined {
   if (state.isFlapping) {
     if (nowMs - lastChange(state) < rules.flapWindowMs) return { state, tell: undefined }
+    if (state.status === 'resolved' && !state.isKnown) return undefined
     const steady: AlertState = { ...state, isFlapping: false, changes: [] }
     return { state: steady, tell: state.status === 'firing' ? 'firing' : 'resolved' }
   }
+  if (owesEnd(state)) return { state, tell: isSilenced ? undefined : 'resolved' }
   if (state.status === 'resolved') {
     return recentChanges(state, nowMs, rules).length === 0 ? undefined : { state, tell: undefined }
   }
   if (isForgotten(state, nowMs, rules)) return undefined
-  if (isKeptBack(state)) return { state, tell: isSilenced ? undefined : 'firing' }
+  if (state.owed !== undefined) return { state, tell: isSilenced ? undefined : 'firing' }
   const quietMs = nowMs - state.toldMs
   if (state.untold > 0 && quietMs >= (state.tellings <= 1 ? rules.digestMs : rules.repeatMs)) {
     return { state, tell: 'repeated' }
@@ -150,22 +155,25 @@ export function pass(state: AlertState, nowMs: number, rules: TellingRules, isSi
 /** When {@link pass} may next have something to say; `undefined` when never. */
 export function nextDueMs(state: AlertState, rules: TellingRules): number | undefined {
   if (state.isFlapping) return lastChange(state) + rules.flapWindowMs
+  // The end of a silence is due by itself.
+  if (owesEnd(state)) return undefined
   if (state.status === 'resolved') return lastChange(state) + rules.flapWindowMs
   const isPassing = !state.isLasting || state.severity === 'INFO'
   if (state.untold === 0 && isPassing) return forgottenAtMs(state, rules)
-  // The end of a silence is due by itself.
-  if (isKeptBack(state)) return undefined
+  if (state.owed !== undefined) return undefined
   return state.toldMs + (state.untold > 0 && state.tellings <= 1 ? rules.digestMs : rules.repeatMs)
 }
 
 /** People were told, or will be for certain. */
 export function told(state: AlertState, nowMs: number): AlertState {
-  return { ...state, untold: 0, tellings: state.tellings + 1, toldMs: nowMs, isSuppressed: false }
+  const isKnown = state.status === 'firing' || state.isFlapping
+  return { ...state, untold: 0, tellings: state.tellings + 1, toldMs: nowMs, isKnown, owed: undefined }
 }
 
-/** People would have been told, but somebody wanted quiet. */
-export function suppressed(state: AlertState, nowMs: number): AlertState {
-  return { ...state, untold: 0, toldMs: nowMs, isSuppressed: true }
+/** People would have been told this, but somebody wanted quiet. */
+export function suppressed(state: AlertState, kind: NoticeKind, nowMs: number): AlertState {
+  const owed = kind === 'firing' || kind === 'resolved' ? kind : state.owed
+  return { ...state, untold: 0, toldMs: nowMs, owed }
 }
 
 /** What merely happens is over when it has not happened for a while; so is a lasting one that is for information. */
@@ -178,9 +186,9 @@ function forgottenAtMs(state: AlertState, rules: TellingRules): number {
   return Math.max(state.lastMs, state.toldMs) + rules.repeatMs
 }
 
-/** Nobody knows of it, because somebody wanted quiet when it began. */
-function isKeptBack(state: AlertState): boolean {
-  return state.isSuppressed && state.tellings === 0
+/** People take it for going on, because somebody wanted quiet when it ended. */
+function owesEnd(state: AlertState): boolean {
+  return state.status === 'resolved' && state.owed !== undefined
 }
 
 function recentChanges(state: AlertState | undefined, nowMs: number, rules: TellingRules): readonly number[] {

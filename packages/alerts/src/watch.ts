@@ -45,14 +45,6 @@ export function follow(source: NewsSource, take: (meaning: Meaning, isNews: bool
   return () => source.off('change', listen)
 }
 
-/** What its labels call it. */
-export function sourceName(source: NewsSource, index: number): string {
-  const { name } = source
-  if (typeof name === 'string' && name !== '') return name
-  const className = (source.constructor as { name?: unknown } | undefined)?.name
-  return typeof className === 'string' && className !== 'Object' && className !== '' ? className : `part ${index + 1}`
-}
-
 /** Bad news begins an alert, good news ends it; news that nobody can read is none. */
 function meaningOf(news: unknown, source: NewsSource): Meaning | undefined {
   const { what, name, severity, message } = (news as Partial<WatchedNews> | null | undefined) ?? {}
