@@ -14,6 +14,9 @@ import type {
   HealthSource as DegradationHealth,
   StateStore as ModeStore,
 } from '@evenkeel/degradation-manager'
+import type { AdaptiveLimiter, Bulkhead } from '@evenkeel/degradation-manager'
+import type { GateAdmission, GatedInteraction, GateFlags, GateModes } from '@evenkeel/degradation-manager/discord'
+import type { ChangeSource, Registry } from '@evenkeel/degradation-manager/registry'
 import type { Clock as FlagsClock, FeatureFlags } from '@evenkeel/feature-flags'
 import type {
   CheckableFlags,
@@ -33,7 +36,7 @@ import type { PostgresStorage } from '@evenkeel/storage-adapter/postgres'
 import type { RedisStorage } from '@evenkeel/storage-adapter/redis'
 import type { SqliteStorage } from '@evenkeel/storage-adapter/sqlite'
 import type { FakeClock } from '@evenkeel/testing'
-import type { Client } from 'discord.js'
+import type { Client, Interaction, Message } from 'discord.js'
 import type { Pool } from 'pg'
 
 // Packages meet by shape and never import one another, so only here does a compiler see them together: every class fits
@@ -58,6 +61,11 @@ declare const numbers: ProcessMetrics
 declare const alerts: Alerts
 declare const modes: DegradationManager<string>
 declare const blueGreen: BlueGreen
+declare const limiter: AdaptiveLimiter
+declare const bulkhead: Bulkhead
+declare const registry: Registry<{ translate(text: string): string }>
+declare const interaction: Interaction
+declare const message: Message
 
 function fits<Port>(...candidates: readonly Port[]): void {
   void candidates
@@ -116,6 +124,19 @@ fits<CheckableFlags>(modes)
 fits<FlagSource>(flags)
 // @ts-expect-error health answers for components, and no flag
 fits<FlagSource>(health)
+// A gate asks modes, flags and a limiter, and takes whatever a member does.
+fits<GateModes>(modes)
+fits<GateFlags>(flags)
+fits<GateAdmission>(limiter, bulkhead)
+fits<GatedInteraction>(interaction)
+// @ts-expect-error a message is no interaction: nobody waits for it to be acknowledged
+fits<GatedInteraction>(message)
+// @ts-expect-error flags know no features
+fits<GateModes>(flags)
+// @ts-expect-error a client lets nobody in
+fits<GateAdmission>(client)
+// A registry hears of flags.
+fits<ChangeSource>(flags, health)
 fits<DiscordClient>(client)
 fits<DiscordRestClient>(client)
 // @ts-expect-error a client of a shape of its own has no part that talks over HTTP
@@ -127,9 +148,9 @@ fits<DiscordClient>(memory)
 fits<Part>(memory, file, sqlite, postgres, redis, failover, lease, schedule, health, modes, blueGreen, alerts)
 fits<LoggablePart>(failover, postgres, lease, schedule, flags, health, modes, blueGreen, alerts)
 fits<NewsSource>(failover, postgres, lease, schedule, flags, health, modes, blueGreen)
-fits<Part>(server, live, numbers)
-fits<LoggablePart>(live)
-fits<NewsSource>(live)
+fits<Part>(server, live, numbers, registry)
+fits<LoggablePart>(live, registry)
+fits<NewsSource>(live, registry, limiter, bulkhead)
 fits<ShownHealth>(health)
 fits<MeasuredHealth>(health)
 // @ts-expect-error a clock has nothing to say

@@ -3,7 +3,7 @@ export interface BoltArgs {
   /** What Slack has sent. */
   readonly body: object
   /** Tells Slack that it has arrived; with something to show, for a slash command. */
-  readonly ack?: ((response?: never) => Promise<void>) | undefined
+  readonly ack?: ((response: never) => Promise<void>) | undefined
   /** Says something where the command was given. */
   readonly respond?: ((message: never) => Promise<unknown>) | undefined
   /** Says something in the channel. */

@@ -1,5 +1,5 @@
 import { Gate, type Visit } from '../gate/gate.js'
-import { gateDefaults, gateSettings, type CommandRule, type GateOptions } from '../gate/gate-options.js'
+import { gateSettings, type CommandRule, type GateOptions } from '../gate/gate-options.js'
 import { idOf, type Answer, type BoltArgs, type SlackBody } from './bolt-args.js'
 
 /** What a {@link boltGate} is made of. */
@@ -11,9 +11,6 @@ export interface BoltGateOptions<
   /** The user's language, which Slack does not send along; English unless given. */
   readonly locale?: ((args: Args) => string | undefined) | undefined
 }
-
-/** The defaults of {@link BoltGateOptions}. */
-export const boltGateDefaults: Readonly<Record<'maxHeldMs', number>> = gateDefaults
 
 /**
  * A Bolt middleware: a slash command that is switched off or has no place is acknowledged and answered politely, for its

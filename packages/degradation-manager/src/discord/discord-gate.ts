@@ -1,5 +1,5 @@
 import { Gate, type Visit } from '../gate/gate.js'
-import { gateDefaults, gateSettings, type CommandRule, type GateOptions } from '../gate/gate-options.js'
+import { gateSettings, type CommandRule, type GateOptions } from '../gate/gate-options.js'
 import { Acknowledgement } from './acknowledgement.js'
 import { commandNameOf, isAutocomplete, type GatedInteraction } from './interaction.js'
 
@@ -32,12 +32,11 @@ export interface DiscordGateOptions<
   readonly deferAfterMs?: number | undefined
 }
 
-/** The defaults of {@link DiscordGateOptions}. */
-export const discordGateDefaults: Readonly<Record<'deferAfterMs' | 'maxHeldMs', number>> = {
+/** The defaults of {@link DiscordGateOptions}, beside those of every gate. */
+export const discordGateDefaults: Readonly<Record<'deferAfterMs', number>> = {
   // Discord counts from the moment when it sent the event: half is left for both ways and for a busy event loop.
   deferAfterMs: 1_500,
-  ...gateDefaults,
-} satisfies Required<Pick<DiscordGateOptions<string, string>, 'deferAfterMs' | 'maxHeldMs'>>
+} satisfies Required<Pick<DiscordGateOptions<string, string>, 'deferAfterMs'>>
 
 /** The defaults of {@link DiscordCommandRule}. */
 export const discordCommandDefaults: Readonly<Record<'deferral', 'public'>> = { deferral: 'public' } satisfies Required<

@@ -1,5 +1,5 @@
 import { Gate, type Visit } from '../gate/gate.js'
-import { gateDefaults, gateSettings, type CommandRule, type GateOptions } from '../gate/gate-options.js'
+import { gateSettings, type CommandRule, type GateOptions } from '../gate/gate-options.js'
 
 /** A context as {@link grammyGate} needs it; the `Context` of grammY 1 is one. */
 export interface GatedContext {
@@ -43,9 +43,6 @@ export type GrammyGateOptions<
   Flag extends string,
   Context extends GatedContext = GatedContext,
 > = GateOptions<Feature, Flag, Context, CommandRule<NoInfer<Feature>, NoInfer<Flag>>>
-
-/** The defaults of {@link GrammyGateOptions}. */
-export const grammyGateDefaults: Readonly<Record<'maxHeldMs', number>> = gateDefaults
 
 /**
  * A grammY middleware: a command that is switched off or has no place is answered politely, and what matters is handled
