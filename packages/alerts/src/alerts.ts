@@ -102,7 +102,10 @@ export class Alerts<Name extends string = string> extends EventEmitter<AlertsEve
   /** Which channel's code is running: an alert that it raises must not come back to it. */
   readonly #sending = new AsyncLocalStorage<string | undefined>()
   readonly #handles: RaisedAlertHost
+  readonly #id = randomUUID()
   #ledger = new Ledger()
+  /** The disk does not know all that the ledger does, since it failed at the last stop. */
+  #isAhead = false
   #spool: Spool | undefined
   #deadLetters: DeadLetters | undefined
   #life: 'stopped' | 'running' = 'stopped'
@@ -311,6 +314,7 @@ export class Alerts<Name extends string = string> extends EventEmitter<AlertsEve
       await this.#burials.stop()
       this.#desk.stop()
       const kept = (await this.#spool?.close()) ?? 'memory'
+      this.#isAhead = kept === 'memory'
       this.#urgency.release()
       this.#flushes.stop()
       const { size } = this.#ledger.pending
@@ -334,13 +338,14 @@ export class Alerts<Name extends string = string> extends EventEmitter<AlertsEve
     if (path !== false) {
       const spool = new Spool(
         path,
+        this.#id,
         this.#clock,
         () => this.#ledger.records(),
         (state) => this.#onSpool(state),
         (late) => this.#adopt(late),
       )
       found = await spool.open()
-      this.#ledger = restore(found.records, this.#time.ms(), this.#options)
+      this.#takeUp(found)
       this.#spool = spool
       this.#deadLetters = new DeadLetters(path)
       await spool.begin()
@@ -370,9 +375,18 @@ export class Alerts<Name extends string = string> extends EventEmitter<AlertsEve
     warn('EVENKEEL_ALERTS_LOST', `${lost} alerts are lost: too many were raised before Alerts were started`)
   }
 
+  /** What another process left counts. What we wrote ourselves before a stop is what we know, or less. */
+  #takeUp({ records, writer }: Found): void {
+    if (writer === this.#id || records.length === 0) return
+    const earlier = restore(records, this.#time.ms(), this.#options)
+    if (this.#isAhead) this.#ledger.adopt(earlier)
+    else this.#ledger = earlier
+  }
+
   /** What an earlier process left could be read only now that the disk works. */
   #adopt(found: Found): void {
-    this.#ledger.adopt(restore(found.records, this.#time.ms(), this.#options))
+    // What we wrote ourselves before a stop is what we know, or less.
+    if (found.writer !== this.#id) this.#ledger.adopt(restore(found.records, this.#time.ms(), this.#options))
     this.#tellOfDamage(found)
     this.#moveFromVanishedChannels()
     this.#desk.lookAtAll()

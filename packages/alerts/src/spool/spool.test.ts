@@ -338,6 +338,117 @@ describe('a disk', () => {
     }
   })
 
+  describe('that is full when alerts are stopped', () => {
+    /** Stopped with one alert that people know, one that ended in memory only, and one that waits in memory only. */
+    async function stopOnFullDisk(): Promise<Bot & { readonly path: string; readonly undo: () => void }> {
+      const path = await directory()
+      const bot = await startBot(path)
+      const { alerts, ops } = bot
+      ops.answer = refuse
+      expect(await alerts.fire(down).stored()).toBe('disk')
+      const undo = disk((what) => {
+        if (what === 'write') throw Object.assign(new Error('full'), { code: 'ENOSPC' })
+        return undefined
+      })
+      expect(await alerts.fire({ ...down, name: 'silenced' }).stored()).toBe('memory')
+      ops.answer = () => undefined
+      await alerts.flush()
+      ops.answer = refuse
+      alerts.fire({ ...down, name: 'in memory' })
+      const warned = new Promise((resolve) => process.once('warning', resolve))
+      await alerts.stop()
+      expect(await warned).toMatchObject({ code: 'EVENKEEL_ALERTS_LOST' })
+      ops.answer = () => undefined
+      ops.messages.length = 0
+      return { ...bot, path, undo }
+    }
+
+    const sum = ({ delivered, merged, silenced, dead, lost, pending }: Alerts['accounting']): number =>
+      delivered + merged + silenced + dead + lost + pending
+
+    it('loses nothing for the next start of the same process, and tells nothing twice', async () => {
+      const { alerts, ops, undo } = await stopOnFullDisk()
+      const { accepted } = alerts.accounting
+      undo()
+      await alerts.start()
+      await alerts.flush()
+      expect(ops.told).toEqual(['firing in memory', 'resolved alert spool not writable'])
+      expect(alerts.accounting).toMatchObject({ accepted: accepted + 1, pending: 0 })
+      expect(alerts.fire(down).count).toBe(2)
+    })
+
+    it('and still is at the next start of the same process loses nothing either', async () => {
+      const bot = await stopOnFullDisk()
+      const { alerts, ops, undo } = bot
+      await alerts.start()
+      await alerts.flush()
+      expect(ops.told).toEqual(['firing in memory'])
+      undo()
+      await pass(bot, 4_000)
+      await untilWritten(alerts)
+      await alerts.flush()
+      expect(ops.told).toEqual(['firing in memory', 'resolved alert spool not writable'])
+      expect(sum(alerts.accounting)).toBe(alerts.accounting.accepted)
+    })
+
+    it('loses nothing although another process had the spool meanwhile', async () => {
+      const { alerts, ops, undo, path } = await stopOnFullDisk()
+      undo()
+      const other = await startBot(path)
+      other.ops.answer = refuse
+      await other.alerts.fire({ ...down, name: 'of the other' }).stored()
+      await other.alerts.stop()
+      await alerts.start()
+      await alerts.flush()
+      expect(ops.told).toContain('firing in memory')
+      expect(ops.told).toContain('firing of the other')
+      expect(sum(alerts.accounting)).toBe(alerts.accounting.accepted)
+    })
+  })
+
+  it('that is full when the same process begins again loses nothing of what was written before', async () => {
+    const path = await directory()
+    const bot = await startBot(path)
+    const { alerts, ops } = bot
+    ops.answer = refuse
+    alerts.fire(down)
+    await alerts.stop()
+    ops.answer = () => undefined
+    const undo = disk((what) => {
+      if (what === 'write') throw Object.assign(new Error('full'), { code: 'ENOSPC' })
+      return undefined
+    })
+    await alerts.start()
+    await alerts.flush()
+    expect(ops.told).toEqual(['firing database down', 'firing alert spool not writable'])
+    undo()
+    await pass(bot, 4_000)
+    await untilWritten(alerts)
+    await alerts.flush()
+    expect(ops.told.slice(2)).toEqual(['resolved alert spool not writable'])
+    expect(alerts.accounting).toMatchObject({ accepted: 3, delivered: 3 })
+  })
+
+  it('that hung when alerts were stopped lets the same process begin again when it answers', async () => {
+    const path = await directory()
+    const { alerts, ops, clock } = await startBot(path)
+    let release: () => void = () => undefined
+    const held = new Promise<void>((resolve) => (release = resolve))
+    const undo = disk((what) => (what === 'fdatasync' ? held : undefined))
+    ops.answer = () => new Promise(() => undefined)
+    alerts.fire(down)
+    const stopped = alerts.stop()
+    await clock.advance(20_000)
+    await stopped
+    ops.answer = () => undefined
+    undo()
+    release()
+    await diskIsIdle()
+    await alerts.start()
+    await alerts.flush()
+    expect(ops.told).toEqual(['firing database down'])
+  })
+
   it('that works again has also what came in while the new file was made', async () => {
     const path = await directory()
     const { alerts, ops, clock } = await startBot(path)

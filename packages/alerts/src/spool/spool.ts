@@ -26,9 +26,11 @@ export interface Found {
   readonly damaged: number
   /** Where they were set aside. */
   readonly quarantine: string | undefined
+  /** Who wrote the file last, as it called itself. */
+  readonly writer: string | undefined
 }
 
-const NOTHING: Found = { records: [], damaged: 0, quarantine: undefined }
+const NOTHING: Found = { records: [], damaged: 0, quarantine: undefined, writer: undefined }
 
 /** How the spool is, for those who want to know. */
 export interface SpoolState {
@@ -44,6 +46,7 @@ export interface SpoolState {
  */
 export class Spool {
   readonly #directory: string
+  readonly #writer: string
   readonly #clock: Clock
   readonly #everything: () => Iterable<SpoolRecord>
   readonly #onState: (state: SpoolState) => void
@@ -66,18 +69,21 @@ export class Spool {
   #isHung = false
 
   /**
+   * @param writer - what the file says of who wrote it
    * @param everything - the records of all that is not settled, for a new file
    * @param onState - told when the disk fails, and when it works again
    * @param onFound - handed what an earlier process left when that can be read only after the beginning
    */
   constructor(
     directory: string,
+    writer: string,
     clock: Clock,
     everything: () => Iterable<SpoolRecord>,
     onState: (state: SpoolState) => void,
     onFound: (found: Found) => void,
   ) {
     this.#directory = directory
+    this.#writer = writer
     this.#clock = clock
     this.#everything = everything
     this.#onState = onState
@@ -142,12 +148,20 @@ export class Spool {
     const kept = await this.sync()
     this.#isOpen = false
     this.#cancelRetry()
+    const gone = this.#letGo()
     // A disk that hangs would hold up whoever stops us.
     if (this.#isHung) return 'memory'
+    await gone
+    return kept
+  }
+
+  /** Not before a write that is under way has ended: nobody else may write meanwhile. */
+  async #letGo(): Promise<void> {
+    await this.#writing
+    await this.#recovering
     await this.#file?.close().catch(() => undefined)
     this.#file = undefined
     await this.#lock?.release().catch(() => undefined)
-    return kept
   }
 
   async #take(): Promise<Found> {
@@ -168,16 +182,18 @@ export class Spool {
     const path = `${this.#directory}/${NAME}`
     const { bodies, damaged, torn } = decodeLines((await readIfThere(path)) ?? Buffer.alloc(0))
     const records: SpoolRecord[] = []
+    let writer: string | undefined
     for (const body of bodies) {
       const { formatVersion } = body as { formatVersion?: number }
       if (formatVersion === undefined) records.push(body as SpoolRecord)
       else if (formatVersion > FORMAT_VERSION) throw new SpoolFormatError(path, formatVersion, FORMAT_VERSION)
+      else writer = (body as { writer?: string }).writer
     }
-    if (damaged.length === 0) return { records, damaged: 0, quarantine: undefined }
+    if (damaged.length === 0) return { records, damaged: 0, quarantine: undefined, writer }
     // Only a copy: the file itself is replaced by one without the damage when the spool begins.
     const name = `quarantine-${new Date(this.#clock.now()).toISOString().replaceAll(':', '-')}-${randomBytes(3).toString('hex')}.jsonl`
     await replaceFile(this.#directory, name, [...damaged, torn])
-    return { records, damaged: damaged.length, quarantine: `${this.#directory}/${name}` }
+    return { records, damaged: damaged.length, quarantine: `${this.#directory}/${name}`, writer }
   }
 
   #pump(): void {
@@ -218,7 +234,7 @@ export class Spool {
 
   /** The new file holds everything, so also what was to be appended. */
   async #writeAnew(): Promise<void> {
-    const lines = [encodeLine(HEADER), ...[...this.#everything()].map(encodeLine)]
+    const lines = [encodeLine({ ...HEADER, writer: this.#writer }), ...[...this.#everything()].map(encodeLine)]
     this.#buffer = []
     if (this.#lock?.isOurs !== true) throw new Error('another process has taken the spool over')
     await this.#file?.close().catch(() => undefined)
