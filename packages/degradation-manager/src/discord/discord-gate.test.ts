@@ -528,6 +528,21 @@ describe('what is refused further in', () => {
     ])
   })
 
+  it('is told in the place of a late deferral that was more private than the one of the gate', async () => {
+    const interaction = new FakeInteraction()
+    const handling = aGate()(async () => {
+      await after(2_000)
+      await interaction.deferReply({ flags: 'Ephemeral' })
+      await shed()
+    })(interaction)
+    await clock.advance(2_000)
+    await handling
+    expect(interaction.log).toEqual(['deferReply', 'deleteReply', 'followUp', 'editReply'])
+    expect(interaction.messages).toEqual([
+      { content: '/translate is taking a break. Please try again in 1 second.', ephemeral: true },
+    ])
+  })
+
   it('is told after what the handler has said before', async () => {
     const interaction = Object.assign(new FakeInteraction(), { delayMs: 100 })
     const handling = aGate()(async () => {

@@ -346,6 +346,21 @@ describe('drained', () => {
     expect(clock.pending).toBe(0)
   })
 
+  it('waits for the last of several', async () => {
+    const registry = aRegistry()
+    deepl.delayMs = 100
+    const first = registry.port.translate('one')
+    deepl.delayMs = 200
+    const second = registry.port.translate('two')
+    let isDrained = false
+    const draining = registry.drained('deepl').then(() => (isDrained = true))
+    await clock.advance(199)
+    await first
+    expect(isDrained).toBe(false)
+    await clock.advance(1)
+    await Promise.all([second, draining])
+  })
+
   it('gives up at its deadline, and when it is told to', async () => {
     const registry = aRegistry()
     deepl.delayMs = 10_000
