@@ -700,6 +700,13 @@ describe('an alert that is raised by telling', () => {
     expect(new Set(mail.told.map((told) => told.split(' ')[1]))).toContain('Error')
     expect(depth).toBeLessThan(100)
     expect(alerts.accounting.accepted).toBeLessThan(150)
+    // Nor when it works again, and takes what waited behind the first.
+    ops.answer = () => {
+      alerts.report(new Error('the logger of the channel failed'))
+      return undefined
+    }
+    await clock.advance(3_600_000)
+    expect(new Set(ops.told.map((told) => told.split(' ').slice(1).join(' ')))).toEqual(new Set(['database down']))
   })
 })
 

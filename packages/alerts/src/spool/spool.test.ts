@@ -5,6 +5,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { Alerts } from '../alerts.js'
 import type { AlertsNews } from '../events.js'
 import type { AlertsOptions } from '../options.js'
+import { DeliveryError } from '../errors.js'
+import { fileChannel } from '../channels/file-channel.js'
 import { temporaryDirectory } from '../test-support/directories.js'
 import { diskIsIdle, watchDisk } from '../test-support/faulty-disk.js'
 import { OpsChannel } from '../test-support/ops-channel.js'
@@ -256,6 +258,28 @@ describe('a disk', () => {
     release()
     await Promise.all([stored, flushed])
     expect(ops.told).toEqual(['firing database down'])
+  })
+
+  it('is told to keep all that is written: the spool, the dead letters, the file of a channel', async () => {
+    const path = await directory()
+    const steps = { write: 0, fdatasync: 0 }
+    disk((what) => {
+      if (what === 'write' || what === 'fdatasync') steps[what]++
+      return undefined
+    })
+    const ops = new OpsChannel()
+    const bot = await startBot(path, { channels: { ops, book: fileChannel({ path: `${path}/book.jsonl` }) } })
+    ops.answer = () => {
+      throw new DeliveryError('answered 400', { retryable: false, scope: 'message' })
+    }
+    // The lock is worth nothing after a crash of the machine.
+    expect(steps.fdatasync).toBe(steps.write - 1)
+    bot.alerts.fire(down)
+    await pass(bot, 4_000)
+    expect(await readFile(`${path}/book.jsonl`, 'utf8')).toContain('database down')
+    expect(await readFile(`${path}/dead-letter.jsonl`, 'utf8')).toContain('database down')
+    await bot.alerts.stop()
+    expect(steps.fdatasync).toBe(steps.write - 1)
   })
 
   it('that hangs keeps nobody from being told, and is told of', async () => {
