@@ -2,6 +2,7 @@ import { FakeClock } from '@evenkeel/testing'
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { HealthMonitor } from './health-monitor.js'
+import type { CheckOptions } from './options.js'
 
 const NAMES = ['a', 'b', 'c', 'd'] as const
 type Name = (typeof NAMES)[number]
@@ -47,9 +48,12 @@ it('runs no check twice at once, tells every change, and finds out how all is, w
             return { status: is === 'down' || is === 'degraded' ? is : 'up' }
           }
         }
-        const checks = Object.fromEntries(
-          NAMES.map((each) => [each, { check: looksAt(each), failuresToDown: most, dependsOn: needs[each] ?? [] }]),
-        ) as Record<Name, { check: ReturnType<typeof looksAt> }>
+        const checkOf = (name: Name): CheckOptions<Name> => ({
+          check: looksAt(name),
+          failuresToDown: most,
+          dependsOn: needs[name] ?? [],
+        })
+        const checks = { a: checkOf('a'), b: checkOf('b'), c: checkOf('c'), d: checkOf('d') }
         const health = new HealthMonitor<Name>({ checks, clock, random: () => 0.3 })
         const told = new Map<string, string>()
         health.on('change', ({ what, from, to }) => {
