@@ -10,4 +10,10 @@ export {
   type RegistryOptions,
   type UseOptions,
 } from './registry/options.js'
-export { Registry, type Chosen, type PortOf, type RegistryExplanation } from './registry/registry.js'
+export {
+  Registry,
+  type AsyncFunction,
+  type Chosen,
+  type PortOf,
+  type RegistryExplanation,
+} from './registry/registry.js'

@@ -36,6 +36,7 @@ const answeredByAck: ReadonlySet<unknown> = new Set(['view_submission', 'block_s
  * It does so for slash commands, shortcuts and actions. Forms that are sent, and menus that load their options, are left
  * to the listener: their acknowledgement is the answer. A second `ack()` of the listener does nothing.
  *
+ * @typeParam Listener - the type of the listener; inferred
  * @param listener - the listener; it gets what Bolt gives
  * @param options - when
  * @returns a listener of the same type

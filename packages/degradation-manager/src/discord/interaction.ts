@@ -16,7 +16,10 @@ export interface GatedInteraction {
   /** The guild; `null` in a direct message. */
   readonly guildId: string | null
   /** Who gave it. */
-  readonly user: { readonly id: string }
+  readonly user: {
+    /** The user's id. */
+    readonly id: string
+  }
   /** The user's language. */
   readonly locale: string
   /** The command's name, on commands and on what asks for suggestions. */

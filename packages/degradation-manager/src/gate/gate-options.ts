@@ -10,12 +10,22 @@ import { politeKinds, type PoliteKind, type PoliteTexts } from './texts.js'
 export interface GateModes<Feature extends string = string> {
   /** A feature by its name; throws when there is none. */
   feature(feature: Feature): {
+    /** How much it matters. */
     readonly priority: Priority
+    /** What the mode in force does to it. */
     readonly state: FeatureState
+    /** How many calls at once while it is limited. */
     readonly maxConcurrent: number
   }
   /** Why a feature is not served. */
-  explain(feature: Feature): { readonly allowed: boolean; readonly mode: string; readonly why: string }
+  explain(feature: Feature): {
+    /** Whether it may be used now. */
+    readonly allowed: boolean
+    /** The mode in force. */
+    readonly mode: string
+    /** The reason, in words for an operator. */
+    readonly why: string
+  }
   /** Calls a function unless the feature is off: its `ShedError` tells when the feature may be back. */
   run(feature: Feature, fn: () => unknown): Promise<unknown>
 }

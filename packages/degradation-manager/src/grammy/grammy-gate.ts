@@ -4,19 +4,41 @@ import { gateSettings, type CommandRule, type GateOptions } from '../gate/gate-o
 /** A context as {@link grammyGate} needs it; the `Context` of grammY 1 is one. */
 export interface GatedContext {
   /** The bot itself: a command may be meant for another one. */
-  readonly me?: { readonly username: string } | undefined
+  readonly me?:
+    | {
+        /** Its name, without the @. */
+        readonly username: string
+      }
+    | undefined
   /** The message that came in, if one did. */
   readonly msg?:
     | {
+        /** Its number in the chat. */
         readonly message_id: number
+        /** What it says. */
         readonly text?: string | undefined
+        /** What it says below a picture. */
         readonly caption?: string | undefined
       }
     | undefined
   /** The chat. */
-  readonly chat?: { readonly id: number; readonly type: string } | undefined
+  readonly chat?:
+    | {
+        /** Its number. */
+        readonly id: number
+        /** `private`, `group`, `supergroup` or `channel`. */
+        readonly type: string
+      }
+    | undefined
   /** The user. */
-  readonly from?: { readonly id: number; readonly language_code?: string | undefined } | undefined
+  readonly from?:
+    | {
+        /** The user's number. */
+        readonly id: number
+        /** The user's language, such as `de`. */
+        readonly language_code?: string | undefined
+      }
+    | undefined
   /** The button that was pressed, if one was. */
   readonly callbackQuery?: object | undefined
   /** The inline query that was typed, if one was. */
@@ -34,7 +56,12 @@ export interface GrammyReply {
   /** No sound. */
   readonly disable_notification?: boolean
   /** The message that it answers. */
-  readonly reply_parameters?: { readonly message_id: number; readonly allow_sending_without_reply: boolean }
+  readonly reply_parameters?: {
+    /** Its number in the chat. */
+    readonly message_id: number
+    /** Whether the answer is sent also when that message is gone. */
+    readonly allow_sending_without_reply: boolean
+  }
 }
 
 /** What a {@link grammyGate} is made of. */

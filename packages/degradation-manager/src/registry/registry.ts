@@ -27,8 +27,12 @@ export type PortOf<Port extends object> = {
   readonly [Name in FunctionName<Port>]: Port[Name] extends AnyFunction ? AsyncFunction<Port[Name]> : never
 }
 
-/** The same function, or its asynchronous twin. */
-type AsyncFunction<Fn extends AnyFunction> =
+/**
+ * The same function, or its asynchronous twin.
+ *
+ * @typeParam Fn - the function as the port has it
+ */
+export type AsyncFunction<Fn extends AnyFunction> =
   ReturnType<Fn> extends Promise<unknown> ? Fn : (...args: Parameters<Fn>) => Promise<Awaited<ReturnType<Fn>>>
 
 /** What is chosen. */
