@@ -87,6 +87,7 @@ describe('features', () => {
       inFlight: 0,
       priority: 'optional',
       demands: [],
+      retryAfterMs: undefined,
       why: '"translate" (optional) is on in FULL mode: no rule asks for less',
     })
     health.report('database', 'down', 'ECONNREFUSED')
@@ -98,6 +99,7 @@ describe('features', () => {
       maxConcurrent: Infinity,
       inFlight: 0,
       priority: 'optional',
+      retryAfterMs: 30_000,
       demands: [{ mode: 'DEGRADED', why: 'component "database" is down: ECONNREFUSED' }],
       why: '"report" (optional) is left to its fallback in DEGRADED mode: component "database" is down: ECONNREFUSED',
     })
@@ -107,6 +109,23 @@ describe('features', () => {
     expect(modes.explain('translate').why).toBe(
       '"translate" (optional) is off in DEGRADED mode: the rules had led there when they were last watched',
     )
+  })
+
+  it('tell when they can be back', async () => {
+    const modes = await started()
+    const returns = (): unknown => modes.explain('translate').retryAfterMs
+    await modes.setMode('DEGRADED', { why: 'a test', forMs: 60_000 })
+    await clock.advance(15_000)
+    expect(returns()).toBe(45_000)
+    await modes.setMode('DEGRADED', { why: 'until somebody says otherwise' })
+    expect(returns()).toBe(undefined)
+    await modes.clearMode({ why: 'a test' })
+    expect(returns()).toBe(undefined)
+    health.report('database', 'down', 'ECONNREFUSED')
+    health.report('database', 'up')
+    await clock.advance(20_000)
+    expect(returns()).toBe(10_000)
+    await modes.stop()
   })
 
   it.each(['translat', '__proto__', 'constructor', ''])('that were not declared are an error: %j', (name) => {

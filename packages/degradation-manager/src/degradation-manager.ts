@@ -61,6 +61,11 @@ export interface Explanation<ModeName extends string = Mode> {
   readonly priority: Priority
   /** The reason, in words for an operator. */
   readonly why: string
+  /**
+   * In how many ms it can be served again at the earliest; undefined while it is served, and when only a person can end
+   * that it is not.
+   */
+  readonly retryAfterMs: number | undefined
   /** Whatever asks for less at present: the rules that hold here and, of those that are shared, in other processes. */
   readonly demands: readonly Demand<ModeName>[]
 }
@@ -217,8 +222,9 @@ export class DegradationManager<
     const { isAllowed: allowed, state, maxConcurrent, inFlight, priority } = found
     const demands = asksOf(this.#settings, this.#state) as Demand<ModeName>[]
     const why = this.#whyFeature(found)
+    const retryAfterMs = found.hasRoom ? undefined : this.#retryAfterMs(found)
     const { mode, decidedMode } = this
-    return { allowed, mode, decidedMode, state, maxConcurrent, inFlight, priority, why, demands }
+    return { allowed, mode, decidedMode, state, maxConcurrent, inFlight, priority, why, retryAfterMs, demands }
   }
 
   /**
@@ -522,12 +528,12 @@ export class DegradationManager<
   }
 
   #shed(feature: LiveFeature): ShedError {
-    // There is room again as soon as a call ends, and nobody knows when that will be.
-    const retryAfterMs = feature.isAllowed ? 1_000 : this.#retryAfterMs(feature)
-    return new ShedError(feature.name, this.#whyRefused(feature), retryAfterMs)
+    return new ShedError(feature.name, this.#whyRefused(feature), this.#retryAfterMs(feature))
   }
 
-  #retryAfterMs({ effects }: LiveFeature): number | undefined {
+  #retryAfterMs({ isAllowed, effects }: LiveFeature): number | undefined {
+    // There is room again as soon as a call ends, and nobody knows when that will be.
+    if (isAllowed) return 1_000
     const { modes, clock } = this.#settings
     const isServed = (mode: string): boolean => serves(effects[modes.indexOf(mode)]?.state ?? 'on')
     return earliestReturnMs(this.#settings, this.#state, isServed, clock.monotonic())

@@ -157,7 +157,13 @@ describe('a limited feature', () => {
   it('is served to so many calls at once, and the next is shed with the reason', async () => {
     const { modes, report, ends } = await limited()
     const calls = [report(), report()]
-    expect(modes.explain('report')).toMatchObject({ state: 'limited', allowed: true, maxConcurrent: 2, inFlight: 2 })
+    expect(modes.explain('report')).toMatchObject({
+      state: 'limited',
+      allowed: true,
+      maxConcurrent: 2,
+      inFlight: 2,
+      retryAfterMs: 1_000,
+    })
     const error: unknown = await report().catch((refused: unknown) => refused)
     expect(error).toBeInstanceOf(ShedError)
     expect((error as ShedError).retryAfterMs).toBeGreaterThan(0)
