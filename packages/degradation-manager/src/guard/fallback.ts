@@ -23,6 +23,11 @@ export interface FallbackOptions<Fn extends AnyFunction> {
    * `AdaptiveLimiter`. It does not wait for a place.
    */
   readonly admission?: Admission | undefined
+  /**
+   * What a drill runs in its place, with the same `this` and arguments: for a fallback that does something, and does not
+   * only answer. It shows that it could, and rejects when it could not; what it resolves with is thrown away.
+   */
+  readonly drill?: ((this: ThisParameterType<Fn>, ...args: Parameters<Fn>) => unknown) | undefined
 }
 
 /** What answers when the call cannot: a function, one with bounds of its own, or the last good answers. */
@@ -41,6 +46,8 @@ export interface FallbackStep {
   /** That of the guard when undefined. */
   readonly timeoutMs: number | undefined
   readonly admission: Admission | undefined
+  /** What a drill runs instead; the step itself when undefined. */
+  readonly drill: FallbackStep | undefined
 }
 
 /** @throws TypeError or RangeError naming the fallback and the remedy */
@@ -60,6 +67,7 @@ export function fallbackSteps<Fn extends AnyFunction>(
       cache: undefined,
       timeoutMs: undefined,
       admission: undefined,
+      drill: undefined,
     }
     if (typeof fallback === 'function') return { ...step, ...callable(fallback) }
     if (isCache(fallback)) return { ...step, name: 'kept answers', cache: fallback }
@@ -67,11 +75,14 @@ export function fallbackSteps<Fn extends AnyFunction>(
     if (typeof options !== 'object' || options === null || typeof options.serve !== 'function') {
       throw new TypeError(`The ${name} of "${guard}" is no function; to answer with a value, pass () => value`)
     }
-    checkNames(`The ${name} of "${guard}"`, options, ['serve', 'name', 'timeoutMs', 'admission'])
-    const { serve, timeoutMs, admission } = options
+    checkNames(`The ${name} of "${guard}"`, options, ['serve', 'name', 'timeoutMs', 'admission', 'drill'])
+    const { serve, timeoutMs, admission, drill } = options
     if (timeoutMs !== undefined) milliseconds(`timeoutMs of the ${name} of "${guard}"`, timeoutMs)
     const named = options.name === undefined ? step : { name: options.name, label: `fallback "${options.name}"` }
-    return { ...step, ...named, ...callable(serve), timeoutMs, admission }
+    const made = { ...step, ...named, ...callable(serve), timeoutMs, admission }
+    if (drill === undefined) return made
+    if (typeof drill !== 'function') throw new TypeError(`drill of the ${name} of "${guard}" must be a function`)
+    return { ...made, drill: { ...made, ...callable(drill) } }
   })
 }
 

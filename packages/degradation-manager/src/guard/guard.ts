@@ -195,7 +195,7 @@ export class Guard {
     for (const step of this.settings.fallbacks) {
       const startedMs = this.clock.monotonic()
       const error = await Promise.resolve()
-        .then(() => this.#serve(step, self, args))
+        .then(() => this.#serve(step.drill ?? step, self, args))
         .then(
           () => undefined,
           (thrown: unknown) => ({ thrown }),

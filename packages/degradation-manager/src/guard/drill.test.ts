@@ -1,0 +1,74 @@
+import { FakeClock } from '@evenkeel/testing'
+import { describe, expect, it } from 'vitest'
+import { Bulkhead } from '../admission/bulkhead.js'
+import { withSignal } from '../with-signal.js'
+import { guard } from './stand-alone.js'
+
+const fails = async (_text: string): Promise<string> => {
+  throw new Error('the service is away')
+}
+
+describe('a fallback that does something', () => {
+  it('is not run by a drill: its own drill is, with the same this and arguments', async () => {
+    const told: unknown[] = []
+    const announce = guard('announce', fails, {
+      fallback: {
+        name: 'the other bot',
+        serve: async (text) => `announced ${text}`,
+        async drill(...args) {
+          told.push(this, ...args)
+        },
+      },
+    })
+    const bot = { announce }
+    const report = await bot.announce.drill.call(bot, 'a thing')
+    expect(report).toMatchObject({ works: true, steps: [{ name: 'the other bot', works: true }] })
+    expect(told).toEqual([bot, 'a thing'])
+    expect(await announce('a thing')).toBe('announced a thing')
+  })
+
+  it('does not work when its drill rejects, or is not done in time; a signal ends it then', async () => {
+    const clock = new FakeClock()
+    const refused = new Error('the other bot has no token')
+    const signals: AbortSignal[] = []
+    const serve = async (text: string): Promise<string> => text
+    const announce = guard('announce', fails, {
+      clock,
+      timeoutMs: 2_000,
+      fallback: [
+        { serve, drill: () => Promise.reject(refused) },
+        {
+          serve,
+          timeoutMs: 500,
+          drill: withSignal((signal: AbortSignal) => {
+            signals.push(signal)
+            return new Promise(() => {})
+          }),
+        },
+      ],
+    })
+    const drilled = announce.drill('a thing')
+    await clock.advance(500)
+    const { works, steps } = await drilled
+    expect(works).toBe(false)
+    expect(steps.map(({ error }) => error)).toMatchObject([refused, { code: 'TIMEOUT' }])
+    expect(signals[0]?.aborted).toBe(true)
+  })
+
+  it('is drilled within its own bounds', async () => {
+    const admission = new Bulkhead({ name: 'the other bot', maxConcurrent: 1, maxWaiting: 0 })
+    const inside: number[] = []
+    const announce = guard('announce', fails, {
+      fallback: { serve: async (text) => text, admission, drill: () => inside.push(admission.inFlight) },
+    })
+    await announce.drill('a thing')
+    expect([inside, admission.inFlight]).toEqual([[1], 0])
+  })
+
+  it('refuses a drill that is no function', () => {
+    const drill = 'yes' as unknown as () => void
+    expect(() => guard('announce', fails, { fallback: { serve: async (text) => text, drill } })).toThrow(
+      'drill of the fallback of "announce" must be a function',
+    )
+  })
+})
