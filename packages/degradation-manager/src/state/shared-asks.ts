@@ -66,7 +66,7 @@ export class SharedAsks {
         this.#wroteMs = nowMs
         this.isStored = own?.mode === this.#own?.mode
       }
-      this.#settings.follow(this.#understood(living))
+      if (link.isFollowing) this.#settings.follow(this.#understood(living))
       if (this.isStored) return
     }
     throw new Error(`the store refused ${maxRaces} writes that others had overtaken`)

@@ -9,42 +9,8 @@ import {
   type DegradationChange,
   type DegradationManagerOptions,
   type Mode,
-  type StateStore,
 } from '../index.js'
-
-/** A store that the test breaks: refuses, hangs, loses answers, forgets. */
-class StandInStore implements StateStore {
-  readonly scope = 'cluster'
-  inner = memoryState()
-  calls = 0
-  fault: 'none' | 'refused' | 'hung' | 'answer lost' = 'none'
-
-  entry(key: string) {
-    return this.#call(() => this.inner.entry(key))
-  }
-
-  compareAndSet(key: string, expected: string | undefined, value: unknown) {
-    return this.#call(() => this.inner.compareAndSet(key, expected, value))
-  }
-
-  forget(): void {
-    this.inner = memoryState()
-  }
-
-  async put(key: string, value: unknown): Promise<void> {
-    const version = (await this.inner.entry(key))?.version
-    await this.inner.compareAndSet(key, version, value)
-  }
-
-  async #call<T>(run: () => Promise<T>): Promise<T> {
-    this.calls += 1
-    if (this.fault === 'refused') throw new Error('connect ECONNREFUSED')
-    if (this.fault === 'hung') return new Promise<T>(() => undefined)
-    const result = await run()
-    if (this.fault === 'answer lost') throw new Error('read ECONNRESET')
-    return result
-  }
-}
+import { StandInStore } from '../test-support/stand-in-store.js'
 
 const key = 'modes/bot/override'
 let clock: FakeClock

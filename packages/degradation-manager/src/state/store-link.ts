@@ -45,11 +45,18 @@ export class StoreLink {
     }
   }
 
-  /** Follows no longer. */
+  /** Follows no longer. What is under way goes on, and is neither told nor followed. */
   stop(): void {
     this.#life?.abort()
     this.#life = undefined
+    this.#isWatching = false
+    this.#isTold = false
     this.#cancelPoll()
+  }
+
+  /** Whether what is read is to take effect. */
+  get isFollowing(): boolean {
+    return this.#life !== undefined
   }
 
   /** One after the other: what was read earlier takes effect earlier. */
@@ -74,25 +81,32 @@ export class StoreLink {
     return this.#inTime(() => this.#settings.store.compareAndSet(key, expected, value))
   }
 
-  /** Tells how a call went that was made besides looking. */
-  async told<T>(work: () => Promise<T>): Promise<T> {
+  /** Tells how a call went, unless nobody wants to know any more. */
+  async told<T>(work: () => Promise<T>, isWanted: () => boolean = () => true): Promise<T> {
     try {
       const result = await work()
-      this.#settings.tell(undefined)
+      if (isWanted()) this.#settings.tell(undefined)
       return result
     } catch (error) {
-      this.#settings.tell({ why: describeError(error) })
+      if (isWanted()) this.#settings.tell({ why: describeError(error) })
       throw error
     }
   }
 
   async #look(): Promise<void> {
     this.#isLookPlanned = false
-    await this.told(this.#settings.look)
+    const life = this.#life
+    // Planned before a stop. A store that is closed right after it must not be taken for one that is gone.
+    if (life === undefined) return
+    await this.told(this.#settings.look, () => this.#life === life)
   }
 
   #follow(signal: AbortSignal): void {
     if (!this.#isWatching && this.#settings.store.watch !== undefined) void this.#watch(signal)
+    this.#poll(signal)
+  }
+
+  #poll(signal: AbortSignal): void {
     this.#cancelPoll()
     this.#cancelPoll = this.#settings.clock.after(this.#isTold ? safetyPollMs : pollMs, () => {
       this.lookSoon()
@@ -114,7 +128,8 @@ export class StoreLink {
     if (signal.aborted) return
     this.#isTold = false
     this.#isWatching = false
-    this.#follow(signal)
+    // Begun again with the next look: one that fails at once would otherwise be begun without end.
+    this.#poll(signal)
   }
 
   #inTime<T>(ask: () => Promise<T>): Promise<T> {
