@@ -32,7 +32,7 @@ import {
 } from './transitions.js'
 import { describeError } from './outcome.js'
 import { warn } from './warning.js'
-import { changeBetween, sentence, whyMode } from './why.js'
+import { changeBetween, sentence, whyMode, type Released } from './why.js'
 import type { AnyFunction } from './with-signal.js'
 
 /** Something that asks for less. */
@@ -151,7 +151,7 @@ export class DegradationManager<
       new SharedState(this.#settings, store, {
         onDeed: ({ mode, why, by, forMs }) =>
           mode === undefined
-            ? this.#apply([{ type: 'clearMode' }], why)
+            ? this.#apply([{ type: 'clearMode' }], { why, by })
             : this.#apply([{ type: 'setMode', mode, why, by, forMs }]),
         onAsks: (asks) => this.#apply([{ type: 'asks', asks }]),
         onReach: (change) => {
@@ -310,7 +310,7 @@ export class DegradationManager<
   async clearMode(options: Pick<SetModeOptions, 'why' | 'by'>): Promise<void> {
     checkByHand('clearMode', options, ['why', 'by'])
     const { why, by } = options
-    this.#apply([{ type: 'clearMode' }], why)
+    this.#apply([{ type: 'clearMode' }], { why, by })
     if (!this.#settings.dryRun) await this.#shared?.store({ mode: undefined, why, by, forMs: undefined })
   }
 
@@ -379,7 +379,7 @@ export class DegradationManager<
     })
   }
 
-  #apply(inputs: readonly Input[], releasedWhy?: string): void {
+  #apply(inputs: readonly Input[], released?: Released): void {
     const { clock, modes } = this.#settings
     const nowMs = clock.monotonic()
     const before = this.#state
@@ -388,7 +388,7 @@ export class DegradationManager<
     for (const feature of this.#features.values()) feature.follow(place)
     this.#wakeWhenDue(nowMs)
     if (this.#state.watching) this.#shared?.ask(this.#sharedAsk())
-    const change = changeBetween(this.#settings, before, this.#state, clock.now(), releasedWhy)
+    const change = changeBetween(this.#settings, before, this.#state, clock.now(), released)
     if (change !== undefined) this.#news.push(change)
     this.#announce()
   }

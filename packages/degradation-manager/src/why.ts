@@ -1,6 +1,10 @@
 import type { ModeChange, OverrideChange, Severity } from './events.js'
 import { bestMode, isWorse, worstMode } from './mode.js'
+import type { SetModeOptions } from './options.js'
 import { asksOf, modeOf, wantedMode, type ByHand, type ModeState, type Plan } from './transitions.js'
+
+/** How an operator hands back to the rules. */
+export type Released = Pick<SetModeOptions, 'why' | 'by'>
 
 /** Why the mode that is decided is what it is. */
 export function whyMode(plan: Plan, state: ModeState): string {
@@ -19,20 +23,20 @@ export function whyMode(plan: Plan, state: ModeState): string {
 /**
  * What to tell after a transition; undefined when there is nothing.
  *
- * @param releasedWhy - the operator's reason, when the mode was handed back by hand
+ * @param released - why and by whom, when the mode was handed back by hand
  */
 export function changeBetween(
   plan: Plan & { readonly dryRun: boolean },
   before: ModeState,
   after: ModeState,
   at: number,
-  releasedWhy: string | undefined,
+  released: Released | undefined,
 ): ModeChange<string> | OverrideChange<string> | undefined {
   const from = modeOf(before)
   const to = modeOf(after)
   if (from === to && before.override === after.override) return undefined
   const { dryRun } = plan
-  const why = whyChange(plan, before, after, releasedWhy)
+  const why = whyChange(plan, before, after, released)
   if (from === to) {
     const by = { from: before.override?.mode ?? 'none', to: after.override?.mode ?? 'none' }
     const stays = dryRun ? `Dry run: the mode would stay ${to}` : `The mode stays ${to}`
@@ -49,15 +53,19 @@ export function sentence(text: string): string {
   return /[.!?]$/.test(text) ? text : `${text}.`
 }
 
-function byHand({ by, why }: ByHand): string {
-  return `set by hand${by === undefined ? '' : ` by ${by}`}: ${why}`
+function byHand(override: ByHand): string {
+  return `set by hand${whoAndWhy(override)}`
 }
 
-function whyChange(plan: Plan, before: ModeState, after: ModeState, releasedWhy: string | undefined): string {
+function whoAndWhy({ by, why }: Released): string {
+  return `${by === undefined ? '' : ` by ${by}`}: ${why}`
+}
+
+function whyChange(plan: Plan, before: ModeState, after: ModeState, released: Released | undefined): string {
   if (after.override !== undefined && after.override !== before.override) return byHand(after.override)
   if (before.override !== undefined && after.override === undefined) {
     const end =
-      releasedWhy === undefined ? 'the mode set by hand has expired' : `handed back to the rules: ${releasedWhy}`
+      released === undefined ? 'the mode set by hand has expired' : `handed back to the rules${whoAndWhy(released)}`
     return after.ruled === bestMode ? end : `${end}; ${whyMode(plan, after)}`
   }
   if (isWorse(plan.modes, after.ruled, before.ruled)) return activeReasons(plan, after)

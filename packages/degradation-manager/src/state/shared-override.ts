@@ -20,6 +20,8 @@ export interface SharedOverrideSettings {
   readonly clock: Clock
   readonly modes: readonly string[]
   readonly link: StoreLink
+  /** Nothing is written. */
+  readonly dryRun: boolean
   /** Somebody else did something. */
   readonly follow: (deed: Deed) => void
 }
@@ -49,6 +51,9 @@ interface Pending extends Omit<Known, 'epoch'> {
  */
 export class SharedOverride {
   readonly #settings: SharedOverrideSettings
+  /** What the id of each deed begins with that was done here. */
+  readonly #process = `${globalThis.crypto.randomUUID()}/`
+  #deeds = 0
   #known: Known | undefined
   #pending: Pending | undefined
   /** When the store was last asked and answered, monotonic ms: whatever is new has been done since. */
@@ -67,8 +72,9 @@ export class SharedOverride {
   async store({ forMs, ...deed }: Deed): Promise<void> {
     const { clock, link } = this.#settings
     const untilMs = forMs === undefined ? undefined : clock.monotonic() + forMs
-    const id = globalThis.crypto.randomUUID()
-    this.#pending = { id, deed, untilMs, upon: this.#known?.epoch, hasWaited: false }
+    const id = `${this.#process}${++this.#deeds}`
+    const upon = this.#known?.epoch ?? (this.#askedMs === undefined ? undefined : 0)
+    this.#pending = { id, deed, untilMs, upon, hasWaited: false }
     await link.inTurn(() => link.told(() => this.look()))
   }
 
@@ -97,17 +103,23 @@ export class SharedOverride {
       this.#know(pending, found.epoch, askedMs)
       return this.#forget(pending)
     }
-    const isOvertaken = pending?.hasWaited === true && (found?.epoch ?? 0) > (pending.upon ?? Infinity)
-    const next = isOvertaken ? undefined : (pending ?? this.#lostTo(found))
+    const next = this.#isOvertaken(pending, found) ? undefined : (pending ?? this.#lostTo(found))
     if (next === undefined) {
       this.#read(found, askedMs)
       return this.#forget(pending)
     }
+    if (this.#settings.dryRun) return true
     const epoch = pending === undefined ? (this.#known?.epoch ?? 0) : this.#newest(found) + 1
     const written = await link.compareAndSet(key, entry?.version, writeOverride(this.#record(next, epoch)))
     if (written === undefined) return false
     this.#know(next, epoch, askedMs)
     return this.#forget(pending)
+  }
+
+  /** What was done here before and has landed late is not newer, whatever its epoch. */
+  #isOvertaken(pending: Pending | undefined, found: OverrideRecord | undefined): boolean {
+    if (pending?.hasWaited !== true || found === undefined || found.id.startsWith(this.#process)) return false
+    return found.epoch > (pending.upon ?? Infinity)
   }
 
   #newest(found: OverrideRecord | undefined): number {
@@ -139,11 +151,13 @@ export class SharedOverride {
       return { epoch, id, why, by, mode, forMs: undefined, expiresAt: undefined }
     }
     const forMs = untilMs - clock.monotonic()
-    if (forMs <= 0) return { epoch, id, why, by, mode: undefined, forMs: undefined, expiresAt: undefined }
+    if (forMs <= 0) return { epoch, id, ...expired(mode, why), expiresAt: undefined }
     return { epoch, id, why, by, mode, forMs, expiresAt: Math.round(clock.now() + forMs) }
   }
 
   #read(found: OverrideRecord | undefined, askedMs: number): void {
+    // Left for the next start.
+    if (!this.#settings.link.isFollowing) return
     const sinceMs = this.#askedMs === undefined ? Infinity : askedMs - this.#askedMs
     this.#askedMs = askedMs
     const known = this.#known
@@ -154,15 +168,15 @@ export class SharedOverride {
     }
     const { modes, clock, follow } = this.#settings
     const { epoch, id, mode, why, by } = found
-    if (mode !== undefined && !modes.includes(mode)) {
+    const forMs = this.#remainingMs(found, sinceMs)
+    const isOver = mode !== undefined && forMs !== undefined && forMs <= 0
+    if (mode !== undefined && !isOver && !modes.includes(mode)) {
       throw new TypeError(`it says ${mode}, set by hand (${why}), and modes has only ${modes.join(', ')}`)
     }
-    const forMs = this.#remainingMs(found, sinceMs)
     const untilMs = forMs === undefined ? undefined : clock.monotonic() + forMs
     this.#known = { epoch, id, deed: { mode, why, by }, untilMs }
-    const isOver = mode === undefined || (forMs !== undefined && forMs <= 0)
     // At its first look a process has nothing to hand back, but for what was set here before.
-    follow(isOver ? { mode: undefined, why, by, forMs: undefined } : { mode, why, by, forMs })
+    follow(isOver ? expired(mode, why) : { mode, why, by, forMs })
   }
 
   /**
@@ -173,4 +187,10 @@ export class SharedOverride {
     if (forMs === undefined || expiresAt === undefined) return undefined
     return Math.min(forMs, Math.max(expiresAt - this.#settings.clock.now(), forMs - sinceMs))
   }
+}
+
+/** What is over hands back to the rules, and nobody did that. */
+function expired(mode: string, why: string): Deed {
+  const told = `${mode} was set by hand (${why}), and has expired`
+  return { mode: undefined, why: told, by: undefined, forMs: undefined }
 }

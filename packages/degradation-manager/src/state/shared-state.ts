@@ -45,6 +45,7 @@ export class SharedState {
     this.#override = new SharedOverride({
       ...common,
       key: `${prefix}override`,
+      dryRun: settings.dryRun,
       follow: (deed) => listener.onDeed(deed),
     })
     if (settings.rules.some(({ shared }) => shared === true)) {
