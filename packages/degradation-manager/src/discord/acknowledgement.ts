@@ -28,6 +28,8 @@ export class Acknowledgement {
   #deferral: { kind: Deferral; readonly taken: Promise<unknown>; isTaken: boolean; isAnswered: boolean } | undefined
   /** The message that stands in for the answer, where the visibility of the deferral was not the one wanted. */
   #standIn: string | undefined
+  /** Whether the deferral was deleted, and what is to stand in for it may still be missing. */
+  #isDeleted = false
 
   /** From here on the handler's calls pass through this. */
   constructor(interaction: GatedInteraction) {
@@ -42,7 +44,7 @@ export class Acknowledgement {
     for (const name of firstAnswers) pass(name, (...args) => this.#first(name, args))
     for (const name of laterCalls) pass(name, (...args) => this.#later(name, args))
     // The first follow-up would take on the visibility of the deferral, of which the handler knows nothing.
-    pass('followUp', (...args) => (this.isOwed ? this.#afterDeferral('reply', args) : this.#call('followUp', ...args)))
+    pass('followUp', (...args) => (this.#isOwed ? this.#afterDeferral('reply', args) : this.#call('followUp', ...args)))
   }
 
   /** Whether the interaction still waits for a first answer, as far as this process knows. */
@@ -54,8 +56,13 @@ export class Acknowledgement {
     )
   }
 
-  /** Whether the user was shown by us that an answer will come, and none has. */
-  get isOwed(): boolean {
+  /** Whether the user is shown by us that an answer will come, and none has. Waits for a deferral on its way. */
+  async owes(): Promise<boolean> {
+    await this.#deferral?.taken.catch(() => {})
+    return this.#isOwed
+  }
+
+  get #isOwed(): boolean {
     return this.#deferral?.isTaken === true && !this.#deferral.isAnswered && this.#deferral.kind !== 'suggestions'
   }
 
@@ -90,16 +97,17 @@ export class Acknowledgement {
   async say(words: string): Promise<void> {
     await this.#newest.catch(() => {})
     if (isAutocomplete(this.#interaction)) {
-      if (this.isOpen) await this.#call('respond', [])
+      if (this.isOpen) await this.#first('respond', [[]])
       return
     }
     const answer = { content: words, flags: 'Ephemeral' }
     if (this.#deferral !== undefined) {
-      await this.#afterDeferral('reply', [answer])
+      // What the handler has said since then stays as it is.
+      await (this.#deferral.isAnswered ? this.#call('followUp', answer) : this.#afterDeferral('reply', [answer]))
       return
     }
     const { deferred, replied, ephemeral } = this.#interaction as GatedInteraction & { ephemeral?: unknown }
-    if (deferred !== true && replied !== true) await this.#call('reply', answer)
+    if (deferred !== true && replied !== true) await this.#first('reply', [answer])
     // The handler's own "is thinking" waits for an answer. A button's message has none, and stays as it is.
     else if (replied === true || typeof ephemeral !== 'boolean') await this.#call('followUp', answer)
     else if (ephemeral) await this.#call('editReply', { content: words })
@@ -142,34 +150,25 @@ export class Acknowledgement {
     }
     if (deferral === undefined || (deferral.isAnswered && name !== 'deferReply')) return this.#call(name, ...args)
     const [options] = args
-    const { kind, taken } = deferral
+    const { kind } = deferral
     switch (name) {
       case 'respond':
         // The suggestions were due before; nobody waits for these.
         return undefined
       case 'deferUpdate':
-        return kind === 'update' ? taken : this.#call(name, ...args)
+        return kind === 'update' ? this.#result(options) : this.#call(name, ...args)
       case 'deferReply': {
         const wanted = isEphemeral(options)
-        if (kind !== 'update' && (kind === 'ephemeral') === wanted) return taken
+        if (kind !== 'update' && (kind === 'ephemeral') === wanted) return this.#result(options)
         const waiting = { content: '…' }
         const shown = await (kind === 'update' ? this.#followUp(waiting, wanted) : this.#replace(waiting, wanted))
         deferral.kind = wanted ? 'ephemeral' : 'public'
-        return response(shown, options)
+        return this.#result(options, shown)
       }
-      case 'reply': {
-        deferral.isAnswered = true
-        const wanted = isEphemeral(options)
-        if (kind === 'update') return response(await this.#followUp(options, wanted), options)
-        const isAsWanted = (kind === 'ephemeral') === wanted
-        return response(
-          await (isAsWanted ? this.#later('editReply', [withoutVisibility(options)]) : this.#replace(options, wanted)),
-          options,
-        )
-      }
+      case 'reply':
+        return this.#result(options, await this.#answer(() => this.#reply(kind, options)))
       case 'update':
-        deferral.isAnswered = true
-        return response(await this.#call('editReply', withoutVisibility(options)), options)
+        return this.#result(options, await this.#answer(() => this.#call('editReply', withoutVisibility(options))))
       case 'showModal':
       case 'launchActivity':
         // Discord takes these as the first answer only; discord.js says so.
@@ -178,7 +177,10 @@ export class Acknowledgement {
   }
 
   async #later(name: LaterCall, args: unknown[]): Promise<unknown> {
-    if (this.#deferral !== undefined && name !== 'fetchReply') this.#deferral.isAnswered = true
+    return name === 'fetchReply' ? this.#toAnswer(name, args) : this.#answer(() => this.#toAnswer(name, args))
+  }
+
+  async #toAnswer(name: LaterCall, args: unknown[]): Promise<unknown> {
     if (this.#standIn === undefined) return this.#call(name, ...args)
     const [first] = args
     if (name !== 'editReply') return this.#call(name, first ?? this.#standIn)
@@ -186,10 +188,32 @@ export class Acknowledgement {
     return this.#call(name, { message: this.#standIn, ...options })
   }
 
+  /** Answers after a deferral. While that is on its way nobody else has to; when it is refused the user still waits. */
+  async #answer(work: () => Promise<unknown>): Promise<unknown> {
+    const deferral = this.#deferral
+    if (deferral === undefined || deferral.isAnswered) return work()
+    deferral.isAnswered = true
+    try {
+      return await work()
+    } catch (error) {
+      deferral.isAnswered = false
+      throw error
+    }
+  }
+
+  #reply(kind: Deferral, options: unknown): Promise<unknown> {
+    const wanted = isEphemeral(options)
+    if (kind === 'update') return this.#followUp(options, wanted)
+    const isAsWanted = (kind === 'ephemeral') === wanted && !this.#isDeleted
+    return isAsWanted ? this.#toAnswer('editReply', [withoutVisibility(options)]) : this.#replace(options, wanted)
+  }
+
   /** The visibility of a message never changes, so the deferral goes, and another message comes. */
   async #replace(answer: unknown, ephemeral: boolean): Promise<unknown> {
     // First the one, then the other: a follow-up while the deferral stands would take on its visibility.
-    await (this.#standIn === undefined ? this.#call('deleteReply') : this.#call('deleteReply', this.#standIn))
+    if (!this.#isDeleted) await this.#toAnswer('deleteReply', [])
+    this.#standIn = undefined
+    this.#isDeleted = true
     return this.#followUp(answer, ephemeral)
   }
 
@@ -197,7 +221,19 @@ export class Acknowledgement {
     const message = await this.#call('followUp', asMessage(answer, ephemeral))
     const { id } = (message ?? {}) as { id?: unknown }
     if (typeof id === 'string') this.#standIn = id
+    this.#isDeleted = false
     return message
+  }
+
+  /** What a first answer resolves with: a handle to it, or what Discord made of it, for whoever asks for that. */
+  async #result(options: unknown, message?: unknown): Promise<unknown> {
+    const { withResponse, fetchReply } = (
+      typeof options === 'object' && options !== null ? options : {}
+    ) as AnswerOptions
+    // The handle edits and deletes through the interaction, so it follows whatever stands in for the answer.
+    if (withResponse !== true && fetchReply !== true) return this.#deferral?.taken
+    const answer = message ?? (await this.#toAnswer('fetchReply', []))
+    return withResponse === true ? { resource: { message: answer } } : answer
   }
 
   #call(name: string, ...args: unknown[]): Promise<unknown> {
@@ -207,10 +243,4 @@ export class Acknowledgement {
     if (method === undefined) return Promise.reject(new TypeError(`This interaction cannot ${name}`))
     return method.apply(this.#interaction, args)
   }
-}
-
-/** What the first answer would have resolved with: a message can do what is usually done with it. */
-function response(message: unknown, options: unknown): unknown {
-  const { withResponse } = (typeof options === 'object' && options !== null ? options : {}) as AnswerOptions
-  return withResponse === true ? { resource: { message } } : message
 }

@@ -133,7 +133,7 @@ export function discordGate<
     try {
       await gate.pass(visit, { handle: () => handle(interaction), refuse: (words) => acknowledgement.say(words) })
     } catch (error) {
-      if (acknowledgement.isOwed) {
+      if (await acknowledgement.owes()) {
         await acknowledgement.say(gate.words(error, visit)).catch((unsaid: unknown) => gate.unanswered(visit, unsaid))
       }
       throw error
