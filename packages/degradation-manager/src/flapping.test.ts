@@ -7,15 +7,20 @@ const minDwellMs = 30_000
 const hourMs = 3_600_000
 
 /** How often the mode flips in an hour of such a load, and what the first flip was. */
-async function flipsOf(loadAt: (ms: number) => number, thresholds = { enter: 0.9, leave: 0.8 }): Promise<number[]> {
+async function flipsOf(
+  loadAt: (ms: number) => number,
+  thresholds: readonly { readonly enter: number; readonly leave: number }[] = [{ enter: 0.9, leave: 0.8 }],
+): Promise<number[]> {
   const clock = new FakeClock()
   const flips: number[] = []
-  const modes = new DegradationManager({
+  const worse = thresholds.map((_, index) => `WORSE_${index}`)
+  const modes = new DegradationManager<string, string, never, 'load'>({
     clock,
     minDwellMs,
+    modes: ['FULL', ...worse, 'MAINTENANCE'],
     features: { remind: {} },
     pressures: { load: () => loadAt(clock.monotonic()) },
-    rules: [{ pressure: 'load', ...thresholds, mode: 'DEGRADED' }],
+    rules: thresholds.map((at, index) => ({ pressure: 'load', ...at, mode: `WORSE_${index}` })),
   })
   modes.on('change', () => flips.push(clock.monotonic()))
   await modes.start()
@@ -63,6 +68,34 @@ describe('a load that swings around a threshold for an hour', () => {
       { numRuns: 15, seed: 20_261_128 },
     )
   })
+
+  it(
+    'flips it at most once per dwell, however many modes it goes down by one after the other',
+    { timeout: 120_000 },
+    async () => {
+      const anyStep = fc.record({
+        load: fc.constantFrom(0, 0, 0.65, 0.75, 0.95),
+        forMs: fc.oneof(fc.constantFrom(1_000, 30_000, 31_000), fc.integer({ min: 1_000, max: 130_000 })),
+      })
+      await fc.assert(
+        fc.asyncProperty(fc.array(anyStep, { minLength: 1, maxLength: 7 }), async (steps) => {
+          const ends = steps.map((_, index) => steps.slice(0, index + 1).reduce((sum, { forMs }) => sum + forMs, 0))
+          const periodMs = ends.at(-1) ?? 1
+          const flips = await flipsOf(
+            (ms) => steps[ends.findIndex((endMs) => ms % periodMs < endMs)]?.load ?? 0,
+            [0.6, 0.7, 0.9].map((enter) => ({ enter, leave: 0.5 })),
+          )
+          // The first way down, before anything has recovered, is free.
+          expect(flips.length).toBeLessThanOrEqual(hourMs / minDwellMs + 3)
+        }),
+        {
+          numRuns: 60,
+          seed: 20_261_128,
+          examples: [[[0.65, 0.75, 0.95].map((load) => ({ load, forMs: 1_000 })).concat({ load: 0, forMs: 121_000 })]],
+        },
+      )
+    },
+  )
 
   it('flips it once, or not at all, when it swings by less than the band', { timeout: 120_000 }, async () => {
     await fc.assert(

@@ -41,6 +41,8 @@ export interface ModeState {
   readonly calmSinceMs: number | undefined
   /** When the rules last led to a better mode; undefined when they never did. */
   readonly improvedAtMs: number | undefined
+  /** How often it has got worse since then. */
+  readonly relapses: number
   /** For how long nothing must have asked for `ruled` before it gets better. */
   readonly dwellMs: number
   /** A mode set by hand. It wins over the rules, which go on in the background. */
@@ -71,6 +73,7 @@ export function initialState(plan: Plan): ModeState {
     asks: [],
     calmSinceMs: undefined,
     improvedAtMs: undefined,
+    relapses: 0,
     dwellMs: plan.minDwellMs,
     override: undefined,
   }
@@ -217,7 +220,9 @@ function settle(plan: Plan, state: ModeState, nowMs: number): ModeState {
   if (!state.watching) return { ...state, calmSinceMs: undefined }
   const wanted = wantedMode(plan, state)
   if (isWorse(plan.modes, wanted, state.ruled)) {
-    return { ...state, ruled: wanted, calmSinceMs: undefined, dwellMs: dwellAfterRelapse(plan, state, nowMs) }
+    const relapses = state.relapses + 1
+    const dwellMs = dwellAfterRelapse(plan, { ...state, relapses }, nowMs)
+    return { ...state, ruled: wanted, relapses, calmSinceMs: undefined, dwellMs }
   }
   if (wanted === state.ruled) return { ...state, calmSinceMs: undefined }
   const calmSinceMs = state.calmSinceMs ?? nowMs
@@ -229,14 +234,17 @@ function settle(plan: Plan, state: ModeState, nowMs: number): ModeState {
     ruled,
     calmSinceMs: isWorse(plan.modes, ruled, wanted) ? nowMs : undefined,
     improvedAtMs: nowMs,
+    relapses: 0,
   }
 }
 
 /**
  * Worse must be followed at once, so a load that swings as slowly as the dwell would flip the mode twice a dwell. A step
- * that did not last as long as it had been waited for came too soon: the next is waited for twice as long.
+ * that did not last as long as it had been waited for came too soon: the next is waited for twice as long. One that is
+ * taken back by several changes must have lasted so long for each.
  */
-function dwellAfterRelapse({ minDwellMs }: Plan, { improvedAtMs, dwellMs }: ModeState, nowMs: number): number {
-  const cameTooSoon = improvedAtMs !== undefined && nowMs - improvedAtMs < dwellMs
+function dwellAfterRelapse({ minDwellMs }: Plan, state: ModeState, nowMs: number): number {
+  const { improvedAtMs, relapses, dwellMs } = state
+  const cameTooSoon = improvedAtMs !== undefined && nowMs - improvedAtMs < relapses * dwellMs
   return cameTooSoon ? Math.min(2 * dwellMs, maxPatience * minDwellMs) : minDwellMs
 }
