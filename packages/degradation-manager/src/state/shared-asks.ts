@@ -15,6 +15,8 @@ export interface SharedAsksSettings {
   readonly clock: Clock
   readonly modes: readonly string[]
   readonly link: StoreLink
+  /** Nothing is written. */
+  readonly dryRun: boolean
   /** What the other processes ask for. */
   readonly follow: (asks: readonly Ask[]) => void
 }
@@ -58,7 +60,7 @@ export class SharedAsks {
       const found: AskRecords = entry === undefined ? new Map() : readAsks(key, entry.value)
       const living = this.#living(found, nowMs)
       const own = this.#own
-      if (this.#isDue(found, nowMs)) {
+      if (this.#isDue(found, living, nowMs)) {
         const others = new Map<string, AskRecord>(living)
         if (own !== undefined) others.set(this.#process, { ...own, beat: ++this.#beats })
         const written = await link.compareAndSet(key, entry?.version, writeAsks(others))
@@ -72,9 +74,15 @@ export class SharedAsks {
     throw new Error(`the store refused ${maxRaces} writes that others had overtaken`)
   }
 
-  /** A store that has lost what this process asks for is given it again. */
-  #isDue(found: AskRecords, nowMs: number): boolean {
-    if (!this.isStored || found.has(this.#process) !== (this.#own !== undefined)) return true
+  /**
+   * A store that has lost what this process asks for is given it again. Who is gone is taken out, or else whoever starts
+   * later would follow it for as long as it takes to judge that.
+   */
+  #isDue(found: AskRecords, living: readonly unknown[], nowMs: number): boolean {
+    if (this.#settings.dryRun) return false
+    const knowsOwn = found.has(this.#process)
+    if (!this.isStored || knowsOwn !== (this.#own !== undefined)) return true
+    if (found.size - (knowsOwn ? 1 : 0) > living.length) return true
     return this.#own !== undefined && nowMs - this.#wroteMs >= beatMs
   }
 

@@ -41,11 +41,10 @@ export class SharedState {
       tell: (failure) => this.#tell(failure),
     })
     this.#link = link
-    const common = { clock, modes, link }
+    const common = { clock, modes, link, dryRun: settings.dryRun }
     this.#override = new SharedOverride({
       ...common,
       key: `${prefix}override`,
-      dryRun: settings.dryRun,
       follow: (deed) => listener.onDeed(deed),
     })
     if (settings.rules.some(({ shared }) => shared === true)) {
@@ -84,18 +83,11 @@ export class SharedState {
     }
   }
 
-  /** Neither keeps the other from being followed. */
+  /** Neither keeps the other from being followed, nor waiting. */
   async #look(): Promise<void> {
-    const looks = [() => this.#override.look(), () => this.#asks?.look()]
-    let failure: { readonly error: unknown } | undefined
-    for (const look of looks) {
-      try {
-        await look()
-      } catch (error) {
-        failure ??= { error }
-      }
-    }
-    if (failure !== undefined) throw failure.error
+    const looks = await Promise.allSettled([this.#override.look(), this.#asks?.look()])
+    const failed = looks.find((look) => look.status === 'rejected')
+    if (failed !== undefined) throw failed.reason
   }
 
   #tell(failure: { readonly why: string } | undefined): void {
