@@ -25,9 +25,9 @@ export interface GateModes<Feature extends string = string> {
     readonly mode: string
     /** The reason, in words for an operator. */
     readonly why: string
+    /** The earliest that it may be back, in ms; undefined when nobody knows. */
+    readonly retryAfterMs: number | undefined
   }
-  /** Calls a function unless the feature is off: its `ShedError` tells when the feature may be back. */
-  run(feature: Feature, fn: () => unknown): Promise<unknown>
 }
 
 /** What a gate asks of flags: `FeatureFlags`, or anything with `isEnabled`. */
@@ -49,7 +49,10 @@ export type GateAdmission = Pick<Admission, 'acquire'>
 
 /** What decides about one command. */
 export interface CommandRule<Feature extends string = string, Flag extends string = string> {
-  /** The feature that it belongs to: off while the mode in force does not serve it. */
+  /**
+   * The feature that it belongs to: refused while the mode in force has it off, or has as many handled as it is limited
+   * to. One that is left to its fallback passes, for that is what a guard inside the handler answers with.
+   */
   readonly feature?: Feature | undefined
   /** The flag that switches it: off while the flag is off. A function gets the command's name, and may give none. */
   readonly flag?: Flag | ((command: string) => Flag | undefined) | undefined
@@ -156,8 +159,8 @@ export function gateSettings<Event, Rule extends CommandRule<never, never>>(
   const { admission, command, texts = {}, maxHeldMs = gateDefaults.maxHeldMs, clock = systemClock } = options
   const modes = options.modes as GateModes | undefined
   const flags = options.flags as GateFlags | undefined
-  if (modes !== undefined && typeof modes.feature !== 'function') {
-    throw new TypeError('modes must have feature, explain and run, as a DegradationManager has')
+  if (modes !== undefined && (typeof modes.feature !== 'function' || typeof modes.explain !== 'function')) {
+    throw new TypeError('modes must have feature and explain, as a DegradationManager has')
   }
   if (flags !== undefined && typeof flags.isEnabled !== 'function') {
     throw new TypeError('flags must have isEnabled(name, context), as FeatureFlags has')

@@ -2,7 +2,7 @@ import type { Place } from '../admission/admission.js'
 import { describeError } from '../outcome.js'
 import type { Priority } from '../priority.js'
 import { warn } from '../warning.js'
-import type { CommandRule, GateSettings } from './gate-options.js'
+import type { CommandRule, GateAdmission, GateSettings } from './gate-options.js'
 import { politeWords, refusalWords } from './polite-reply.js'
 import type { PoliteKind } from './texts.js'
 
@@ -62,29 +62,35 @@ export class Gate<Event, Rule extends CommandRule<never, never>> {
    */
   async pass(visit: Visit<Event>, passage: Passage): Promise<void> {
     const rule = this.ruleOf(visit.command) as CommandRule | undefined
-    if (rule === undefined) return this.#handle(visit, passage)
+    if (rule === undefined) return void (await this.#handle(visit, passage))
     const before = this.#refusalByFlag(rule, visit) ?? this.#refusalByMode(rule)
-    if (before !== undefined) return this.#refuse(visit, passage, await this.#withReturn(rule, before))
-    const place = await this.#enter(rule, visit, passage)
+    if (before !== undefined) return this.#refuse(visit, passage, before)
+    const { admission } = this.#settings
+    const place = admission === undefined ? anyPlace : await this.#enter(admission, rule, visit, passage)
     if (place === undefined) return
     // The mode may have changed while it waited, or others have come in.
     const after = this.#refusalByMode(rule)
     if (after !== undefined) {
       place.release('ignored')
-      return this.#refuse(visit, passage, await this.#withReturn(rule, after))
+      return this.#refuse(visit, passage, after)
     }
     const leave = this.#count(rule, place)
+    let wasRefused = false
     try {
-      await this.#handle(visit, passage)
+      wasRefused = !(await this.#handle(visit, passage))
     } finally {
-      leave()
+      // How long a refusal took says nothing about how long handling takes.
+      leave(wasRefused ? 'ignored' : undefined)
     }
   }
 
   /** A place; undefined when there is none, and the user has been told. */
-  async #enter(rule: CommandRule, visit: Visit<Event>, passage: Passage): Promise<Place | undefined> {
-    const { admission } = this.#settings
-    if (admission === undefined) return { release: () => {} }
+  async #enter(
+    admission: GateAdmission,
+    rule: CommandRule,
+    visit: Visit<Event>,
+    passage: Passage,
+  ): Promise<Place | undefined> {
     const { guildId, userId, isSuggestion } = visit
     const priority = isSuggestion ? 'optional' : this.#priorityOf(rule)
     try {
@@ -108,9 +114,9 @@ export class Gate<Event, Rule extends CommandRule<never, never>> {
     const { state, maxConcurrent } = modes.feature(feature)
     if (state === 'off') {
       const explanation = modes.explain(feature)
-      return refusal(refusalWords(explanation).kind, explanation.why)
+      return { ...refusalWords(explanation), why: explanation.why, hasBegun: false }
     }
-    // A feature that is left to its fallback passes: the guards inside the handler have the fallback.
+    // A feature that is left to its fallback passes, without a limit: only the guards inside the handler know the fallback.
     if (state !== 'limited' || (this.#inFlight.get(feature) ?? 0) < maxConcurrent) return undefined
     return refusal('busy', `"${feature}" is limited to ${maxConcurrent} at once, and as many are being handled`)
   }
@@ -129,44 +135,34 @@ export class Gate<Event, Rule extends CommandRule<never, never>> {
     }
   }
 
-  /** When a feature that is off may be back is told by what a call of it is refused with. */
-  async #withReturn({ feature }: CommandRule, refused: Refusal): Promise<Refusal> {
-    const { modes } = this.#settings
-    const isOffByMode = refused.kind === 'resting' || refused.kind === 'maintenance'
-    if (!isOffByMode || feature === undefined || modes === undefined) return refused
-    try {
-      await modes.run(feature, () => undefined)
-      return refused
-    } catch (error) {
-      return { ...refused, retryAfterMs: isRefused(error) ? refusalWords(error).retryAfterMs : undefined }
-    }
-  }
-
   /** Counts a command as being handled, until it ends, or until it has held its place for too long. */
-  #count({ feature }: CommandRule, place: Place): () => void {
+  #count({ feature }: CommandRule, place: Place): Place['release'] {
     const { clock, maxHeldMs } = this.#settings
     if (feature !== undefined) this.#inFlight.set(feature, (this.#inFlight.get(feature) ?? 0) + 1)
     let isHeld = true
-    const leave = (): void => {
+    const leave: Place['release'] = (outcome) => {
       if (!isHeld) return
       isHeld = false
       if (feature !== undefined) this.#inFlight.set(feature, (this.#inFlight.get(feature) ?? 1) - 1)
-      place.release()
+      place.release(outcome)
     }
     if (maxHeldMs === Infinity) return leave
-    const cancel = clock.after(maxHeldMs, leave)
-    return () => {
+    const cancel = clock.after(maxHeldMs, () => leave('ignored'))
+    return (outcome) => {
       cancel()
-      leave()
+      leave(outcome)
     }
   }
 
-  async #handle(visit: Visit<Event>, passage: Passage): Promise<void> {
+  /** Whether it was handled, and not refused further in. */
+  async #handle(visit: Visit<Event>, passage: Passage): Promise<boolean> {
     try {
       await passage.handle()
+      return true
     } catch (error) {
       if (!isRefused(error)) throw error
       await this.#refuse(visit, passage, { ...refusalWords(error), why: describeError(error), hasBegun: true })
+      return false
     }
   }
 
@@ -179,7 +175,7 @@ export class Gate<Event, Rule extends CommandRule<never, never>> {
     } catch (error) {
       warn('onRefused of a gate threw', error)
     }
-    const words = politeWords(kind, retryAfterMs, { command: label(command), locale, texts })
+    const words = politeWords(kind, retryAfterMs, { command: this.#label(command), locale, texts })
     try {
       await passage.refuse(words, refused)
     } catch (error) {
@@ -190,14 +186,14 @@ export class Gate<Event, Rule extends CommandRule<never, never>> {
   /** The words for what went wrong, for a user who waits for an answer. */
   words(cause: unknown, { command, locale }: Visit<Event>): string {
     const { kind, retryAfterMs } = refusalWords(cause)
-    return politeWords(kind, retryAfterMs, { command: label(command), locale, texts: this.#settings.texts })
+    return politeWords(kind, retryAfterMs, { command: this.#label(command), locale, texts: this.#settings.texts })
   }
 
   /** The platform took no answer. The bot goes on: nobody waits any more, or another copy of it has answered. */
   unanswered({ event, command }: Visit<Event>, error: unknown): void {
     const { onUnanswered } = this.#settings
     if (onUnanswered === undefined) {
-      warn(`The user of ${label(command) ?? 'an event'} could not be told`, error)
+      warn(`The user of ${this.#label(command) ?? 'an event'} could not be told`, error)
       return
     }
     try {
@@ -206,7 +202,18 @@ export class Gate<Event, Rule extends CommandRule<never, never>> {
       warn('onUnanswered of a gate threw', thrown)
     }
   }
+
+  /** The command as a user knows it. One made of what somebody wrote must not put a mention or a link into our mouth. */
+  #label(command = ''): string | undefined {
+    return this.#settings.rules.has(command) || harmless.test(command) ? `/${command}` : undefined
+  }
 }
+
+/** What platforms allow as the name of a command: letters of all languages, and two or three of them with spaces between. */
+const harmless = /^[\p{L}\p{M}\p{N}_' -]{1,100}$/u
+
+/** Where nothing bounds how many are handled. */
+const anyPlace: Place = { release: () => {} }
 
 function refusal(kind: PoliteKind, why: string): Refusal {
   return { kind, why, retryAfterMs: undefined, hasBegun: false }
@@ -220,8 +227,4 @@ function isRefused(error: unknown): boolean {
   } catch {
     return false
   }
-}
-
-function label(command: string | undefined): string | undefined {
-  return command === undefined || command === '' ? undefined : `/${command}`
 }

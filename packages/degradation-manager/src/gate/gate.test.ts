@@ -1,0 +1,187 @@
+import { FakeClock } from '@evenkeel/testing'
+import { beforeEach, describe, expect, it } from 'vitest'
+import { Bulkhead } from '../admission/bulkhead.js'
+import { DegradationManager } from '../degradation-manager.js'
+import { Gate, type Passage, type Visit } from './gate.js'
+import { gateSettings, type CommandRule, type GateAdmission, type GateOptions, type Refused } from './gate-options.js'
+
+type Feature = 'translate' | 'remind'
+type Options = Partial<GateOptions<Feature, string, string, CommandRule<Feature>>>
+
+let clock: FakeClock
+let modes: DegradationManager<Feature>
+let handled: number
+/** What users were told. */
+let said: string[]
+let refused: Refused<string>[]
+
+beforeEach(() => {
+  clock = new FakeClock()
+  modes = new DegradationManager({
+    clock,
+    modes: ['FULL', 'DEGRADED', 'CRAMPED', 'MAINTENANCE'],
+    features: {
+      translate: {
+        priority: 'optional',
+        in: { DEGRADED: 'fallback', CRAMPED: { maxConcurrent: 1 }, MAINTENANCE: 'off' },
+      },
+      remind: { priority: 'critical' },
+    },
+  })
+  handled = 0
+  said = []
+  refused = []
+})
+
+function aGate(options: Options = {}) {
+  const given: GateOptions<never, never, string, CommandRule<never>> = {
+    clock,
+    modes,
+    commands: { translate: { feature: 'translate' }, '*': {} },
+    onRefused: (refusal: Refused<string>) => refused.push(refusal),
+    ...(options as object),
+  }
+  const gate = new Gate(gateSettings<string, CommandRule<never>>(given, { options: [], rule: [] }))
+  return (handle: Passage['handle'] = () => handled++, command = 'translate') => {
+    const visit: Visit<string> = {
+      event: 'an event',
+      command,
+      guildId: '7',
+      userId: '8',
+      locale: 'en',
+      isSuggestion: false,
+    }
+    return gate.pass(visit, { handle, refuse: (words) => said.push(words) })
+  }
+}
+
+/** An admission that has room for everybody, and writes down how places come back. */
+function noting(released: unknown[]): GateAdmission {
+  return { acquire: async () => ({ release: (outcome) => void released.push(outcome ?? 'ended') }) }
+}
+
+describe('a feature that is left to its fallback', () => {
+  beforeEach(() => modes.setMode('DEGRADED', { why: 'a test' }))
+
+  it('passes, and the guard inside the handler answers with the fallback', async () => {
+    const answers: string[] = []
+    const give = aGate()
+    for (let count = 0; count < 2; count++) {
+      await give(async () => {
+        answers.push(await modes.run('translate', () => 'translated', { fallback: () => 'looked up' }))
+      })
+    }
+    expect(answers).toEqual(['looked up', 'looked up'])
+    expect(said).toEqual([])
+  })
+
+  it('still obeys its flag, and waits for a place', async () => {
+    const admission = new Bulkhead({ maxConcurrent: 1, clock })
+    const place = await admission.acquire()
+    await aGate({ admission })()
+    place.release()
+    await aGate({
+      flags: { isEnabled: () => false },
+      commands: { translate: { feature: 'translate', flag: 'x' } },
+    })()
+    expect(handled).toBe(0)
+    expect(refused.map(({ kind }) => kind)).toEqual(['busy', 'off'])
+  })
+
+  it('counts what began meanwhile when it is limited, and is refused when it is off', async () => {
+    const give = aGate()
+    const ends: (() => void)[] = []
+    const slow = (): Promise<void> => new Promise((resolve) => ends.push(resolve))
+    const begun = [give(slow), give(slow)]
+    await modes.setMode('CRAMPED', { why: 'a test' })
+    await give()
+    expect(handled).toBe(0)
+    for (const end of ends) end()
+    await Promise.all(begun)
+    await give()
+    expect(handled).toBe(1)
+    await modes.setMode('MAINTENANCE', { why: 'a test', forMs: 600_000 })
+    await give()
+    expect(handled).toBe(1)
+    expect(said).toEqual([
+      'Too much is going on just now. Please try again in a moment.',
+      '/translate is closed for maintenance. Please try again in 10 minutes.',
+    ])
+  })
+
+  it('is not handled when it is switched off while it waits for a place', async () => {
+    const admission = new Bulkhead({ maxConcurrent: 1, maxWaiting: 1, clock })
+    const place = await admission.acquire()
+    const waiting = aGate({ admission })()
+    await modes.setMode('MAINTENANCE', { why: 'a test' })
+    place.release()
+    await waiting
+    expect(handled).toBe(0)
+    expect(refused.map(({ kind }) => kind)).toEqual(['maintenance'])
+    expect(admission.inFlight).toBe(0)
+  })
+})
+
+describe('a place', () => {
+  it('is given back once when the handler ends, also by an error', async () => {
+    const released: unknown[] = []
+    const give = aGate({ admission: noting(released) })
+    await give()
+    await expect(give(() => Promise.reject(new Error('a mistake')))).rejects.toThrow('a mistake')
+    expect(released).toEqual(['ended', 'ended'])
+    expect(clock.pending).toBe(0)
+  })
+
+  it('says nothing of how long handling takes when a guard inside the handler has refused', async () => {
+    const released: unknown[] = []
+    await modes.setMode('MAINTENANCE', { why: 'a test' })
+    const give = aGate({ admission: noting(released) })
+    await give(() => modes.run('translate', () => {}, { fallback: () => modes.run('remind', () => {}) }), 'remind')
+    const full = new Bulkhead({ maxConcurrent: 1, clock })
+    await full.acquire()
+    await give(() => full.run(() => {}), 'remind')
+    expect(released).toEqual(['ended', 'ignored'])
+  })
+
+  it('says nothing either when it is taken back from a handler that does not end', async () => {
+    const released: unknown[] = []
+    const give = aGate({ admission: noting(released), maxHeldMs: 60_000 })
+    let end: (() => void) | undefined
+    const handling = give(() => new Promise<void>((resolve) => (end = resolve)))
+    await clock.advance(60_000)
+    expect(released).toEqual(['ignored'])
+    end?.()
+    await handling
+    expect(released).toEqual(['ignored'])
+  })
+})
+
+describe('what a user is told', () => {
+  it.each([
+    ['draw cat', '/draw cat'],
+    ['übersetzen', '/übersetzen'],
+    ['แปล', '/แปล'],
+    ['report-spam_2', '/report-spam_2'],
+    ['Report!', '/Report!'],
+    ['<!channel> hi', 'This'],
+    ['@everyone', 'This'],
+    ['[here](https://example.org)', 'This'],
+    ['*bold*', 'This'],
+    ['two\nlines', 'This'],
+    ['x'.repeat(101), 'This'],
+  ])('names the command %o as %o, so that nobody speaks through the bot', async (command, shown) => {
+    const off = { isEnabled: () => false }
+    await aGate({ flags: off, commands: { '*': { flag: 'x' }, 'Report!': { flag: 'x' } } })(undefined, command)
+    expect(said).toEqual([`${shown} is switched off at the moment.`])
+    expect(refused.map((refusal) => refusal.command)).toEqual([command])
+  })
+
+  it('comes also when onRefused throws', async () => {
+    const onRefused = (): void => {
+      throw new Error('a log that is full')
+    }
+    await modes.setMode('MAINTENANCE', { why: 'a test' })
+    await aGate({ onRefused })()
+    expect(said).toEqual(['/translate is closed for maintenance. Please try again later.'])
+  })
+})
