@@ -13,6 +13,7 @@ const allowedImports: Readonly<Record<string, readonly string[]>> = {
   '@evenkeel/degradation-manager/bolt': ['eventemitter3'],
   '@evenkeel/degradation-manager/discord': ['eventemitter3'],
   '@evenkeel/degradation-manager/grammy': ['eventemitter3'],
+  '@evenkeel/degradation-manager/handover': ['eventemitter3'],
   '@evenkeel/degradation-manager/registry': ['eventemitter3'],
   '@evenkeel/feature-flags': ['eventemitter3'],
   '@evenkeel/feature-flags/file': ['yaml'],

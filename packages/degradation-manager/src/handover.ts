@@ -1,0 +1,5 @@
+export { HandOverUnclearError, NotTakenError } from './handover/errors.js'
+export { handOver, handOverDefaults, type HandOverOptions } from './handover/hand-over.js'
+export { httpTaker, type HttpTakerOptions } from './handover/http-taker.js'
+export type { EventTaker, TakeOptions } from './handover/port.js'
+export { takeEvents, takeEventsDefaults, type TakeEventsOptions } from './handover/take-events.js'
