@@ -181,7 +181,7 @@ describe('a handler', () => {
     'may throw anything: %j',
     async (thrown) => {
       const { take } = await deputy({
-        handle: () => Promise.reject(thrown as Error),
+        handle: () => Promise.reject(thrown),
         onError: () => {
           throw new Error('a bug')
         },
