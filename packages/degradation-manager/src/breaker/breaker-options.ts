@@ -132,6 +132,7 @@ export function breakerSettings(options: CircuitBreakerOptions): BreakerSettings
   if (milliseconds('openMs', openMs) > maxOpenMs) {
     throw new RangeError(`openMs is ${openMs}, above maxOpenMs, ${maxOpenMs}`)
   }
+  optionalFunction('random', options.random)
   return {
     name,
     windowCalls,
@@ -149,13 +150,18 @@ export function breakerSettings(options: CircuitBreakerOptions): BreakerSettings
   }
 }
 
-/** @throws RangeError when it is no span of time */
+/** @throws TypeError when it is given and no function */
+export function optionalFunction(name: string, value: unknown): void {
+  if (value !== undefined && typeof value !== 'function') throw new TypeError(`${name} must be a function`)
+}
+
+/** @throws RangeError when it is no span of time; a string of digits is none, for time is added to it */
 export function milliseconds(name: string, value: number): number {
-  if (value > 0 && value <= maxDelayMs) return value
+  if (typeof value === 'number' && value > 0 && value <= maxDelayMs) return value
   throw new RangeError(`${name} is ${String(value)}; give ms, more than 0 and at most ${maxDelayMs}`)
 }
 
 function ratio(name: string, value: number): number {
-  if (value > 0 && value <= 1) return value
+  if (typeof value === 'number' && value > 0 && value <= 1) return value
   throw new RangeError(`${name} is ${String(value)}; give a share, more than 0 and at most 1`)
 }

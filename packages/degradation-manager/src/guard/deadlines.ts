@@ -13,6 +13,21 @@ export interface Deadline {
 const BLOCKED_MS = 20
 
 /**
+ * Runs something when its time is up; one turn of the loop later when the loop was blocked, for answers may lie there that
+ * could not be read meanwhile, and timers come first in a turn.
+ *
+ * @returns cancels it
+ */
+export function whenDue(clock: Clock, inMs: number, run: () => void): () => void {
+  const dueMs = clock.monotonic() + inMs
+  let cancel = clock.after(inMs, () => {
+    if (clock.monotonic() - dueMs < BLOCKED_MS) run()
+    else cancel = clock.after(0, run)
+  })
+  return () => cancel()
+}
+
+/**
  * Deadlines that all lie equally far ahead when they are set, so that the first in the list is the first due, and one
  * timer serves all of them. When the last is met the timer is left to run out once, for it costs more to set than a call:
  * a guard that nobody calls has none.
@@ -49,12 +64,7 @@ export class Deadlines {
 
   #arm(inMs: number): void {
     this.#isArmed = true
-    const dueMs = this.#clock.monotonic() + inMs
-    this.#clock.after(inMs, () => {
-      if (this.#clock.monotonic() - dueMs < BLOCKED_MS) this.#expire()
-      // Answers may lie there that could not be read meanwhile. Timers come first in a turn of the loop, so they get one.
-      else this.#clock.after(0, () => this.#expire())
-    })
+    whenDue(this.#clock, inMs, () => this.#expire())
   }
 
   #expire(): void {

@@ -8,17 +8,17 @@ import type { Clock } from '../ports.js'
 import { warn } from '../warning.js'
 import { signalTaker, type AnyFunction, type Callable } from '../with-signal.js'
 import type { AnswerCache } from './answer-cache.js'
-import type { Deadlines } from './deadlines.js'
+import { Deadlines } from './deadlines.js'
 import type { FallbackStep } from './fallback.js'
 import type { GuardSettings } from './guard-options.js'
 import { Latencies } from './latencies.js'
 import type { DrillReport, DrillStep, GuardStats, Outcome } from './outcomes.js'
 import { Run } from './run.js'
 import { serve } from './serve.js'
-import { isThenable, rejected } from './thenable.js'
+import { follow, isThenable, rejected } from './thenable.js'
 
 /** Whoever turned a call away, and can say why. */
-interface Refuser {
+export interface Refuser {
   readonly why: string
   shed(): ShedError
 }
@@ -90,10 +90,10 @@ export class Guard {
     this.fn = fn as Callable
     this.signalled = signalTaker(fn)
     this.settings = settings
-    this.deadlines = timeoutMs === Infinity ? undefined : gate.deadlines(timeoutMs)
+    this.#gate = gate
+    this.deadlines = this.#deadlinesOf(timeoutMs)
     this.isTimed = this.deadlines !== undefined || breaker?.isTimed === true
     this.#isDirect = !this.isTimed && call === undefined && retry === undefined && this.signalled === undefined
-    this.#gate = gate
     const caches = settings.fallbacks.flatMap(({ cache }) => cache ?? [])
     this.#caches = caches.length === 0 ? undefined : caches
     this.#nextDrillMs = drillEveryMs === Infinity ? Infinity : gate.clock.monotonic() + drillEveryMs
@@ -108,21 +108,35 @@ export class Guard {
   call(self: unknown, args: unknown[], wrap: Wrap): Promise<unknown> {
     this.tally.calls++
     const { breaker, call, retry } = this.settings
-    if (!this.feature.hasRoom) return this.#refuse(self, args, wrap, this.#gate.refusal(this.feature))
+    if (call !== undefined) return this.#callAsAsked(self, args, wrap, call)
+    if (!this.feature.hasRoom) return this.refuse(self, args, wrap, this.refusal, undefined)
     const permit = breaker === undefined ? 0 : breaker.enter()
-    if (permit === REFUSED) return this.#refuse(self, args, wrap, breaker as Refuser)
+    if (permit === REFUSED) return this.refuse(self, args, wrap, breaker as Refuser, undefined)
     retry?.budget.called()
     if (this.#isDirect) return this.#direct(self, args, wrap, permit)
-    if (call === undefined) return new Run(this, self, args, wrap, permit, nothingAsked).go()
+    return new Run(this, self, args, wrap, permit, nothingAsked).go()
+  }
+
+  /** The same, for a call that has wishes of its own. Who has gone already is not served in any way. */
+  #callAsAsked(self: unknown, args: unknown[], wrap: Wrap, ask: NonNullable<GuardSettings['call']>): Promise<unknown> {
+    const { breaker, retry } = this.settings
+    let asked: AdmissionOptions
     try {
-      const asked = call.apply(self, args)
+      asked = ask.apply(self, args)
       checkPriority(asked.priority)
-      asked.signal?.throwIfAborted()
-      return new Run(this, self, args, wrap, permit, asked).go()
+      if (asked.signal?.aborted === true) {
+        this.tally.aborted++
+        return rejected(asked.signal.reason)
+      }
     } catch (error) {
-      breaker?.exit(permit, undefined, 0)
+      this.tally.failed++
       return rejected(error)
     }
+    if (!this.feature.hasRoom) return this.refuse(self, args, wrap, this.refusal, asked.signal)
+    const permit = breaker === undefined ? 0 : breaker.enter()
+    if (permit === REFUSED) return this.refuse(self, args, wrap, breaker as Refuser, asked.signal)
+    retry?.budget.called()
+    return new Run(this, self, args, wrap, permit, asked).go()
   }
 
   /**
@@ -136,8 +150,9 @@ export class Guard {
     }
     const placeMs = admission === undefined ? 0 : admission.startedMs()
     this.feature.inFlight++
-    return this.#made(self, args).then(
-      (value) => {
+    return follow(
+      this.#made(self, args),
+      (value): unknown => {
         this.#leave(placeMs, permit, false)
         this.wentWell(self, args, value, 0, 0)
         return wrap(value, undefined, undefined)
@@ -145,7 +160,7 @@ export class Guard {
       (error: unknown) => {
         const isUserError = this.isUserError(error)
         this.#leave(placeMs, permit, isUserError || !isForeignFailure(error) ? undefined : true)
-        if (!isUserError) return this.fallBackAfter(self, args, wrap, error, true)
+        if (!isUserError) return this.fallBackAfter(self, args, wrap, error, true, undefined)
         this.tally.userErrors++
         throw error
       },
@@ -179,14 +194,21 @@ export class Guard {
   }
 
   /** All attempts have failed. */
-  fallBackAfter(self: unknown, args: unknown[], wrap: Wrap, failure: unknown, hasBegun: boolean): Promise<unknown> {
+  fallBackAfter(
+    self: unknown,
+    args: unknown[],
+    wrap: Wrap,
+    failure: unknown,
+    hasBegun: boolean,
+    signal: AbortSignal | undefined,
+  ): Promise<unknown> {
     if (hasBegun) this.tally.failed++
     else this.tally.refused++
     if (failure instanceof TimeoutError) this.tally.timedOut++
     const { fallbacks, idempotent } = this.settings
     // What may have taken effect is not done again in another way.
     if (fallbacks.length === 0 || (!idempotent && mayHaveApplied(failure))) return rejected(failure)
-    return this.#fallBack(self, args, wrap, undefined, failure)
+    return this.#fallBack(self, args, wrap, undefined, failure, signal)
   }
 
   /** Tries out the fallbacks, and tells which of them work. */
@@ -195,7 +217,7 @@ export class Guard {
     for (const step of this.settings.fallbacks) {
       const startedMs = this.clock.monotonic()
       const error = await Promise.resolve()
-        .then(() => this.#serve(step.drill ?? step, self, args))
+        .then(() => this.#serve(step.drill ?? step, self, args, undefined))
         .then(
           () => undefined,
           (thrown: unknown) => ({ thrown }),
@@ -228,10 +250,22 @@ export class Guard {
     return new ShedError(this.name, `no place became free in ${admission.name} within ${timeoutMs} ms`, timeoutMs)
   }
 
-  #refuse(self: unknown, args: unknown[], wrap: Wrap, refuser: Refuser): Promise<unknown> {
+  /** Whoever says no while the feature has no room. */
+  get refusal(): Refuser {
+    return this.#gate.refusal(this.feature)
+  }
+
+  /** The call is not begun. */
+  refuse(
+    self: unknown,
+    args: unknown[],
+    wrap: Wrap,
+    refuser: Refuser,
+    signal: AbortSignal | undefined,
+  ): Promise<unknown> {
     this.tally.refused++
     if (this.settings.fallbacks.length === 0) return Promise.reject(refuser.shed())
-    return this.#fallBack(self, args, wrap, refuser, undefined)
+    return this.#fallBack(self, args, wrap, refuser, undefined, signal)
   }
 
   /** Asks one fallback after the other, because a call was refused, or failed. */
@@ -241,19 +275,26 @@ export class Guard {
     wrap: Wrap,
     refuser: Refuser | undefined,
     failure: unknown,
+    signal: AbortSignal | undefined,
   ): Promise<unknown> {
-    const why = (): string => (refuser === undefined ? `the call failed: ${describeError(failure)}` : refuser.why)
+    let why = (): string => (refuser === undefined ? `the call failed: ${describeError(failure)}` : refuser.why)
     let last: unknown
     for (const step of this.settings.fallbacks) {
       try {
         const kept = step.cache?.find(args)
-        const given = kept === undefined ? this.#serve(step, self, args) : kept.value
-        const value = isThenable(given) ? await given : given
+        const given = kept === undefined ? this.#serve(step, self, args, signal) : kept.value
+        let value = given
+        if (isThenable(given)) {
+          // It is asked now, and when the answer comes another reason may hold, or none.
+          const whyNow = why()
+          why = () => whyNow
+          value = await given
+        }
         this.tally.fellBack++
         this.#gate.fellBack(this.name, why, failure)
         return wrap(value, why, kept?.ageMs)
       } catch (error) {
-        if (this.isUserError(error)) throw error
+        if (signal?.aborted === true || this.isUserError(error)) throw error
         last = error
         if (!this.settings.idempotent && mayHaveApplied(error)) break
       }
@@ -261,15 +302,21 @@ export class Guard {
     throw new FallbackError(this.name, why(), failure, last)
   }
 
-  #serve(step: FallbackStep, self: unknown, args: unknown[]): unknown {
+  #serve(step: FallbackStep, self: unknown, args: unknown[], signal: AbortSignal | undefined): unknown {
     if (step.cache !== undefined) return step.cache.find(args).value
     const { timeoutMs, idempotent } = this.settings
-    return serve(step, self, args, (ownMs = timeoutMs) => ({
-      deadlines: ownMs === Infinity ? undefined : this.#gate.deadlines(ownMs),
+    return serve(step, self, args, signal, (ownMs = timeoutMs) => ({
+      deadlines: ownMs === timeoutMs ? this.deadlines : this.#deadlinesOf(ownMs),
       timeoutMs: ownMs,
       untilMs: this.clock.monotonic() + ownMs,
       error: () => new TimeoutError(this.name, step.label, ownMs, idempotent),
     }))
+  }
+
+  /** Whole lengths share a list. Those that are computed, what is left of three seconds say, would be ever new ones to keep. */
+  #deadlinesOf(timeoutMs: number): Deadlines | undefined {
+    if (timeoutMs === Infinity) return undefined
+    return Number.isInteger(timeoutMs) ? this.#gate.deadlines(timeoutMs) : new Deadlines(this.clock)
   }
 
   #keep(cache: AnswerCache<unknown, unknown[]>, args: unknown[], value: unknown): void {

@@ -6,18 +6,35 @@ import type { Admission } from '../admission/admission.js'
  */
 const heldPlaces = Symbol.for('evenkeel.heldPlaces')
 
+/** One of them, until it is given back: a signal may outlive the call that it was made for. */
+export interface HeldPlace {
+  readonly admission: Admission
+  isHeld: boolean
+}
+
 interface MarkedSignal extends AbortSignal {
-  [heldPlaces]?: readonly Admission[]
+  [heldPlaces]?: readonly HeldPlace[]
 }
 
 /** Whether whoever made this signal holds a place there. */
 export function holdsPlace(signal: AbortSignal | undefined, admission: Admission): boolean {
-  return (signal as MarkedSignal | undefined)?.[heldPlaces]?.includes(admission) === true
+  const held = (signal as MarkedSignal | undefined)?.[heldPlaces]
+  return held?.some((place) => place.admission === admission && place.isHeld) === true
 }
 
-/** Hands on what is held further out, and the place that is held now. */
-export function markHeld(signal: AbortSignal, outer: AbortSignal | undefined, admission: Admission | undefined): void {
+/**
+ * Hands on what is held further out, and the place that is held now.
+ *
+ * @returns the latter, to be marked when it is given back
+ */
+export function markHeld(
+  signal: AbortSignal,
+  outer: AbortSignal | undefined,
+  admission: Admission | undefined,
+): HeldPlace | undefined {
   const held = (outer as MarkedSignal | undefined)?.[heldPlaces] ?? []
-  const all = admission === undefined ? held : [...held, admission]
+  const place = admission === undefined ? undefined : { admission, isHeld: true }
+  const all = place === undefined ? held : [...held, place]
   if (all.length > 0) Object.defineProperty(signal, heldPlaces, { value: all })
+  return place
 }

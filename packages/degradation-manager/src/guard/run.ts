@@ -3,10 +3,10 @@ import { REFUSED } from '../breaker/breaker-machine.js'
 import { TimeoutError } from '../errors.js'
 import { isForeignFailure, mayHaveApplied } from '../outcome.js'
 import { pauseMs } from '../retry/retry-options.js'
-import type { Deadline } from './deadlines.js'
-import type { Guard, Wrap } from './guard.js'
-import { holdsPlace, markHeld } from './held-places.js'
-import { isThenable } from './thenable.js'
+import { whenDue, type Deadline } from './deadlines.js'
+import type { Guard, Refuser, Wrap } from './guard.js'
+import { holdsPlace, markHeld, type HeldPlace } from './held-places.js'
+import { follow, isThenable } from './thenable.js'
 
 /** Why something is not waited for any more: the call's deadline, the deadline of one attempt, or the caller's signal. */
 type End = 'deadline' | 'attempt' | 'abort'
@@ -46,6 +46,10 @@ export class Run implements Deadline {
   #placeMs = 0
   #startedMs: number
   #controller: AbortController | undefined
+  /** Its place, as it is marked on the signal. */
+  #held: HeldPlace | undefined
+  /** What the last attempt failed with, once there is a second one. */
+  #failure: unknown
   /** Gives up what is being waited for now. */
   #stop: ((end: End) => void) | undefined
   #isAborted = false
@@ -114,9 +118,11 @@ export class Run implements Deadline {
       queueMicrotask(() => this.#enterLate(admission))
     }
     const turnedAway = (error: unknown): void => {
+      // Whoever was turned away a moment ago may have ended this call, whose turn to be turned away it was.
+      if (!isWaiting) return
       isWaiting = false
       this.#stop = undefined
-      this.#wentWrong(error)
+      this.#foundNoPlace(error)
     }
     const queued = admission.queue(priority, key, came, turnedAway)
     // It may have been turned away at once.
@@ -130,15 +136,31 @@ export class Run implements Deadline {
   /** Its turn has come. */
   #enterLate(admission: Admission): void {
     const guard = this.#guard
-    const { breaker } = guard.settings
     if (guard.isTimed) this.#startedMs = guard.clock.monotonic()
-    if (!this.#isAborted && !this.#isOver) {
-      if (breaker !== undefined) this.#permit = breaker.enter()
-      if (breaker === undefined || this.#permit !== REFUSED) return this.#begin()
+    if (this.#isAborted || this.#isOver) {
+      admission.leave(this.#placeMs, true)
+      return this.#foundNoPlace(this.#isAborted ? this.#reason : guard.noPlaceInTime(admission))
     }
+    const refuser = this.#refusedNow()
+    if (refuser === undefined) return this.#begin()
     admission.leave(this.#placeMs, true)
-    if (this.#isAborted) this.#wentWrong(this.#reason)
-    else this.#wentWrong(this.#isOver || breaker === undefined ? guard.noPlaceInTime(admission) : breaker.shed())
+    if (this.#tries > 1) return this.#giveIn(this.#failure)
+    this.#finish()
+    this.#resolve(guard.refuse(this.#self, this.#args, this.#wrap, refuser, this.#asked.signal))
+  }
+
+  /** What was true when the call came need not be true any more when it has waited, or paused. */
+  #refusedNow(): Refuser | undefined {
+    const { feature, settings, refusal } = this.#guard
+    if (!feature.hasRoom) return refusal
+    this.#permit = settings.breaker?.enter() ?? 0
+    return this.#permit === REFUSED ? settings.breaker : undefined
+  }
+
+  /** Where an attempt was made already, what it failed with is what happened: to say that nothing was done would be wrong. */
+  #foundNoPlace(error: unknown): void {
+    if (this.#tries > 1 && !this.#isAborted) this.#giveIn(this.#failure)
+    else this.#wentWrong(error)
   }
 
   /** Calls the function. A synchronous throw is a failure like any other. */
@@ -161,7 +183,7 @@ export class Run implements Deadline {
 
   #pass(signalled: NonNullable<Guard['signalled']>): unknown {
     const { signal } = (this.#controller = new AbortController())
-    markHeld(signal, this.#asked.signal, this.#admission)
+    this.#held = markHeld(signal, this.#asked.signal, this.#admission)
     return signalled.call(this.#self, signal, ...this.#args)
   }
 
@@ -183,20 +205,23 @@ export class Run implements Deadline {
       cancel?.()
       return true
     }
-    Promise.resolve(result).then(
+    void follow(
+      Promise.resolve(result),
       (value) => {
         if (isInTime()) this.#wentWell(value)
       },
-      (error: unknown) => {
+      (error) => {
         if (isInTime()) this.#wentWrong(error)
       },
     )
+    // The function itself may have ended the call, before there was anything to give up.
+    if (this.#isAborted) this.#stop('abort')
   }
 
   #limitAttempt(): (() => void) | undefined {
     const { clock, settings } = this.#guard
     const timeoutMs = settings.retry?.timeoutMs
-    return timeoutMs === undefined ? undefined : clock.after(timeoutMs, () => this.#stop?.('attempt'))
+    return timeoutMs === undefined ? undefined : whenDue(clock, timeoutMs, () => this.#stop?.('attempt'))
   }
 
   /** Gives up an attempt that is under way; returns what to do when its work ends after all. */
@@ -208,9 +233,11 @@ export class Run implements Deadline {
     const overdue: Overdue | undefined = this.#admission?.overdue(this.#placeMs)
     this.#isInside = false
     const controller = this.#controller
+    const held = this.#held
     this.#wentWrong(error)
     controller?.abort(error)
     return () => {
+      if (held !== undefined) held.isHeld = false
       overdue?.end()
       feature.inFlight--
     }
@@ -255,12 +282,14 @@ export class Run implements Deadline {
   /** No attempt has gone well: now it is for the fallbacks. */
   #giveIn(error: unknown): void {
     this.#finish()
-    this.#resolve(this.#guard.fallBackAfter(this.#self, this.#args, this.#wrap, error, this.#hasBegun))
+    const { signal } = this.#asked
+    this.#resolve(this.#guard.fallBackAfter(this.#self, this.#args, this.#wrap, error, this.#hasBegun, signal))
   }
 
   #leave(isIgnored: boolean): void {
     if (!this.#isInside) return
     this.#isInside = false
+    if (this.#held !== undefined) this.#held.isHeld = false
     this.#guard.feature.inFlight--
     this.#admission?.leave(this.#placeMs, isIgnored)
   }
@@ -281,7 +310,8 @@ export class Run implements Deadline {
     if (retry.isRetryable !== undefined && !this.#guard.asks('isRetryable', retry.isRetryable, error)) return false
     const inMs = pauseMs(retry, this.#tries, error)
     if (clock.monotonic() + inMs >= this.untilMs || !retry.budget.take()) return false
-    const cancel = clock.after(inMs, () => this.#tryAgain(error))
+    this.#failure = error
+    const cancel = clock.after(inMs, () => this.#tryAgain())
     this.#stop = (end) => {
       cancel()
       this.#stop = undefined
@@ -293,11 +323,10 @@ export class Run implements Deadline {
     return true
   }
 
-  #tryAgain(error: unknown): void {
+  #tryAgain(): void {
     this.#stop = undefined
-    const { settings, clock, tally } = this.#guard
-    this.#permit = settings.breaker?.enter() ?? 0
-    if (this.#permit === REFUSED) return this.#giveIn(error)
+    if (this.#refusedNow() !== undefined) return this.#giveIn(this.#failure)
+    const { clock, tally } = this.#guard
     tally.retries++
     this.#startedMs = clock.monotonic()
     this.#attempt()

@@ -1,5 +1,5 @@
 import { wholeNumber } from '../admission/admission-options.js'
-import { milliseconds } from '../breaker/breaker-options.js'
+import { milliseconds, optionalFunction } from '../breaker/breaker-options.js'
 import { checkNames } from '../options.js'
 import { systemRandom } from '../system-random.js'
 import { RetryBudget } from './retry-budget.js'
@@ -56,7 +56,9 @@ export function retrySettings(what: string, options: RetryOptions): RetrySetting
   const others = ['attempts', 'timeoutMs', 'isRetryable', 'budget', 'random']
   checkNames(what, options, [...others, ...Object.keys(retryDefaults)])
   const { timeoutMs, isRetryable, budget = new RetryBudget(), random = systemRandom } = options
-  if (typeof budget.take !== 'function') throw new TypeError(`The budget of ${what} must be a RetryBudget`)
+  optionalFunction(`isRetryable of ${what}`, isRetryable)
+  optionalFunction(`random of ${what}`, random)
+  if (typeof budget?.take !== 'function') throw new TypeError(`The budget of ${what} must be a RetryBudget`)
   return {
     attempts: wholeNumber('attempts', options.attempts, 1),
     delayMs: milliseconds('delayMs', options.delayMs ?? retryDefaults.delayMs),
@@ -81,8 +83,12 @@ export function pauseMs(retry: RetrySettings, tries: number, error: unknown): nu
   return Math.max(askedMs(error), most * retry.random())
 }
 
-/** What the error itself asks for. */
+/** What the error itself asks for; nothing when it cannot be read. */
 function askedMs(error: unknown): number {
-  const { retryAfterMs } = (error ?? {}) as { retryAfterMs?: unknown }
-  return typeof retryAfterMs === 'number' && retryAfterMs > 0 ? retryAfterMs : 0
+  try {
+    const { retryAfterMs } = (error ?? {}) as { retryAfterMs?: unknown }
+    return typeof retryAfterMs === 'number' && retryAfterMs > 0 ? retryAfterMs : 0
+  } catch {
+    return 0
+  }
 }
