@@ -46,7 +46,9 @@ export function admissionSettings(
   const { name, maxWaiting } = named
   if (typeof name !== 'string' || name === '') throw new TypeError('name must be a string that is not empty')
   const { maxOverdueMs = queueDefaults.maxOverdueMs, clock = systemClock } = options
-  if (!(maxOverdueMs > 0)) throw new RangeError(`maxOverdueMs is ${String(maxOverdueMs)}; give ms, more than 0`)
+  if (!(typeof maxOverdueMs === 'number' && maxOverdueMs > 0)) {
+    throw new RangeError(`maxOverdueMs is ${String(maxOverdueMs)}; give ms, more than 0`)
+  }
   return {
     name,
     maxWaiting: wholeNumber('maxWaiting', maxWaiting, 0),
@@ -66,7 +68,7 @@ function waits(given: number | Partial<Readonly<Record<Priority, number>>>): Rec
   if (typeof given !== 'number') checkNames('maxWaitMs', given, priorities)
   const of = (priority: Priority): number => {
     const value = typeof given === 'number' ? given : (given[priority] ?? queueDefaults.maxWaitMs)
-    if (value > 0 && value <= maxDelayMs) return value
+    if (typeof value === 'number' && value > 0 && value <= maxDelayMs) return value
     throw new RangeError(
       `maxWaitMs is ${String(value)} for ${priority}; give ms, more than 0 and at most ${maxDelayMs}`,
     )

@@ -1,6 +1,9 @@
 import type { Admission } from '../admission/admission.js'
+import { optionalFunction } from '../breaker/breaker-options.js'
 import type { DegradationManager } from '../degradation-manager.js'
 import { ShedError } from '../errors.js'
+import { checkAdmission } from '../guard/fallback.js'
+import { checkTimeout } from '../guard/guard-options.js'
 import { checkNames } from '../options.js'
 import type { Priority } from '../priority.js'
 
@@ -89,7 +92,11 @@ export function dispatcher<Feature extends string, Event, Result>(
   for (const name of ['classify', 'handle'] as const) {
     if (typeof options[name] !== 'function') throw new TypeError(`A dispatcher needs ${name}, a function of the event`)
   }
+  if (typeof modes?.guard !== 'function') throw new TypeError('A dispatcher needs modes: a DegradationManager')
   if (admission === undefined) throw new TypeError('A dispatcher needs an admission: new AdaptiveLimiter()')
+  checkAdmission('a dispatcher', admission)
+  checkTimeout('a dispatcher', timeoutMs)
+  optionalFunction('onShed', onShed)
 
   /** One event on its way. */
   interface Passage {

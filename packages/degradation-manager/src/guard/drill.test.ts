@@ -1,5 +1,5 @@
 import { FakeClock } from '@evenkeel/testing'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { Bulkhead } from '../admission/bulkhead.js'
 import { withSignal } from '../with-signal.js'
 import { guard } from './stand-alone.js'
@@ -70,5 +70,24 @@ describe('a fallback that does something', () => {
     expect(() => guard('announce', fails, { fallback: { serve: async (text) => text, drill } })).toThrow(
       'drill of the fallback of "announce" must be a function',
     )
+  })
+})
+
+describe('a guard without a manager', () => {
+  it('tells when a drill on schedule has found that a fallback would not work, once', async () => {
+    const clock = new FakeClock()
+    const told = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
+    const call = guard('call', () => 'well', {
+      clock,
+      drillEveryMs: 1_000,
+      fallback: () => Promise.reject(new Error('the other bot is away')),
+    })
+    for (let second = 0; second < 5; second++) {
+      await clock.advance(1_000)
+      await call()
+    }
+    await clock.advance(0)
+    expect(told.mock.calls.map(([words]) => String(words))).toEqual([expect.stringContaining('the other bot is away')])
+    told.mockRestore()
   })
 })

@@ -77,6 +77,10 @@ export function fallbackSteps<Fn extends AnyFunction>(
     }
     checkNames(`The ${name} of "${guard}"`, options, ['serve', 'name', 'timeoutMs', 'admission', 'drill'])
     const { serve, timeoutMs, admission, drill } = options
+    checkAdmission(`the ${name} of "${guard}"`, admission)
+    if (options.name !== undefined && (typeof options.name !== 'string' || options.name === '')) {
+      throw new TypeError(`The name of the ${name} of "${guard}" must be a string that is not empty`)
+    }
     if (timeoutMs !== undefined) milliseconds(`timeoutMs of the ${name} of "${guard}"`, timeoutMs)
     const named = options.name === undefined ? step : { name: options.name, label: `fallback "${options.name}"` }
     const made = { ...step, ...named, ...callable(serve), timeoutMs, admission }
@@ -88,6 +92,12 @@ export function fallbackSteps<Fn extends AnyFunction>(
 
 function callable(fn: AnyFunction): Pick<FallbackStep, 'serve' | 'signalled'> {
   return { serve: fn as Callable, signalled: signalTaker(fn) }
+}
+
+/** @throws TypeError when it is given and bounds nothing */
+export function checkAdmission(of: string, admission: Admission | undefined): void {
+  if (admission === undefined || typeof admission?.tryEnter === 'function') return
+  throw new TypeError(`The admission of ${of} must be a Bulkhead or an AdaptiveLimiter; make one and pass it`)
 }
 
 /** By its methods, for a CommonJS and an ES copy of this package may be loaded side by side. */

@@ -1,10 +1,11 @@
 import type { Admission, AdmissionOptions } from '../admission/admission.js'
+import { optionalFunction } from '../breaker/breaker-options.js'
 import type { CircuitBreaker } from '../breaker/circuit-breaker.js'
 import { checkNames } from '../options.js'
 import { retrySettings, type RetryOptions, type RetrySettings } from '../retry/retry-options.js'
 import { maxDelayMs } from '../system-clock.js'
 import type { AnyFunction } from '../with-signal.js'
-import { fallbackSteps, type Fallback, type FallbackStep } from './fallback.js'
+import { checkAdmission, fallbackSteps, type Fallback, type FallbackStep } from './fallback.js'
 
 /** How a guard answers when its call cannot. `Fn` is the guarded function. */
 export interface GuardOptions<Fn extends AnyFunction> {
@@ -41,14 +42,15 @@ export interface GuardOptions<Fn extends AnyFunction> {
   readonly admission?: Admission | undefined
   /**
    * What is special about one call, made from its `this` and arguments: how much it matters (the feature's priority unless
-   * told), in whose name it is, and a signal that ends it. A signal that another guard has passed to its function joins the
+   * told), in whose name it is, and a signal that ends it, its fallbacks too. A signal that another guard has passed to its function joins the
    * two: the shorter deadline wins, and both are one call to an admission that they share.
    */
   readonly call?: ((this: ThisParameterType<Fn>, ...args: Parameters<Fn>) => AdmissionOptions) | undefined
   /**
-   * Once in so many ms, after a call that went well, the first fallback is run with the same arguments and what it answers
-   * thrown away, so that it is known to work on the day when it is needed; more than 0. Never unless given: only for
-   * fallbacks that change nothing.
+   * Once in so many ms, after a call that went well, each fallback (or its `drill`) is run with the same arguments and what
+   * it answers thrown away, so that it is known to work on the day when it is needed; more than 0. Never unless given: only
+   * for fallbacks that change nothing, or say how to drill them. A manager tells by `change` that one would not work, a
+   * guard without one by a process warning.
    */
   readonly drillEveryMs?: number | undefined
 }
@@ -83,18 +85,17 @@ export function guardSettings<Fn extends AnyFunction>(name: string, fn: Fn, opti
   const { timeoutMs = guardDefaults.timeoutMs, idempotent = guardDefaults.idempotent, isUserError } = options
   const { fallback, retry, breaker, admission, call, drillEveryMs = Infinity } = options
   if (typeof fn !== 'function') throw new TypeError(`The guard of "${name}" needs a function to guard`)
-  if (!(timeoutMs > 0) || (timeoutMs > maxDelayMs && timeoutMs !== Infinity)) {
-    throw new RangeError(
-      `timeoutMs of "${name}" is ${timeoutMs}; give milliseconds, more than 0 and at most ${maxDelayMs}, or Infinity`,
-    )
+  checkTimeout(name, timeoutMs)
+  if (!(typeof drillEveryMs === 'number' && drillEveryMs > 0)) {
+    throw new RangeError(`drillEveryMs of "${name}" is ${String(drillEveryMs)}; give ms, more than 0`)
   }
-  if (!(drillEveryMs > 0)) throw new RangeError(`drillEveryMs of "${name}" is ${drillEveryMs}; give ms, more than 0`)
-  if (breaker !== undefined && typeof breaker.enter !== 'function') {
+  if (typeof idempotent !== 'boolean') throw new TypeError(`idempotent of "${name}" must be true or false`)
+  optionalFunction(`isUserError of "${name}"`, isUserError)
+  optionalFunction(`call of "${name}"`, call)
+  if (breaker !== undefined && typeof breaker?.enter !== 'function') {
     throw new TypeError(`The breaker of "${name}" must be a CircuitBreaker; make one and pass it`)
   }
-  if (admission !== undefined && typeof admission.tryEnter !== 'function') {
-    throw new TypeError(`The admission of "${name}" must be a Bulkhead or an AdaptiveLimiter; make one and pass it`)
-  }
+  checkAdmission(`"${name}"`, admission)
   const fallbacks = fallbackSteps(name, fallback)
   if (drillEveryMs !== Infinity && fallbacks.length === 0) {
     throw new TypeError(`"${name}" has drillEveryMs but no fallback to drill; give it one`)
@@ -110,4 +111,13 @@ export function guardSettings<Fn extends AnyFunction>(name: string, fn: Fn, opti
     call: call as GuardSettings['call'],
     drillEveryMs,
   }
+}
+
+/** @throws RangeError when it is no span of time that can be waited for */
+export function checkTimeout(name: string, timeoutMs: number): void {
+  if (typeof timeoutMs === 'number' && timeoutMs > 0 && (timeoutMs <= maxDelayMs || timeoutMs === Infinity)) return
+  throw new RangeError(
+    `timeoutMs of "${name}" is ${String(timeoutMs)}; ` +
+      `give milliseconds, more than 0 and at most ${maxDelayMs}, or Infinity`,
+  )
 }

@@ -1,3 +1,4 @@
+import { optionalFunction } from '../breaker/breaker-options.js'
 import { ShedError } from '../errors.js'
 import type { FallbackServed } from '../events.js'
 import { Feature } from '../features.js'
@@ -10,6 +11,7 @@ import type { AnyFunction } from '../with-signal.js'
 import { Deadlines } from './deadlines.js'
 import type { GuardOptions } from './guard-options.js'
 import { guarded, type Guarded } from './guarded.js'
+import type { DrillReport } from './outcomes.js'
 
 /** What {@link guard} takes beside the options of every guard. */
 export interface StandAloneOptions<Fn extends AnyFunction> extends GuardOptions<Fn> {
@@ -51,6 +53,9 @@ export function guard<Fn extends AnyFunction>(
   if (typeof name !== 'string' || name === '') throw new TypeError('A guard needs a name that is not empty')
   checkNames(`The guard of "${name}"`, options, Object.keys(options))
   const { clock = systemClock, onFallback, ...policies } = options
+  optionalFunction(`onFallback of "${name}"`, onFallback)
+  // Without a manager there are no events: the first drill that fails is told as a warning.
+  let isDrillFailing = false
   const lists = new Map<number, Deadlines>()
   const gate = {
     clock,
@@ -79,7 +84,12 @@ export function guard<Fn extends AnyFunction>(
         warn(`onFallback of "${name}" threw`, bug)
       }
     },
-    drilled: () => {},
+    drilled: (_name: string, { works, steps }: DrillReport): void => {
+      if (works !== isDrillFailing) return
+      isDrillFailing = !works
+      const failing = steps.find((step) => !step.works)
+      if (failing !== undefined) warn(`The ${failing.name} of "${name}" would not work, says a drill`, failing.error)
+    },
   }
   return guarded(gate, new Feature(name, 'normal', []), fn, policies as GuardOptions<Fn>)
 }

@@ -49,8 +49,12 @@ export class RetryBudget {
   constructor(options: RetryBudgetOptions = {}) {
     checkNames('A RetryBudget', options, Object.keys(retryBudgetDefaults))
     const { ratio = retryBudgetDefaults.ratio, reserve = retryBudgetDefaults.reserve } = options
-    if (!(ratio >= 0 && ratio <= 1)) throw new RangeError(`ratio is ${String(ratio)}; give retries per call, 0 to 1`)
-    if (!(reserve >= 0 && reserve < Infinity)) throw new RangeError(`reserve is ${String(reserve)}; give 0 or more`)
+    if (!(typeof ratio === 'number' && ratio >= 0 && ratio <= 1)) {
+      throw new RangeError(`ratio is ${String(ratio)}; give retries per call, 0 to 1`)
+    }
+    if (!(typeof reserve === 'number' && reserve >= 0 && reserve < Infinity)) {
+      throw new RangeError(`reserve is ${String(reserve)}; give 0 or more`)
+    }
     this.#ratio = ratio
     this.#reserve = reserve
     this.#left = reserve
