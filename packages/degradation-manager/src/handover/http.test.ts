@@ -179,9 +179,9 @@ describe('a handler', () => {
 
   it.each([[{ code: 'a secret with spaces' }], [null], ['words'], [{ retryAfterMs: Number.NaN }]])(
     'may throw anything: %j',
-    async (thrown) => {
+    async (thrown: unknown) => {
       const { take } = await deputy({
-        handle: () => Promise.reject(thrown),
+        handle: () => Promise.reject(thrown as Error),
         onError: () => {
           throw new Error('a bug')
         },
