@@ -1,4 +1,10 @@
-export { grammyGate, type GatedContext, type GrammyGateOptions, type GrammyReply } from './grammy/grammy-gate.js'
+export {
+  grammyGate,
+  type GatedContext,
+  type GrammyEntity,
+  type GrammyGateOptions,
+  type GrammyReply,
+} from './grammy/grammy-gate.js'
 export {
   gateDefaults,
   type CommandRule,

@@ -58,7 +58,9 @@ const from = { id: 7, is_bot: false, first_name: 'Ada', language_code: 'en' }
 function message(text: string, chatId = 7): never {
   const chat =
     chatId > 0 ? { id: chatId, type: 'private', first_name: 'Ada' } : { id: chatId, type: 'supergroup', title: 'Tea' }
-  const entities = [{ type: 'bot_command', offset: 0, length: text.split(' ')[0]?.length }]
+  // As Telegram finds it: a command ends where the word ends.
+  const length = /^\/\w+(@\w+)?(?![\w/<>])/.exec(text)?.[0].length
+  const entities = length === undefined ? undefined : [{ type: 'bot_command', offset: 0, length }]
   return { update_id: ++updates, message: { message_id: updates, date: 0, chat, from, text, entities } } as never
 }
 
@@ -92,6 +94,9 @@ describe('a command that is switched off', () => {
     ['/translate@EvenkeelBot hello', 1],
     ['/translate@evenkeelbot hello', 1],
     ['/translate@OtherBot hello', 0],
+    ['/translate, please', 1],
+    ['/translate\nGuten Tag', 1],
+    ['/translate/this', 0],
     ['/translated', 0],
     ['say /translate', 0],
     ['/start', 0],
@@ -119,6 +124,48 @@ describe('a command that is switched off', () => {
       ['answerInlineQuery', { inline_query_id: '2', results: [], cache_time: 0 }],
     ])
     expect(handled).toEqual(['other'])
+  })
+
+  it.each([
+    ['a button below a message of the bot that names it', 'callback_query'],
+    ['an edit of its message, which no command handler sees', 'edited_message'],
+    ['an edit of a post in a channel', 'edited_channel_post'],
+  ])('is not given by %s', async (_, kind) => {
+    const bot = aBot()
+    bot.use(() => void handled.push(kind))
+    await modes.setMode('MAINTENANCE', { why: 'a test' })
+    const { message: given } = message('/translate Guten Tag') as { message: object }
+    const update = kind === 'callback_query' ? { id: '1', from, chat_instance: '1', data: kind, message: given } : given
+    await handle(bot, { update_id: 1, [kind]: update } as never)
+    expect(calls).toEqual([])
+    expect(handled).toEqual([kind])
+  })
+
+  it('is none where Telegram marks none: a text in a block of code', async () => {
+    const bot = aBot()
+    await modes.setMode('MAINTENANCE', { why: 'a test' })
+    const { message: given } = message('/translate') as { message: object }
+    const entities = [{ type: 'pre', offset: 0, length: 10 }]
+    await handle(bot, { update_id: 1, message: { ...given, entities } } as never)
+    expect(calls).toEqual([])
+  })
+
+  it('is known below a picture too', async () => {
+    const bot = aBot()
+    await modes.setMode('MAINTENANCE', { why: 'a test' })
+    const { message: given } = message('/translate this') as { message: { text?: string; entities?: object[] } }
+    const { text: caption, entities: caption_entities, ...rest } = given
+    await handle(bot, { update_id: 1, message: { ...rest, photo: [], caption, caption_entities } } as never)
+    expect(calls).toHaveLength(1)
+  })
+
+  it('is told in at most the 200 characters that an alert holds', async () => {
+    const bot = aBot({ command: () => 'translate', texts: { en: { maintenance: () => 'x'.repeat(300) } } })
+    await modes.setMode('MAINTENANCE', { why: 'a test' })
+    await handle(bot, { update_id: 1, callback_query: { id: '1', from, chat_instance: '1', data: 'x' } } as never)
+    expect(calls).toEqual([
+      ['answerCallbackQuery', { callback_query_id: '1', text: `${'x'.repeat(199)}…`, show_alert: true }],
+    ])
   })
 
   it('goes on when Telegram takes no answer, because the bot was blocked', async () => {
@@ -163,3 +210,28 @@ it('tells what a guard inside a handler has refused, and lets every other error 
   expect(calls).toHaveLength(1)
   await expect(bot.handleUpdate(message('/remind'))).rejects.toMatchObject({ error: new Error('a mistake') })
 })
+
+it.each([
+  ['not answered', false, ['answerCallbackQuery']],
+  ['answered already', true, ['answerCallbackQuery', 'sendMessage']],
+])(
+  'tells the user of a button, which the handler has %s, what a guard inside has refused',
+  async (_, isAnswered, told) => {
+    const bot = new Bot('1:token', { botInfo })
+    bot.api.config.use((_previous, method, payload) => {
+      calls.push([method, payload])
+      return Promise.resolve({ ok: true, result: true } as never)
+    })
+    bot.use(grammyGate({ commands: {} }))
+    bot.on('callback_query:data', async (context) => {
+      if (isAnswered) await context.answerCallbackQuery('One moment')
+      await modes.run('translate', () => {})
+    })
+    await modes.setMode('DEGRADED', { why: 'a test' })
+    const { message: given } = message('Which language?') as { message: object }
+    const callback_query = { id: '1', from, chat_instance: '1', data: 'de', message: given }
+    await handle(bot, { update_id: 1, callback_query } as never)
+    expect(calls).toMatchObject(told.map((method) => [method, {}]))
+    expect(calls.at(-1)).toMatchObject([told.at(-1), { text: 'This is taking a break. Please try again later.' }])
+  },
+)
