@@ -29,6 +29,8 @@ export function checkedOptions(options: AnyOptions): Settings {
   if (options.rules !== undefined && !Array.isArray(options.rules)) throw new TypeError('rules must be a list of rules')
   const modes = checkedModes(options.modes)
   const clock = options.clock ?? systemClock
+  checkClock(clock)
+  if (options.pressures !== undefined) checkNamed('pressures', options.pressures)
   const rules: readonly AnyRule[] = options.rules ?? []
   const settings: Settings = {
     ...{ ...degradationManagerDefaults, ...given(options) },
@@ -42,12 +44,14 @@ export function checkedOptions(options: AnyOptions): Settings {
     store: options.store,
     clock,
   }
-  if (!(settings.minDwellMs >= 0) || settings.minDwellMs === Infinity) {
-    throw new RangeError(`minDwellMs is ${settings.minDwellMs}; give 0 or more milliseconds`)
+  // A text, as an environment variable is one, would be put beside a time instead of being added to it.
+  if (!Number.isFinite(settings.minDwellMs) || settings.minDwellMs < 0) {
+    throw new RangeError(`minDwellMs is ${inspect(settings.minDwellMs)}; give 0 or more milliseconds`)
   }
   for (const name of ['sampleMs', 'storeTimeoutMs'] as const) {
-    if (!(settings[name] > 0 && settings[name] <= maxDelayMs)) {
-      throw new RangeError(`${name} is ${settings[name]}; give milliseconds, more than 0 and at most ${maxDelayMs}`)
+    const ms: unknown = settings[name]
+    if (typeof ms !== 'number' || !(ms > 0 && ms <= maxDelayMs)) {
+      throw new RangeError(`${name} is ${inspect(ms)}; give milliseconds, more than 0 and at most ${maxDelayMs}`)
     }
   }
   if (typeof settings.dryRun !== 'boolean') {
@@ -121,7 +125,21 @@ function moreImportant(one: Priority, other: Priority): Priority {
   return priorities.indexOf(one) <= priorities.indexOf(other) ? one : other
 }
 
+/** A list or a Map has no own properties to name anything by: it would count as empty. */
+function checkNamed(what: string, value: object): void {
+  checkObject(what, value)
+  if (Symbol.iterator in value) throw new TypeError(`${what} must be a plain object; give it as { name: ... }`)
+}
+
+function checkClock(clock: Clock): void {
+  checkObject('clock', clock)
+  if (typeof clock.now !== 'function' || typeof clock.monotonic !== 'function' || typeof clock.after !== 'function') {
+    throw new TypeError('clock must have now, monotonic and after; leave it out for real time')
+  }
+}
+
 function checkHealth(health: HealthSource): void {
+  checkObject('health', health)
   const { components } = health
   const isReadable = typeof components === 'object' && components !== null && typeof components.get === 'function'
   if (!isReadable || typeof health.on !== 'function' || typeof health.off !== 'function') {
@@ -176,6 +194,7 @@ function checkedFeatures(modes: readonly string[], features: AnyOptions['feature
   if (typeof features !== 'object' || features === null) {
     throw new TypeError('features is missing; name them: { remind: { priority: "critical" } }')
   }
+  checkNamed('features', features)
   const checked = new Map<string, { priority: Priority; in: FeatureOptions<string>['in'] }>()
   for (const [name, feature] of Object.entries(features)) {
     checkNames(`features.${name}`, feature, ['priority', 'in'])
@@ -183,6 +202,7 @@ function checkedFeatures(modes: readonly string[], features: AnyOptions['feature
     if (!priorities.includes(priority)) {
       throw new TypeError(`features.${name}.priority is ${priority}; it can be ${priorities.join(', ')}`)
     }
+    if (exceptions !== undefined) checkObject(`features.${name}.in`, exceptions)
     for (const [mode, effect] of Object.entries(exceptions ?? {})) {
       checkMode(modes, mode)
       if (effect !== undefined) checkEffect(`features.${name}.in.${mode}`, effect)
@@ -221,6 +241,12 @@ function checkRule(rule: AnyRule, at: string, settings: Settings): void {
   if (rule.shared === true && store === undefined) {
     throw new TypeError(`${at} is shared, and there is nothing to share it through; pass a store as well`)
   }
+  for (const subject of ['component', 'flag'] as const) {
+    const name: unknown = rule[subject]
+    if (name !== undefined && typeof name !== 'string') {
+      throw new TypeError(`${at}.${subject} is ${inspect(name)}; give its name`)
+    }
+  }
   const known = ['mode', 'shared', ...subjects]
   if (rule.flag !== undefined) {
     checkNames(at, rule, [...known, 'is'])
@@ -250,7 +276,10 @@ function checkRule(rule: AnyRule, at: string, settings: Settings): void {
   if (!pressures.has(rule.pressure)) {
     throw new TypeError(`${at} is about pressure "${rule.pressure}"; add a function of that name to pressures`)
   }
-  if (!(rule.leave >= 0 && rule.leave < rule.enter && rule.enter <= 1)) {
-    throw new RangeError(`${at} enters at ${rule.enter} and leaves at ${rule.leave}; it takes 0 <= leave < enter <= 1`)
+  const { enter, leave } = rule
+  const areNumbers = typeof enter === 'number' && typeof leave === 'number'
+  if (!areNumbers || !(leave >= 0 && leave < enter && enter <= 1)) {
+    const found = `${at} enters at ${inspect(enter)} and leaves at ${inspect(leave)}`
+    throw new RangeError(`${found}; it takes numbers, 0 <= leave < enter <= 1`)
   }
 }

@@ -276,7 +276,7 @@ export function checkByHand(what: string, options: SetModeOptions, known: readon
   }
   checkNames(what, options, known)
   if (by !== undefined && typeof by !== 'string') throw new TypeError(`by is ${inspect(by)}; give a name or an id`)
-  if (forMs !== undefined && !(forMs > 0 && forMs < Infinity)) {
-    throw new RangeError(`forMs is ${forMs}; give milliseconds, more than 0, or leave it out for no end`)
+  if (forMs !== undefined && !(Number.isFinite(forMs) && forMs > 0)) {
+    throw new RangeError(`forMs is ${inspect(forMs)}; give milliseconds, more than 0, or leave it out for no end`)
   }
 }
