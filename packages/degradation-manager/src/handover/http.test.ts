@@ -181,7 +181,10 @@ describe('a handler', () => {
     'may throw anything: %j',
     async (thrown: unknown) => {
       const { take } = await deputy({
-        handle: () => Promise.reject(thrown as Error),
+        handle: () => {
+          const error = thrown as Error
+          throw error
+        },
         onError: () => {
           throw new Error('a bug')
         },
