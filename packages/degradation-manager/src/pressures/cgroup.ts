@@ -4,6 +4,8 @@ import { nodeModule } from './node-module.js'
 export interface CpuLimit {
   readonly processors: number
   readonly usedMs: number | undefined
+  /** Whose limit it is: what one group has used says nothing of another. */
+  readonly group: string
 }
 
 /** Version 1 says "unlimited" by a number that no machine has. */
@@ -20,11 +22,11 @@ export function cpuLimit(root: string): CpuLimit | undefined {
     if (version === 2) {
       const [quota, period] = (text(`${folder}/cpu.max`) ?? '').split(' ').map(Number)
       const usedUs = /^usage_usec (\d+)$/m.exec(text(`${folder}/cpu.stat`) ?? '')?.[1]
-      return limit(quota, period, usedUs === undefined ? undefined : Number(usedUs) / 1_000)
+      return limit(folder, quota, period, usedUs === undefined ? undefined : Number(usedUs) / 1_000)
     }
     const usedNs = number(`${root}/sys/fs/cgroup/cpuacct/${path}/cpuacct.usage`)
     const usedMs = usedNs === undefined ? undefined : usedNs / 1e6
-    return limit(number(`${folder}/cpu.cfs_quota_us`), number(`${folder}/cpu.cfs_period_us`), usedMs)
+    return limit(folder, number(`${folder}/cpu.cfs_quota_us`), number(`${folder}/cpu.cfs_period_us`), usedMs)
   })
   return limits.sort((one, other) => one.processors - other.processors)[0]
 }
@@ -43,9 +45,14 @@ export function memoryLimit(root: string): number {
 }
 
 /** "max" is no number, and -1 means none: then nothing is limited. */
-function limit(quota: number | undefined, period: number | undefined, usedMs: number | undefined): CpuLimit[] {
+function limit(
+  group: string,
+  quota: number | undefined,
+  period: number | undefined,
+  usedMs: number | undefined,
+): CpuLimit[] {
   const isLimited = quota !== undefined && period !== undefined && quota > 0 && period > 0
-  return isLimited ? [{ processors: quota / period, usedMs }] : []
+  return isLimited ? [{ processors: quota / period, usedMs, group }] : []
 }
 
 interface Folder {
@@ -57,7 +64,8 @@ interface Folder {
 /** Inside a container the group's path may be the host's, of which only the top is to be seen: all above it are tried. */
 function foldersOf(root: string, controller: string): Folder[] {
   const groups = (text(`${root}/proc/self/cgroup`) ?? '').split('\n').map((line) => line.split(':'))
-  return groups.flatMap(([, controllers = '', path = '']) => {
+  return groups.flatMap(([, controllers = '', ...names]) => {
+    const path = names.join(':')
     const isVersion2 = controllers === ''
     if (!isVersion2 && !controllers.split(',').includes(controller)) return []
     const top = `${root}/sys/fs/cgroup${isVersion2 ? '' : `/${controller}`}`

@@ -23,6 +23,7 @@ interface Used {
   readonly takenMs: number
   readonly ownMs: number
   readonly groupMs: number | undefined
+  readonly group: string | undefined
   readonly busyMs: number
   readonly allMs: number
 }
@@ -60,7 +61,7 @@ export function cpuPressure(options: CpuPressureOptions = {}): () => number {
   return () => {
     const takenMs = clock.monotonic()
     const limit = cpuLimit(root)
-    const now: Used = { takenMs, ownMs: ownMs(), groupMs: limit?.usedMs, ...machine() }
+    const now: Used = { takenMs, ownMs: ownMs(), groupMs: limit?.usedMs, group: limit?.group, ...machine() }
     if (takenMs - (seen.at(-1)?.takenMs ?? takenMs) > windowsToForget * windowMs) seen = []
     const base = seen.findLast((before) => before.takenMs <= takenMs - windowMs)
     // The base stays: the next look may come before a younger one is old enough.
@@ -77,7 +78,7 @@ function shareOf(base: Used, now: Used, limit: number | undefined): number {
     const allMs = now.allMs - base.allMs
     return allMs > 0 ? Math.max(own, (now.busyMs - base.busyMs) / allMs) : own
   }
-  if (now.groupMs === undefined || base.groupMs === undefined) return own
+  if (now.groupMs === undefined || base.groupMs === undefined || now.group !== base.group) return own
   return Math.max(own, (now.groupMs - base.groupMs) / spanMs / processors)
 }
 

@@ -71,6 +71,40 @@ describe('cpuPressure', () => {
     expect(cpu()).toBeCloseTo(2_000 / 5_000 / Math.min(0.5, availableParallelism()))
   })
 
+  it('finds a group with a colon in its name, as containerd gives them', async () => {
+    const used = (ms: number): void =>
+      write({
+        'proc/self/cgroup': '0::/pods.slice:cri-containerd:7\n',
+        'sys/fs/cgroup/pods.slice:cri-containerd:7/cpu.max': '50000 100000\n',
+        'sys/fs/cgroup/pods.slice:cri-containerd:7/cpu.stat': `usage_usec ${ms * 1_000}\n`,
+      })
+    used(0)
+    const cpu = cpuPressure({ clock, root })
+    cpu()
+    await clock.advance(5_000)
+    used(2_000)
+    expect(cpu()).toBeCloseTo(0.8)
+  })
+
+  it('does not take one group for another when the limits are changed', async () => {
+    const limit = (inner: string, outer: string): void =>
+      write({
+        'proc/self/cgroup': '0::/pod/bot\n',
+        'sys/fs/cgroup/pod/bot/cpu.max': `${inner} 100000\n`,
+        'sys/fs/cgroup/pod/bot/cpu.stat': 'usage_usec 1000000\n',
+        'sys/fs/cgroup/pod/cpu.max': `${outer} 100000\n`,
+        'sys/fs/cgroup/pod/cpu.stat': 'usage_usec 9000000000\n',
+      })
+    limit('100000', '200000')
+    const cpu = cpuPressure({ clock, root })
+    cpu()
+    await clock.advance(5_000)
+    expect(cpu()).toBeLessThan(0.1)
+    limit('200000', '100000')
+    await clock.advance(1_000)
+    expect(cpu()).toBeLessThan(0.1)
+  })
+
   it('is never beyond 1, and forgets what a pause hides', async () => {
     use(0)
     const cpu = cpuPressure({ clock, root })

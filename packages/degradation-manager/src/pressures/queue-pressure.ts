@@ -27,5 +27,8 @@ import { smoothedPressure } from './smoothed-pressure.js'
 export function queuePressure(length: () => number, max: number, options: PressureOptions = {}): () => number {
   if (typeof length !== 'function') throw new TypeError('queuePressure needs a function: () => how many wait')
   if (!(max > 0 && max < Infinity)) throw new RangeError(`max of queuePressure is ${inspect(max)}; give more than 0`)
-  return smoothedPressure(() => length() / max, options)
+  return smoothedPressure(() => {
+    const waiting: unknown = length()
+    return typeof waiting === 'number' ? waiting / max : (waiting as number)
+  }, options)
 }

@@ -29,9 +29,10 @@ export function smoothedPressure(read: () => number, options: PressureOptions = 
   let smooth: number | undefined
   let takenMs = 0
   return () => {
-    const value = clipped(read())
+    const given: unknown = read()
     // What is no number is told as such, and leaves no trace.
-    if (!Number.isFinite(value)) return value
+    if (typeof given !== 'number' || Number.isNaN(given)) return given as number
+    const value = clipped(given)
     const nowMs = clock.monotonic()
     const kept = smooth === undefined ? 0 : Math.exp((takenMs - nowMs) / windowMs)
     smooth = kept * (smooth ?? 0) + (1 - kept) * value
