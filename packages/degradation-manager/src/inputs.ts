@@ -47,20 +47,33 @@ export class Inputs {
   health(): Input[] {
     const source = this.#settings.health
     const inputs = [...this.#components].flatMap((name): Input[] => {
-      const report = source?.components.get(name)
-      if (report === undefined) {
-        this.#unread('component', name, 'the health source has no component of that name')
+      try {
+        const report = source?.components.get(name)
+        if (report === undefined) throw new TypeError('the health source has no component of that name')
+        const { status, reason } = report
+        checkStatus(status)
+        this.#read('component', name)
+        return [{ type: 'component', name, status, reason }]
+      } catch (error) {
+        this.#unread('component', name, describeError(error))
         return []
       }
-      if (!this.#isStatus('component', name, report.status)) return []
-      return [{ type: 'component', name, status: report.status, reason: report.reason }]
     })
-    if (!this.#isOverallAsked) return inputs
-    const status = source?.status
-    if (!this.#isStatus('health', 'overall', status)) return inputs
-    const bad = [...(source?.components ?? [])].filter(([, report]) => report.status === status)
-    const reason = bad.map(([name, report]) => `${name}: ${report.reason}`).join(', ')
-    return [...inputs, { type: 'health', status, reason }]
+    return this.#isOverallAsked ? [...inputs, ...this.#overall(source)] : inputs
+  }
+
+  #overall(source: Settings['health']): Input[] {
+    try {
+      const status = source?.status
+      checkStatus(status)
+      const bad = [...(source?.components ?? [])].filter(([, report]) => report.status === status)
+      const reason = bad.map(([name, report]) => `${name}: ${report.reason}`).join(', ')
+      this.#read('health', 'overall')
+      return [{ type: 'health', status, reason }]
+    } catch (error) {
+      this.#unread('health', 'overall', describeError(error))
+      return []
+    }
   }
 
   pressures(): Input[] {
@@ -68,6 +81,7 @@ export class Inputs {
       try {
         const value = this.#settings.pressures.get(name)?.()
         if (value === undefined || !Number.isFinite(value)) {
+          dropPromise(value)
           throw new TypeError(`its function gave ${describeError(value)}, not a finite number`)
         }
         this.#read('pressure', name)
@@ -83,7 +97,10 @@ export class Inputs {
     return [...this.#flags].flatMap((name): Input[] => {
       try {
         const isOn: unknown = this.#settings.flags?.isEnabled(name)
-        if (typeof isOn !== 'boolean') throw new TypeError(`it is ${describeError(isOn)}, neither true nor false`)
+        if (typeof isOn !== 'boolean') {
+          dropPromise(isOn)
+          throw new TypeError(`it is ${describeError(isOn)}, neither true nor false`)
+        }
         this.#read('flag', name)
         return [{ type: 'flag', name, isOn }]
       } catch (error) {
@@ -96,16 +113,6 @@ export class Inputs {
   get #areFlagsSilent(): boolean {
     const { flags } = this.#settings
     return this.#flags.size > 0 && (typeof flags?.on !== 'function' || typeof flags.off !== 'function')
-  }
-
-  /** What is none of ours must not pass for "up". */
-  #isStatus(what: 'component' | 'health', name: string, status: unknown): status is ComponentReport['status'] {
-    if (statuses.includes(status)) {
-      this.#read(what, name)
-      return true
-    }
-    this.#unread(what, name, `its status is ${String(status)}, not up, degraded, down or unknown`)
-    return false
   }
 
   #read(what: InputChange['what'], name: string): void {
@@ -138,4 +145,15 @@ export class Inputs {
       message: sentence(`The ${input} cannot be read, and its rules stay as they are: ${why}`),
     })
   }
+}
+
+/** What is none of ours must not pass for "up". */
+function checkStatus(status: unknown): asserts status is ComponentReport['status'] {
+  if (statuses.includes(status)) return
+  throw new TypeError(`its status is ${String(status)}, not up, degraded, down or unknown`)
+}
+
+/** Of an asynchronous function where a synchronous one belongs: nobody else has it, and if it rejects the process ends. */
+function dropPromise(value: unknown): void {
+  Promise.resolve(value).catch(() => undefined)
 }
