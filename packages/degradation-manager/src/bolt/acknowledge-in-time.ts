@@ -81,7 +81,13 @@ export function acknowledgeInTime<Listener extends (args: never) => unknown>(
       if (first?.isOurs === true) await first.done
       if (first === undefined) {
         first = { done: acknowledge(response), isOurs: false }
-        await first.done
+        try {
+          await first.done
+        } catch (error) {
+          // Slack has heard nothing, so the next one counts.
+          first = undefined
+          throw error
+        }
       } else if (first.isOurs) {
         first.isOurs = false
         if (response === undefined || response === '') return

@@ -8,6 +8,8 @@ export interface BoltArgs {
   readonly respond?: ((message: never) => Promise<unknown>) | undefined
   /** Says something in the channel. */
   readonly say?: ((message: never) => Promise<unknown>) | undefined
+  /** The Web API, to show a form where there is no other way to answer, as after a shortcut. */
+  readonly client?: object | undefined
   /** Goes on to whoever is next. */
   readonly next: () => Promise<void> | void
 }
@@ -21,6 +23,8 @@ export interface SlackBody {
   readonly user_id?: unknown
   readonly user?: unknown
   readonly event?: unknown
+  readonly view?: unknown
+  readonly trigger_id?: unknown
 }
 
 /** Takes what Slack takes: the types of Bolt allow each kind of listener another answer. */

@@ -132,6 +132,61 @@ describe('a slash command that is switched off', () => {
   })
 })
 
+describe('where Slack has neither an address nor a channel for an answer', () => {
+  const text = '/translate is taking a break. Please try again later.'
+  const team = { id: 'T1' }
+  const user = { id: 'U1' }
+
+  it.each([
+    ['a shortcut', { type: 'shortcut', callback_id: 'c' }, 'views.open'],
+    [
+      'a button of a form',
+      { type: 'block_actions', actions: [{ action_id: 'a' }], view: { type: 'modal' } },
+      'views.push',
+    ],
+    [
+      'a button of the home tab',
+      { type: 'block_actions', actions: [{ action_id: 'a' }], view: { type: 'home' } },
+      'views.open',
+    ],
+  ])('%s is answered by a form', async (_, body, method) => {
+    const app = gated({ command: () => 'translate' })
+    await modes.setMode('DEGRADED', { why: 'a test' })
+    await give(app, { ...body, team, user, trigger_id: '1.2' })
+    expect(told).toMatchObject([
+      ['ack', undefined],
+      ['post', `https://slack.com/api/${method}`, { trigger_id: '1.2' }],
+    ])
+    expect(JSON.stringify(told)).toContain(text)
+  })
+
+  it('the gate says that the user could not be told, if it was not given the client', async () => {
+    const unanswered: unknown[] = []
+    await modes.setMode('DEGRADED', { why: 'a test' })
+    const gate = boltGate({
+      modes,
+      commands: { translate: { feature: 'translate' } },
+      command: () => 'translate',
+      onUnanswered: (_, error) => unanswered.push(error),
+    })
+    await gate({ body: { type: 'shortcut', trigger_id: '1.2' }, ack: async () => {}, next: () => {} })
+    expect(unanswered).toEqual([new TypeError('Slack takes an answer to this shortcut through client only')])
+  })
+
+  it('and nobody waits for one, it is no failure', async () => {
+    const unanswered: unknown[] = []
+    const app = gated({ command: () => 'translate', onUnanswered: (_, error) => unanswered.push(error) })
+    await modes.setMode('DEGRADED', { why: 'a test' })
+    await give(app, { type: 'view_closed', team, user, view: { id: 'V1' } })
+    await give(app, { type: 'event_callback', team_id: 'T1', event: { type: 'team_join', user } })
+    expect(told).toEqual([
+      ['ack', undefined],
+      ['ack', undefined],
+    ])
+    expect(unanswered).toEqual([])
+  })
+})
+
 it('bounds what is handled, by priority, with the same share for each workspace', async () => {
   const app = gated({ admission: new Bulkhead({ maxConcurrent: 1, maxWaiting: 3, maxWaitMs: 60_000, clock }) })
   const all = [
@@ -166,6 +221,40 @@ it('tells what a guard inside a listener has refused, also after its acknowledge
   expect(errors).toEqual([])
   await give(app, command('/remind'))
   expect(errors).toMatchObject([{ original: new Error('a mistake') }])
+})
+
+it.each([
+  ['is kept open', false, [['ack', { response_action: 'push' }]]],
+  [
+    'that was closed is answered by another one',
+    true,
+    [
+      ['ack', undefined],
+      ['post', 'https://slack.com/api/views.open', { trigger_id: '1.2' }],
+    ],
+  ],
+])('a form that a guard further in has refused %s', async (_, isAcknowledged, expected) => {
+  const app = anApp()
+  app.use(boltGate({ commands: {} }))
+  app.view('form', async ({ ack }) => {
+    if (isAcknowledged) await ack()
+    await modes.run('translate', () => {})
+  })
+  await modes.setMode('DEGRADED', { why: 'a test' })
+  const view = { id: 'V1', callback_id: 'form' }
+  await give(app, { type: 'view_submission', team: { id: 'T1' }, user: { id: 'U1' }, view, trigger_id: '1.2' })
+  expect(told).toMatchObject(expected)
+  expect(JSON.stringify(told)).toContain('This is taking a break. Please try again later.')
+  expect(errors).toEqual([])
+})
+
+it('a menu whose options a guard further in has refused gets none', async () => {
+  const app = anApp()
+  app.use(boltGate({ commands: {} }))
+  app.options('menu', () => modes.run('translate', () => {}))
+  await modes.setMode('DEGRADED', { why: 'a test' })
+  await give(app, { type: 'block_suggestion', team: { id: 'T1' }, user: { id: 'U1' }, action_id: 'menu', value: 'x' })
+  expect(told).toEqual([['ack', { options: [] }]])
 })
 
 describe('a listener that acknowledges in time', () => {
@@ -240,6 +329,49 @@ describe('a listener that acknowledges in time', () => {
     await clock.advance(2_000)
     await handling
     expect(acks).toEqual([undefined, 'done'])
+  })
+
+  it('may try again when its own acknowledgement failed', async () => {
+    const acks: unknown[] = []
+    const listener = acknowledgeInTime(
+      async ({ ack }: { body: object; ack: (text: string) => Promise<void>; next: () => void }) => {
+        await ack('done').catch(() => ack('done now'))
+      },
+      { clock },
+    )
+    await listener({
+      body: command('/translate'),
+      ack: async (text) => {
+        acks.push(text)
+        if (acks.length === 1) throw new Error('socket hang up')
+      },
+      next: () => {},
+    })
+    expect(acks).toEqual(['done', 'done now'])
+  })
+
+  it('sends along what it answers with while ours is on its way, once that was taken', async () => {
+    const sent: unknown[] = []
+    const listener = acknowledgeInTime(
+      async ({ ack }: { body: object; ack: (answer?: object) => Promise<void> }) => {
+        await new Promise<void>((resolve) => clock.after(1_600, resolve))
+        await Promise.all([ack({ text: 'done' }), ack({ text: 'twice' })])
+        sent.push('listener')
+      },
+      { clock },
+    )
+    const handling = listener({
+      body: command('/translate'),
+      ack: async () => {
+        sent.push('ack')
+        await new Promise<void>((resolve) => clock.after(500, resolve))
+        sent.push('acknowledged')
+      },
+      respond: async (answer: unknown) => void sent.push(answer),
+    } as never)
+    await clock.advance(2_000)
+    await handling
+    expect(sent).toEqual(['ack', 'acknowledged', { text: 'done' }, 'listener'])
   })
 
   it.each([

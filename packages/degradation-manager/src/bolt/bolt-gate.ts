@@ -19,9 +19,11 @@ export interface BoltGateOptions<
  * @remarks
  * What listeners throw passes through to `app.error`, but a `ShedError` from a guard inside one is told to the user.
  * Actions, shortcuts, views and events have a rule when `command` names one for them. A form that is refused is kept
- * open, so that nothing typed is lost; a menu that loads its options gets none.
+ * open, so that nothing typed is lost; a menu that loads its options gets none. A shortcut, and a button where there is no
+ * channel, is answered by a small form.
  *
- * *Gotchas*: a listener that passes has to acknowledge within Slack's 3 s itself: {@link acknowledgeInTime} does it.
+ * *Gotchas*: a listener that passes has to acknowledge within Slack's 3 s itself: {@link acknowledgeInTime} does it. Those
+ * 3 s include the time for which it has waited in `admission`, so keep `maxWaitMs` and `ackAfterMs` together below them.
  *
  * @param options - the commands, and who decides about them
  * @returns the middleware: `app.use(boltGate({ ... }))`, or before the listener of one command
@@ -79,21 +81,50 @@ async function tell(args: BoltArgs, body: SlackBody, words: string, hasBegun: bo
   const respond = args.respond as Answer | undefined
   const say = args.say as Answer | undefined
   const answer = { response_type: 'ephemeral', text: words }
-  // The listener may have acknowledged it, and what is said along with a second acknowledgement is lost.
-  if (hasBegun) await ack?.().catch(() => {})
-  else if (typeof body.command === 'string') return void (await ack?.(answer))
-  else if (body.type === 'view_submission') return void (await ack?.(formThatSays(words)))
-  else await ack?.(body.type === 'block_suggestion' ? { options: [] } : undefined)
-  if (body.type === 'block_suggestion') return
+  const isCommand = typeof body.command === 'string'
+  if (isCommand && !hasBegun) return void (await ack?.(answer))
+  const isForm = body.type === 'view_submission'
+  const isMenu = body.type === 'block_suggestion'
+  // What is said along with a second acknowledgement of a command is lost without a word, so it is said after it.
+  const isTaken = await acknowledge(ack, isForm ? formThatSays(words) : isMenu ? { options: [] } : undefined, hasBegun)
+  if (isMenu || (isForm && isTaken)) return
   if (respond !== undefined) await respond({ ...answer, replace_original: false })
-  else await say?.({ text: words, ...threadOf(body) })
+  else if (say !== undefined) await say({ text: words, ...threadOf(body) })
+  else await show(args, body, viewThatSays(words))
+}
+
+/** Whether it was taken: where the listener had begun, it may have acknowledged before. */
+async function acknowledge(ack: Answer | undefined, response: unknown, hasBegun: boolean): Promise<boolean> {
+  try {
+    await ack?.(response)
+    return true
+  } catch (error) {
+    if (!hasBegun) throw error
+    return false
+  }
+}
+
+/** The last way to a user whom Slack gives neither an address nor a channel for. Without a trigger nobody waits. */
+async function show({ client }: BoltArgs, { type, view, trigger_id }: SlackBody, form: object): Promise<void> {
+  if (typeof trigger_id !== 'string') return
+  const { views } = (client ?? {}) as { views?: Partial<Record<'open' | 'push', Answer>> }
+  const isOnForm = type === 'block_actions' && (view as SlackBody | undefined)?.type === 'modal'
+  const method = isOnForm ? 'push' : 'open'
+  if (typeof views?.[method] !== 'function') {
+    throw new TypeError(`Slack takes an answer to this ${String(type)} through client only`)
+  }
+  await views[method]({ trigger_id, view: form })
 }
 
 /** On top of the form that was sent, so that closing it leads back to what was typed. */
 function formThatSays(words: string): object {
+  return { response_action: 'push', view: viewThatSays(words) }
+}
+
+function viewThatSays(words: string): object {
   const text = { type: 'plain_text', text: words }
   const title = { type: 'plain_text', text: '…' }
-  return { response_action: 'push', view: { type: 'modal', title, blocks: [{ type: 'section', text }] } }
+  return { type: 'modal', title, blocks: [{ type: 'section', text }] }
 }
 
 /** Where a message was written, so that the answer does not stand between those of others. */
