@@ -201,7 +201,7 @@ function checkedIdempotent(functions: readonly string[], idempotent: boolean | r
 /** The functions that every implementation has, its own or its class's. */
 function functionsOf([first, ...others]: readonly Candidate[]): readonly string[] {
   if (first === undefined) return []
-  const names = namesOf(first.use).filter((name) => others.every(({ use }) => typeof use[name] === 'function'))
+  const names = namesOf(first.use).filter((name) => others.every(({ use }) => isFunction(use, name)))
   if (names.length === 0) throw new TypeError('The implementations have no function in common; which port is it?')
   return names
 }
@@ -214,5 +214,14 @@ function namesOf(use: Candidate['use']): string[] {
   }
   // Whoever awaits the port must not call it.
   for (const name of ['constructor', 'then']) names.delete(name)
-  return [...names].filter((name) => typeof use[name] === 'function')
+  return [...names].filter((name) => isFunction(use, name))
+}
+
+/** A property that cannot be read, such as a connection that is not there yet, is no function. */
+function isFunction(use: Candidate['use'], name: string): boolean {
+  try {
+    return typeof use[name] === 'function'
+  } catch {
+    return false
+  }
 }

@@ -64,6 +64,9 @@ export interface RegistryExplanation<Name extends string = string> {
   }[]
 }
 
+/** One event, by its name. */
+type NewsOf<Name extends string> = ['change', RegistryChange<Name>] | ['fallback', RegistryFallback<Name>]
+
 /** What one implementation has under way, and who waits for the end of it. */
 interface Traffic {
   inFlight: number
@@ -125,6 +128,8 @@ export class Registry<
   /** What serves without a context, as far as it was told; undefined before anybody looked. */
   #told: string | undefined
   #isWatching = false
+  readonly #news: NewsOf<Name>[] = []
+  #isAnnouncing = false
 
   /**
    * Checks the options, and does nothing else.
@@ -288,7 +293,7 @@ export class Registry<
     const traffic = this.#trafficOf(name)
     traffic.inFlight++
     try {
-      return await (use as Record<string, Callable>)[fn]?.call(use, ...args)
+      return await (use as Record<string, Callable>)[fn]!(...args)
     } finally {
       traffic.inFlight--
       if (traffic.inFlight === 0) for (const onEmpty of [...traffic.waiting]) onEmpty()
@@ -431,7 +436,16 @@ export class Registry<
     this.#announce('fallback', { what, ...names, error, at, why, severity: 'WARNING', message })
   }
 
-  #announce(...news: ['change', RegistryChange<Name>] | ['fallback', RegistryFallback<Name>]): void {
+  /** A listener may switch again: that news waits its turn, so everybody hears all of it in order. */
+  #announce(...news: NewsOf<Name>): void {
+    this.#news.push(news)
+    if (this.#isAnnouncing) return
+    this.#isAnnouncing = true
+    for (let next = this.#news.shift(); next !== undefined; next = this.#news.shift()) this.#emit(next)
+    this.#isAnnouncing = false
+  }
+
+  #emit(news: NewsOf<Name>): void {
     try {
       const emitter: EventEmitter<RegistryEvents> = this as never
       if (news[0] === 'change') emitter.emit('change', news[1])

@@ -1,0 +1,123 @@
+import { FakeClock } from '@evenkeel/testing'
+import { EventEmitter } from 'eventemitter3'
+import { describe, expect, it } from 'vitest'
+import type { ComponentReport } from '../ports.js'
+import { Registry } from './registry.js'
+
+interface Speaker {
+  say(): Promise<string>
+}
+
+const speaker = (words: string): Speaker => ({ say: async () => words })
+
+describe('a listener that switches again', () => {
+  it('does not turn the order of the news around for those after it', () => {
+    const registry = new Registry<Speaker>({ implementations: { a: { use: speaker('a') }, b: { use: speaker('b') } } })
+    registry.on('change', ({ to }) => {
+      if (to === 'b') registry.use('a', { why: 'back at once' })
+    })
+    const heard: string[] = []
+    registry.on('change', ({ from, to }) => heard.push(`${from} to ${to}`))
+    registry.use('b', { why: 'a trial' })
+    expect(heard).toEqual(['a to b', 'b to a'])
+    expect(registry.pick().name).toBe('a')
+  })
+
+  it('and throws leaves the next news to everybody', () => {
+    const registry = new Registry<Speaker>({ implementations: { a: { use: speaker('a') }, b: { use: speaker('b') } } })
+    const heard: string[] = []
+    registry.on('change', ({ to }) => {
+      heard.push(to)
+      if (to === 'b') registry.use('a', { why: 'back at once' })
+      throw new Error('a listener')
+    })
+    registry.use('b', { why: 'a trial' })
+    registry.use('b', { why: 'another' })
+    expect(heard).toEqual(['b', 'a', 'b', 'a'])
+  })
+})
+
+describe('an implementation', () => {
+  it('may have a property that cannot be read yet', async () => {
+    class Client implements Speaker {
+      get connection(): never {
+        throw new Error('connect first')
+      }
+      async say(): Promise<string> {
+        return 'connected'
+      }
+    }
+    const registry = new Registry<Speaker>({ implementations: { client: { use: new Client() } } })
+    expect(Object.keys(registry.port)).toEqual(['say'])
+    expect(await registry.port.say()).toBe('connected')
+  })
+
+  it('that loses a function fails the call, and is not taken for one that answers with nothing', async () => {
+    const use: Partial<Speaker> = speaker('a')
+    const registry = new Registry<Speaker>({ implementations: { a: { use: use as Speaker } } })
+    delete use.say
+    await expect(registry.port.say()).rejects.toThrow(TypeError)
+    await registry.drained('a', { timeoutMs: 1 })
+  })
+
+  it('that throws before it gives a promise rejects, and its place in the count is free again', async () => {
+    const use: Speaker = {
+      say: () => {
+        throw new Error('not a promise')
+      },
+    }
+    const registry = new Registry<Speaker>({ implementations: { a: { use } } })
+    await expect(registry.port.say()).rejects.toThrow('not a promise')
+    expect(registry.explain().implementations[0]?.inFlight).toBe(0)
+  })
+
+  it('that hangs keeps neither the others nor a switch waiting', async () => {
+    const clock = new FakeClock()
+    const registry = new Registry<Speaker>({
+      clock,
+      implementations: { a: { use: { say: () => new Promise<string>(() => {}) } }, b: { use: speaker('b') } },
+    })
+    void registry.port.say()
+    registry.use('b', { why: 'a hangs' })
+    expect(await registry.port.say()).toBe('b')
+    const drained = expect(registry.drained('a', { timeoutMs: 5_000 })).rejects.toMatchObject({ inFlight: 1 })
+    await clock.advance(5_000)
+    await drained
+  })
+})
+
+it('follows a component that flaps: every call goes where it is up, and each turn is told once', async () => {
+  class Health extends EventEmitter<{ change: [] }> {
+    readonly components = new Map<'a', ComponentReport>([['a', { status: 'up', reason: '' }]])
+  }
+  const health = new Health()
+  const registry = new Registry<Speaker>({
+    health: health,
+    implementations: { a: { use: speaker('a'), component: 'a' }, b: { use: speaker('b') } },
+  })
+  await registry.start()
+  const news: string[] = []
+  registry.on('change', ({ to }) => news.push(to))
+  const answers: string[] = []
+  for (let turn = 0; turn < 10; turn++) {
+    health.components.set('a', { status: turn % 2 === 0 ? 'down' : 'up', reason: '' })
+    health.emit('change')
+    health.emit('change')
+    answers.push(await registry.port.say())
+  }
+  expect(answers.join('')).toBe('bababababa')
+  expect(news.join('')).toBe('bababababa')
+  await registry.stop()
+})
+
+it('two who switch in the same turn: the later one wins, and both are told', () => {
+  const registry = new Registry<Speaker>({
+    implementations: { a: { use: speaker('a') }, b: { use: speaker('b') }, c: { use: speaker('c') } },
+  })
+  const news: string[] = []
+  registry.on('change', ({ from, to }) => news.push(`${from} to ${to}`))
+  registry.use('b', { why: 'one' })
+  registry.use('c', { why: 'two' })
+  expect(news).toEqual(['a to b', 'b to c'])
+  expect(registry.pick()).toMatchObject({ name: 'c', why: 'set by hand: two' })
+})
