@@ -1,7 +1,7 @@
 import { FakeClock } from '@evenkeel/testing'
 import { EventEmitter } from 'eventemitter3'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { DegradationManager, queuePressure, smoothedPressure, type ComponentReport } from './index.js'
+import { DegradationManager, queuePressure, smoothedPressure, type ComponentReport, type Mode } from './index.js'
 
 let clock: FakeClock
 
@@ -78,7 +78,7 @@ describe('a function that gives a promise which fails', () => {
   })
 
   it('is no flag, and ends nothing', async () => {
-    const modes = new DegradationManager({
+    const modes = new DegradationManager<string, Mode, string, string, 'slim'>({
       clock,
       features: {},
       flags: { isEnabled: failing as unknown as () => boolean },
