@@ -17,7 +17,7 @@ async function flipsOf(
   const modes = new DegradationManager<string, string, never, 'load'>({
     clock,
     minDwellMs,
-    modes: ['FULL', ...worse, 'MAINTENANCE'],
+    modes: ['FULL', ...worse, 'MAINTENANCE'] as const,
     features: { remind: {} },
     pressures: { load: () => loadAt(clock.monotonic()) },
     rules: thresholds.map((at, index) => ({ pressure: 'load', ...at, mode: `WORSE_${index}` })),
