@@ -127,6 +127,8 @@ export class DegradationManager<
   readonly #inputs: Inputs
   readonly #shared: SharedState | undefined
   #starting: Promise<void> | undefined
+  /** Until what waits is stored, whoever stops waits too. */
+  #stopping: Promise<void> | undefined
   #cancelSample: (() => void) | undefined
   #cancelWake: (() => void) | undefined
 
@@ -330,7 +332,7 @@ export class DegradationManager<
    * next `start()`. May be called twice.
    */
   async stop(): Promise<void> {
-    if (!this.#state.watching) return
+    if (!this.#state.watching) return this.#stopping
     this.#starting = undefined
     const { health, flags } = this.#settings
     health?.off('change', this.#onHealthChange)
@@ -340,7 +342,8 @@ export class DegradationManager<
     // Unless a listener has started it again.
     if (this.#state.watching) return
     this.#cancelWake?.()
-    await this.#shared?.stop()
+    this.#stopping = this.#shared?.stop()
+    await this.#stopping
   }
 
   /** The same as {@link DegradationManager.stop}, for `await using`. */

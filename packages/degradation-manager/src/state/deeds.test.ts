@@ -115,6 +115,42 @@ describe('what is found', () => {
   })
 })
 
+describe('a mode set before start() while the store is gone', () => {
+  it('is said to wait for start(), and is stored by it', async () => {
+    const modes = shard()
+    store.fault = 'refused'
+    await expect(modes.setMode('DEGRADED', { why: 'a test' })).rejects.toThrow(
+      /not yet known to be stored.*connect ECONNREFUSED; it is tried again by itself once start\(\) is called/,
+    )
+    store.fault = 'none'
+    await clock.advance(10_000)
+    expect(await store.inner.entry(key)).toBeUndefined()
+    await modes.start()
+    expect((await store.inner.entry(key))?.value).toMatchObject({ mode: 'DEGRADED', why: 'a test' })
+  })
+})
+
+describe('a stop', () => {
+  it('called twice at once is over when what waits is stored, for both', async () => {
+    const modes = await started()
+    let land = (): void => undefined
+    const compareAndSet = store.compareAndSet.bind(store)
+    store.compareAndSet = async (...write) => {
+      await new Promise<void>((resolve) => (land = resolve))
+      return compareAndSet(...write)
+    }
+    const setting = modes.setMode('DEGRADED', { why: 'a test' })
+    await clock.advance(0)
+    const over: string[] = []
+    const stops = ['one', 'other'].map((name) => modes.stop().then(() => over.push(name)))
+    await clock.advance(0)
+    expect(over).toEqual([])
+    land()
+    await Promise.all([setting, ...stops])
+    expect(over).toEqual(['one', 'other'])
+  })
+})
+
 describe('after a stop', () => {
   it('nothing is told nor changed by an answer that was under way', async () => {
     const modes = await started()

@@ -2,7 +2,8 @@ import { describeError } from '../outcome.js'
 
 /**
  * A mode was set or cleared by hand while the store could not be reached. It is in force in this process, and in the
- * others once the store is reached again, unless somebody else has changed it there in the meantime.
+ * others once the store is reached again while the manager is started, unless somebody else has changed it there in the
+ * meantime.
  */
 export class ModeStoreError extends Error {
   /** Always `ModeStoreError`. */
@@ -16,9 +17,11 @@ export class ModeStoreError extends Error {
 
   /** @internal */
   constructor(cause: unknown) {
-    super(`The mode is in force here, and not yet known to be stored for other processes: ${describeError(cause)}`, {
-      cause,
-    })
+    super(
+      `The mode is in force here, and not yet known to be stored for other processes: ${describeError(cause)}; ` +
+        'it is tried again by itself once start() is called, and until stop() is',
+      { cause },
+    )
   }
 }
 
