@@ -2,6 +2,7 @@ import { FakeClock } from '@evenkeel/testing'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { Bulkhead } from '../admission/bulkhead.js'
 import { DegradationManager } from '../degradation-manager.js'
+import { Registry } from '../registry/registry.js'
 import { Gate, type Passage, type Visit } from './gate.js'
 import { gateSettings, type CommandRule, type GateAdmission, type GateOptions, type Refused } from './gate-options.js'
 
@@ -42,11 +43,15 @@ function aGate(options: Options = {}) {
     ...(options as object),
   }
   const gate = new Gate(gateSettings<string, CommandRule<never>>(given, { options: [], rule: [] }))
-  return (handle: Passage['handle'] = () => handled++, command = 'translate') => {
+  return (
+    handle: Passage['handle'] = () => handled++,
+    command = 'translate',
+    place: 'a guild' | 'a direct message' = 'a guild',
+  ) => {
     const visit: Visit<string> = {
       event: 'an event',
       command,
-      guildId: '7',
+      guildId: place === 'a guild' ? '7' : undefined,
       userId: '8',
       locale: 'en',
       isSuggestion: false,
@@ -122,7 +127,97 @@ describe('a feature that is left to its fallback', () => {
   })
 })
 
+describe('the rule of a command', () => {
+  const off = { isEnabled: () => false }
+
+  it.each([
+    ['draw', 1],
+    ['draw cat', 0],
+    ['draw cat big', 0],
+    ['draw dog', 1],
+    ['drawing', 1],
+  ])('is its own, or that of the command that it belongs to: of /%s %i is handled', async (command, count) => {
+    await aGate({ flags: off, commands: { 'draw cat': { flag: 'x' } } })(undefined, command)
+    expect(handled).toBe(count)
+  })
+
+  it('for all others does not hold for what is no command', async () => {
+    const gate = new Gate(
+      gateSettings<string, CommandRule<never>>(
+        { commands: { '*': { flag: 'x' } }, flags: off, clock },
+        { options: [], rule: [] },
+      ),
+    )
+    const facts = { guildId: '7', userId: '8', locale: 'en', isSuggestion: false }
+    const visit = { event: 'a button', command: undefined, ...facts }
+    await gate.pass(visit, { handle: () => handled++, refuse: () => {} })
+    expect(handled).toBe(1)
+  })
+
+  it('says how much it matters, else its feature does, and without a guild each user has a turn', async () => {
+    const asked: unknown[] = []
+    const admission: GateAdmission = {
+      acquire: async (options) => {
+        asked.push(options)
+        return { release: () => {} }
+      },
+    }
+    const give = aGate({
+      admission,
+      commands: { one: { feature: 'remind' }, two: { feature: 'remind', priority: 'high' }, three: {} },
+    })
+    for (const command of ['one', 'two', 'three']) await give(undefined, command)
+    await give(undefined, 'one', 'a direct message')
+    expect(asked).toEqual([
+      { priority: 'critical', key: '7' },
+      { priority: 'high', key: '7' },
+      { priority: 'normal', key: '7' },
+      { priority: 'critical', key: '8' },
+    ])
+  })
+})
+
 describe('a place', () => {
+  it('that cannot be asked for is an error, and no refusal', async () => {
+    const failure = new TypeError('the limiter is broken')
+    await expect(aGate({ admission: { acquire: () => Promise.reject(failure) } })()).rejects.toBe(failure)
+    expect([handled, said]).toEqual([0, []])
+  })
+
+  it('says nothing of how long handling takes when the mode has changed before it came', async () => {
+    const released: unknown[] = []
+    let letIn: (() => void) | undefined
+    const place = { release: (outcome?: 'ignored') => void released.push(outcome ?? 'ended') }
+    const acquire = (): Promise<typeof place> => new Promise((resolve) => (letIn = () => resolve(place)))
+    const handling = aGate({ admission: { acquire } })()
+    await modes.setMode('MAINTENANCE', { why: 'a test' })
+    letIn?.()
+    await handling
+    expect(released).toEqual(['ignored'])
+  })
+
+  it('is held for as long as it takes where that has no end', async () => {
+    await aGate({ maxHeldMs: Infinity })(() => expect(clock.pending).toBe(0))
+  })
+
+  it.each([2, 3])('is given to %i at once where a mode allows so many, and to no more', async (maxConcurrent) => {
+    modes = new DegradationManager({
+      clock,
+      features: { translate: { priority: 'optional', in: { DEGRADED: { maxConcurrent } } }, remind: {} },
+    })
+    await modes.setMode('DEGRADED', { why: 'a test' })
+    const give = aGate()
+    const ends: (() => void)[] = []
+    const all = Array.from({ length: 5 }, () => give(() => new Promise<void>((resolve) => ends.push(resolve))))
+    expect(ends).toHaveLength(maxConcurrent)
+    ends[0]?.()
+    await all[0]
+    all.push(give(() => new Promise<void>((resolve) => ends.push(resolve))))
+    expect(ends).toHaveLength(maxConcurrent + 1)
+    for (const end of ends) end()
+    await Promise.all(all)
+  })
+
   it('is given back once when the handler ends, also by an error', async () => {
     const released: unknown[] = []
     const give = aGate({ admission: noting(released) })
@@ -174,6 +269,33 @@ describe('what a user is told', () => {
     await aGate({ flags: off, commands: { '*': { flag: 'x' }, 'Report!': { flag: 'x' } } })(undefined, command)
     expect(said).toEqual([`${shown} is switched off at the moment.`])
     expect(refused.map((refusal) => refusal.command)).toEqual([command])
+  })
+
+  it('is what a registry further in has refused, too', async () => {
+    const registry = new Registry({ implementations: { deepl: { use: { say: () => 'hello' }, when: () => false } } })
+    await aGate()(() => registry.port.say())
+    expect(said).toEqual(['/translate is taking a break. Please try again later.'])
+  })
+
+  it('harms nobody when it cannot be told, and onUnanswered throws as well', async () => {
+    const onUnanswered = (): void => {
+      throw new Error('a log that is full')
+    }
+    const settings = gateSettings<string, CommandRule<never>>(
+      { commands: {}, onUnanswered, clock },
+      { options: [], rule: [] },
+    )
+    const facts = { guildId: '7', userId: '8', locale: 'en', isSuggestion: false }
+    const refuse = (): never => {
+      throw new Error('nobody there')
+    }
+    const full = new Bulkhead({ maxConcurrent: 1, clock })
+    await full.acquire()
+    const passing = new Gate(settings).pass(
+      { event: 'x', command: 'translate', ...facts },
+      { handle: () => full.run(() => {}), refuse },
+    )
+    await expect(passing).resolves.toBeUndefined()
   })
 
   it('comes also when onRefused throws', async () => {
