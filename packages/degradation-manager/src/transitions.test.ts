@@ -73,6 +73,11 @@ describe('rules', () => {
     expect(after(load(0.95), load(value)).reasons[2] !== undefined).toBe(active)
   })
 
+  it('has nothing to add to a status without a reason', () => {
+    const state = after({ type: 'component', name: 'gateway', status: 'down', reason: '' })
+    expect(state.reasons[3]).toBe('component "gateway" is down')
+  })
+
   it('names what it saw', () => {
     expect(after(component('database', 'down'), load(0.98765)).reasons).toEqual([
       'component "database" is down: a test',
@@ -130,6 +135,47 @@ describe('recovery', () => {
     state = transition(plan, state, { type: 'time' }, 60_999)
     expect(modeOf(state)).toBe('DEGRADED')
     expect(modeOf(transition(plan, state, { type: 'time' }, 61_000))).toBe('FULL')
+  })
+})
+
+describe('a recovery that is taken back', () => {
+  /** Degraded, calm, recovered, and so often taken back a second after that: how long the next recovery takes. */
+  const dwellAfter = (relapses: number, restMs = 1_000): number => {
+    let state = after(load(1))
+    let nowMs = 0
+    const move = (input: Input): void => void (state = transition(plan, state, input, nowMs))
+    for (let relapse = 0; relapse < relapses; relapse++) {
+      move(load(0))
+      nowMs = nextDueMs(state) ?? Infinity
+      move({ type: 'time' })
+      nowMs += relapse === relapses - 1 ? restMs : 1_000
+      move(load(1))
+    }
+    move(load(0))
+    return (nextDueMs(state) ?? Infinity) - nowMs
+  }
+
+  it.each([1, 2, 4, 8, 8, 8].map((times, relapses) => [relapses, times]))(
+    'makes the next one wait: %i times, %i dwells',
+    (relapses, times) => expect(dwellAfter(relapses)).toBe(times * minDwellMs),
+  )
+
+  it('is forgotten once a recovery has lasted as long as it had been waited for', () => {
+    expect(dwellAfter(3, 4 * minDwellMs - 1)).toBe(8 * minDwellMs)
+    expect(dwellAfter(3, 4 * minDwellMs)).toBe(minDwellMs)
+  })
+})
+
+describe('the earliest return', () => {
+  const isFull = (mode: Mode): boolean => mode === 'FULL'
+
+  it('is the rest of the present dwell and a whole one for each further step', () => {
+    const state = after(component('gateway', 'down'), component('gateway', 'up'))
+    expect(earliestReturnMs(plan, state, isFull, 10_000)).toBe(20_000 + minDwellMs)
+  })
+
+  it('is not known while nobody watches', () => {
+    expect(earliestReturnMs(plan, transition(plan, after(load(1)), { type: 'stop' }, 0), isFull, 0)).toBeUndefined()
   })
 })
 
