@@ -235,6 +235,68 @@ describe('in time', () => {
     expect(unanswered).toEqual([new Error('503')])
     expect(interaction.log).toEqual(['deferReply', 'reply'])
   })
+
+  it('a handler whose first answer was refused is deferred like any other', async () => {
+    const interaction = new FakeInteraction(clock)
+    interaction.refuseWith = new Error('50035: invalid form body')
+    const handling = aGate()(async () => {
+      await interaction.reply('too long').catch(() => {})
+      interaction.refuseWith = undefined
+      await after(2_000)
+      await interaction.reply('done')
+    })(interaction)
+    await clock.advance(2_000)
+    await handling
+    expect(interaction.log).toEqual(['reply', 'deferReply', 'editReply'])
+    expect(interaction.messages).toEqual([{ content: 'done', ephemeral: false }])
+  })
+
+  it('what was acknowledged before it came to the gate is not acknowledged again', async () => {
+    const interaction = new FakeInteraction(clock)
+    await interaction.deferReply({ flags: 64 })
+    const handling = aGate()(async () => {
+      await after(2_000)
+      await interaction.editReply('done')
+    })(interaction)
+    await clock.advance(2_000)
+    await handling
+    expect(interaction.log).toEqual(['deferReply', 'editReply'])
+    expect(unanswered).toEqual([])
+  })
+
+  it('a failed edit after a late answer does not undo the answer', async () => {
+    const interaction = new FakeInteraction(clock)
+    const failure = new Error('50035: invalid form body')
+    const handling = aGate()(async () => {
+      await after(2_000)
+      await interaction.reply('done')
+      interaction.refuseEditWith = failure
+      await interaction.editReply('too long').finally(() => (interaction.refuseEditWith = undefined))
+    })(interaction)
+    const outcome = expect(handling).rejects.toBe(failure)
+    await clock.advance(2_000)
+    await outcome
+    expect(interaction.messages).toEqual([{ content: 'done', ephemeral: false }])
+  })
+
+  it('a deferral of its message that comes late, for what has none, is refused as discord.js does', async () => {
+    const interaction = new FakeInteraction(clock)
+    const handling = aGate()(async () => {
+      await after(2_000)
+      await interaction.deferUpdate()
+    })(interaction)
+    const outcome = expect(handling).rejects.toThrow('InteractionAlreadyReplied')
+    await clock.advance(2_000)
+    await outcome
+  })
+
+  it('suggestions are given in time, also for a command that shows a modal', async () => {
+    const interaction = Object.assign(new FakeAutocomplete(), { commandName: 'form' as never })
+    const handling = aGate()(() => after(2_000))(interaction)
+    await clock.advance(2_000)
+    await handling
+    expect(interaction.answers).toEqual([[]])
+  })
 })
 
 describe('what is refused further in', () => {

@@ -95,6 +95,22 @@ describe('what is switched off', () => {
     expect(other.messages[0]?.content).toBe('translated')
   })
 
+  it('may be one subcommand in a group', async () => {
+    const gate = aGate({ commands: { 'draw cat big': { flag: 'draw' } } })
+    off.add('draw')
+    const draw = (group: string | null, subcommand: string): Promise<void> => {
+      const options = { getSubcommandGroup: () => group, getSubcommand: () => subcommand }
+      const interaction = Object.assign(new FakeInteraction(clock), { commandName: 'draw', options })
+      return gate(() => void served.push(subcommand))(interaction)
+    }
+    const served: string[] = []
+    await draw('cat', 'big')
+    await draw('dog', 'big')
+    await draw('cat', 'small')
+    await draw(null, 'big')
+    expect(served).toEqual(['big', 'small', 'big'])
+  })
+
   it('stays on when the flags cannot be asked', async () => {
     const warnings: string[] = []
     const listen = ({ message }: Error): void => void warnings.push(message)
