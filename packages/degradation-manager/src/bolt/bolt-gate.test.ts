@@ -132,6 +132,52 @@ describe('a slash command that is switched off', () => {
   })
 })
 
+it.each([
+  ['a command', command('/remind'), { priority: 'critical', key: 'T1' }],
+  [
+    'a button',
+    { type: 'block_actions', team: { id: 'T2' }, user: { id: 'U1' }, actions: [{}] },
+    { priority: 'critical', key: 'T2' },
+  ],
+  ['one of many workspaces', { type: 'shortcut', team: null, user: { id: 'U1' } }, { priority: 'critical', key: 'U1' }],
+  ['an event', { type: 'event_callback', event: { type: 'x', user: 'U2' } }, { priority: 'critical', key: 'U2' }],
+  ['a menu', { type: 'block_suggestion', team: { id: 'T1' }, user: { id: 'U1' } }, { priority: 'optional', key: 'T1' }],
+])('whose turn it is: %s', async (_, body, expected) => {
+  const asked: unknown[] = []
+  const gate = boltGate({
+    modes,
+    commands: { remind: { feature: 'remind' } },
+    command: () => 'remind',
+    admission: { acquire: async (options) => (asked.push(options), { release: () => {} }) },
+  })
+  await gate({ body, next: () => {} })
+  expect(asked).toEqual([expected])
+})
+
+it('says that the user could not be told when Slack takes no acknowledgement, and nothing more', async () => {
+  const failure = new Error('socket hang up')
+  const unanswered: unknown[] = []
+  const said: unknown[] = []
+  await modes.setMode('DEGRADED', { why: 'a test' })
+  const gate = boltGate({
+    modes,
+    commands: { translate: { feature: 'translate' } },
+    command: () => 'translate',
+    onUnanswered: (_, error) => unanswered.push(error),
+  })
+  const respond = async (answer: unknown): Promise<unknown> => said.push(answer)
+  await gate({ body: { type: 'block_actions' }, ack: () => Promise.reject(failure), respond, next: () => {} })
+  expect([unanswered, said]).toEqual([[failure], []])
+})
+
+it('answers in the thread in which it was mentioned', async () => {
+  const app = gated({ command: () => 'translate' })
+  await modes.setMode('DEGRADED', { why: 'a test' })
+  const event = { type: 'app_mention', channel: 'C1', user: 'U1', text: 'hi', ts: '2.0', thread_ts: '1.0' }
+  await give(app, { type: 'event_callback', team_id: 'T1', event })
+  expect(told.at(-1)).toMatchObject(['post', 'https://slack.com/api/chat.postMessage', { thread_ts: '1.0' }])
+})
+
 describe('where Slack has neither an address nor a channel for an answer', () => {
   const text = '/translate is taking a break. Please try again later.'
   const team = { id: 'T1' }
@@ -329,6 +375,36 @@ describe('a listener that acknowledges in time', () => {
     await clock.advance(2_000)
     await handling
     expect(acks).toEqual([undefined, 'done'])
+  })
+
+  it.each([
+    ['a text', 'done', [{ text: 'done' }]],
+    ['an answer', { text: 'done', response_type: 'in_channel' }, [{ text: 'done', response_type: 'in_channel' }]],
+    ['an empty text', '', []],
+    ['nothing', undefined, []],
+  ])('sends %s as a response when it comes late, if it says anything', async (_, answer, expected) => {
+    const sent: unknown[] = []
+    const listener = acknowledgeInTime(
+      async ({ ack }: { body: object; ack: (answer?: unknown) => Promise<void> }) => {
+        await new Promise<void>((resolve) => clock.after(2_000, resolve))
+        await ack(answer)
+      },
+      { clock },
+    )
+    const respond = async (message: unknown): Promise<unknown> => sent.push(message)
+    const handling = listener({ body: command('/translate'), ack: async () => {}, respond } as never)
+    await clock.advance(2_000)
+    await handling
+    expect(sent).toEqual(expected)
+  })
+
+  it.each([
+    ['ends', async () => {}],
+    ['fails', () => Promise.reject(new Error('a mistake'))],
+  ])('leaves no timer behind when it %s early', async (_, listen) => {
+    const listener = acknowledgeInTime(listen, { clock })
+    await listener({ body: command('/translate'), ack: async () => {} } as never).catch(() => {})
+    expect(clock.pending).toBe(0)
   })
 
   it('may try again when its own acknowledgement failed', async () => {

@@ -141,6 +141,16 @@ describe('a command that is switched off', () => {
     expect(handled).toEqual([kind])
   })
 
+  it('is not given by a command in the middle of a text', async () => {
+    const bot = aBot()
+    await modes.setMode('MAINTENANCE', { why: 'a test' })
+    const { message: given } = message('/translate, /translate') as { message: object }
+    // The first one is in a block of code.
+    const entities = [{ type: 'bot_command', offset: 12, length: 10 }]
+    await handle(bot, { update_id: 1, message: { ...given, entities } } as never)
+    expect(calls).toEqual([])
+  })
+
   it('is none where Telegram marks none: a text in a block of code', async () => {
     const bot = aBot()
     await modes.setMode('MAINTENANCE', { why: 'a test' })
@@ -235,3 +245,37 @@ it.each([
     expect(calls.at(-1)).toMatchObject([told.at(-1), { text: 'This is taking a break. Please try again later.' }])
   },
 )
+
+it.each([
+  ['a chat of two is the user alone', message('/remind 1'), { priority: 'critical', key: '7' }, undefined],
+  ['a group is one', message('/remind 1', -100), { priority: 'critical', key: '-100' }, '-100'],
+])('whose turn it is, and for whom a flag is asked: %s', async (_, update, place, guildId) => {
+  const asked: unknown[] = []
+  const bot = aBot({
+    admission: { acquire: async (options) => (asked.push(options), { release: () => {} }) },
+    flags: { isEnabled: (flag, context) => asked.push([flag, context]) > 0 },
+    commands: { remind: { feature: 'remind', flag: 'x' } },
+  })
+  await handle(bot, update)
+  expect(asked).toEqual([['x', { guildId, userId: '7' }], place])
+})
+
+it('lets an inline query go first when there is not enough room, whatever its command is', async () => {
+  const asked: unknown[] = []
+  const bot = aBot({
+    admission: { acquire: async (options) => (asked.push(options), { release: () => {} }) },
+    command: () => 'remind',
+  })
+  await handle(bot, { update_id: 2, inline_query: { id: '2', from, query: 'tea', offset: '' } } as never)
+  expect(asked).toEqual([{ priority: 'optional', key: '7' }])
+})
+
+it('tells in the chat what came without a message', async () => {
+  const bot = aBot({ command: () => 'translate' })
+  await modes.setMode('MAINTENANCE', { why: 'a test' })
+  const chat = { id: -100, type: 'supergroup', title: 'Tea' }
+  const message_reaction = { chat, user: from, message_id: 1, date: 0, old_reaction: [], new_reaction: [] }
+  await handle(bot, { update_id: 1, message_reaction } as never)
+  const text = '/translate is closed for maintenance. Please try again later.'
+  expect(calls).toEqual([['sendMessage', { chat_id: -100, text, disable_notification: true }]])
+})

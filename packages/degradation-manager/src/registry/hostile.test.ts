@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events'
 import { FakeClock } from '@evenkeel/testing'
 import { EventEmitter } from 'eventemitter3'
 import { describe, expect, it } from 'vitest'
@@ -120,4 +121,70 @@ it('two who switch in the same turn: the later one wins, and both are told', () 
   registry.use('c', { why: 'two' })
   expect(news).toEqual(['a to b', 'b to c'])
   expect(registry.pick()).toMatchObject({ name: 'c', why: 'set by hand: two' })
+})
+
+it('leaves nothing on a signal, nor among those who wait, when a wait is over', async () => {
+  const clock = new FakeClock()
+  const ends: (() => void)[] = []
+  const use = { say: () => new Promise<string>((resolve) => ends.push(() => resolve('done'))) }
+  const registry = new Registry<Speaker>({ clock, implementations: { a: { use } } })
+  const { signal } = new AbortController()
+  const call = registry.port.say()
+  const late = expect(registry.drained('a', { timeoutMs: 1_000, signal })).rejects.toThrow()
+  expect(getEventListeners(signal, 'abort')).toHaveLength(1)
+  await clock.advance(1_000)
+  await late
+  expect(getEventListeners(signal, 'abort')).toEqual([])
+  ends[0]?.()
+  await call
+  expect(clock.pending).toBe(0)
+})
+
+it('tells nobody of the choice for one guild', async () => {
+  const registry = new Registry<Speaker>({
+    implementations: { a: { use: speaker('a'), when: ({ guildId }) => guildId !== '7' }, b: { use: speaker('b') } },
+  })
+  const news: unknown[] = []
+  registry.on('change', (change) => news.push(change))
+  expect(await registry.port.say()).toBe('a')
+  expect(await registry.for({ guildId: '7' }).say()).toBe('b')
+  expect(news).toEqual([])
+})
+
+it('a choice by hand that replaces another has the end of its own only, however far away', async () => {
+  const clock = new FakeClock()
+  const implementations = { a: { use: speaker('a') }, b: { use: speaker('b') } }
+  const registry = new Registry<Speaker>({ clock, implementations })
+  registry.use('b', { why: 'one', forMs: 1_000 })
+  registry.use('b', { why: 'two', forMs: 2 ** 31 + 1_000 })
+  expect(clock.pending).toBe(1)
+  await clock.advance(2 ** 31)
+  expect(registry.pick().name).toBe('b')
+  await clock.advance(1_000)
+  expect(registry.pick().name).toBe('a')
+  registry.use('b', { why: 'three', forMs: 1_000 })
+  registry.use('b', { why: 'four' })
+  expect(clock.pending).toBe(0)
+})
+
+it('an isUserError that throws counts as no, so the next implementation is asked', async () => {
+  const failing = { say: () => Promise.reject(new Error('a failure')) }
+  const registry = new Registry<Speaker>({
+    implementations: { a: { use: failing }, b: { use: speaker('b') } },
+    idempotent: true,
+    isUserError: () => {
+      throw new Error('a predicate')
+    },
+  })
+  expect(await registry.port.say()).toBe('b')
+})
+
+it('takes its listeners off the flags when it stops, and its port cannot be changed', async () => {
+  const flags = new EventEmitter<{ change: [] }>()
+  const registry = new Registry<Speaker>({ flags, implementations: { a: { use: speaker('a') } } })
+  await registry.start()
+  expect(flags.listenerCount('change')).toBe(1)
+  await registry.stop()
+  expect(flags.listenerCount('change')).toBe(0)
+  expect(Object.isFrozen(registry.port)).toBe(true)
 })
