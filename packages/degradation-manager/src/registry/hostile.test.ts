@@ -188,3 +188,32 @@ it('takes its listeners off the flags when it stops, and its port cannot be chan
   expect(flags.listenerCount('change')).toBe(0)
   expect(Object.isFrozen(registry.port)).toBe(true)
 })
+
+it('is no promise, though all implementations are, so that awaiting its port calls nobody', async () => {
+  const use = { ...speaker('a'), then: () => 'called' }
+  const registry = new Registry<Speaker>({ implementations: { a: { use } } })
+  expect(Object.keys(registry.port)).toEqual(['say'])
+  expect(await Promise.resolve(registry.port)).toBe(registry.port)
+})
+
+describe('a failure', () => {
+  interface Asker {
+    ask(options?: { signal: AbortSignal }): Promise<string>
+  }
+  const asking = (failure: Error): Registry<Asker> =>
+    new Registry<Asker>({
+      implementations: { a: { use: { ask: () => Promise.reject(failure) } }, b: { use: { ask: async () => 'b' } } },
+    })
+
+  it('that was given up from outside is not passed on, though something further in was not done', async () => {
+    const inner = Object.assign(new Error('refused'), { applied: 'no' })
+    const failure = Object.assign(new Error('gone', { cause: inner }), { name: 'TimeoutError' })
+    await expect(asking(failure).port.ask()).rejects.toBe(failure)
+  })
+
+  it('is not passed on for a caller who has gone, and said so by a signal among its options', async () => {
+    const failure = Object.assign(new Error('refused'), { applied: 'no' })
+    await expect(asking(failure).port.ask({ signal: AbortSignal.abort() })).rejects.toBe(failure)
+    expect(await asking(failure).port.ask({ signal: new AbortController().signal })).toBe('b')
+  })
+})
