@@ -7,10 +7,11 @@ import { Gate, type Passage, type Visit } from './gate.js'
 import { gateSettings, type CommandRule, type GateAdmission, type GateOptions, type Refused } from './gate-options.js'
 
 type Feature = 'translate' | 'remind'
+type Mode = 'FULL' | 'DEGRADED' | 'CRAMPED' | 'MAINTENANCE'
 type Options = Partial<GateOptions<Feature, string, string, CommandRule<Feature>>>
 
 let clock: FakeClock
-let modes: DegradationManager<Feature>
+let modes: DegradationManager<Feature, Mode>
 let handled: number
 /** What users were told. */
 let said: string[]
@@ -35,14 +36,14 @@ beforeEach(() => {
 })
 
 function aGate(options: Options = {}) {
-  const given: GateOptions<never, never, string, CommandRule<never>> = {
+  const given = {
     clock,
     modes,
     commands: { translate: { feature: 'translate' }, '*': {} },
     onRefused: (refusal: Refused<string>) => refused.push(refusal),
-    ...(options as object),
+    ...options,
   }
-  const gate = new Gate(gateSettings<string, CommandRule<never>>(given, { options: [], rule: [] }))
+  const gate = new Gate(gateSettings<string, CommandRule<never, never>>(given as never, { options: [], rule: [] }))
   return (
     handle: Passage['handle'] = () => handled++,
     command = 'translate',
@@ -143,8 +144,8 @@ describe('the rule of a command', () => {
 
   it('for all others does not hold for what is no command', async () => {
     const gate = new Gate(
-      gateSettings<string, CommandRule<never>>(
-        { commands: { '*': { flag: 'x' } }, flags: off, clock },
+      gateSettings<string, CommandRule<never, never>>(
+        { commands: { '*': { flag: () => 'x' as never } }, flags: off, clock },
         { options: [], rule: [] },
       ),
     )
@@ -203,6 +204,7 @@ describe('a place', () => {
   it.each([2, 3])('is given to %i at once where a mode allows so many, and to no more', async (maxConcurrent) => {
     modes = new DegradationManager({
       clock,
+      modes: ['FULL', 'DEGRADED', 'CRAMPED', 'MAINTENANCE'],
       features: { translate: { priority: 'optional', in: { DEGRADED: { maxConcurrent } } }, remind: {} },
     })
     await modes.setMode('DEGRADED', { why: 'a test' })
@@ -281,7 +283,7 @@ describe('what a user is told', () => {
     const onUnanswered = (): void => {
       throw new Error('a log that is full')
     }
-    const settings = gateSettings<string, CommandRule<never>>(
+    const settings = gateSettings<string, CommandRule<never, never>>(
       { commands: {}, onUnanswered, clock },
       { options: [], rule: [] },
     )

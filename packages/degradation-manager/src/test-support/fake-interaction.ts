@@ -49,7 +49,7 @@ export class FakeInteraction implements GatedInteraction {
     return this.#response(options)
   }
 
-  async deferReply(options: { flags?: unknown; withResponse?: boolean } = {}): Promise<unknown> {
+  async deferReply(options: { flags?: unknown; withResponse?: boolean; fetchReply?: boolean } = {}): Promise<unknown> {
     await this.#first('deferReply')
     this.deferred = true
     this.ephemeral = isPrivate(options)
