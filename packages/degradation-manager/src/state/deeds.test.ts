@@ -61,6 +61,56 @@ describe('what was done behind an outage', () => {
   })
 })
 
+describe('two things done at once by one process', () => {
+  it('are both done in their order, although the first is still being written', async () => {
+    const modes = await started()
+    let land = (): void => undefined
+    const compareAndSet = store.compareAndSet.bind(store)
+    store.compareAndSet = async (...write) => {
+      await new Promise<void>((resolve) => (land = resolve))
+      return compareAndSet(...write)
+    }
+    const first = modes.setMode('DEGRADED', { why: 'first' })
+    await clock.advance(0)
+    const second = modes.setMode('MAINTENANCE', { why: 'second' })
+    for (let write = 0; write < 3; write++) {
+      land()
+      await clock.advance(0)
+    }
+    await Promise.all([first, second])
+    expect((await store.inner.entry(key))?.value).toMatchObject({ mode: 'MAINTENANCE', why: 'second' })
+  })
+})
+
+describe('a store that has gone back', () => {
+  it('to an older record is given the newer one again, as it was', async () => {
+    const one = await started()
+    await one.setMode('DEGRADED', { why: 'older' })
+    const older = (await store.inner.entry(key))?.value
+    await one.setMode('MAINTENANCE', { why: 'newer' })
+    const newer = (await store.inner.entry(key))?.value
+    await store.put(key, older)
+    await clock.advance(1_000)
+    expect([one.mode, (await store.inner.entry(key))?.value]).toEqual(['MAINTENANCE', newer])
+  })
+})
+
+describe('what has expired before it could be stored', () => {
+  it('is stored as over', async () => {
+    const one = await started()
+    store.fault = 'refused'
+    await one.setMode('MAINTENANCE', { why: 'moving hosts', forMs: 10_000 }).catch(() => undefined)
+    await clock.advance(20_000)
+    store.fault = 'none'
+    await clock.advance(1_000)
+    expect((await store.inner.entry(key))?.value).toMatchObject({
+      mode: null,
+      expiresAt: null,
+      why: 'MAINTENANCE was set by hand (moving hosts), and has expired',
+    })
+  })
+})
+
 describe('a dry run', () => {
   it('writes nothing, not even what the store has lost', async () => {
     await shard().setMode('DEGRADED', { why: 'a test' })
