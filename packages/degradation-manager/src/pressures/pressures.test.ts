@@ -1,9 +1,10 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { availableParallelism, tmpdir } from 'node:os'
+import os, { availableParallelism, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import v8 from 'node:v8'
 import { FakeClock } from '@evenkeel/testing'
 import fc from 'fast-check'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import {
   cpuPressure,
   DegradationManager,
@@ -21,7 +22,10 @@ beforeEach(() => {
   clock = new FakeClock()
   root = mkdtempSync(join(tmpdir(), 'pressure-'))
 })
-afterEach(() => rmSync(root, { recursive: true }))
+afterEach(() => {
+  vi.restoreAllMocks()
+  rmSync(root, { recursive: true })
+})
 
 function write(files: Readonly<Record<string, string>>): void {
   for (const [path, text] of Object.entries(files)) {
@@ -105,6 +109,41 @@ describe('cpuPressure', () => {
     expect(cpu()).toBeLessThan(0.1)
   })
 
+  it('goes by the tightest limit, of a group whose path begins above what can be seen', async () => {
+    const used = (ms: number): void =>
+      write({
+        'proc/self/cgroup': '0::/../pod/bot\n',
+        'sys/fs/cgroup/pod/bot/cpu.max': '50000 100000\n',
+        'sys/fs/cgroup/pod/bot/cpu.stat': `usage_usec ${ms * 1_000}\n`,
+        'sys/fs/cgroup/pod/cpu.max': '200000 100000\n',
+        'sys/fs/cgroup/pod/cpu.stat': 'usage_usec 0\n',
+      })
+    used(0)
+    const cpu = cpuPressure({ clock, root })
+    cpu()
+    await clock.advance(5_000)
+    used(2_000)
+    expect(cpu()).toBeCloseTo(0.8)
+  })
+
+  it('is at least what the process itself has used, and where nothing is limited what the machine has', async () => {
+    const usage = vi.spyOn(process, 'cpuUsage').mockReturnValue({ user: 0, system: 0 })
+    const cpus = vi.spyOn(os, 'cpus')
+    const times = (user: number, idle: number) =>
+      cpus.mockReturnValue([{ model: '', speed: 0, times: { user, nice: 0, sys: 0, idle, irq: 0 } }])
+    times(0, 0)
+    use(0)
+    const [limited, unlimited] = [cpuPressure({ clock, root }), cpuPressure({ clock, root: join(root, 'nowhere') })]
+    limited()
+    unlimited()
+    await clock.advance(5_000)
+    times(3_500, 1_500)
+    usage.mockReturnValue({ user: 2_000_000, system: 2_000_000 })
+    expect(limited()).toBeCloseTo(0.8)
+    usage.mockReturnValue({ user: 0, system: 0 })
+    expect(unlimited()).toBeCloseTo(0.7)
+  })
+
   it('is never beyond 1, and forgets what a pause hides', async () => {
     use(0)
     const cpu = cpuPressure({ clock, root })
@@ -144,6 +183,30 @@ describe('memoryPressure', () => {
     const seen = memoryPressure({ clock, root })()
     expect(seen).toBeGreaterThan(ratio * 0.9)
     expect(seen).toBeLessThanOrEqual(1)
+  })
+
+  it('reads version 1 of the limits too', () => {
+    const limit = process.memoryUsage.rss() * 2
+    write({ 'proc/self/cgroup': '3:memory:/\n', 'sys/fs/cgroup/memory/memory.limit_in_bytes': `${limit}\n` })
+    expect(memoryPressure({ clock, root })()).toBeGreaterThan(0.4)
+  })
+
+  it('counts of the heap what was left after the last sweeps, and forgets it after the window', async () => {
+    const heap = vi.spyOn(v8, 'getHeapStatistics')
+    const real = v8.getHeapStatistics()
+    const fill = (ratio: number) =>
+      heap.mockReturnValue({ ...real, heap_size_limit: 1_000, used_heap_size: ratio * 1_000 })
+    const memory = memoryPressure({ clock, root })
+    fill(0.9)
+    memory()
+    await clock.advance(5_000)
+    fill(0.7)
+    expect(memory()).toBe(0.7)
+    fill(0.95)
+    await clock.advance(9_000)
+    expect(memory()).toBe(0.7)
+    await clock.advance(1_000)
+    expect(memory()).toBe(0.95)
   })
 
   it.each(['max', '9223372036854771712', '0'])('takes a limit of %s for none', (limit) => {
@@ -211,6 +274,21 @@ describe('loopDelayPressure', () => {
     await clock.advance(200)
     lateMs = 0
     await clock.advance(3_600_000)
+    expect(pressure()).toBe(0)
+  })
+
+  it('forgets what was before the machine slept, and before nobody looked', async () => {
+    let lateMs = 40
+    const pressure = loopDelayPressure({ clock: blocked(() => lateMs) })
+    expect(await watch(pressure, 60)).toBeGreaterThan(0.2)
+    lateMs = 3_600_000
+    await clock.advance(200)
+    lateMs = 0
+    await clock.advance(3_600_000)
+    expect(pressure()).toBe(0)
+    lateMs = 40
+    expect(await watch(pressure, 60)).toBeGreaterThan(0.2)
+    await clock.advance(60_000)
     expect(pressure()).toBe(0)
   })
 
@@ -290,6 +368,18 @@ describe('in a manager', () => {
     await modes.stop()
   })
 
+  it('go by its clock', async () => {
+    const modes = new DegradationManager({
+      clock,
+      features: {},
+      rules: [{ pressure: 'loopDelay', enter: 1, leave: 0.9, mode: 'DEGRADED' }],
+    })
+    await modes.start()
+    // The next sample, and the beat that is to be late.
+    expect(clock.pending).toBe(2)
+    await modes.stop()
+  })
+
   it('give way to one of the same name that was given', async () => {
     const modes = new DegradationManager({
       features: { remind: {} },
@@ -312,6 +402,7 @@ describe('wrong options', () => {
     [() => loopDelayPressure({ root: '/' } as never), TypeError],
     [() => queuePressure(5 as never, 5), TypeError],
     [() => queuePressure(() => 1, 0), RangeError],
+    [() => queuePressure(() => 1, Infinity), RangeError],
     [() => smoothedPressure(undefined as never), TypeError],
     [() => smoothedPressure(() => 1, { windowMs: NaN }), RangeError],
   ])('are refused: %o', (make, kind) => {
