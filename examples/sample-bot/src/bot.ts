@@ -9,6 +9,7 @@ import {
   DegradationManager,
   withSignal,
 } from '@evenkeel/degradation-manager'
+import { discordGate } from '@evenkeel/degradation-manager/discord'
 import { FeatureFlags } from '@evenkeel/feature-flags'
 import { flagFile } from '@evenkeel/feature-flags/file'
 import { Rollout } from '@evenkeel/feature-flags/rollout'
@@ -18,7 +19,7 @@ import { FailoverStorage } from '@evenkeel/storage-adapter'
 import { createCommands } from './commands/index.js'
 import type { GuildCommand, Member } from './commands/command.js'
 import { medalScores, plainScores } from './commands/leaderboard.js'
-import { apologise, isShed } from './apology.js'
+import { apologise, apology } from './apology.js'
 import { openDatabase } from './database.js'
 import { translateButNames } from './keep-names.js'
 import { Load } from './load.js'
@@ -26,7 +27,7 @@ import { createMetrics, createOperators, type OperatorsOptions } from './operato
 import { readPlans, type Plans } from './plans.js'
 import { type Reminder, Reminders } from './reminders.js'
 import { Scores } from './scores.js'
-import { v1, v2, v3, type Wrap } from './versions.js'
+import { v1, v2, v3 } from './versions.js'
 
 export interface SampleBotOptions extends OperatorsOptions {
   /** The bot's token. */
@@ -90,8 +91,6 @@ export async function createBot(options: SampleBotOptions) {
     },
     sources: [flagFile(flagsPath)],
     store: shared,
-    // A command that rests says nothing against the new path.
-    isUserError: isShed,
     ...(lookIntervalMs === undefined ? {} : { checkIntervalMs: lookIntervalMs }),
   })
 
@@ -195,15 +194,23 @@ export async function createBot(options: SampleBotOptions) {
     // Discord waits for three seconds.
     maxWaitMs: { critical: 2_000, high: 2_000, optional: 500 },
   })
-  const wrap: Wrap = (command) =>
-    modes.guard(command.data.name as 'remind', (interaction: GuildCommand) => command.execute(interaction), {
-      admission,
-      call: ({ guildId }) => ({ key: guildId }),
-    })
+  const gate = discordGate({
+    modes,
+    admission,
+    commands: {
+      remind: { feature: 'remind' },
+      forget: { feature: 'forget' },
+      reminders: { feature: 'reminders' },
+      leaderboard: { feature: 'leaderboard' },
+      translate: { feature: 'translate' },
+    },
+    texts: { en: { failed: () => apology } },
+    onUnanswered: ({ commandName }, error) => console.warn(`/${commandName} stays without an answer: ${String(error)}`),
+  })
 
   // Swap: versions of the handler, changed while it runs.
   const blueGreen = new BlueGreen({
-    versions: { v1: v1(commandParts, wrap), v2: v2(commandParts, wrap), v3: v3(commandParts, wrap) },
+    versions: { v1: v1(commandParts), v2: v2(commandParts), v3: v3(commandParts) },
     initial: 'v1',
     context: (interaction: GuildCommand) => ({
       eventId: interaction.id,
@@ -213,8 +220,6 @@ export async function createBot(options: SampleBotOptions) {
     // Who owns which guild never lives on a fallback.
     store: shared,
     health,
-    // A command that rests says nothing against the version that served it.
-    isUserError: isShed,
     recoverMs: 1_000,
   })
 
@@ -242,6 +247,7 @@ export async function createBot(options: SampleBotOptions) {
   const { alerts, machine, readiness, pages, live } = createOperators(health, metrics, options)
   alerts.watch(health, modes, discord, admission, blueGreen, ...Object.values(rollouts))
 
+  const serve = gate((interaction: GuildCommand) => blueGreen.handle(interaction))
   client.on(Events.InteractionCreate, (interaction) => {
     if (!interaction.isChatInputCommand()) return
     if (!interaction.inCachedGuild()) {
@@ -251,7 +257,7 @@ export async function createBot(options: SampleBotOptions) {
     const end = load.begin()
     commands
       .with({ command: interaction.commandName })
-      .time(() => blueGreen.handle(interaction))
+      .time(() => serve(interaction))
       .catch((error: unknown) => apologise(interaction, error))
       .catch(console.warn)
       .finally(end)

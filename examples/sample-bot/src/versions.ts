@@ -5,21 +5,18 @@ import type { Command } from './commands/command.js'
 /** What a version does with a command. */
 export type Handler = (interaction: GuildCommand) => Promise<void>
 
-/** Wraps a command in whatever the bot puts around all of them. */
-export type Wrap = (command: Command) => Command['execute']
-
 /** A version of the bot, built from what all versions share. */
-export type Version = (parts: CommandParts, wrap: Wrap) => Handler
+export type Version = (parts: CommandParts) => Handler
 
 /** The version that runs first. */
-export const v1: Version = (parts, wrap) => route(createCommands(parts), wrap)
+export const v1: Version = (parts) => route(createCommands(parts))
 
 /** Numbers the lines of `/reminders`. */
-export const v2: Version = (parts, wrap) => route(createCommands(parts, { numbered: true }), wrap)
+export const v2: Version = (parts) => route(createCommands(parts, { numbered: true }))
 
 /** A version with an honest mistake. */
-export const v3: Version = (parts, wrap) => {
-  const handle = v2(parts, wrap)
+export const v3: Version = (parts) => {
+  const handle = v2(parts)
   return async (interaction) => {
     // Most members have no nickname, and the one who wrote this has.
     if (interaction.member.nickname!.trim() === '') console.warn('A member has an empty nickname')
@@ -27,11 +24,11 @@ export const v3: Version = (parts, wrap) => {
   }
 }
 
-function route(commands: readonly Command[], wrap: Wrap): Handler {
-  const byName = new Map(commands.map((command) => [command.data.name, wrap(command)]))
+function route(commands: readonly Command[]): Handler {
+  const byName = new Map(commands.map((command) => [command.data.name, command]))
   return async (interaction) => {
-    const execute = byName.get(interaction.commandName)
-    if (execute === undefined) await interaction.reply(`This bot no longer knows /${interaction.commandName}.`)
-    else await execute(interaction)
+    const command = byName.get(interaction.commandName)
+    if (command === undefined) await interaction.reply(`This bot no longer knows /${interaction.commandName}.`)
+    else await command.execute(interaction)
   }
 }

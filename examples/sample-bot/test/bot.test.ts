@@ -147,7 +147,7 @@ describe('the sample bot in one process', () => {
   it('lets optional commands rest while too much is in hand, and serves the others', async () => {
     await standin.traffic({ perSecond: 200, mix: peakTraffic('1s') })
     await vi.waitFor(() => expect(bot.modes.mode).toBe('DEGRADED'), patience)
-    expect((await standin.ask({ name: 'translate', options: { text: 'hello' } })).content).toMatch(/is resting/)
+    expect((await standin.ask({ name: 'translate', options: { text: 'hello' } })).content).toMatch(/taking a break/)
     expect((await standin.ask({ name: 'remind', options: { in: '1h', text: 'x' } })).content).toMatch(/^I will remind/)
     await standin.traffic({ perSecond: 0, mix: calmTraffic('1s') })
     await vi.waitFor(() => expect(bot.modes.mode).toBe('FULL'), patience)

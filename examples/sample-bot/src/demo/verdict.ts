@@ -14,7 +14,7 @@ export interface Verdict {
   readonly lost: number
   /** Answered, or tried to be, more than once. */
   readonly doubled: number
-  /** Answered with "is resting": switched off for the moment, on purpose. */
+  /** Told to come back later: switched off for the moment, or no place for it, on purpose. */
   readonly resting: number
   /** Answered with an apology: a failure that a member saw. */
   readonly apologies: number
@@ -60,7 +60,7 @@ export function judge(ledger: Ledger): Verdict {
     latencies.push(tookMs)
     if (tookMs <= ackDeadlineMs) inTime++
     else late++
-    if (answer.includes('is resting')) resting++
+    if (answer.includes('Please try again')) resting++
     if (isApology(answer)) apologies++
     if (answer.startsWith('I will remind you')) promised.set(event.id, event.answeredAt)
     if (answer.startsWith('Forgotten: ')) forgotten.set(askedBy(answer) ?? '', event.answeredAt)
