@@ -21,19 +21,18 @@ new DegradationManager({ features: { notes: {} } }).guard('notes', note, {
     timeoutMs: 500,
   }),
 })
+const id = { key: () => '1' }
+const count = async (command: Command): Promise<number> => command.text.length
+const shout = async (text: string): Promise<string> => text
 // @ts-expect-error an answer of another type
-guard('notes', async (command: Command): Promise<number> => command.id.length, {
-  fallback: handOver(deputy, { key: () => '1' }),
-})
+guard('notes', count, { fallback: handOver(deputy, id) })
 // @ts-expect-error an event of another type
-guard('notes', async (text: string): Promise<string> => text, { fallback: handOver(deputy, { key: () => '1' }) })
+guard('notes', shout, { fallback: handOver(deputy, id) })
 // @ts-expect-error no key
 handOver(deputy, {})
 // @ts-expect-error the deputy wants something else
 handOver(byText, { key: ({ id }: Command) => id, event: ({ id }) => ({ id }) })
-takeEvents({
-  secret: 'sixteen-characters',
-  handle: ({ text }: Command, { key, signal }) => `${text}${key}${signal.aborted}`,
-})
+const secret = 'sixteen-characters'
+takeEvents({ secret, handle: ({ text }: Command, { key, signal }) => `${text}${key}${signal.aborted}` })
 // @ts-expect-error no handler
-takeEvents({ secret: 'sixteen-characters' })
+takeEvents({ secret })
