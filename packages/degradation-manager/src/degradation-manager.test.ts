@@ -65,6 +65,24 @@ beforeEach(() => {
   changes = []
 })
 
+it('that could not start, since a source takes no listener yet, may be started again', async () => {
+  class LateHealth extends StandInHealth {
+    isReady = false
+    override on(...args: Parameters<StandInHealth['on']>): this {
+      if (!this.isReady) throw new Error('not connected')
+      return super.on(...args)
+    }
+  }
+  const late = new LateHealth()
+  const modes = new DegradationManager({ ...options(), health: late })
+  await expect(modes.start()).rejects.toThrow('not connected')
+  late.isReady = true
+  await modes.start()
+  late.report('database', 'down', 'ECONNREFUSED')
+  expect(modes.mode).toBe('DEGRADED')
+  await modes.stop()
+})
+
 describe('features', () => {
   it.each<[Mode, Record<string, boolean>]>([
     ['FULL', { remind: true, search: true, notes: true, translate: true, report: true }],

@@ -323,7 +323,10 @@ export class DegradationManager<
    * @throws {@link StateFormatError} when the store holds what this release cannot read
    */
   async start(): Promise<void> {
-    this.#starting ??= this.#start()
+    if (this.#starting === undefined) {
+      this.#listen()
+      this.#starting = this.#start()
+    }
     return this.#starting
   }
 
@@ -334,9 +337,7 @@ export class DegradationManager<
   async stop(): Promise<void> {
     if (!this.#state.watching) return this.#stopping
     this.#starting = undefined
-    const { health, flags } = this.#settings
-    health?.off('change', this.#onHealthChange)
-    if (this.#inputs.followFlags) flags?.off?.('change', this.#onFlagChange)
+    this.#listenNoMore()
     this.#cancelSample?.()
     this.#apply([{ type: 'stop' }])
     // Unless a listener has started it again.
@@ -354,16 +355,31 @@ export class DegradationManager<
   readonly #onHealthChange = (): void => this.#apply(this.#inputs.health())
   readonly #onFlagChange = (): void => this.#apply(this.#inputs.flags())
 
-  async #start(): Promise<void> {
+  /** A source that takes no listener leaves nothing behind, so `start()` may be called again. */
+  #listen(): void {
     const { health, flags } = this.#settings
+    try {
+      health?.on('change', this.#onHealthChange)
+      if (this.#inputs.followFlags) flags?.on?.('change', this.#onFlagChange)
+    } catch (error) {
+      this.#listenNoMore()
+      throw error
+    }
+  }
+
+  #listenNoMore(): void {
+    const { health, flags } = this.#settings
+    health?.off('change', this.#onHealthChange)
+    if (this.#inputs.followFlags) flags?.off?.('change', this.#onFlagChange)
+  }
+
+  async #start(): Promise<void> {
     const inputs: Input[] = [
       { type: 'start' },
       ...this.#inputs.health(),
       ...this.#inputs.pressures(),
       ...this.#inputs.flags(),
     ]
-    health?.on('change', this.#onHealthChange)
-    if (this.#inputs.followFlags) flags?.on?.('change', this.#onFlagChange)
     if (this.#inputs.needSampling) this.#sampleLater()
     this.#apply(inputs)
     try {
