@@ -20,9 +20,31 @@ describe('mayHaveApplied', () => {
     ['a refused connection', new TypeError('fetch failed', { cause: withCode('ECONNREFUSED') }), false],
     ['an error around one that says unknown', new Error('save failed', { cause: { applied: 'unknown' } }), true],
     ['one that says no around one that says unknown', { applied: 'no', cause: { applied: 'unknown' } }, false],
+    [
+      'one of several ways that all failed',
+      new AggregateError([new Error('refused'), new DOMException('', 'TimeoutError')]),
+      true,
+    ],
+    ['several refused connections', new AggregateError([withCode('ECONNREFUSED'), withCode('ECONNREFUSED')]), false],
+    ['a connection that was never made', Object.assign(withCode('ETIMEDOUT'), { syscall: 'connect' }), false],
+    [
+      'a lost connection of axios, when cancelled',
+      Object.assign(withCode('ERR_CANCELED'), { name: 'CanceledError' }),
+      true,
+    ],
+    ['an answer that broke off', withCode('ERR_STREAM_PREMATURE_CLOSE'), true],
+    ['a client that was destroyed meanwhile', withCode('UND_ERR_DESTROYED'), true],
+    ['a lost connection of mysql', withCode('PROTOCOL_CONNECTION_LOST'), true],
     ['a timeout around one that says no', { name: 'TimeoutError', cause: { applied: 'no' } }, true],
   ])('of %s', (_, error, expected) => {
     expect(mayHaveApplied(error)).toBe(expected)
+  })
+
+  it('reads errors that contain themselves once, and gives up on too many', () => {
+    const error = new AggregateError([])
+    for (let copy = 0; copy < 100; copy++) error.errors.push(error)
+    expect(mayHaveApplied(error)).toBe(false)
+    expect(mayHaveApplied(new AggregateError(Array.from({ length: 100 }, () => new Error('refused'))))).toBe(true)
   })
 
   it('gives up on an error that is its own cause', () => {

@@ -1,19 +1,24 @@
 // Names and codes under which Node, undici, WHATWG streams and common clients report that they stopped waiting, or lost
 // the connection, after the request may have been sent. A refused connection or an unknown host is not among them.
-const unsettledNames = new Set(['AbortError', 'TimeoutError'])
+const unsettledNames = new Set(['AbortError', 'CanceledError', 'TimeoutError'])
 const unsettledCodes = new Set([
   'ABORT_ERR',
   'ECONNABORTED',
   'ECONNRESET',
   'EPIPE',
+  'ERR_CANCELED',
+  'ERR_STREAM_PREMATURE_CLOSE',
   'ESOCKETTIMEDOUT',
   'ETIMEDOUT',
+  'PROTOCOL_CONNECTION_LOST',
   'UND_ERR_ABORTED',
   'UND_ERR_BODY_TIMEOUT',
+  'UND_ERR_DESTROYED',
   'UND_ERR_HEADERS_TIMEOUT',
   'UND_ERR_SOCKET',
 ])
-const maxCauses = 8
+/** More errors than this in one are not looked at: then nobody knows. */
+const maxErrors = 32
 
 /**
  * Whether an operation that failed may have taken effect nevertheless, so that doing it another way could do it twice.
@@ -23,27 +28,25 @@ const maxCauses = 8
  */
 export function mayHaveApplied(error: unknown): boolean {
   try {
-    return leavesOpen(error)
+    return leavesOpen(error, new Set())
   } catch {
     return true
   }
 }
 
-function leavesOpen(error: unknown): boolean {
-  let isUnsettled = false
-  let cause = error
-  for (let depth = 0; depth < maxCauses && typeof cause === 'object' && cause !== null; depth++) {
-    const {
-      applied,
-      name,
-      code,
-      cause: next,
-    } = cause as Partial<Record<'applied' | 'name' | 'code' | 'cause', unknown>>
-    if (applied === 'no' || applied === 'unknown') return isUnsettled || applied === 'unknown'
-    isUnsettled ||= unsettledNames.has(name as string) || unsettledCodes.has(code as string)
-    cause = next
-  }
-  return isUnsettled
+function leavesOpen(error: unknown, seen: Set<object>): boolean {
+  if (typeof error !== 'object' || error === null) return false
+  if (seen.has(error)) return false
+  if (seen.size === maxErrors) return true
+  seen.add(error)
+  const { applied, name, code, syscall, cause, errors } = error as Partial<Record<string, unknown>>
+  if (applied === 'no' || applied === 'unknown') return applied === 'unknown'
+  const isUnsettled = unsettledNames.has(name as string) || unsettledCodes.has(code as string)
+  // A connection that was never made has carried nothing.
+  if (isUnsettled && syscall !== 'connect') return true
+  if (leavesOpen(cause, seen)) return true
+  // Several ways were tried: one that nobody knows of is enough.
+  return Array.isArray(errors) && errors.some((one) => leavesOpen(one, seen))
 }
 
 /**

@@ -31,6 +31,25 @@ describe('a Bulkhead', () => {
     expect(retryAfterMs.at(-1)).toBe(100)
   })
 
+  it('goes by how quickly calls leave now, not by how many left in a quiet night', async () => {
+    const clock = new FakeClock()
+    const bulkhead = new Bulkhead({ maxConcurrent: 1, clock })
+    const turnedAway = async (): Promise<number | undefined> => {
+      const slow = bulkhead.run(() => new Promise<void>((resolve) => clock.after(100, resolve)))
+      await clock.advance(1)
+      const refused = await bulkhead.run(() => 'second').catch((error: unknown) => error)
+      await clock.advance(99)
+      await slow
+      return (refused as ShedError).retryAfterMs
+    }
+    for (let call = 0; call < 1_000; call++) await bulkhead.run(() => 'quick')
+    // Nothing is known yet; then the hundred ms that each took, and not the thousand that were quick.
+    expect(await turnedAway()).toBe(1_000)
+    expect(await turnedAway()).toBe(100)
+    await clock.advance(8 * 3_600_000)
+    expect(await turnedAway()).toBe(1_000)
+  })
+
   it('does not serve who has waited too long, though its timer is late', async () => {
     let nowMs = 0
     const lateTimers = { now: () => nowMs, monotonic: () => nowMs, after: () => () => {} }

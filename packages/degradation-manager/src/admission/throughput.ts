@@ -14,16 +14,21 @@ export class Throughput {
 
   /** How long it takes until so many have left, in whole ms: an estimate for whoever is turned away. */
   waitMs(nowMs: number, count: number): number {
-    this.#sinceMs ??= nowMs
-    const forMs = nowMs - this.#sinceMs
-    if (forMs >= LOOK_BACK_MS || (this.#eachMs === undefined && this.left > 0 && forMs > 0)) {
+    const forMs = this.#sinceMs === undefined ? Infinity : nowMs - this.#sinceMs
+    if (forMs > MAX_MS) {
+      // What left in a quiet night says nothing about now.
+      this.#eachMs = undefined
+      this.#begin(nowMs)
+    } else if (forMs >= LOOK_BACK_MS || (this.#eachMs === undefined && this.left > 0 && forMs > 0)) {
       this.#eachMs = forMs / Math.max(1, this.left)
-    }
-    if (forMs >= LOOK_BACK_MS) {
-      this.#sinceMs = nowMs
-      this.left = 0
+      if (forMs >= LOOK_BACK_MS) this.#begin(nowMs)
     }
     if (this.#eachMs === undefined) return UNKNOWN_MS
     return Math.ceil(Math.min(MAX_MS, Math.max(1, this.#eachMs * count)))
+  }
+
+  #begin(nowMs: number): void {
+    this.#sinceMs = nowMs
+    this.left = 0
   }
 }

@@ -42,17 +42,20 @@ export class BreakerMachine {
   readonly #settings: BreakerSettings
   readonly #told: (from: BreakerState, to: BreakerState, why: string) => void
   #openUntilMs = 0
+  /** How long it was open last, which is also how long it waits for what it then lets through. */
+  #patienceMs = 0
   /** How often in a row it has opened without being closed in between. */
   #opens = 0
 
   /** Trial calls, or those of the ramp, that are under way. */
   #inFlight = 0
   #succeeded = 0
-  #lastTrialMs = 0
+  #lastBegunMs = 0
 
   /** How many at once the ramp lets through. */
   #cap = 0
   #capHit = false
+  #hasEnded = false
   #doublings = 0
   #stepEndsMs = 0
 
@@ -65,13 +68,13 @@ export class BreakerMachine {
 
   /** A permit for one call; its end must be told to {@link BreakerMachine.exit}. */
   enter(nowMs: number): number {
-    const { hold } = this
-    if (hold !== undefined) {
-      if (nowMs < hold.untilMs) return hold.state === 'open' ? REFUSED : UNCOUNTED
+    if (this.hold !== undefined && nowMs >= this.hold.untilMs) {
       this.release('the time for which it was held by hand is over')
     }
-    if (this.state === 'open' && nowMs >= this.#openUntilMs) this.#tryAgain()
-    if (this.state === 'recovering') this.#climb(nowMs)
+    // Whoever is told of a change may hold it by hand.
+    if (this.hold === undefined && this.state === 'open' && nowMs >= this.#openUntilMs) this.#tryAgain()
+    if (this.hold === undefined && this.state === 'recovering') this.#climb(nowMs)
+    if (this.hold !== undefined) return this.hold.state === 'open' ? REFUSED : UNCOUNTED
     switch (this.state) {
       case 'closed':
         return this.generation
@@ -80,7 +83,7 @@ export class BreakerMachine {
       case 'half-open':
         return this.#enterTrial(nowMs)
       case 'recovering':
-        return this.#enterRamp()
+        return this.#enterRamp(nowMs)
     }
   }
 
@@ -89,6 +92,7 @@ export class BreakerMachine {
     if (permit !== this.generation) return
     this.#inFlight--
     if (isFailed === undefined) return
+    this.#hasEnded = true
     if (this.state === 'half-open') this.#judgeTrial(isFailed, isSlow, nowMs)
     else this.#judge(isFailed, isSlow, nowMs)
   }
@@ -130,7 +134,8 @@ export class BreakerMachine {
 
   #open(nowMs: number, why: string): void {
     const { openMs, maxOpenMs, random } = this.#settings
-    const forMs = Math.min(maxOpenMs, openMs * 2 ** Math.min(this.#opens, 30)) * (1 + JITTER * random())
+    this.#patienceMs = Math.min(maxOpenMs, openMs * 2 ** Math.min(this.#opens, 30))
+    const forMs = this.#patienceMs * (1 + JITTER * random())
     this.#opens++
     this.#openUntilMs = nowMs + forMs
     this.#become('open', `${why}; it tries again in ${Math.ceil(forMs)} ms`)
@@ -141,49 +146,59 @@ export class BreakerMachine {
   }
 
   #enterTrial(nowMs: number): number {
-    if (this.#inFlight + this.#succeeded < this.#settings.trialCalls) {
-      this.#inFlight++
-      this.#lastTrialMs = nowMs
-      return this.generation
-    }
-    // A trial that never ends would keep it half-open for ever.
-    if (nowMs - this.#lastTrialMs >= this.#settings.openMs) {
-      this.#open(nowMs, `trial calls did not end within ${this.#settings.openMs} ms`)
-    }
+    if (this.#inFlight + this.#succeeded < this.#settings.trialCalls) return this.#begin(nowMs)
+    this.#openWhenStuck(nowMs, 'trial calls')
     return REFUSED
+  }
+
+  #begin(nowMs: number): number {
+    this.#inFlight++
+    this.#lastBegunMs = nowMs
+    return this.generation
+  }
+
+  /** Calls that never end would keep it half-open, or on its way back, for ever. */
+  #openWhenStuck(nowMs: number, what: string): void {
+    const patienceMs = this.#patienceMs
+    if (nowMs - this.#lastBegunMs >= patienceMs) this.#open(nowMs, `${what} did not end within ${patienceMs} ms`)
   }
 
   #judgeTrial(isFailed: boolean, isSlow: boolean, nowMs: number): void {
     if (isFailed || isSlow) return this.#open(nowMs, `a trial call ${isFailed ? 'failed' : 'was slow'}`)
     this.#succeeded++
-    const { trialCalls, rampMs } = this.#settings
+    const { trialCalls } = this.#settings
     if (this.#succeeded < trialCalls) return
     this.#cap = 2 * trialCalls
-    this.#capHit = false
     this.#doublings = 0
-    this.#stepEndsMs = nowMs + rampMs
+    this.#startStep(nowMs)
     this.#become('recovering', `${trialCalls} trial calls went well; up to ${this.#cap} at once are let through`)
   }
 
-  #enterRamp(): number {
-    if (this.#inFlight >= this.#cap) {
-      this.#capHit = true
-      return REFUSED
-    }
-    this.#inFlight++
-    return this.generation
+  #enterRamp(nowMs: number): number {
+    if (this.#inFlight < this.#cap) return this.#begin(nowMs)
+    this.#capHit = true
+    this.#openWhenStuck(nowMs, 'calls')
+    return REFUSED
   }
 
-  /** The ramp is over when a whole step went by in which nobody was refused. */
+  /**
+   * The ramp is over when a whole step went by in which nobody was refused. A step in which calls went on and none of them
+   * ended says nothing.
+   */
   #climb(nowMs: number): void {
-    if (nowMs < this.#stepEndsMs) return
+    if (nowMs < this.#stepEndsMs || (!this.#hasEnded && this.#inFlight > 0)) return
     if (!this.#capHit || this.#doublings >= MAX_DOUBLINGS) {
       this.#become('closed', 'all that was asked for went well')
       return
     }
     this.#doublings++
     this.#cap *= 2
+    this.#startStep(nowMs)
+  }
+
+  #startStep(nowMs: number): void {
     this.#capHit = false
+    this.#hasEnded = false
     this.#stepEndsMs = nowMs + this.#settings.rampMs
   }
 

@@ -149,7 +149,9 @@ export class CircuitBreaker extends EventEmitter<CircuitBreakerEvents> {
     const { why, forMs = Infinity } = options
     const from = this.state
     this.#machine.holdAs({ state, why, untilMs: this.#settings.clock.monotonic() + forMs })
-    if (from !== state) this.#tell(from, state, `held by hand: ${why}`)
+    const whyHeld = `held by hand: ${why}`
+    if (from === state) this.#whyOpen = whyHeld
+    else this.#tell(from, state, whyHeld)
   }
 
   /**
