@@ -453,7 +453,7 @@ export class DegradationManager<
     return {
       clock,
       deadlines: (timeoutMs) => {
-        const list = lists.get(timeoutMs) ?? new Deadlines(clock)
+        const list = lists.get(timeoutMs) ?? new Deadlines(clock, timeoutMs)
         lists.set(timeoutMs, list)
         return list
       },

@@ -1,7 +1,7 @@
 import { checkNames } from '../options.js'
 import { Admission } from './admission.js'
 import { admissionSettings, queueDefaults, wholeNumber, type QueueOptions } from './admission-options.js'
-import { fixedLimit } from './limit.js'
+import { FixedLimit } from './limit.js'
 
 /** What a {@link Bulkhead} is made of. */
 export interface BulkheadOptions extends QueueOptions {
@@ -59,6 +59,6 @@ export class Bulkhead extends Admission {
     checkNames('A Bulkhead', options, ['maxConcurrent', ...Object.keys(bulkheadDefaults), 'clock'])
     const { name = bulkheadDefaults.name, maxWaiting = bulkheadDefaults.maxWaiting } = options
     const maxConcurrent = wholeNumber('maxConcurrent', options.maxConcurrent, 1)
-    super(admissionSettings(options, { name, maxWaiting }), fixedLimit(maxConcurrent))
+    super(admissionSettings(options, { name, maxWaiting }), new FixedLimit(maxConcurrent))
   }
 }

@@ -14,6 +14,21 @@ export interface Limit {
 }
 
 /** A limit that was given and stays. */
-export function fixedLimit(count: number): Limit {
-  return { now: count, settled: count, isTimed: false, began() {}, ended() {}, leftOut() {} }
+export class FixedLimit implements Limit {
+  readonly now: number
+  readonly isTimed = false
+
+  constructor(count: number) {
+    this.now = count
+  }
+
+  get settled(): number {
+    return this.now
+  }
+
+  began(): void {}
+
+  ended(): void {}
+
+  leftOut(): void {}
 }

@@ -17,14 +17,14 @@ const SHARE = 50
  * oldest first where each must be served, the newest first where most cannot be.
  */
 export class WaitingRoom<Entry extends Waiting> {
-  readonly #lines: readonly Line<Entry>[]
+  /** One of each priority, from when somebody has to wait for the first time: most rooms stay empty. */
+  #lines: readonly Line<Entry>[] = []
   readonly #maxWaiting: number
   #size = 0
   #served = 0
 
   constructor(maxWaiting: number) {
     this.#maxWaiting = maxWaiting
-    this.#lines = priorities.map((priority) => new Line<Entry>(priority === 'normal' || priority === 'optional'))
   }
 
   /** How many wait. */
@@ -34,12 +34,12 @@ export class WaitingRoom<Entry extends Waiting> {
 
   /** Whether somebody waits who must not. */
   get isUrgent(): boolean {
-    return this.#line('critical').size + this.#line('high').size > 0
+    return this.#size > 0 && this.sizeOf('critical') + this.sizeOf('high') > 0
   }
 
   /** How many wait of this priority. */
   sizeOf(priority: Priority): number {
-    return this.#line(priority).size
+    return this.#line(priority)?.size ?? 0
   }
 
   /** How many will be served before a newcomer of this priority. */
@@ -56,7 +56,8 @@ export class WaitingRoom<Entry extends Waiting> {
    *   waiting. It may be the newcomer.
    */
   enter(entry: Entry): Entry | undefined {
-    this.#line(entry.priority).add(entry)
+    if (this.#lines.length === 0) this.#lines = priorities.map((priority) => new Line<Entry>(isNewestFirst(priority)))
+    this.#line(entry.priority)?.add(entry)
     this.#size++
     if (this.#size <= this.#maxWaiting) return undefined
     const line = this.#lines.findLast(({ size }) => size > 0) as Line<Entry>
@@ -78,7 +79,7 @@ export class WaitingRoom<Entry extends Waiting> {
 
   /** Leaves of its own accord; whether it was there. */
   leave(entry: Entry): boolean {
-    const wasThere = this.#line(entry.priority).remove(entry)
+    const wasThere = this.#line(entry.priority)?.remove(entry) ?? false
     if (wasThere) this.#size--
     return wasThere
   }
@@ -103,9 +104,13 @@ export class WaitingRoom<Entry extends Waiting> {
     )
   }
 
-  #line(priority: Priority): Line<Entry> {
-    return this.#lines[priorities.indexOf(priority)] as Line<Entry>
+  #line(priority: Priority): Line<Entry> | undefined {
+    return this.#lines[priorities.indexOf(priority)]
   }
+}
+
+function isNewestFirst(priority: Priority): boolean {
+  return priority === 'normal' || priority === 'optional'
 }
 
 /** Those of one priority. */

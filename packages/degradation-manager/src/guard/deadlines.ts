@@ -33,21 +33,24 @@ export function whenDue(clock: Clock, inMs: number, run: () => void): () => void
  * a guard that nobody calls has none.
  */
 export class Deadlines {
+  /** How far ahead they lie, in ms. */
+  readonly timeoutMs: number
   readonly #clock: Clock
   #first: Deadline | undefined
   #last: Deadline | undefined
   #isArmed = false
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, timeoutMs: number) {
     this.#clock = clock
+    this.timeoutMs = timeoutMs
   }
 
-  add(deadline: Deadline, timeoutMs: number): void {
+  add(deadline: Deadline): void {
     deadline.previous = this.#last
     if (this.#last === undefined) this.#first = deadline
     else this.#last.next = deadline
     this.#last = deadline
-    if (!this.#isArmed) this.#arm(timeoutMs)
+    if (!this.#isArmed) this.#arm(this.timeoutMs)
   }
 
   /** It was met. */

@@ -76,7 +76,8 @@ export class Guard {
     fellBack: 0,
   }
   readonly #gate: Gate
-  readonly #latencies = new Latencies()
+  /** Made when the first call ends, so that an idle guard has none. */
+  #latencies: Latencies | undefined
   readonly #isDirect: boolean
   /** Those that keep good answers; undefined when there is none. */
   readonly #caches: readonly AnswerCache<unknown, unknown[]>[] | undefined
@@ -101,7 +102,7 @@ export class Guard {
 
   /** All counts, as of now. */
   get stats(): GuardStats {
-    return { ...this.tally, latencyMs: this.#latencies.summary() }
+    return { ...this.tally, latencyMs: (this.#latencies ?? new Latencies()).summary() }
   }
 
   /** Makes one call. */
@@ -188,7 +189,7 @@ export class Guard {
   /** An attempt went well. */
   wentWell(self: unknown, args: unknown[], value: unknown, tookMs: number, nowMs: number): void {
     this.tally.succeeded++
-    if (this.isTimed) this.#latencies.record(tookMs)
+    if (this.isTimed) (this.#latencies ??= new Latencies()).record(tookMs)
     if (this.#caches !== undefined) for (const cache of this.#caches) this.#keep(cache, args, value)
     if (this.#nextDrillMs !== Infinity) this.#drillWhenDue(self, args, nowMs)
   }
@@ -316,7 +317,7 @@ export class Guard {
   /** Whole lengths share a list. Those that are computed, what is left of three seconds say, would be ever new ones to keep. */
   #deadlinesOf(timeoutMs: number): Deadlines | undefined {
     if (timeoutMs === Infinity) return undefined
-    return Number.isInteger(timeoutMs) ? this.#gate.deadlines(timeoutMs) : new Deadlines(this.clock)
+    return Number.isInteger(timeoutMs) ? this.#gate.deadlines(timeoutMs) : new Deadlines(this.clock, timeoutMs)
   }
 
   #keep(cache: AnswerCache<unknown, unknown[]>, args: unknown[], value: unknown): void {

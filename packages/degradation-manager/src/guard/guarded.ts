@@ -20,6 +20,45 @@ export interface GuardFace<Fn extends AnyFunction> {
   readonly stats: GuardStats
 }
 
+/** Where a guarded function keeps its guard. */
+const guardOf = Symbol('guard')
+
+/** What a guarded function is made as, before it has a face. */
+type Bare = ((this: unknown, ...args: unknown[]) => Promise<unknown>) & { readonly [guardOf]: Guard }
+
+/**
+ * What all guarded functions have. Each makes its own `outcome` and `drill` when they are first asked for: as properties
+ * that each function is given, they would weigh more than the guard.
+ */
+const face = Object.create(Function.prototype, {
+  outcome: {
+    get(this: Bare) {
+      const guard = this[guardOf]
+      return keep(this, 'outcome', function outcome(this: unknown, ...args: unknown[]) {
+        return guard.call(this, args, asOutcome)
+      })
+    },
+  },
+  drill: {
+    get(this: Bare) {
+      const guard = this[guardOf]
+      return keep(this, 'drill', function drill(this: unknown, ...args: unknown[]) {
+        return guard.drill(this, args)
+      })
+    },
+  },
+  stats: {
+    get(this: Bare) {
+      return this[guardOf].stats
+    },
+  },
+}) as object
+
+function keep<Value>(holder: Bare, name: keyof GuardFace<AnyFunction>, value: Value): Value {
+  Object.defineProperty(holder, name, { value })
+  return value
+}
+
 /** Makes a guarded function of a guard. */
 export function guarded<Fn extends AnyFunction>(
   gate: Gate,
@@ -28,20 +67,14 @@ export function guarded<Fn extends AnyFunction>(
   options: GuardOptions<Fn>,
 ): Guarded<Fn> {
   const guard = new Guard(gate, feature, fn, guardSettings(feature.name, fn, options))
-  function call(this: unknown, ...args: unknown[]): Promise<unknown> {
-    return guard.call(this, args, plainValue)
+  const name = String(fn.name)
+  // A function that is made under its name is lighter than one that is given it later.
+  const { [name]: call } = {
+    [name]: function (this: unknown, ...args: unknown[]): Promise<unknown> {
+      return guard.call(this, args, plainValue)
+    },
   }
-  function outcome(this: unknown, ...args: unknown[]): Promise<unknown> {
-    return guard.call(this, args, asOutcome)
-  }
-  function drill(this: unknown, ...args: unknown[]): Promise<DrillReport> {
-    return guard.drill(this, args)
-  }
-  Object.defineProperties(call, {
-    name: { value: fn.name, configurable: true },
-    outcome: { value: outcome },
-    drill: { value: drill },
-    stats: { get: () => guard.stats },
-  })
+  Object.setPrototypeOf(call, face)
+  Object.defineProperty(call, guardOf, { value: guard })
   return call as unknown as Guarded<Fn>
 }

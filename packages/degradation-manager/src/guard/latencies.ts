@@ -15,17 +15,20 @@ const PER_DOUBLING = 4
 const LOG2_SMALLEST = 7
 const SMALLEST_MS = 2 ** -LOG2_SMALLEST
 const BUCKETS = 27 * PER_DOUBLING
+const MOST_IN_A_BYTE = 255
 
-/** A histogram with logarithmic buckets. Made when the first call ends, so that an idle guard has none. */
+/** A histogram with logarithmic buckets. */
 export class Latencies {
-  #counts: Uint32Array | undefined
+  #counts: Uint8Array | Uint32Array = new Uint8Array(BUCKETS)
   #count = 0
 
   record(ms: number): void {
-    const counts = (this.#counts ??= new Uint32Array(BUCKETS))
     const bucket = ms <= SMALLEST_MS ? 0 : ((Math.log2(ms) + LOG2_SMALLEST) * PER_DOUBLING) | 0
     const at = bucket < BUCKETS ? bucket : BUCKETS - 1
-    counts[at] = (counts[at] as number) + 1
+    // Most guards are called seldom: a byte for each bucket will do until one is full.
+    if (this.#counts[at] === MOST_IN_A_BYTE && this.#counts instanceof Uint8Array)
+      this.#counts = Uint32Array.from(this.#counts)
+    this.#counts[at] = (this.#counts[at] as number) + 1
     this.#count++
   }
 
@@ -36,7 +39,7 @@ export class Latencies {
   #percentile(share: number): number {
     let left = Math.ceil(this.#count * share)
     if (left === 0) return 0
-    const counts = this.#counts ?? []
+    const counts = this.#counts
     for (let bucket = 0; bucket < counts.length; bucket++) {
       left -= counts[bucket] as number
       // The middle of the bucket, on its logarithmic scale.

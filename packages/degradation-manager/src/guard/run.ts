@@ -74,8 +74,7 @@ export class Run implements Deadline {
     return new Promise((resolve, reject) => {
       this.#resolve = resolve
       this.#reject = reject
-      const { deadlines, settings } = this.#guard
-      deadlines?.add(this, settings.timeoutMs)
+      this.#guard.deadlines?.add(this)
       if (this.#asked.signal !== undefined) this.#listen(this.#asked.signal)
       this.#attempt()
     })

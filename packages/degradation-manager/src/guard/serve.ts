@@ -78,7 +78,7 @@ interface Bounds extends ServeOptions {
  * error too.
  */
 function inTime(result: PromiseLike<unknown>, bounds: Bounds): Promise<unknown> {
-  const { admission, placeMs, controller, held, signal, deadlines, untilMs, timeoutMs } = bounds
+  const { admission, placeMs, controller, held, signal, deadlines, untilMs } = bounds
   return new Promise((resolve, reject) => {
     const stopWaiting = (): void => {
       deadlines?.remove(deadline)
@@ -106,7 +106,7 @@ function inTime(result: PromiseLike<unknown>, bounds: Bounds): Promise<unknown> 
       next: undefined,
       expire: () => giveUp(bounds.error()),
     }
-    deadlines?.add(deadline, timeoutMs)
+    deadlines?.add(deadline)
     signal?.addEventListener('abort', onAbort, { once: true })
     void follow(
       Promise.resolve(result),

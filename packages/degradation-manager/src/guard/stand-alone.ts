@@ -11,7 +11,10 @@ import type { AnyFunction } from '../with-signal.js'
 import { Deadlines } from './deadlines.js'
 import type { GuardOptions } from './guard-options.js'
 import { guarded, type Guarded } from './guarded.js'
+import type { Gate, Refuser } from './guard.js'
 import type { DrillReport } from './outcomes.js'
+
+const none: readonly never[] = []
 
 /** What {@link guard} takes beside the options of every guard. */
 export interface StandAloneOptions<Fn extends AnyFunction> extends GuardOptions<Fn> {
@@ -54,42 +57,65 @@ export function guard<Fn extends AnyFunction>(
   checkNames(`The guard of "${name}"`, options, Object.keys(options))
   const { clock = systemClock, onFallback, ...policies } = options
   optionalFunction(`onFallback of "${name}"`, onFallback)
-  // Without a manager there are no events: the first drill that fails is told as a warning.
-  let isDrillFailing = false
-  const lists = new Map<number, Deadlines>()
-  const gate = {
-    clock,
-    deadlines: (timeoutMs: number): Deadlines => {
-      const list = lists.get(timeoutMs) ?? new Deadlines(clock)
-      lists.set(timeoutMs, list)
-      return list
-    },
-    // The feature of a guard that stands alone is always on.
-    refusal: () => ({ why: `"${name}" is off`, shed: () => new ShedError(name, `"${name}" is off`, undefined) }),
-    fellBack: (_name: string, why: () => string, error: unknown): void => {
-      if (onFallback === undefined) return
-      const reason = why()
-      try {
-        onFallback({
-          what: name,
-          from: 'call',
-          to: 'fallback',
-          at: clock.now(),
-          why: reason,
-          severity: error === undefined ? 'INFO' : 'WARNING',
-          message: sentence(`The fallback of "${name}" answered: ${reason}`),
-          error,
-        })
-      } catch (bug) {
-        warn(`onFallback of "${name}" threw`, bug)
-      }
-    },
-    drilled: (_name: string, { works, steps }: DrillReport): void => {
-      if (works !== isDrillFailing) return
-      isDrillFailing = !works
-      const failing = steps.find((step) => !step.works)
-      if (failing !== undefined) warn(`The ${failing.name} of "${name}" would not work, says a drill`, failing.error)
-    },
+  return guarded(
+    new StandAlone(name, clock, onFallback),
+    new Feature(name, 'normal', []),
+    fn,
+    policies as GuardOptions<Fn>,
+  )
+}
+
+/** What a guard without a manager asks. Its feature is always on. */
+class StandAlone implements Gate {
+  readonly clock: Clock
+  readonly #name: string
+  readonly #onFallback: ((served: FallbackServed) => void) | undefined
+  #lists: readonly Deadlines[] = none
+  #isDrillFailing = false
+
+  constructor(name: string, clock: Clock, onFallback: ((served: FallbackServed) => void) | undefined) {
+    this.#name = name
+    this.clock = clock
+    this.#onFallback = onFallback
   }
-  return guarded(gate, new Feature(name, 'normal', []), fn, policies as GuardOptions<Fn>)
+
+  deadlines(timeoutMs: number): Deadlines {
+    const found = this.#lists.find((list) => list.timeoutMs === timeoutMs)
+    if (found !== undefined) return found
+    const list = new Deadlines(this.clock, timeoutMs)
+    this.#lists = [...this.#lists, list]
+    return list
+  }
+
+  refusal(): Refuser {
+    const why = `"${this.#name}" is off`
+    return { why, shed: () => new ShedError(this.#name, why, undefined) }
+  }
+
+  fellBack(name: string, whyServed: () => string, error: unknown): void {
+    if (this.#onFallback === undefined) return
+    const why = whyServed()
+    try {
+      this.#onFallback({
+        what: name,
+        from: 'call',
+        to: 'fallback',
+        at: this.clock.now(),
+        why,
+        severity: error === undefined ? 'INFO' : 'WARNING',
+        message: sentence(`The fallback of "${name}" answered: ${why}`),
+        error,
+      })
+    } catch (bug) {
+      warn(`onFallback of "${name}" threw`, bug)
+    }
+  }
+
+  /** Without a manager there are no events: the first drill that fails is told as a warning. */
+  drilled(name: string, { works, steps }: DrillReport): void {
+    if (works !== this.#isDrillFailing) return
+    this.#isDrillFailing = !works
+    const failing = steps.find((step) => !step.works)
+    if (failing !== undefined) warn(`The ${failing.name} of "${name}" would not work, says a drill`, failing.error)
+  }
 }
