@@ -56,10 +56,16 @@ export async function failing(): Promise<void> {
   opossumServed.shutdown()
 
   const many = new CircuitBreaker({ windowCalls: 50_000, minCalls: 50_000, failureRatio: 1 })
-  await many.run(async () => 0)
   const filled = guard('filled', fails, { breaker: many })
-  await times(50_000, caught(filled))
-  await many.run(async () => 0)
+  // One of 10,000 goes well, so that the breaker stays closed however often it is called.
+  const failOften = async (count: number): Promise<void> => {
+    for (let left = count; left > 0; left -= 10_000) {
+      await many.run(async () => 0)
+      await times(Math.min(left, 10_000), caught(filled))
+    }
+  }
+  await failOften(60_000)
+  if (many.counts.calls !== 50_000) throw new Error(`The window holds ${many.counts.calls} calls`)
   const sampling = new Opossum(fails, { volumeThreshold: 1e9, rollingCountTimeout: 600_000 })
   await times(
     50_000,
@@ -70,7 +76,7 @@ export async function failing(): Promise<void> {
     await measure(
       [
         { name: 'floor: a rejected call, caught', run: (count) => times(count, caught(fails)) },
-        { name: 'evenkeel', run: (count) => times(count, caught(filled)) },
+        { name: 'evenkeel', run: failOften },
         {
           name: 'opossum',
           run: (count) =>
@@ -85,6 +91,7 @@ export async function failing(): Promise<void> {
       5,
     ),
   )
+  if (many.state !== 'closed') throw new Error('The breaker has opened, so refusals were measured')
   sampling.shutdown()
 }
 

@@ -161,8 +161,8 @@ export class Guard {
       (error: unknown) => {
         const isUserError = this.isUserError(error)
         this.#leave(placeMs, permit, isUserError || !isForeignFailure(error) ? undefined : true)
-        if (!isUserError) return this.fallBackAfter(self, args, wrap, error, true, undefined)
-        this.tally.userErrors++
+        if (isUserError) this.tally.userErrors++
+        else if (this.hasFailed(error, true)) return this.fallBack(self, args, wrap, undefined, error, undefined)
         throw error
       },
     )
@@ -194,22 +194,14 @@ export class Guard {
     if (this.#nextDrillMs !== Infinity) this.#drillWhenDue(self, args, nowMs)
   }
 
-  /** All attempts have failed. */
-  fallBackAfter(
-    self: unknown,
-    args: unknown[],
-    wrap: Wrap,
-    failure: unknown,
-    hasBegun: boolean,
-    signal: AbortSignal | undefined,
-  ): Promise<unknown> {
+  /** All attempts have failed; whether it is for the fallbacks now, or for the caller. */
+  hasFailed(failure: unknown, hasBegun: boolean): boolean {
     if (hasBegun) this.tally.failed++
     else this.tally.refused++
     if (failure instanceof TimeoutError) this.tally.timedOut++
     const { fallbacks, idempotent } = this.settings
     // What may have taken effect is not done again in another way.
-    if (fallbacks.length === 0 || (!idempotent && mayHaveApplied(failure))) return rejected(failure)
-    return this.#fallBack(self, args, wrap, undefined, failure, signal)
+    return fallbacks.length > 0 && (idempotent || !mayHaveApplied(failure))
   }
 
   /** Tries out the fallbacks, and tells which of them work. */
@@ -266,11 +258,11 @@ export class Guard {
   ): Promise<unknown> {
     this.tally.refused++
     if (this.settings.fallbacks.length === 0) return Promise.reject(refuser.shed())
-    return this.#fallBack(self, args, wrap, refuser, undefined, signal)
+    return this.fallBack(self, args, wrap, refuser, undefined, signal)
   }
 
   /** Asks one fallback after the other, because a call was refused, or failed. */
-  async #fallBack(
+  async fallBack(
     self: unknown,
     args: unknown[],
     wrap: Wrap,

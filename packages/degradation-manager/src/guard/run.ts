@@ -278,11 +278,12 @@ export class Run implements Deadline {
     if (!this.#triesAgain(error)) this.#giveIn(error)
   }
 
-  /** No attempt has gone well: now it is for the fallbacks. */
+  /** No attempt has gone well: now it is for the fallbacks, or for the caller. */
   #giveIn(error: unknown): void {
     this.#finish()
-    const { signal } = this.#asked
-    this.#resolve(this.#guard.fallBackAfter(this.#self, this.#args, this.#wrap, error, this.#hasBegun, signal))
+    const guard = this.#guard
+    if (!guard.hasFailed(error, this.#hasBegun)) return this.#reject(error)
+    this.#resolve(guard.fallBack(this.#self, this.#args, this.#wrap, undefined, error, this.#asked.signal))
   }
 
   #leave(isIgnored: boolean): void {
