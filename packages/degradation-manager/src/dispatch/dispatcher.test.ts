@@ -109,6 +109,35 @@ describe('a dispatcher', () => {
     expect(handled).toEqual([])
   })
 
+  it('gives every user a turn where there is no guild', async () => {
+    const handle = aDispatcher()
+    const all = [handle({ id: 'first', feature: 'remind', guildId: null, userId: 'noisy' })]
+    for (let call = 1; call <= 3; call++) all.push(handle({ id: `noisy ${call}`, feature: 'remind', userId: 'noisy' }))
+    all.push(handle({ id: 'quiet', feature: 'remind', userId: 'quiet' }))
+    await clock.advance(100)
+    await Promise.all(all)
+    expect(handled).toEqual(['first', 'noisy 1', 'quiet', 'noisy 2', 'noisy 3'])
+  })
+
+  it('handles a feature that some mode leaves to its fallback', async () => {
+    const some = new DegradationManager<Feature>({
+      clock,
+      features: { remind: {}, translate: { in: { DEGRADED: 'fallback' } } },
+    })
+    const handle = aDispatcher({ modes: some })
+    const words = handle({ id: 'words', feature: 'translate' })
+    await clock.advance(10)
+    expect(await words).toBe('words is done')
+    // Its handler has the fallback; how much is handled at once holds for it too, and so does its priority.
+    await some.setMode('DEGRADED', { why: 'a test' })
+    const all = [handle({ id: 'first', feature: 'translate' }), handle({ id: 'second', feature: 'translate' })]
+    expect([admission.inFlight, admission.waiting]).toEqual([1, 1])
+    await clock.advance(20)
+    expect(await Promise.all(all)).toEqual(['first is done', 'second is done'])
+    await some.setMode('MAINTENANCE', { why: 'a test' })
+    expect(await handle({ id: 'third', feature: 'translate' })).toMatch('third may come again')
+  })
+
   it('rejects an event whose feature nobody declared, and what classifying it threw', async () => {
     const handle = aDispatcher({ classify: () => ({ feature: 'remnid' as 'remind' }) })
     await expect(handle({ id: 'first', feature: 'remind' })).rejects.toThrow('There is no feature "remnid"')

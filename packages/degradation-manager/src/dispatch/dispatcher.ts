@@ -1,9 +1,10 @@
-import type { Admission } from '../admission/admission.js'
+import type { Admission, AdmissionOptions } from '../admission/admission.js'
 import { optionalFunction } from '../breaker/breaker-options.js'
 import type { DegradationManager } from '../degradation-manager.js'
 import { ShedError } from '../errors.js'
 import { checkAdmission } from '../guard/fallback.js'
 import { checkTimeout } from '../guard/guard-options.js'
+import { guard as guardAlone } from '../guard/stand-alone.js'
 import { checkNames } from '../options.js'
 import type { Priority } from '../priority.js'
 
@@ -24,7 +25,7 @@ export interface EventClass<Feature extends string> {
 /** What a {@link dispatcher} is made of. */
 export interface DispatcherOptions<Feature extends string, Event, Result> {
   /** Knows the features, and which of them are served now. */
-  readonly modes: Pick<DegradationManager<Feature, never, never>, 'guard'>
+  readonly modes: Pick<DegradationManager<Feature, never, never>, 'guard' | 'feature'>
   /** Bounds how many events are handled at once: an `AdaptiveLimiter` or a `Bulkhead`. */
   readonly admission: Admission
   /** Says what an event is; undefined when it is to be handled at once and unbounded, as what has nothing to do with load. */
@@ -52,6 +53,8 @@ export const dispatcherDefaults: Readonly<Record<'timeoutMs', number>> = { timeo
  * handled first, and one noisy guild cannot starve the others.
  *
  * @remarks
+ * A feature that the mode leaves to its fallback is handled: the guards inside its handler have the fallback.
+ *
  * *Gotchas*: an event that was being handled and then failed is never answered by `onShed`: its handler may have answered
  * already. Its error passes through.
  *
@@ -104,26 +107,41 @@ export function dispatcher<Feature extends string, Event, Result>(
     readonly its: EventClass<Feature>
     hasBegun: boolean
   }
+  const asked = ({ guildId, userId, priority, signal }: EventClass<Feature>): AdmissionOptions => ({
+    key: guildId ?? userId ?? '',
+    priority,
+    signal,
+  })
   const begin = async (passage: Passage): Promise<Result> => {
     passage.hasBegun = true
     return handle(passage.event)
   }
-  const makeGuard = (feature: Feature): ((passage: Passage) => Promise<Result>) =>
-    modes.guard<(passage: Passage) => Promise<Result>>(feature, begin, {
-      admission,
-      timeoutMs,
-      call: ({ its: { guildId, userId, priority, signal } }) => ({ key: guildId ?? userId ?? '', priority, signal }),
-    })
-  const guards = new Map<Feature, ReturnType<typeof makeGuard>>()
+  const makeDoors = (feature: Feature) => {
+    const bounds = { admission, timeoutMs }
+    return {
+      served: modes.guard<typeof begin>(feature, begin, {
+        ...bounds,
+        call: ({ its }) => asked(its),
+        // Where a mode leaves the feature to its fallback the other door is open, so this one needs none.
+        fallback: [],
+      }),
+      // What is left to its fallback is bounded like everything else, but only its handler knows the fallback.
+      leftToFallback: guardAlone<typeof begin>(feature, begin, {
+        ...bounds,
+        call: ({ its }) => ({ ...asked(its), priority: its.priority ?? modes.feature(feature).priority }),
+      }),
+    }
+  }
+  const doors = new Map<Feature, ReturnType<typeof makeDoors>>()
 
   return async (event) => {
     const its = classify(event)
     if (its === undefined) return handle(event)
-    let guard = guards.get(its.feature)
-    if (guard === undefined) guards.set(its.feature, (guard = makeGuard(its.feature)))
+    let door = doors.get(its.feature)
+    if (door === undefined) doors.set(its.feature, (door = makeDoors(its.feature)))
     const passage: Passage = { event, its, hasBegun: false }
     try {
-      return await guard(passage)
+      return await (modes.feature(its.feature).state === 'fallback' ? door.leftToFallback : door.served)(passage)
     } catch (error) {
       if (onShed === undefined || passage.hasBegun || !(error instanceof ShedError)) throw error
       return onShed(event, error)
