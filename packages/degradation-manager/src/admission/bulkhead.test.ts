@@ -1,7 +1,8 @@
 import { FakeClock } from '@evenkeel/testing'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { ShedError } from '../errors.js'
 import { guard } from '../guard/stand-alone.js'
+import { priorities } from '../priority.js'
 import { withSignal } from '../with-signal.js'
 import { Bulkhead, type BulkheadOptions } from './bulkhead.js'
 
@@ -60,6 +61,28 @@ describe('a Bulkhead', () => {
     place.release()
     await expect(waits).rejects.toMatchObject({ code: 'SHED' })
     expect(bulkhead.counts.expired).toBe(1)
+  })
+
+  it('leaves nothing on the signal of whoever has waited, and one timer for all who wait', async () => {
+    const clock = new FakeClock()
+    const bulkhead = new Bulkhead({
+      maxConcurrent: 1,
+      maxWaiting: 1_000,
+      maxWaitMs: { critical: 100, high: 200, normal: 400, optional: 800 },
+      clock,
+    })
+    const place = await bulkhead.acquire()
+    const { signal } = new AbortController()
+    const add = vi.spyOn(signal, 'addEventListener')
+    const remove = vi.spyOn(signal, 'removeEventListener')
+    const waits = [...priorities].reverse().map((priority) => bulkhead.acquire({ priority, signal }))
+    expect(clock.pending).toBe(1)
+    place.release()
+    ;(await waits[3])?.release()
+    ;(await waits[2])?.release()
+    await waits[1]
+    await expect(clock.advance(800).then(() => waits[0])).rejects.toMatchObject({ code: 'SHED' })
+    expect([add.mock.calls.length, remove.mock.calls.length]).toEqual([4, 4])
   })
 
   it('reads no clock for a call that finds a place', async () => {

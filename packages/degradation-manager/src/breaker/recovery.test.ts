@@ -33,6 +33,11 @@ async function anOpenBreaker(options: CircuitBreakerOptions = {}): Promise<Circu
   return breaker
 }
 
+const clockedFailure = async (): Promise<never> => {
+  await new Promise<void>((resolve) => clock.after(10, resolve))
+  throw new Error('ECONNREFUSED')
+}
+
 /** Ten callers a second. */
 async function callers(breaker: CircuitBreaker, work: () => Promise<void>, forMs: number): Promise<void> {
   for (let passedMs = 0; passedMs < forMs; passedMs += 100) {
@@ -76,7 +81,30 @@ describe('a CircuitBreaker before a service that works again', () => {
   })
 })
 
+describe('a CircuitBreaker that tries again', () => {
+  it('makes no more trial calls than told, also one after the other', async () => {
+    const breaker = await anOpenBreaker()
+    await clock.advance(5_000)
+    await breaker.run(taking(0))
+    await breaker.run(taking(0))
+    most = 0
+    for (let call = 0; call < 3; call++) void breaker.run(taking(Infinity)).catch(() => {})
+    expect(most).toBe(1)
+  })
+})
+
 describe('a CircuitBreaker that is held by hand', () => {
+  it('does not listen to calls that were begun before', async () => {
+    const breaker = new CircuitBreaker({ clock, windowCalls: 5, minCalls: 1 })
+    const failures = Array.from({ length: 5 }, () => breaker.run(() => clockedFailure()).catch(() => {}))
+    breaker.hold('closed', { why: 'a test' })
+    breaker.on('change', (change) => told.push(change))
+    await clock.advance(10)
+    await Promise.all(failures)
+    expect(told).toEqual([])
+    expect(breaker.counts.calls).toBe(0)
+  })
+
   it('says so also where it was open already', async () => {
     const breaker = await anOpenBreaker()
     breaker.hold('open', { why: 'moving hosts' })

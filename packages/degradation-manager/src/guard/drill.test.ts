@@ -90,4 +90,18 @@ describe('a guard without a manager', () => {
     expect(told.mock.calls.map(([words]) => String(words))).toEqual([expect.stringContaining('the other bot is away')])
     told.mockRestore()
   })
+
+  it('without a fallback has none that works', async () => {
+    expect(await guard('call', () => 'well').drill()).toEqual({ works: false, steps: [] })
+  })
+
+  it.each([10_000, Infinity])('drills after a long silence once, with a deadline of %i ms', async (timeoutMs) => {
+    const clock = new FakeClock()
+    const fallback = vi.fn(() => 'kept')
+    const call = guard('call', () => 'well', { clock, timeoutMs, drillEveryMs: 1_000, fallback })
+    await clock.advance(60_000)
+    for (let turn = 0; turn < 5; turn++) await call()
+    await clock.advance(0)
+    expect(fallback).toHaveBeenCalledTimes(1)
+  })
 })

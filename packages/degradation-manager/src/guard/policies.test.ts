@@ -415,19 +415,22 @@ describe('admission', () => {
     expect(admission.inFlight).toBe(0)
   })
 
-  it('learns nothing from the user’s own mistakes: they shrink no limit', async () => {
-    const admission = new AdaptiveLimiter({ clock, initialLimit: 2 })
-    const release = vi.spyOn(admission, 'leave')
-    const wrong = guard(
-      'call',
-      async () => {
-        throw new RangeError('no such language')
-      },
-      { clock, admission, isUserError: () => true },
-    )
-    await expect(wrong()).rejects.toThrow('no such language')
-    expect(release).toHaveBeenCalledWith(expect.any(Number), true)
-  })
+  it.each([10_000, Infinity])(
+    'learns nothing from the user’s own mistakes, with a deadline of %i ms',
+    async (timeoutMs) => {
+      const admission = new AdaptiveLimiter({ clock, initialLimit: 2 })
+      const release = vi.spyOn(admission, 'leave')
+      const wrong = guard(
+        'call',
+        async () => {
+          throw new RangeError('no such language')
+        },
+        { clock, admission, timeoutMs, isUserError: () => true },
+      )
+      await expect(wrong()).rejects.toThrow('no such language')
+      expect(release).toHaveBeenCalledWith(expect.any(Number), true)
+    },
+  )
 
   it('rejects with what asking for the call threw, and a priority that does not exist', async () => {
     const admission = new Bulkhead({ maxConcurrent: 1, clock })
