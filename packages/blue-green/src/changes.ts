@@ -9,13 +9,13 @@ export type Severity = 'INFO' | 'WARNING' | 'CRITICAL'
 /**
  * Something that is different now.
  *
- * `what` says what `from` and `to` are: the `phase`, green's `percentage`, the `active` version, the `store` (`up` or
+ * `what` says what `from` and `to` are: the `phase`, the `hand` that holds it (`on` or `off`), green's `percentage`, the `active` version, the `store` (`up` or
  * `down`), the `controller` (`DRIVING`, `FENCED` or `STOPPED`), or `hold`, which is the call for a human when a step
  * has been held for too long.
  */
 export interface BlueGreenChange {
   /** Which thing changed. */
-  readonly what: 'phase' | 'percentage' | 'active' | 'store' | 'controller' | 'hold'
+  readonly what: 'phase' | 'hand' | 'percentage' | 'active' | 'store' | 'controller' | 'hold'
   /** What it was. */
   readonly from: string | number
   /** What it is. */
@@ -47,6 +47,14 @@ export function changesBetween(before: State, after: State, why: string, at: num
     add({ what: 'phase', from: fromPhase, to: toPhase, severity: severityOf[deployment.phase], message })
   }
 
+  // Where the phase says that it holds, only who holds it is news.
+  const [wasByHand, isByHand] = [before, after].map((state) => runningIn(state)?.heldByHand != null)
+  if (deployment !== null && fromPhase === 'HOLD' && toPhase === 'HOLD' && wasByHand !== isByHand) {
+    const [from, to] = isByHand ? (['off', 'on'] as const) : (['on', 'off'] as const)
+    const message = `${nameOf(deployment)} is ${isByHand ? 'held by hand now' : 'held by hand no more'}. ${because(why)}`
+    add({ what: 'hand', from, to, severity: 'INFO', message })
+  }
+
   const [fromShare, toShare] = [shareOf(before), shareOf(after)]
   if (deployment !== null && fromShare !== toShare && runningIn(after) !== undefined) {
     const message = `Version "${deployment.to}" now serves ${toShare} % of the guilds, before ${fromShare} %. ${because(why)}`
@@ -64,7 +72,9 @@ export function changesBetween(before: State, after: State, why: string, at: num
 export function holdChange(held: DeploymentState, why: string, at: number): BlueGreenChange {
   const message =
     `${nameOf(held)} has been held at ${held.percentage} % for ${held.maxHoldMs} ms and needs a human. ${because(why)} ` +
-    'Repair the cause, and it goes on by itself; or roll it back.'
+    (held.heldByHand !== null
+      ? 'Resume it, or roll it back.'
+      : 'Repair the cause, and it goes on by itself; or roll it back.')
   return { what: 'hold', from: 'HOLD', to: 'HOLD', at, why, severity: 'CRITICAL', message, deploymentId: held.id }
 }
 

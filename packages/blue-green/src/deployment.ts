@@ -21,7 +21,7 @@ export interface DeploymentResult {
   readonly why: string
 }
 
-/** Why something is rolled back. */
+/** Why something is done by hand. */
 export interface RollbackReason {
   /** For the record and the events, as a clause. */
   readonly why?: string | undefined
@@ -54,6 +54,8 @@ export interface DeploymentStatus {
   readonly elapsedMs: number
   /** How long it must last, in ms. */
   readonly stepMs: number
+  /** Whether a person holds it. */
+  readonly isHeldByHand: boolean
   /** Why it is in this phase, as a clause. */
   readonly why: string
 }
@@ -77,6 +79,30 @@ export interface Deployment {
    * @returns how the deployment ended; if it was over already, nothing happens and this says how
    */
   rollback(reason?: RollbackReason): Promise<DeploymentResult>
+  /**
+   * Goes on to the next step now, whatever is left of the time of this one. Health and the store must allow it as ever.
+   *
+   * @param reason - `why`, for the record and the events
+   * @returns where it is then; if no step is left or it is over, nothing happens and this says so
+   * @throws {@link DeploymentHeldError} when it is held, or health or the store hold it now
+   * @throws {@link FencedError} or {@link StoppedError} when this process does not drive it, or no more
+   */
+  promote(reason?: RollbackReason): Promise<DeploymentStatus>
+  /**
+   * Keeps green's share as it is until `resume()`, also through a restart. In force when it returns; written down as soon as
+   * the store allows. Does nothing where nothing goes on by itself: while blue is drained, while it is rolled back.
+   *
+   * @param reason - `why`, for the record and the events
+   */
+  hold(reason?: RollbackReason): void
+  /**
+   * Ends a hold by hand: the time of the step begins anew. What else holds it, health or the store, still does, and it goes
+   * on by itself when that is over.
+   *
+   * @param reason - `why`, for the record and the events
+   * @returns where it is then: it goes on, or something else holds it
+   */
+  resume(reason?: RollbackReason): Promise<DeploymentStatus>
 }
 
 /** What a deployment asks of whoever drives it. */
@@ -84,6 +110,9 @@ export interface DeploymentDriver {
   /** `undefined` when the driver is past this deployment. */
   statusOf(deploymentId: string): DeploymentStatus | undefined
   rollBack(why?: string): void
+  promote(why?: string): Promise<void>
+  hold(why?: string): void
+  letGo(why?: string): Promise<void>
 }
 
 /** A {@link Deployment} as its driver holds it. */
@@ -127,13 +156,37 @@ export class DrivenDeployment implements Deployment {
     if (this.#driver.statusOf(this.id) !== undefined) this.#driver.rollBack(whyOf(reason))
     return this.finished
   }
+
+  async promote(reason?: RollbackReason): Promise<DeploymentStatus> {
+    if (this.#driver.statusOf(this.id) !== undefined) await this.#driver.promote(whyOf(reason))
+    return this.status
+  }
+
+  hold(reason?: RollbackReason): void {
+    if (this.#driver.statusOf(this.id) !== undefined) this.#driver.hold(whyOf(reason))
+  }
+
+  async resume(reason?: RollbackReason): Promise<DeploymentStatus> {
+    if (this.#driver.statusOf(this.id) !== undefined) await this.#driver.letGo(whyOf(reason))
+    return this.status
+  }
 }
 
 /** What `deploy` returns when there is nothing to do. */
 export function alreadyActive(id: string, version: string): Deployment {
   const why = `version "${version}" is the active one already`
   const finished = Promise.resolve({ outcome: 'ALREADY_ACTIVE', why } as const)
-  const progress = { percentage: 100, percentages: [100], step: 0, elapsedMs: 0, stepMs: 0 }
+  const progress = { percentage: 100, percentages: [100], step: 0, elapsedMs: 0, stepMs: 0, isHeldByHand: false }
   const status: DeploymentStatus = { id, from: version, to: version, phase: 'COMPLETE', ...progress, why }
-  return { id, from: version, to: version, status, finished, rollback: () => finished }
+  return {
+    id,
+    from: version,
+    to: version,
+    status,
+    finished,
+    rollback: () => finished,
+    promote: () => Promise.resolve(status),
+    hold: () => {},
+    resume: () => Promise.resolve(status),
+  }
 }

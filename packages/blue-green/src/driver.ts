@@ -15,6 +15,7 @@ import {
   type DeploymentStatus,
 } from './deployment.js'
 import {
+  DeploymentHeldError,
   DeploymentRunningError,
   FencedError,
   RolledBackVersionError,
@@ -34,6 +35,7 @@ import {
   resume,
   runningIn,
   transition,
+  type DeploymentState,
   type Input,
   type Plan,
   type State,
@@ -77,6 +79,14 @@ export class Driver {
   #route: Route
   #deployment: DrivenDeployment | undefined
   #starting: Starting | undefined
+  /** Those who wait for the end of a hold by hand. */
+  readonly #resumptions: (() => void)[] = []
+  /** Those who wait for the next step. */
+  readonly #promotions: {
+    readonly from: DeploymentState
+    readonly resolve: () => void
+    readonly reject: (error: Error) => void
+  }[] = []
 
   #steppingSinceMs = 0
   /** Since when the current step has not got on, through however many holds. */
@@ -128,7 +138,9 @@ export class Driver {
     const deployment = this.#state.deployment
     if (deployment?.id !== deploymentId) return undefined
     const { id, from, to, phase, percentage, percentages, step, stepMs } = deployment
-    return { id, from, to, phase, percentage, percentages, step, elapsedMs: this.#elapsedMs(), stepMs, why: this.#why }
+    const isHeldByHand = deployment.heldByHand !== null
+    const elapsedMs = this.#elapsedMs()
+    return { id, from, to, phase, percentage, percentages, step, elapsedMs, stepMs, isHeldByHand, why: this.#why }
   }
 
   /** Takes over from whoever drove last, and goes on where the record says. */
@@ -207,6 +219,38 @@ export class Driver {
     this.#move({ type: 'ROLL_BACK', elapsedMs: this.#elapsedMs() }, why)
   }
 
+  /** Goes on to the next step now; resolves when it has, or there is none, and rejects when something holds it. */
+  promote(why = 'promote() was called'): Promise<void> {
+    if (this.#fencedBy !== undefined) return Promise.reject(this.#fencedBy)
+    const running = runningIn(this.#state)
+    if (running === undefined || !(isAdvancing(running) || running.phase === 'HOLD')) return Promise.resolve()
+    if (this.#controller !== 'DRIVING') return Promise.reject(new StoppedError(running.to))
+    // A source of health may have changed without saying so.
+    this.#reconsider()
+    if (phaseOf(this.#state) === 'HOLD') return Promise.reject(this.#held())
+    const promoted = new Promise<void>((resolve, reject) => this.#promotions.push({ from: running, resolve, reject }))
+    this.#prepare(why)
+    return promoted
+  }
+
+  /** In force when it returns, whatever the store says. */
+  hold(why = 'hold() was called'): void {
+    this.#move({ type: 'HOLD', elapsedMs: this.#elapsedMs(), byHand: why }, `held by hand: ${why}`)
+    this.#settleResumptions()
+  }
+
+  /** A person holds it no more. Resolves when it goes on, or when something else holds it still. */
+  letGo(why = 'resume() was called'): Promise<void> {
+    const running = runningIn(this.#state)
+    if (running === undefined || running.heldByHand === null) return Promise.resolve()
+    const problem = healthProblem(this.#settings.health, running.healthAtStart)
+    this.#move({ type: 'LET_GO' }, problem === undefined ? why : `${why}, but ${problem}`)
+    if (problem !== undefined || this.#controller !== 'DRIVING') return Promise.resolve()
+    const resumed = new Promise<void>((resolve) => this.#resumptions.push(resolve))
+    this.#move({ type: 'RESUME' }, why)
+    return resumed
+  }
+
   // What may happen
 
   #move(input: Input, why: string): void {
@@ -223,9 +267,10 @@ export class Driver {
     if (running === undefined || this.#controller !== 'DRIVING') return
     const problem = healthProblem(this.#settings.health, running.healthAtStart)
     if (isAdvancing(running) && problem !== undefined) {
-      this.#move({ type: 'HOLD', elapsedMs: this.#elapsedMs() }, problem)
+      this.#move({ type: 'HOLD', elapsedMs: this.#elapsedMs(), byHand: null }, problem)
     } else if (running.phase === 'HOLD') {
-      if (problem === undefined && this.#writer?.wanted === undefined) return this.#awaitRecovery()
+      const isFree = problem === undefined && running.heldByHand === null
+      if (isFree && this.#writer?.wanted === undefined) return this.#awaitRecovery()
       this.#cancelRecovery?.()
       this.#cancelRecovery = undefined
       // Health turned again while the end of the hold was being written: the hold must stand.
@@ -249,7 +294,8 @@ export class Driver {
   }
 
   #stoodStill(lateMs: number): void {
-    this.#move({ type: 'HOLD', elapsedMs: this.#elapsedMs() }, `the process stood still for ${Math.round(lateMs)} ms`)
+    const why = `the process stood still for ${Math.round(lateMs)} ms`
+    this.#move({ type: 'HOLD', elapsedMs: this.#elapsedMs(), byHand: null }, why)
   }
 
   /** Asks the store for leave to advance. A hold or a rollback that comes meanwhile is wanted in its place. */
@@ -287,8 +333,9 @@ export class Driver {
   /** Nothing shifts without the store: a greater share is not waited for, it is given up. */
   #failed(wanted: Wanted, error: unknown): void {
     const why = error instanceof Error ? error.message : String(error)
-    if (wanted.type === 'PREPARE') this.#move({ type: 'HOLD', elapsedMs: this.#elapsedMs() }, why)
+    if (wanted.type === 'PREPARE') this.#move({ type: 'HOLD', elapsedMs: this.#elapsedMs(), byHand: null }, why)
     if (wanted.type === 'RESUME' || wanted.type === 'DEPLOY') this.#revoke(why)
+    if (wanted.type === 'RESUME') this.#settleResumptions()
     if (wanted.type === 'DEPLOY') this.#starting?.reject(error as Error)
   }
 
@@ -307,8 +354,8 @@ export class Driver {
       winner === undefined
         ? 'its record in the store is gone, or a newer release has written it'
         : `another controller took over with epoch ${winner.epoch}`
-    this.#leave('FENCED')
     this.#fencedBy = new FencedError(why, winner?.epoch)
+    this.#leave('FENCED')
     this.#starting?.reject(this.#fencedBy)
     // The winner's record is the last confirmed truth. A rollback decided here still stands here.
     const isRollingBack = phaseOf(this.#state) === 'ROLLING_BACK'
@@ -332,6 +379,30 @@ export class Driver {
     const phase = phaseOf(state)
     if (phase === 'COMPLETE' || phase === 'ROLLED_BACK') this.#finish({ outcome: phase, why })
     this.#reconsider()
+    if (phase !== 'HOLD') this.#settleResumptions()
+    this.#settlePromotions()
+  }
+
+  #settleResumptions(): void {
+    for (const resolve of this.#resumptions.splice(0)) resolve()
+  }
+
+  /** Whoever promoted hears that it went on, that there was nothing to go on to, or what holds it. */
+  #settlePromotions(): void {
+    const running = runningIn(this.#state)
+    const waiting = this.#promotions.splice(0)
+    for (const promotion of waiting) {
+      const { from, resolve, reject } = promotion
+      if (running?.id !== from.id || running.step !== from.step) resolve()
+      else if (running.phase === 'HOLD') reject(this.#held())
+      else if (isAdvancing(running)) this.#promotions.push(promotion)
+      else resolve()
+    }
+  }
+
+  #held(): DeploymentHeldError {
+    const running = runningIn(this.#state)
+    return new DeploymentHeldError(running?.id ?? '', this.#why, running?.heldByHand != null)
   }
 
   #schedule(before: State): void {
@@ -387,6 +458,9 @@ export class Driver {
   #leave(controller: Exclude<Controller, 'DRIVING'>): void {
     this.#controller = controller
     this.#cancelTimers()
+    this.#settleResumptions()
+    const why = this.#fencedBy ?? new StoppedError(runningIn(this.#state)?.to ?? this.#state.active)
+    for (const { reject } of this.#promotions.splice(0)) reject(why)
     this.#settings.health?.off('change', this.#reconsider)
   }
 

@@ -24,6 +24,32 @@ export class DeploymentRunningError extends Error {
   }
 }
 
+/** `promote` or `resume` was called while something holds the deployment: `why` says what. */
+export class DeploymentHeldError extends Error {
+  /** The class of this error, also across two copies of the package. */
+  override readonly name = 'DeploymentHeldError'
+  /** Stable, for code that has to tell errors apart. */
+  readonly code = 'DEPLOYMENT_HELD'
+  /** The same call can succeed once nothing holds it. */
+  readonly retryable = true
+  /** Green has no more than before. */
+  readonly applied = 'no'
+  /** The deployment. */
+  readonly deploymentId: string
+  /** What holds it, as a clause. */
+  readonly why: string
+
+  /** @internal */
+  constructor(deploymentId: string, why: string, isHeldByHand: boolean) {
+    const remedy = isHeldByHand ? 'resume() it first' : 'repair that, and it goes on by itself'
+    super(
+      `Deployment ${deploymentId} is held: ${why.replace(/\.$/, '')}. ${remedy[0]?.toUpperCase()}${remedy.slice(1)}.`,
+    )
+    this.deploymentId = deploymentId
+    this.why = why
+  }
+}
+
 /** `deploy` was called with a version that was rolled back. Say `retry: true` if you mean it. */
 export class RolledBackVersionError extends Error {
   /** The class of this error, also across two copies of the package. */

@@ -4,6 +4,7 @@ export type { BlueGreenChange, Controller, Severity } from './changes.js'
 export type { EventContext, Id } from './context.js'
 export type { Deployment, DeploymentResult, DeploymentStatus, Outcome, RollbackReason } from './deployment.js'
 export {
+  DeploymentHeldError,
   DeploymentRunningError,
   FencedError,
   RolledBackVersionError,

@@ -1,4 +1,4 @@
-import type { EventContext } from './context.js'
+import { readId, type EventContext, type Id } from './context.js'
 import type { Clock, HealthSource, StateStore } from './ports.js'
 import { maxDelayMs, systemClock, systemRandom } from './system-clock.js'
 import type { Plan } from './transitions.js'
@@ -86,7 +86,12 @@ const required = ['versions', 'initial', 'context', 'store']
 const optional = ['health', 'isUserError', 'clock', 'random']
 
 /** How a deployment is to go. */
-export interface DeployOptions extends Partial<Plan> {
+export interface DeployOptions extends Partial<Omit<Plan, 'first'>> {
+  /**
+   * Guilds, and users of direct messages, that green has from the first step on, whatever its share: your own test guild.
+   * With `percentages: [0, 10, 100]` the first step is theirs alone. 1,000 at most.
+   */
+  readonly first?: readonly Id[] | undefined
   /** Deploy the version although it was rolled back before. */
   readonly retry?: boolean | undefined
 }
@@ -96,6 +101,7 @@ export const deployDefaults: Required<DeployOptions> = {
   percentages: [1, 10, 50, 100],
   stepMs: 600_000,
   maxHoldMs: 3_600_000,
+  first: [],
   retry: false,
 }
 
@@ -164,6 +170,7 @@ export function readDeployOptions(options: DeployOptions = {}): Plan & { readonl
     percentages: readPercentages(given.percentages),
     stepMs: readDuration('stepMs', given.stepMs),
     maxHoldMs: readDuration('maxHoldMs', given.maxHoldMs),
+    first: readFirst(given.first),
     retry: given.retry,
   }
 }
@@ -209,6 +216,21 @@ function readPercentages(value: unknown): readonly number[] {
   }
   if (last !== 100) throw wrong('the last must be 100, or the deployment could never be complete')
   return percentages as number[]
+}
+
+/** Each is in the record, which is written at every transition. */
+const maxFirst = 1_000
+
+function readFirst(value: unknown): string[] {
+  if (!Array.isArray(value)) throw new TypeError(`first must be a list of ids, not ${String(value)}`)
+  if (value.length > maxFirst) {
+    throw new RangeError(`first has ${value.length} ids, more than ${maxFirst}; a first step at 1 % takes many guilds`)
+  }
+  return (value as unknown[]).map((given) => {
+    const id = readId('an id of first', given as Id)
+    if (id === undefined) throw new TypeError(`an id of first must be a string or a bigint, not ${String(given)}`)
+    return id
+  })
 }
 
 function readCount(name: string, value: unknown, min: number): number {

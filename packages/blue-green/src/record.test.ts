@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { makeRecord, readRecord } from './record.js'
 import { transition, type State } from './transitions.js'
 
-const plan = { percentages: [1, 100], stepMs: 1_000, maxHoldMs: 60_000 }
+const plan = { percentages: [1, 100], stepMs: 1_000, maxHoldMs: 60_000, first: ['7'] }
 const state = transition(
   { active: 'v1', rolledBack: [], deployment: null },
   { type: 'DEPLOY', id: 'd1', to: 'v2', salt: 's', plan, health: 'up' },
@@ -29,6 +29,8 @@ describe('readRecord', () => {
     ['deployment', { state: { ...state, deployment: { ...state.deployment, percentage: null } } }],
     ['deployment', { state: { ...state, deployment: { ...state.deployment, step: 2 } } }],
     ['deployment', { state: { ...state, deployment: { ...state.deployment, stepMs: 'soon' } } }],
+    ['deployment', { state: { ...state, deployment: { ...state.deployment, first: [7] } } }],
+    ['deployment', { state: { ...state, deployment: { ...state.deployment, heldByHand: true } } }],
   ])('refuses a record with a wrong %s: %j', (field, wrong) => {
     expect(() => readRecord('key', { ...record, ...wrong })).toThrow(`under "key": its field "${field}" is missing or malformed`) // prettier-ignore
   })

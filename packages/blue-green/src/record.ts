@@ -85,6 +85,8 @@ const deploymentShape: Shape = {
   stepMs: isDuration,
   maxHoldMs: isDuration,
   elapsedMs: isDuration,
+  first: (value) => Array.isArray(value) && value.every(isText),
+  heldByHand: (value) => value === null || isText(value),
 }
 
 function isDeployment(value: unknown): boolean {

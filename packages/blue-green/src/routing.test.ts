@@ -44,7 +44,7 @@ describe('routing', () => {
   it('takes the buckets below the threshold, and not the threshold itself', () => {
     const saltHash = hash('salt')
     const threshold = bucketOf('a', saltHash)
-    const route = { blue: 'blue', green: 'green', saltHash }
+    const route = { blue: 'blue', green: 'green', saltHash, first: undefined }
     expect(versionFor({ ...route, threshold }, 'a')).toBe('blue')
     expect(versionFor({ ...route, threshold: threshold + 1 }, 'a')).toBe('green')
   })

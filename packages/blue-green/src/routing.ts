@@ -9,18 +9,29 @@ export interface Route {
   readonly green: string
   readonly threshold: number
   readonly saltHash: number
+  /** Who is on green whatever the threshold; undefined for nobody. */
+  readonly first: ReadonlySet<string> | undefined
 }
 
 /** Where events go in a state. */
 export function routeOf(state: State): Route {
   const running = runningIn(state)
   if (running === undefined) return makeRoute(state.active, state.active, 0, '')
-  return makeRoute(running.from, running.to, running.percentage, running.salt)
+  const { from, to, percentage, salt, first, step, phase } = running
+  const isStaged = step >= 0 && phase !== 'ROLLING_BACK'
+  return makeRoute(from, to, percentage, salt, isStaged ? first : [])
 }
 
 /** 0 is nobody and 100 everybody, exactly: no bucket is below 0, and every bucket is below 2^32. */
-export function makeRoute(blue: string, green: string, percentage: number, salt: string): Route {
-  return { blue, green, threshold: (percentage / 100) * buckets, saltHash: hash(salt) }
+export function makeRoute(
+  blue: string,
+  green: string,
+  percentage: number,
+  salt: string,
+  first: readonly string[] = [],
+): Route {
+  const threshold = (percentage / 100) * buckets
+  return { blue, green, threshold, saltHash: hash(salt), first: first.length === 0 ? undefined : new Set(first) }
 }
 
 /**
@@ -31,6 +42,7 @@ export function makeRoute(blue: string, green: string, percentage: number, salt:
  * belongs to no unit cannot be sticky, so it stays on blue until green has everybody.
  */
 export function versionFor(route: Route, unitId: string | undefined): string {
+  if (route.first !== undefined && unitId !== undefined && route.first.has(unitId)) return route.green
   if (route.threshold === 0) return route.blue
   if (route.threshold === buckets) return route.green
   if (unitId === undefined) return route.blue

@@ -3,11 +3,13 @@ import { describe, expect, it } from 'vitest'
 import { resume, runningIn, transition, type Input, type Phase, type State } from './transitions.js'
 
 const idle: State = { active: 'v1', rolledBack: [], deployment: null }
-const plan = { percentages: [1, 50, 100], stepMs: 1_000, maxHoldMs: 60_000 }
+const plan = { percentages: [1, 50, 100], stepMs: 1_000, maxHoldMs: 60_000, first: ['a'] }
 const deploy: Input = { type: 'DEPLOY', id: 'd1', to: 'v2', salt: 's', plan, health: 'up' }
 const [advance, resumeHeld, drained] = [{ type: 'ADVANCE' }, { type: 'RESUME' }, { type: 'DRAINED' }] as const
-const [hold, rollBack] = [
-  { type: 'HOLD', elapsedMs: 7 },
+const [hold, holdByHand, letGo, rollBack] = [
+  { type: 'HOLD', elapsedMs: 7, byHand: null },
+  { type: 'HOLD', elapsedMs: 7, byHand: 'it is Friday' },
+  { type: 'LET_GO' },
   { type: 'ROLL_BACK', elapsedMs: 7 },
 ] as const
 
@@ -36,25 +38,27 @@ const inputs = {
   DEPLOY: deploy,
   ADVANCE: advance,
   HOLD: hold,
+  HOLD_BY_HAND: holdByHand,
+  LET_GO: letGo,
   RESUME: resumeHeld,
   ROLL_BACK: rollBack,
   DRAINED: drained,
 }
 
 describe('transition', () => {
-  const table: Record<Phase, Partial<Record<Input['type'], Phase>>> = {
+  const table: Record<Phase, Partial<Record<keyof typeof inputs, Phase>>> = {
     IDLE: { DEPLOY: 'GREEN_STAGING' },
-    GREEN_STAGING: { ADVANCE: 'CANARY_TESTING', HOLD: 'HOLD', ROLL_BACK: 'ROLLING_BACK' },
-    CANARY_TESTING: { ADVANCE: 'SHIFTING_TRAFFIC', HOLD: 'HOLD', ROLL_BACK: 'ROLLING_BACK' },
-    SHIFTING_TRAFFIC: { ADVANCE: 'SHIFTING_TRAFFIC', HOLD: 'HOLD', ROLL_BACK: 'ROLLING_BACK' },
-    HOLD: { HOLD: 'HOLD', RESUME: 'SHIFTING_TRAFFIC', ROLL_BACK: 'ROLLING_BACK' },
+    GREEN_STAGING: { ADVANCE: 'CANARY_TESTING', HOLD: 'HOLD', HOLD_BY_HAND: 'HOLD', ROLL_BACK: 'ROLLING_BACK' },
+    CANARY_TESTING: { ADVANCE: 'SHIFTING_TRAFFIC', HOLD: 'HOLD', HOLD_BY_HAND: 'HOLD', ROLL_BACK: 'ROLLING_BACK' },
+    SHIFTING_TRAFFIC: { ADVANCE: 'SHIFTING_TRAFFIC', HOLD: 'HOLD', HOLD_BY_HAND: 'HOLD', ROLL_BACK: 'ROLLING_BACK' },
+    HOLD: { HOLD: 'HOLD', HOLD_BY_HAND: 'HOLD', RESUME: 'SHIFTING_TRAFFIC', ROLL_BACK: 'ROLLING_BACK' },
     DRAINING_BLUE: { DRAINED: 'COMPLETE', ROLL_BACK: 'ROLLING_BACK' },
     COMPLETE: { DEPLOY: 'GREEN_STAGING' },
     ROLLING_BACK: { DRAINED: 'ROLLED_BACK' },
     ROLLED_BACK: { DEPLOY: 'GREEN_STAGING' },
   }
   const cells = (Object.keys(table) as Phase[]).flatMap((phase) =>
-    (Object.keys(inputs) as Input['type'][]).map((type) => [phase, type, table[phase][type]] as const),
+    (Object.keys(inputs) as (keyof typeof inputs)[]).map((type) => [phase, type, table[phase][type]] as const),
   )
 
   it.each(cells)('takes %s by %s to %s', (phase, type, expected) => {
@@ -100,6 +104,18 @@ describe('transition', () => {
     expect(state.deployment).toMatchObject({ phase: 'GREEN_STAGING', percentage: 0, step: -1 })
   })
 
+  it('goes on from a hold by hand only by hand, whatever else holds it', () => {
+    const held = after(deploy, advance, hold, holdByHand)
+    expect(held.deployment?.heldByHand).toBe('it is Friday')
+    expect(transition(held, resumeHeld)).toBe(undefined)
+    const again = transition(held, hold)
+    expect(again?.deployment?.heldByHand).toBe('it is Friday')
+    const free = after(deploy, advance, holdByHand, letGo)
+    expect(free.deployment).toMatchObject({ phase: 'HOLD', heldByHand: null })
+    expect(transition(free, resumeHeld)?.deployment?.phase).toBe('CANARY_TESTING')
+    expect(after(deploy, advance, holdByHand, rollBack).deployment?.heldByHand).toBe(null)
+  })
+
   it('is plain JSON at every point', () => {
     for (const state of Object.values(states)) expect(JSON.parse(JSON.stringify(state))).toEqual(state)
   })
@@ -107,6 +123,11 @@ describe('transition', () => {
 
 describe('resume', () => {
   const all = new Set(['v1', 'v2', 'v3'])
+
+  it('leaves held what a person holds, and says why', () => {
+    const held = after(deploy, advance, holdByHand)
+    expect(resume(held, all, 'v1')).toEqual({ state: held, why: 'it is still held by hand: it is Friday' })
+  })
 
   it.each([
     ['IDLE', 'IDLE'],

@@ -28,6 +28,8 @@ export interface Plan {
   readonly stepMs: number
   /** How long a step may be held before a human is asked. */
   readonly maxHoldMs: number
+  /** The guilds, and users of direct messages, that green has from the first step on, whatever its share. */
+  readonly first: readonly string[]
 }
 
 /** One deployment, as it is written down. Plain JSON. */
@@ -48,6 +50,8 @@ export interface DeploymentState extends Plan {
   readonly elapsedMs: number
   /** What later health is measured against. */
   readonly healthAtStart: HealthStatus
+  /** Why a person holds it: it goes on when a person says so. `null` when nobody does. */
+  readonly heldByHand: string | null
 }
 
 /** All that must survive a restart. */
@@ -72,7 +76,9 @@ export type Input =
     }
   /** What comes before the next step is over. */
   | { readonly type: 'ADVANCE' }
-  | { readonly type: 'HOLD'; readonly elapsedMs: number }
+  | { readonly type: 'HOLD'; readonly elapsedMs: number; readonly byHand: string | null }
+  /** The person who holds it does so no more. Something else may hold it still. */
+  | { readonly type: 'LET_GO' }
   /** What held it is over: the step begins anew. */
   | { readonly type: 'RESUME' }
   | { readonly type: 'ROLL_BACK'; readonly elapsedMs: number }
@@ -117,16 +123,30 @@ export function transition(state: State, input: Input): State | undefined {
     }
     case 'HOLD':
       if (!isAdvancing(running) && running.phase !== 'HOLD') return undefined
-      return withDeployment(state, { ...running, phase: 'HOLD', elapsedMs: input.elapsedMs })
+      return withDeployment(state, {
+        ...running,
+        phase: 'HOLD',
+        elapsedMs: input.elapsedMs,
+        heldByHand: input.byHand ?? running.heldByHand,
+      })
+    case 'LET_GO':
+      if (running.heldByHand === null) return undefined
+      return withDeployment(state, { ...running, heldByHand: null })
     case 'RESUME':
-      if (running.phase !== 'HOLD') return undefined
+      if (running.phase !== 'HOLD' || running.heldByHand !== null) return undefined
       return withDeployment(state, atStep(running, running.step))
     case 'ROLL_BACK':
       if (running.phase === 'ROLLING_BACK') return undefined
       return {
         ...state,
         rolledBack: [...state.rolledBack.filter((version) => version !== running.to), running.to],
-        deployment: { ...running, phase: 'ROLLING_BACK', percentage: 0, elapsedMs: input.elapsedMs },
+        deployment: {
+          ...running,
+          phase: 'ROLLING_BACK',
+          percentage: 0,
+          elapsedMs: input.elapsedMs,
+          heldByHand: null,
+        },
       }
     case 'DRAINED':
       if (running.phase === 'ROLLING_BACK') return withDeployment(state, { ...running, phase: 'ROLLED_BACK' })
@@ -143,7 +163,8 @@ export function transition(state: State, input: Input): State | undefined {
  * What a new process makes of the state that it finds.
  *
  * @remarks
- * A step begins anew, for nobody knows how the bot fared while it was down. Shares and buckets stay. If the code of
+ * A step begins anew, for nobody knows how the bot fared while it was down; but what a person holds stays held. Shares and
+ * buckets stay. If the code of
  * green is gone, so is the deployment: it rolls back. If the code of blue is gone when green has passed every step, it is
  * complete: no call can still run on blue. If the code of the active version is gone, `initial` serves.
  *
@@ -161,8 +182,9 @@ export function resume(
   }
   const [hasBlue, hasGreen] = [versions.has(running.from), versions.has(running.to)]
   if (hasBlue && hasGreen) {
-    const steps = isStepping(running) || running.phase === 'HOLD'
+    const steps = isStepping(running) || (running.phase === 'HOLD' && running.heldByHand === null)
     const state = steps ? withDeployment(stored, atStep(running, running.step)) : stored
+    if (running.heldByHand !== null) return { state, why: `it is still held by hand: ${running.heldByHand}` }
     return { state, why: 'the deployment was running when the last controller ended' }
   }
   if (hasBlue) {
@@ -177,7 +199,7 @@ export function resume(
 function begin(from: string, input: Extract<Input, { type: 'DEPLOY' }>): DeploymentState {
   const { id, to, salt, plan, health } = input
   const start = { ...plan, id, from, to, salt, healthAtStart: health }
-  return { ...start, phase: 'GREEN_STAGING', step: -1, percentage: 0, elapsedMs: 0 }
+  return { ...start, phase: 'GREEN_STAGING', step: -1, percentage: 0, elapsedMs: 0, heldByHand: null }
 }
 
 function atStep(deployment: DeploymentState, step: number): DeploymentState {
