@@ -155,6 +155,27 @@ describe('an AdaptiveLimiter', () => {
     expect(limiter.inFlight).toBe(0)
   })
 
+  it.each([
+    ['ignored', 10],
+    [undefined, expect.any(Number)],
+  ] as const)('learns from calls unless they are %s', async (outcome, expected) => {
+    const clock = new FakeClock()
+    const limiter = new AdaptiveLimiter({ clock, maxWaiting: 1_000, maxWaitMs: 600_000 })
+    const work = async (): Promise<void> => {
+      for (let call = 0; call < 50; call++) {
+        const place = await limiter.acquire()
+        await new Promise<void>((resolve) => clock.after(10, resolve))
+        place.release(outcome)
+      }
+    }
+    const all = Promise.all(Array.from({ length: 40 }, work))
+    await clock.advance(3_000)
+    await all
+    // As quick with more of them at once: there is room.
+    expect(limiter.limit).toEqual(expected)
+    expect(limiter.limit > 10).toBe(outcome === undefined)
+  })
+
   it('tells when it begins to turn calls away, and when nobody was for ten seconds', async () => {
     const { ask, limiter, clock } = await takenPlace({ name: 'database', maxWaiting: 0 })
     const told: AdmissionChange[] = []

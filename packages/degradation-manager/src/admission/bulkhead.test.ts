@@ -51,6 +51,23 @@ describe('a Bulkhead', () => {
     expect(await turnedAway()).toBe(1_000)
   })
 
+  it('notices within seconds that calls leave more quickly', async () => {
+    const clock = new FakeClock()
+    const bulkhead = new Bulkhead({ maxConcurrent: 1, clock })
+    let last: number | undefined
+    for (const [tookMs, calls] of [
+      [500, 20],
+      [50, 100],
+    ] as const) {
+      for (let call = 0; call < calls; call++) {
+        void bulkhead.run(() => new Promise<void>((resolve) => clock.after(tookMs, resolve)))
+        await bulkhead.run(() => 'second').catch((error: ShedError) => (last = error.retryAfterMs))
+        await clock.advance(tookMs)
+      }
+      expect(last).toBe(tookMs)
+    }
+  })
+
   it('does not serve who has waited too long, though its timer is late', async () => {
     let nowMs = 0
     const lateTimers = { now: () => nowMs, monotonic: () => nowMs, after: () => () => {} }

@@ -20,6 +20,14 @@ describe('a WaitingRoom', () => {
     },
   )
 
+  it('tells how many go before a newcomer: those who matter more, and as much', () => {
+    const room = new WaitingRoom(10)
+    for (const priority of ['critical', 'normal', 'normal', 'optional'] as const) room.enter(entry('guild', priority))
+    expect((['critical', 'high', 'normal', 'optional'] as const).map((priority) => room.ahead(priority))).toEqual([
+      1, 1, 3, 4,
+    ])
+  })
+
   it('is empty when the last has left of its own accord, or waited too long', () => {
     const room = new WaitingRoom(10)
     const [one, other] = [entry('one'), entry('other')]

@@ -67,6 +67,19 @@ describe('a CircuitBreaker before a service that works again', () => {
     expect(told.at(-1)?.why).toBe('calls did not end within 5000 ms; it tries again in 10000 ms')
   })
 
+  it('is closed after the first step in which nobody was refused, though some were in the one before', async () => {
+    const breaker = await anOpenBreaker()
+    await clock.advance(5_000)
+    for (let call = 0; call < 3; call++) await breaker.run(taking(0))
+    for (let call = 0; call < 10; call++) void breaker.run(taking(100)).catch(() => {})
+    await clock.advance(1_000)
+    await breaker.run(taking(0))
+    expect(breaker.state).toBe('recovering')
+    await clock.advance(1_000)
+    await breaker.run(taking(0))
+    expect(breaker.state).toBe('closed')
+  })
+
   it('is not closed because a single call went on for a whole step, but when one has ended', async () => {
     const breaker = await anOpenBreaker()
     await clock.advance(5_000)
@@ -94,6 +107,16 @@ describe('a CircuitBreaker that tries again', () => {
 })
 
 describe('a CircuitBreaker that is held by hand', () => {
+  it('while it recovers stays so, whatever time passes', async () => {
+    const breaker = await anOpenBreaker()
+    await clock.advance(5_000)
+    for (let call = 0; call < 3; call++) await breaker.run(taking(0))
+    breaker.hold('open', { why: 'moving hosts' })
+    await clock.advance(60_000)
+    await expect(breaker.run(taking(0))).rejects.toMatchObject({ code: 'SHED' })
+    expect(told.map(({ to }) => to)).toEqual(['open', 'half-open', 'recovering', 'open'])
+  })
+
   it('does not listen to calls that were begun before', async () => {
     const breaker = new CircuitBreaker({ clock, windowCalls: 5, minCalls: 1 })
     const failures = Array.from({ length: 5 }, () => breaker.run(() => clockedFailure()).catch(() => {}))

@@ -122,7 +122,7 @@ describe('a dispatcher', () => {
   it('handles a feature that some mode leaves to its fallback', async () => {
     const some = new DegradationManager<Feature>({
       clock,
-      features: { remind: {}, translate: { in: { DEGRADED: 'fallback' } } },
+      features: { remind: {}, translate: { priority: 'high', in: { DEGRADED: 'fallback', MAINTENANCE: 'off' } } },
     })
     const handle = aDispatcher({ modes: some })
     const words = handle({ id: 'words', feature: 'translate' })
@@ -130,12 +130,18 @@ describe('a dispatcher', () => {
     expect(await words).toBe('words is done')
     // Its handler has the fallback; how much is handled at once holds for it too, and so does its priority.
     await some.setMode('DEGRADED', { why: 'a test' })
-    const all = [handle({ id: 'first', feature: 'translate' }), handle({ id: 'second', feature: 'translate' })]
-    expect([admission.inFlight, admission.waiting]).toEqual([1, 1])
-    await clock.advance(20)
-    expect(await Promise.all(all)).toEqual(['first is done', 'second is done'])
+    handled = []
+    const all = [
+      handle({ id: 'first', feature: 'remind' }),
+      handle({ id: 'second', feature: 'remind' }),
+      handle({ id: 'third', feature: 'translate' }),
+    ]
+    expect([admission.inFlight, admission.waiting]).toEqual([1, 2])
+    await clock.advance(30)
+    await Promise.all(all)
+    expect(handled).toEqual(['first', 'third', 'second'])
     await some.setMode('MAINTENANCE', { why: 'a test' })
-    expect(await handle({ id: 'third', feature: 'translate' })).toMatch('third may come again')
+    expect(await handle({ id: 'last', feature: 'translate' })).toMatch('last may come again')
   })
 
   it('rejects an event whose feature nobody declared, and what classifying it threw', async () => {
