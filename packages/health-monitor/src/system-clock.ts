@@ -10,7 +10,7 @@ export const systemClock: Clock = {
   after(delayMs, run) {
     const restMs = delayMs - MAX_TIMER_MS
     const next = restMs > 0 ? (): void => void (cancel = systemClock.after(restMs, run)) : run
-    const timer = setTimeout(next, Math.min(delayMs, MAX_TIMER_MS)).unref()
+    const timer = setTimeout(next, Math.max(0, Math.min(delayMs, MAX_TIMER_MS))).unref()
     let cancel = (): void => clearTimeout(timer)
     return () => cancel()
   },

@@ -8,7 +8,7 @@ export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   after(delayMs, run) {
-    const timer = setTimeout(run, Math.min(delayMs, MAX_DELAY_MS)).unref()
+    const timer = setTimeout(run, Math.max(0, Math.min(delayMs, MAX_DELAY_MS))).unref()
     return () => clearTimeout(timer)
   },
 }
