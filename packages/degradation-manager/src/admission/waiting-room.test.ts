@@ -17,6 +17,8 @@ describe('a WaitingRoom', () => {
       // Whoever is left is next, and no empty place in between.
       expect(room.next()?.key).toBeDefined()
       expect([room.size, room.next(), room.earliestMs]).toEqual([0, undefined, Infinity])
+      room.enter(entry('later', priority))
+      expect(room.next()?.key).toBe('later')
     },
   )
 

@@ -133,13 +133,13 @@ describe('a dispatcher', () => {
     handled = []
     const all = [
       handle({ id: 'first', feature: 'remind' }),
-      handle({ id: 'second', feature: 'remind' }),
-      handle({ id: 'third', feature: 'translate' }),
+      handle({ id: 'second', feature: 'translate' }),
+      handle({ id: 'third', feature: 'remind' }),
     ]
     expect([admission.inFlight, admission.waiting]).toEqual([1, 2])
     await clock.advance(30)
     await Promise.all(all)
-    expect(handled).toEqual(['first', 'third', 'second'])
+    expect(handled).toEqual(['first', 'second', 'third'])
     await some.setMode('MAINTENANCE', { why: 'a test' })
     expect(await handle({ id: 'last', feature: 'translate' })).toMatch('last may come again')
   })
