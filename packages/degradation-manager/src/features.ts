@@ -34,6 +34,9 @@ export interface FeatureHandle {
   allows(): boolean
 }
 
+/** Work whose caller has gone is counted for so long at most, in ms: as long as a limiter does unless told otherwise. */
+const MAX_OVERDUE_MS = 300_000
+
 /** A feature as the manager and its guards see it: one object, changed in place. */
 export class Feature implements FeatureHandle {
   readonly name: string
@@ -43,6 +46,8 @@ export class Feature implements FeatureHandle {
   inFlight = 0
   /** `state` is `on` or `limited`: kept beside it, so that asking costs one read. */
   isAllowed = true
+  /** Work whose caller has gone, in the order in which that happened, and when, monotonic ms. Made when first needed. */
+  #overdue: Map<object, number> | undefined
   /** What each mode does, by the mode's place in the list of modes. */
   readonly effects: readonly Effect[]
 
@@ -67,6 +72,30 @@ export class Feature implements FeatureHandle {
   /** Whether one more call may begin. */
   get hasRoom(): boolean {
     return this.isAllowed && this.inFlight < this.maxConcurrent
+  }
+
+  /**
+   * Notes that the caller of a call has gone. It counts on until its work ends; but some work never does.
+   *
+   * @returns notes that the work has ended
+   */
+  overdue(nowMs: number): () => void {
+    const work = {}
+    this.#overdue ??= new Map()
+    this.#overdue.set(work, nowMs)
+    return () => {
+      if (this.#overdue?.delete(work) === true) this.inFlight--
+    }
+  }
+
+  /** Counts no more what has not ended long after its caller has gone; whether there is room now. */
+  reclaim(nowMs: number): boolean {
+    for (const [work, sinceMs] of this.#overdue ?? []) {
+      if (nowMs - sinceMs < MAX_OVERDUE_MS) break
+      this.#overdue?.delete(work)
+      this.inFlight--
+    }
+    return this.hasRoom
   }
 }
 

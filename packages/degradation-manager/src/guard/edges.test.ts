@@ -158,7 +158,38 @@ describe('a signal of the caller', () => {
   })
 })
 
+describe('a guarded function', () => {
+  it('leaves what it has beside being a function to itself, and not to what is bound of it', async () => {
+    const call = guard('call', async (text: string) => text, { clock })
+    const bound = call.bind({})
+    expect(await after(0, bound('tea'))).toBe('tea')
+    expect([bound.outcome, bound.drill, bound.stats]).toEqual([undefined, undefined, undefined])
+    const frozen = Object.freeze(guard('call', async (text: string) => text, { clock }))
+    expect(await after(0, frozen.outcome('tea'))).toMatchObject({ value: 'tea', degraded: false })
+    expect(frozen.stats.calls).toBe(1)
+  })
+})
+
 describe('a feature', () => {
+  it('that is limited is not lost to work that never ends, and counts it once when it ends after all', async () => {
+    const modes = new DegradationManager({
+      clock,
+      features: { search: { in: { DEGRADED: { maxConcurrent: 1 } } } },
+    })
+    await modes.setMode('DEGRADED', { why: 'a test' })
+    const ends: (() => void)[] = []
+    const search = modes.guard('search', () => new Promise<void>((resolve) => ends.push(resolve)), { timeoutMs: 1_000 })
+    expect(await after(1_000, search())).toMatchObject({ code: 'TIMEOUT' })
+    expect(await after(299_999, search())).toMatchObject({ code: 'SHED' })
+    await clock.advance(1)
+    const second = search()
+    expect([ends.length, modes.feature('search').inFlight]).toEqual([2, 1])
+    ends[0]?.()
+    ends[1]?.()
+    expect(await after(0, second)).toBe(undefined)
+    expect(modes.feature('search').inFlight).toBe(0)
+  })
+
   it('that is limited runs no more at once than that, also of calls that waited for a place', async () => {
     const modes = new DegradationManager({
       clock,

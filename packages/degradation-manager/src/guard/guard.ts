@@ -110,7 +110,7 @@ export class Guard {
     this.tally.calls++
     const { breaker, call, retry } = this.settings
     if (call !== undefined) return this.#callAsAsked(self, args, wrap, call)
-    if (!this.feature.hasRoom) return this.refuse(self, args, wrap, this.refusal, undefined)
+    if (!this.hasRoom()) return this.refuse(self, args, wrap, this.refusal, undefined)
     const permit = breaker === undefined ? 0 : breaker.enter()
     if (permit === REFUSED) return this.refuse(self, args, wrap, breaker as Refuser, undefined)
     retry?.budget.called()
@@ -133,7 +133,7 @@ export class Guard {
       this.tally.failed++
       return rejected(error)
     }
-    if (!this.feature.hasRoom) return this.refuse(self, args, wrap, this.refusal, asked.signal)
+    if (!this.hasRoom()) return this.refuse(self, args, wrap, this.refusal, asked.signal)
     const permit = breaker === undefined ? 0 : breaker.enter()
     if (permit === REFUSED) return this.refuse(self, args, wrap, breaker as Refuser, asked.signal)
     retry?.budget.called()
@@ -184,6 +184,12 @@ export class Guard {
     // Before the place is given back: whoever comes next is to meet a breaker that knows.
     if (breaker !== undefined) breaker.exit(permit, isFailed, 0)
     if (admission !== undefined) admission.leave(placeMs, isFailed === undefined)
+  }
+
+  /** Whether the feature takes one more call. */
+  hasRoom(): boolean {
+    const { feature } = this
+    return feature.hasRoom || (feature.isAllowed && feature.reclaim(this.clock.monotonic()))
   }
 
   /** An attempt went well. */

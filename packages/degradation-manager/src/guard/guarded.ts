@@ -24,16 +24,18 @@ export interface GuardFace<Fn extends AnyFunction> {
 const guardOf = Symbol('guard')
 
 /** What a guarded function is made as, before it has a face. */
-type Bare = ((this: unknown, ...args: unknown[]) => Promise<unknown>) & { readonly [guardOf]: Guard }
+type Bare = ((this: unknown, ...args: unknown[]) => Promise<unknown>) & { readonly [guardOf]?: Guard }
 
 /**
  * What all guarded functions have. Each makes its own `outcome` and `drill` when they are first asked for: as properties
- * that each function is given, they would weigh more than the guard.
+ * that each function is given, they would weigh more than the guard. What `bind` makes of one inherits this, and has none
+ * of it.
  */
 const face = Object.create(Function.prototype, {
   outcome: {
     get(this: Bare) {
       const guard = this[guardOf]
+      if (guard === undefined) return undefined
       return keep(this, 'outcome', function outcome(this: unknown, ...args: unknown[]) {
         return guard.call(this, args, asOutcome)
       })
@@ -42,6 +44,7 @@ const face = Object.create(Function.prototype, {
   drill: {
     get(this: Bare) {
       const guard = this[guardOf]
+      if (guard === undefined) return undefined
       return keep(this, 'drill', function drill(this: unknown, ...args: unknown[]) {
         return guard.drill(this, args)
       })
@@ -49,13 +52,13 @@ const face = Object.create(Function.prototype, {
   },
   stats: {
     get(this: Bare) {
-      return this[guardOf].stats
+      return this[guardOf]?.stats
     },
   },
 }) as object
 
 function keep<Value>(holder: Bare, name: keyof GuardFace<AnyFunction>, value: Value): Value {
-  Object.defineProperty(holder, name, { value })
+  if (Object.isExtensible(holder)) Object.defineProperty(holder, name, { value })
   return value
 }
 

@@ -150,8 +150,9 @@ export class Run implements Deadline {
 
   /** What was true when the call came need not be true any more when it has waited, or paused. */
   #refusedNow(): Refuser | undefined {
-    const { feature, settings, refusal } = this.#guard
-    if (!feature.hasRoom) return refusal
+    const guard = this.#guard
+    const { settings } = guard
+    if (!guard.hasRoom()) return guard.refusal
     this.#permit = settings.breaker?.enter() ?? 0
     return this.#permit === REFUSED ? settings.breaker : undefined
   }
@@ -226,10 +227,11 @@ export class Run implements Deadline {
   /** Gives up an attempt that is under way; returns what to do when its work ends after all. */
   #giveUp(end: End): () => void {
     this.#stop = undefined
-    const { feature } = this.#guard
+    const { feature, clock } = this.#guard
     const error = end === 'abort' ? this.#reason : this.#timeout(end)
     // The place stays taken, and the feature counted, until the work has really ended.
     const overdue: Overdue | undefined = this.#admission?.overdue(this.#placeMs)
+    const endInFeature = feature.overdue(clock.monotonic())
     this.#isInside = false
     const controller = this.#controller
     const held = this.#held
@@ -238,7 +240,7 @@ export class Run implements Deadline {
     return () => {
       if (held !== undefined) held.isHeld = false
       overdue?.end()
-      feature.inFlight--
+      endInFeature()
     }
   }
 
