@@ -1,4 +1,4 @@
-import { describeError, mayHaveApplied } from './outcome.js'
+import { describeError } from './outcome.js'
 
 /**
  * The bot is not serving this at the moment, and the call was not begun. Made without a stack, because a bot
@@ -86,7 +86,7 @@ export class FallbackError extends Error {
   readonly code = 'FALLBACK_FAILED'
   /** Neither way worked; the next call decides afresh. */
   readonly retryable = false
-  /** `unknown` when the call or its fallback may have taken effect. */
+  /** `unknown` when the call or one of its fallbacks may have taken effect. */
   readonly applied: 'no' | 'unknown'
   /** The feature that the call belongs to. */
   readonly feature: string
@@ -94,9 +94,9 @@ export class FallbackError extends Error {
   readonly failure: unknown
 
   /** @internal */
-  constructor(feature: string, why: string, failure: unknown, cause: unknown) {
+  constructor(feature: string, why: string, failure: unknown, cause: unknown, isUnclear: boolean) {
     super(`The fallback of "${feature}" failed: ${describeError(cause)}. It was asked because ${why}`, { cause })
-    this.applied = mayHaveApplied(failure) || mayHaveApplied(cause) ? 'unknown' : 'no'
+    this.applied = isUnclear ? 'unknown' : 'no'
     this.feature = feature
     this.failure = failure
   }

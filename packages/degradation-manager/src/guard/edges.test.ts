@@ -158,6 +158,19 @@ describe('a signal of the caller', () => {
   })
 })
 
+describe('a fallback that failed', () => {
+  it('leaves it open whether the call took effect where any before it did', async () => {
+    const reset = (): Promise<never> => Promise.reject(Object.assign(new Error('reset'), { code: 'ECONNRESET' }))
+    const plainly = (): Promise<never> => Promise.reject(new Error('no'))
+    const idempotent = guard('call', plainly, { clock, idempotent: true, fallback: [reset, plainly] })
+    expect(await after(0, idempotent())).toMatchObject({ code: 'FALLBACK_FAILED', applied: 'unknown' })
+    const failed = guard('call', plainly, { clock, fallback: [plainly, plainly] })
+    expect(await after(0, failed())).toMatchObject({ code: 'FALLBACK_FAILED', applied: 'no' })
+    const lost = guard('call', reset, { clock, idempotent: true, fallback: plainly })
+    expect(await after(0, lost())).toMatchObject({ code: 'FALLBACK_FAILED', applied: 'unknown' })
+  })
+})
+
 describe('a guarded function', () => {
   it('leaves what it has beside being a function to itself, and not to what is bound of it', async () => {
     const call = guard('call', async (text: string) => text, { clock })

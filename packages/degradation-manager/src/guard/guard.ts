@@ -278,6 +278,7 @@ export class Guard {
   ): Promise<unknown> {
     let why = (): string => (refuser === undefined ? `the call failed: ${describeError(failure)}` : refuser.why)
     let last: unknown
+    let isUnclear = false
     for (const step of this.settings.fallbacks) {
       try {
         const kept = step.cache?.find(args)
@@ -295,10 +296,11 @@ export class Guard {
       } catch (error) {
         if (signal?.aborted === true || this.isUserError(error)) throw error
         last = error
-        if (!this.settings.idempotent && mayHaveApplied(error)) break
+        isUnclear ||= mayHaveApplied(error)
+        if (!this.settings.idempotent && isUnclear) break
       }
     }
-    throw new FallbackError(this.name, why(), failure, last)
+    throw new FallbackError(this.name, why(), failure, last, isUnclear || mayHaveApplied(failure))
   }
 
   #serve(step: FallbackStep, self: unknown, args: unknown[], signal: AbortSignal | undefined): unknown {
