@@ -280,6 +280,7 @@ export async function createBot(options: SampleBotOptions) {
     flags,
     health,
     modes,
+    admission,
     blueGreen,
     rollouts,
     reminders,

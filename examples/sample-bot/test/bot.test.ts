@@ -208,6 +208,9 @@ describe('the sample bot in one process', () => {
 
   it('takes a slow feature back before members see a failure, and not again after a restart', async () => {
     await standin.traffic({ perSecond: 30, mix: calmTraffic('1s').filter(({ name }) => name === 'translate') })
+    const yields: string[] = []
+    bot.modes.on('change', ({ what, message }) => what === 'mode' && yields.push(message))
+    bot.admission.on('change', ({ message }) => yields.push(message))
     const { keepNames } = bot.rollouts
     await keepNames.start()
     const { outcome, why } = await keepNames.finished
@@ -217,8 +220,9 @@ describe('the sample bot in one process', () => {
     await standin.traffic({ perSecond: 0, mix: calmTraffic('1s') })
     await vi.waitFor(() => expect(bot.load.inFlight).toBe(0), patience)
     const verdict = judge(await standin.ledger())
-    // On a machine that is starved the bot asks some to come back, as it should; a failure nobody may see.
     expect(verdict).toMatchObject({ apologies: 0 })
+    // Only a starved machine makes the bot yield, and then it says so: nobody is told to come back in silence.
+    if (yields.length === 0) expect(verdict).toMatchObject({ resting: 0 })
     expect(isClean(verdict)).toBe(true)
 
     await stopBot(bot)
