@@ -1,0 +1,27 @@
+import type { ToWorker } from './wire.js'
+
+/** How a worker ended. */
+export interface Gone {
+  /** As a clause. */
+  readonly why: string
+  /** Whether everything that it had said has been heard, so that what it did not begin it never will. */
+  readonly isCertain: boolean
+}
+
+/** What a worker tells the slot that it belongs to. */
+export interface LinkHooks {
+  heard(message: unknown): void
+  /** Called once. */
+  gone(gone: Gone): void
+}
+
+/** The connection to a worker, however it runs. None of it throws. */
+export interface Link {
+  send(message: ToWorker): void
+  /** Asks it to end. */
+  end(): void
+  /** Ends it without asking. */
+  kill(): void
+  /** Whether it keeps this process alive. */
+  hold(isHeld: boolean): void
+}

@@ -1,0 +1,391 @@
+import type { HealthStatus } from '../ports.js'
+import { warn } from '../warn.js'
+import { NotBegunError, OutcomeUnknownError, ShedError, SlotStartError } from './errors.js'
+import type { Gone, Link, LinkHooks } from './link.js'
+import type { Delivery, RestartPolicy, Slot, SlotDeath, SlotDrained, SlotDrainOptions } from './slot.js'
+import { fromWireError, isOurs, protocol, requirePlain, type ToOwner } from './wire.js'
+import { readMs, type WorkerSettings } from './worker-options.js'
+
+/** How soon a refused event makes sense again: about as long as a handler takes. */
+const retryAfterMs = 1_000
+
+/** `leaving`: told to finish, and past taking back. `ending`: killed or asked to end. */
+type State = 'stopped' | 'starting' | 'up' | 'draining' | 'leaving' | 'ending'
+
+/** One event in the ledger. It stays until it is answered, or the worker is gone. */
+interface Entry {
+  readonly sentMs: number
+  isBegun: boolean
+  /** Whoever waited has been told that the outcome is unknown. */
+  isGivenUp: boolean
+  readonly resolve: (answer: unknown) => void
+  readonly reject: (error: Error) => void
+}
+
+/** One worker, from its start to its end. A later one has nothing to do with the messages of an earlier one. */
+interface Life {
+  link: Link
+  readonly ended: Promise<void>
+  readonly end: () => void
+  /** Beats without a sign of life. Counted, not timed: when this process stood still, that was one beat. */
+  silentBeats: number
+  /** Why we killed it. */
+  killedFor: string | undefined
+  cancelBeat: () => void
+  ready: () => void
+  failed: (why: string, cause?: unknown) => void
+  drained: ((why: string | undefined) => void) | undefined
+}
+
+/**
+ * A version in a worker: the ledger of what it was given, its signs of life, its start and its end.
+ *
+ * @internal
+ */
+export class WorkerSlot<Event, Answer> implements Slot<Event, Answer> {
+  readonly restarts: RestartPolicy
+  readonly #settings: WorkerSettings
+  readonly #spawn: (hooks: LinkHooks) => Link
+  readonly #listeners = new Set<(death: SlotDeath) => void>()
+  readonly #ledger = new Map<number, Entry>()
+  /** Those who wait for the ledger to be empty. */
+  readonly #emptied = new Set<() => void>()
+  #n = 0
+  /** Events that wait until it is ready. */
+  #waiting = 0
+  #state: State = 'stopped'
+  #life: Life | undefined
+  #starting: Promise<void> | undefined
+  #draining: Promise<SlotDrained> | undefined
+  #stopping: Promise<void> | undefined
+
+  constructor(settings: WorkerSettings, spawn: (hooks: LinkHooks) => Link) {
+    this.#settings = settings
+    this.#spawn = spawn
+    this.restarts = settings.restarts
+  }
+
+  health(): HealthStatus {
+    if (this.#state === 'starting') return 'unknown'
+    if (this.#state !== 'up') return 'down'
+    return (this.#life?.silentBeats ?? 0) > 1 ? 'degraded' : 'up'
+  }
+
+  onDeath(listener: (death: SlotDeath) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  async start({ signal }: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
+    signal?.throwIfAborted()
+    if (this.#state === 'draining') this.#takeBack()
+    if (this.#state === 'up') return
+    if (this.#state === 'leaving') await this.stop()
+    if (this.#stopping !== undefined) await this.#stopping
+    // One that was stopped before it was ready.
+    if (this.#starting !== undefined && this.#state !== 'starting') await this.#starting.catch(() => undefined)
+    if (this.#starting === undefined) {
+      const starting = this.#begin().finally(() => (this.#starting = undefined))
+      // Whoever waits for it hears of it; an event that waits does not mind.
+      starting.catch(() => undefined)
+      this.#starting = starting
+    }
+    if (signal === undefined) return this.#starting
+    const abort = (): void => this.#life?.failed('start() was aborted', signal.reason)
+    signal.addEventListener('abort', abort, { once: true })
+    try {
+      await this.#starting
+    } finally {
+      signal.removeEventListener('abort', abort)
+    }
+  }
+
+  async handle(event: Event, { eventId, isRepeat = false }: Delivery = {}): Promise<Answer> {
+    const { name, toWire, maxInFlight, clock } = this.#settings
+    const wire = toWire === undefined ? event : toWire(event as never)
+    requirePlain('event', wire, 'clone', 'pick plain data with the option toWire')
+    if (this.#ledger.size + this.#waiting >= maxInFlight) throw new ShedError(name, maxInFlight, retryAfterMs)
+    // It will be ready or dead within startTimeoutMs.
+    if (this.#starting !== undefined && this.#state === 'starting') {
+      this.#waiting += 1
+      await this.#starting.catch(() => undefined)
+      this.#waiting -= 1
+    }
+    const life = this.#life
+    if (this.#state !== 'up' || life === undefined) throw new NotBegunError(name, whyNot[this.#state])
+    const n = ++this.#n
+    return new Promise<Answer>((resolve, reject) => {
+      const settle = { resolve: resolve as (answer: unknown) => void, reject }
+      this.#ledger.set(n, { sentMs: clock.monotonic(), isBegun: false, isGivenUp: false, ...settle })
+      if (this.#ledger.size === 1) life.link.hold(true)
+      life.link.send({ evenkeel: 1, type: 'event', n, event: wire, eventId, isRepeat })
+    })
+  }
+
+  drain({ timeoutMs = this.#settings.drainMs, signal }: SlotDrainOptions = {}): Promise<SlotDrained> {
+    readMs('timeoutMs', timeoutMs)
+    if (signal?.aborted === true) return Promise.reject(asError(signal.reason))
+    const draining = (this.#draining ??= this.#drainOnce(timeoutMs).finally(() => {
+      if (this.#draining === draining) this.#draining = undefined
+    }))
+    if (signal === undefined) return draining
+    return new Promise((resolve, reject) => {
+      const abort = (): void => reject(asError(signal.reason))
+      signal.addEventListener('abort', abort, { once: true })
+      void draining.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
+    })
+  }
+
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stopOnce().finally(() => (this.#stopping = undefined))
+    return this.#stopping
+  }
+
+  // Its beginning
+
+  async #begin(): Promise<void> {
+    const { name, startTimeoutMs, clock } = this.#settings
+    this.#state = 'starting'
+    let end!: () => void
+    const ended = new Promise<void>((resolve) => (end = resolve))
+    let cancel!: () => void
+    const ready = new Promise<void>((resolve, reject) => {
+      const failed = (why: string, cause?: unknown): void => reject(new SlotStartError(name, why, cause))
+      const life: Life = {
+        link: noLink,
+        ended,
+        end,
+        silentBeats: 0,
+        killedFor: undefined,
+        cancelBeat: () => undefined,
+        ready: resolve,
+        failed,
+        drained: undefined,
+      }
+      this.#life = life
+      cancel = clock.after(startTimeoutMs, () => failed(`it was not ready within ${startTimeoutMs} ms`))
+      life.link = this.#spawn({
+        heard: (message) => this.#heard(life, message),
+        gone: (gone) => this.#gone(life, gone),
+      })
+      life.link.hold(true)
+    })
+    const life = this.#life
+    try {
+      await ready
+    } catch (error) {
+      cancel()
+      if (this.#life === life && life !== undefined) {
+        this.#state = 'ending'
+        life.link.kill()
+        await ended
+      }
+      throw error
+    }
+    cancel()
+    if (life !== undefined && this.#life === life) this.#listen(life)
+  }
+
+  /** The drain that waits hears of it, and a later one is another. */
+  #takeBack(): void {
+    this.#state = 'up'
+    this.#draining = undefined
+    this.#life?.link.hold(this.#ledger.size > 0)
+    for (const emptied of this.#emptied) emptied()
+  }
+
+  /** From now on it has to give signs of life. */
+  #listen(life: Life): void {
+    const { clock, heartbeatMs, hungAfterMs } = this.#settings
+    const maxSilentBeats = Math.ceil(hungAfterMs / heartbeatMs)
+    const beat = (): void => {
+      // The answer to the last question has been read by now, however late this timer is: a turn of the event loop has passed.
+      if (life.silentBeats >= maxSilentBeats) {
+        return this.#kill(life, `it gave no sign of life for ${hungAfterMs} ms`)
+      }
+      life.silentBeats += 1
+      life.link.send({ evenkeel: 1, type: 'ping' })
+      this.#giveUpOn(clock.monotonic())
+      life.cancelBeat = clock.after(heartbeatMs, beat)
+    }
+    life.cancelBeat = clock.after(heartbeatMs, beat)
+  }
+
+  // What it says
+
+  #heard(life: Life, message: unknown): void {
+    if (life !== this.#life || !isOurs(message)) return
+    life.silentBeats = 0
+    const said: ToOwner = message
+    switch (said.type) {
+      case 'ready':
+        if (said.protocol !== protocol) {
+          return life.failed(
+            `it speaks protocol ${said.protocol}, and this process ${protocol}; use one release for both`,
+          )
+        }
+        if (this.#state !== 'starting') return
+        this.#state = 'up'
+        life.link.hold(this.#ledger.size > 0)
+        return life.ready()
+      case 'begun': {
+        const entry = this.#ledger.get(said.n)
+        if (entry !== undefined) entry.isBegun = true
+        return
+      }
+      case 'answer':
+        return this.#settle(life, said.n, ({ resolve }) => resolve(said.answer))
+      case 'failure':
+        return this.#settle(life, said.n, ({ reject }) => reject(fromWireError(said.error)))
+      case 'drained':
+        return life.drained?.(said.why)
+      case 'pong':
+    }
+  }
+
+  #settle(life: Life, n: number, how: (entry: Entry) => void): void {
+    const entry = this.#ledger.get(n)
+    if (entry === undefined) return
+    this.#ledger.delete(n)
+    if (this.#ledger.size === 0) {
+      life.link.hold(this.#state !== 'up')
+      for (const emptied of this.#emptied) emptied()
+    }
+    how(entry)
+  }
+
+  /** Oldest first, so the first that is young enough ends it. */
+  #giveUpOn(nowMs: number): void {
+    const { name, answerTimeoutMs } = this.#settings
+    for (const entry of this.#ledger.values()) {
+      if (nowMs - entry.sentMs < answerTimeoutMs) return
+      if (entry.isGivenUp) continue
+      entry.isGivenUp = true
+      // Never to be repeated: it may run still.
+      entry.reject(new OutcomeUnknownError(name, `it gave no answer within ${answerTimeoutMs} ms`, false))
+    }
+  }
+
+  // Its end
+
+  #kill(life: Life, why: string): void {
+    life.killedFor ??= why
+    life.cancelBeat()
+    life.link.hold(true)
+    life.link.kill()
+  }
+
+  #gone(life: Life, { why: how, isCertain }: Gone): void {
+    life.cancelBeat()
+    life.end()
+    if (life !== this.#life) return
+    const { name, mayRepeat, clock } = this.#settings
+    const [state, why] = [this.#state, life.killedFor ?? how]
+    this.#life = undefined
+    this.#state = 'stopped'
+    const entries = [...this.#ledger.values()]
+    this.#ledger.clear()
+    // Unless all was heard, what it has not told to have begun it may have begun.
+    const isBegun = (entry: Entry): boolean => entry.isBegun || !isCertain
+    const begun = entries.filter(isBegun).length
+    const death = { why, at: clock.now(), notBegun: entries.length - begun, begun }
+    if (state === 'starting') life.failed(why)
+    // A death during a drain, too, is told before what it had is given back: whoever listens sends nothing more here.
+    else if (state === 'up' || state === 'draining' || state === 'leaving') this.#tell(death)
+    for (const entry of entries) {
+      const error = isBegun(entry) ? new OutcomeUnknownError(name, why, mayRepeat) : new NotBegunError(name, why)
+      entry.reject(error)
+    }
+    life.drained?.(why)
+    for (const emptied of this.#emptied) emptied()
+  }
+
+  #tell(death: SlotDeath): void {
+    for (const listener of this.#listeners) {
+      try {
+        listener(death)
+      } catch (error) {
+        warn('EVENKEEL_LISTENER', `A listener to the death of "${this.#settings.name}" threw`, error)
+      }
+    }
+  }
+
+  async #drainOnce(timeoutMs: number): Promise<SlotDrained> {
+    const { clock } = this.#settings
+    const life = this.#life
+    if (this.#state === 'starting') await this.#starting?.catch(() => undefined)
+    if (life === undefined || this.#state !== 'up') return { drained: true, running: 0 }
+    this.#state = 'draining'
+    life.link.hold(true)
+    let why: string | undefined
+    let isDead = false
+    void life.ended.then(() => (isDead = true))
+    const untilMs = clock.monotonic() + timeoutMs
+    const inTime = (wait: (done: () => void) => () => void): Promise<boolean> =>
+      new Promise((resolve) => {
+        const cancel = clock.after(Math.max(0, untilMs - clock.monotonic()), () => (forget(), resolve(false)))
+        const forget = wait(() => (cancel(), forget(), resolve(true)))
+      })
+    const had = this.#ledger.size
+    const isEmpty =
+      had === 0 ||
+      (await inTime((done) => {
+        const check = (): void => {
+          if (this.#ledger.size === 0 || this.#stateNow !== 'draining') done()
+        }
+        this.#emptied.add(check)
+        return () => this.#emptied.delete(check)
+      }))
+    if (this.#life !== life) return { drained: had === 0, running: 0, why: 'it died while it was drained' }
+    // `start()` has taken it back.
+    if (this.#stateNow !== 'draining') return { drained: false, running: this.#ledger.size, why: 'it was taken back' }
+    this.#state = 'leaving'
+    life.link.send({ evenkeel: 1, type: 'drain', timeoutMs: Math.max(1, untilMs - clock.monotonic()) })
+    const isTold = await inTime((done) => {
+      life.drained = (reason) => {
+        why = reason
+        done()
+      }
+      return () => (life.drained = undefined)
+    })
+    if (!isEmpty) why = `${this.#ledger.size} events have not ended within ${timeoutMs} ms`
+    else if (isDead || !isTold) why ??= `it was not done with its onDrain within ${timeoutMs} ms`
+    const running = this.#ledger.size
+    return why === undefined ? { drained: true, running } : { drained: false, running, why }
+  }
+
+  /** A field that others change while we wait, read as such. */
+  get #stateNow(): State {
+    return this.#state
+  }
+
+  async #stopOnce(): Promise<void> {
+    const { clock, stopTimeoutMs } = this.#settings
+    const life = this.#life
+    if (life === undefined) return
+    if (this.#state === 'starting') life.failed('stop() was called')
+    this.#state = 'ending'
+    life.cancelBeat()
+    life.link.hold(true)
+    life.link.send({ evenkeel: 1, type: 'stop', timeoutMs: stopTimeoutMs })
+    life.link.end()
+    const cancel = clock.after(stopTimeoutMs, () => life.link.kill())
+    await life.ended
+    cancel()
+  }
+}
+
+const whyNot: Record<State, string> = {
+  stopped: 'it does not run',
+  starting: 'it has not become ready',
+  up: 'it is gone',
+  draining: 'it is being drained',
+  leaving: 'it is being drained',
+  ending: 'it is being stopped',
+}
+
+const noLink: Link = { send: () => {}, end: () => {}, kill: () => {}, hold: () => {} }
+
+function asError(reason: unknown): Error {
+  return reason instanceof Error ? reason : new Error(String(reason))
+}
