@@ -10,6 +10,7 @@ const allowedImports: Readonly<Record<string, readonly string[]>> = {
   '@evenkeel/alerts/email': ['nodemailer'],
   '@evenkeel/blue-green': ['eventemitter3'],
   '@evenkeel/blue-green/workers': [],
+  '@evenkeel/blue-green/http': [],
   '@evenkeel/degradation-manager': ['eventemitter3'],
   '@evenkeel/degradation-manager/bolt': ['eventemitter3'],
   '@evenkeel/degradation-manager/discord': ['eventemitter3'],
