@@ -1,5 +1,6 @@
 import { EventEmitter } from 'eventemitter3'
 import { phaseOf, type BlueGreenChange, type Controller, type Severity } from './changes.js'
+import { readDuration } from './checked-options.js'
 import { Claims } from './claims.js'
 import { readContext, type EventContext } from './context.js'
 import {
@@ -15,7 +16,6 @@ import { isCatastrophe } from './failing-guilds.js'
 import { Lane, type VersionCounters } from './lane.js'
 import {
   readDeployOptions,
-  readDuration,
   readOptions,
   type BlueGreenOptions,
   type DeployOptions,

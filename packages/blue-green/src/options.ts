@@ -1,6 +1,7 @@
+import { defined, readCount, readDuration, requireKnown, requireMethods } from './checked-options.js'
 import { readId, type EventContext, type Id } from './context.js'
 import type { Clock, HealthSource, StateStore } from './ports.js'
-import { maxDelayMs, systemClock, systemRandom } from './system-clock.js'
+import { systemClock, systemRandom } from './system-clock.js'
 import type { Plan } from './transitions.js'
 
 /** A version of the bot: what is called with each event, and whose promise `handle` passes on. */
@@ -175,19 +176,6 @@ export function readDeployOptions(options: DeployOptions = {}): Plan & { readonl
   }
 }
 
-/** @throws RangeError unless it is a duration that a timer can wait for */
-export function readDuration(name: string, value: unknown): number {
-  if (typeof value === 'number' && value > 0 && value <= maxDelayMs) return value
-  throw new RangeError(`${name} must be milliseconds above 0, at most ${maxDelayMs}, not ${String(value)}`)
-}
-
-/** An option that is ignored is a promise broken in silence. */
-function requireKnown(where: string, options: object, known: readonly string[]): void {
-  if (typeof options !== 'object' || options === null) throw new TypeError(`${where} takes an object of options`)
-  const unknown = Object.keys(options).find((name) => !known.includes(name))
-  if (unknown !== undefined) throw new TypeError(`${where} has no option "${unknown}"; it has ${known.join(', ')}`)
-}
-
 function readVersions(versions: unknown): Map<string, Handler<never>> {
   const handlers = new Map<string, Handler<never>>()
   if (typeof versions === 'object' && versions !== null) {
@@ -231,25 +219,4 @@ function readFirst(value: unknown): string[] {
     if (id === undefined) throw new TypeError(`an id of first must be a string or a bigint, not ${String(given)}`)
     return id
   })
-}
-
-function readCount(name: string, value: unknown, min: number): number {
-  if (Number.isSafeInteger(value) && (value as number) >= min) return value as number
-  throw new RangeError(`${name} must be a whole number from ${min}, not ${String(value)}`)
-}
-
-function requireMethods(name: string, value: object | null | undefined, methods: readonly string[]): void {
-  const fields = Object(value) as Record<string, unknown>
-  for (const method of methods) {
-    if (typeof fields[method] === 'function') continue
-    const what = method === name ? name : `${name}.${method}`
-    const hint = method === 'compareAndSet' ? '; pass a collection of @evenkeel/storage-adapter, or memoryState()' : ''
-    throw new TypeError(`${what} must be a function${hint}`)
-  }
-}
-
-/** An option that is there but undefined is not given. */
-function defined<T extends object>(options: T): { [K in keyof T]: Exclude<T[K], undefined> } {
-  const entries = Object.entries(options).filter(([, value]) => value !== undefined)
-  return Object.fromEntries(entries) as { [K in keyof T]: Exclude<T[K], undefined> }
 }
