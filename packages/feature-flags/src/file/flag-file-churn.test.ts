@@ -260,15 +260,21 @@ describe('a file of flags is followed', { retry: 2 }, () => {
   })
 })
 
-/** Writes documents in place, again and again, each in two halves, until it is killed. */
+/**
+ * Writes documents in place, again and again, each in two halves, until it is killed. It rests in between, now and then, so that
+ * the file is whole for as long as it is torn, whatever else the machine does.
+ */
 const tornWriter = `
   const { closeSync, openSync, writeSync } = require('node:fs')
+  const nobody = new Int32Array(new SharedArrayBuffer(4))
   for (let n = 1; ; n++) {
     const text = JSON.stringify({ flags: {}, n, filling: 'x'.repeat(20000 + (n % 7) * 1000), end: n })
     const file = openSync(process.argv[1], 'w')
     writeSync(file, text.slice(0, text.length / 2))
+    Atomics.wait(nobody, 0, 0, n % 4)
     writeSync(file, text.slice(text.length / 2))
     closeSync(file)
+    Atomics.wait(nobody, 0, 0, n % 5)
   }`
 
 describe('a writer that is killed (kill -9)', () => {

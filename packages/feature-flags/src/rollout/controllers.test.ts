@@ -272,6 +272,21 @@ describe('several processes with one rollout', () => {
     await rollout.stop()
   })
 
+  it('roll back what one of them has switched off and could not write down before it ended', async () => {
+    const world = new World()
+    const [first, second] = [world.process(), world.process()]
+    await first.rollout.start()
+    second.store.isDown = true
+    await second.rollout.start()
+    await expect(second.rollout.rollback({ why: 'users complain' })).rejects.toThrow('connection refused')
+    expect(world.flag.share).toMatchObject({ percentage: 0, targetGuilds: [] })
+    await second.rollout.stop()
+    await world.clock.advance(minute)
+    expect(first.rollout.status).toMatchObject({ state: 'ROLLED_BACK' })
+    expect((await first.rollout.finished).why).toContain('switched it off')
+    await first.rollout.stop()
+  })
+
   it('never tell a transition twice nor leave one out, whoever starts, stops, and asks for what', async () => {
     const step = fc.record({
       who: fc.nat({ max: 2 }),

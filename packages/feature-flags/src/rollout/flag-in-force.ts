@@ -18,9 +18,10 @@ export class FlagInForce {
     this.#settings = settings
   }
 
-  /** Whether the share of a run is known to be in force everywhere. */
+  /** Whether the share of a run is known to be in force everywhere, and nobody has put another one in its place since. */
   has({ share }: Run): boolean {
-    return this.#applied === share.sequence
+    const { flags, flag } = this.#settings
+    return this.#applied === share.sequence && (flags.share(flag)?.sequence ?? 0) <= share.sequence
   }
 
   /**

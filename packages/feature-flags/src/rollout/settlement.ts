@@ -29,6 +29,8 @@ export class Settlement {
     const { record } = journal
     if (record === undefined || !journal.isMine) return true
     if (!(await this.apply(record))) return false
+    // Another share was in force, and the record has moved on with it.
+    if (journal.record !== record) return this.settle()
     const from = Math.max(record.told, this.#told.sequence)
     for (const entry of record.history) {
       if (entry.sequence <= from) continue
