@@ -13,6 +13,7 @@ import {
 } from './deployment.js'
 import { Driver } from './driver.js'
 import { isCatastrophe } from './failing-guilds.js'
+import type { LaneLife } from './lane-life.js'
 import { Lane, type VersionCounters } from './lane.js'
 import {
   readDeployOptions,
@@ -132,7 +133,7 @@ export class BlueGreen<
 > extends EventEmitter<BlueGreenEvents> {
   readonly #settings: Settings
   readonly #context: (event: Event) => EventContext
-  readonly #lanes = new Map<string, Lane>()
+  readonly #lanes = new Map<string, Lane & LaneLife>()
   readonly #claims: Claims
   readonly #driver: Driver
   /** What is yet to be told. */
@@ -159,6 +160,8 @@ export class BlueGreen<
       announce: (changes) => this.#tell('change', ...changes),
       finished: (deployment, result) => this.#tellFinished(deployment, result),
       began: (version) => this.#lanes.get(version)?.guilds.clear(),
+      stage: async (version, signal) => this.#lanes.get(version)?.stage?.(signal),
+      retire: (version) => this.#lanes.get(version)?.retire?.(),
       drained: (version) => this.#drained(version),
     })
   }
@@ -251,7 +254,8 @@ export class BlueGreen<
    * @throws whatever {@link BlueGreen.start} throws, when this starts it
    */
   rollback(reason?: RollbackReason): Promise<DeploymentResult | undefined> {
-    this.#driver.rollBack(whyOf(reason))
+    const refusal = this.#driver.rollBack(whyOf(reason))
+    if (refusal !== undefined) return Promise.resolve(refusal)
     return this.deployment?.finished ?? this.#rollBackWhatIsStarting(reason)
   }
 

@@ -9,13 +9,14 @@ export type Severity = 'INFO' | 'WARNING' | 'CRITICAL'
 /**
  * Something that is different now.
  *
- * `what` says what `from` and `to` are: the `phase`, the `hand` that holds it (`on` or `off`), green's `percentage`, the `active` version, the `store` (`up` or
- * `down`), the `controller` (`DRIVING`, `FENCED` or `STOPPED`), or `hold`, which is the call for a human when a step
- * has been held for too long.
+ * `what` says what `from` and `to` are: the `phase`, the `hand` that holds it (`on` or `off`), green's `percentage`, the
+ * `active` version, a `version` that died or lives again (`up` or `dead`), the `store` (`up` or `down`), the `controller`
+ * (`DRIVING`, `FENCED` or `STOPPED`), `hold`, which is the call for a human when a step has been held for too long, or
+ * `refusal`: a rollback did not happen, since there is nobody to roll back to.
  */
 export interface BlueGreenChange {
   /** Which thing changed. */
-  readonly what: 'phase' | 'hand' | 'percentage' | 'active' | 'store' | 'controller' | 'hold'
+  readonly what: 'phase' | 'hand' | 'percentage' | 'active' | 'version' | 'store' | 'controller' | 'hold' | 'refusal'
   /** What it was. */
   readonly from: string | number
   /** What it is. */
@@ -76,6 +77,46 @@ export function holdChange(held: DeploymentState, why: string, at: number): Blue
       ? 'Resume it, or roll it back.'
       : 'Repair the cause, and it goes on by itself; or roll it back.')
   return { what: 'hold', from: 'HOLD', to: 'HOLD', at, why, severity: 'CRITICAL', message, deploymentId: held.id }
+}
+
+/** A version has died: what that means depends on who else lives. */
+export function deathChange(
+  state: State,
+  version: string,
+  why: string,
+  isDead: (version: string) => boolean,
+  at: number,
+): BlueGreenChange {
+  const running = runningIn(state)
+  const other = version === running?.from ? running.to : version === running?.to ? running.from : undefined
+  const lead = `Version "${version}" is dead`
+  const message =
+    version === state.active && other === undefined
+      ? `${lead}, and no other one serves. ${because(why)}`
+      : other === undefined
+        ? `${lead}; it serves nobody. ${because(why)}`
+        : isDead(other)
+          ? `${lead}, and so is "${other}": nothing is served, nothing shifts, and it needs a human. ${because(why)}`
+          : version === running?.to
+            ? `${lead}; "${other}" lives. ${because(why)}`
+            : `${lead}; "${other}" lives and keeps what it has: nothing can be rolled back. ${because(why)}`
+  const deploymentId = running?.id
+  return { what: 'version', from: 'up', to: 'dead', at, why, severity: 'CRITICAL', message, deploymentId }
+}
+
+/** A version that had died is ready again. */
+export function revivalChange(state: State, version: string, at: number): BlueGreenChange {
+  const why = 'it got ready again'
+  const message = `Version "${version}" lives again.`
+  const deploymentId = runningIn(state)?.id
+  return { what: 'version', from: 'dead', to: 'up', at, why, severity: 'INFO', message, deploymentId }
+}
+
+/** A rollback was asked for, and there is nobody to roll back to. */
+export function refusalChange(running: DeploymentState, why: string, at: number): BlueGreenChange {
+  const message = `${nameOf(running)} was to be rolled back and is not: green keeps ${running.percentage} %. ${because(why)}`
+  const { id: deploymentId, phase } = running
+  return { what: 'refusal', from: phase, to: 'HOLD', at, why, severity: 'CRITICAL', message, deploymentId }
 }
 
 /** The store went away or came back. */

@@ -103,7 +103,7 @@ describe('a deployment', () => {
     expect(await bot.store.record()).toMatchObject({
       format: 1,
       epoch: 1,
-      sequence: 5,
+      sequence: 6,
       cause: '1000 ms have passed',
       state: { active: 'v1', deployment: { id: deployment.id, phase: 'SHIFTING_TRAFFIC', percentage: 10, step: 1 } },
     })

@@ -12,6 +12,8 @@ export type Outcome =
   | 'FENCED'
   /** `stop()` was called; `start()` goes on with it. */
   | 'STOPPED'
+  /** Only of a call of `rollback`: it was refused, since the old version is dead. The new one keeps what it has. */
+  | 'HELD'
 
 /** What `deployment.finished` resolves to. */
 export interface DeploymentResult {
@@ -109,7 +111,8 @@ export interface Deployment {
 export interface DeploymentDriver {
   /** `undefined` when the driver is past this deployment. */
   statusOf(deploymentId: string): DeploymentStatus | undefined
-  rollBack(why?: string): void
+  /** What became of it where it is not to be waited for. */
+  rollBack(why?: string): DeploymentResult | undefined
   promote(why?: string): Promise<void>
   hold(why?: string): void
   letGo(why?: string): Promise<void>
@@ -153,8 +156,9 @@ export class DrivenDeployment implements Deployment {
   }
 
   rollback(reason?: RollbackReason): Promise<DeploymentResult> {
-    if (this.#driver.statusOf(this.id) !== undefined) this.#driver.rollBack(whyOf(reason))
-    return this.finished
+    if (this.#isFinished || this.#driver.statusOf(this.id) === undefined) return this.finished
+    const refusal = this.#driver.rollBack(whyOf(reason))
+    return refusal === undefined ? this.finished : Promise.resolve(refusal)
   }
 
   async promote(reason?: RollbackReason): Promise<DeploymentStatus> {

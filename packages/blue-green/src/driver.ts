@@ -1,8 +1,11 @@
 import {
   changesBetween,
   controllerChange,
+  deathChange,
   holdChange,
   phaseOf,
+  refusalChange,
+  revivalChange,
   storeChange,
   type BlueGreenChange,
   type Controller,
@@ -22,13 +25,16 @@ import {
   StoppedError,
   VersionMissingError,
 } from './errors.js'
+import { messageOf, runBounded } from './bounded.js'
+import { Chores } from './chores.js'
+import { Deaths } from './deaths.js'
 import { healthProblem, statusOf } from './health-gate.js'
 import { Journal } from './journal.js'
 import type { Settings } from './options.js'
+import { Pace } from './pace.js'
 import type { StateRecord } from './record.js'
 import { routeOf, type Route } from './routing.js'
 import { makeStarting, type Starting } from './starting.js'
-import { timeStep } from './step-timer.js'
 import {
   isAdvancing,
   isStepping,
@@ -40,6 +46,7 @@ import {
   type Plan,
   type State,
 } from './transitions.js'
+import { Waiters } from './waiters.js'
 import { Writer, type Wanted } from './writer.js'
 
 /** What the driver tells and asks of the router that it belongs to. None of it may throw. */
@@ -50,6 +57,13 @@ export interface DriverHooks {
   finished(deployment: Deployment, result: DeploymentResult): void
   /** Called before the first event can reach the new version. */
   began(version: string): void
+  /**
+   * Gets a version ready for its events. May be called again when it is ready. Called for green in `GREEN_STAGING`, and for
+   * whatever a resumed state routes to. What rejects, or takes longer than `stageTimeoutMs`, is not ready.
+   */
+  stage(version: string, signal: AbortSignal): Promise<void>
+  /** No event goes to this version any more: to green when it was rolled back, to blue when the deployment is complete. */
+  retire(version: string): void
   /** Waits for the calls that run on a version now, up to its deadline; resolves with how many still run. */
   drained(version: string): Promise<number>
 }
@@ -79,27 +93,20 @@ export class Driver {
   #route: Route
   #deployment: DrivenDeployment | undefined
   #starting: Starting | undefined
-  /** Those who wait for the end of a hold by hand. */
-  readonly #resumptions: (() => void)[] = []
-  /** Those who wait for the next step. */
-  readonly #promotions: {
-    readonly from: DeploymentState
-    readonly resolve: () => void
-    readonly reject: (error: Error) => void
-  }[] = []
-
-  #steppingSinceMs = 0
-  /** Since when the current step has not got on, through however many holds. */
-  #heldSinceMs: number | undefined
-  #isHumanCalled = false
-  #cancelStep: (() => void) | undefined
-  #cancelCall: (() => void) | undefined
-  #cancelRecovery: (() => void) | undefined
+  readonly #waiters = new Waiters()
+  readonly #chores = new Chores()
+  readonly #deaths = new Deaths()
+  readonly #pace: Pace
 
   constructor(settings: Settings, hooks: DriverHooks) {
     this.#settings = settings
     this.#hooks = hooks
     this.#controllerId = this.#token()
+    this.#pace = new Pace(settings.clock, {
+      over: (stepMs) => this.#stepElapsed(stepMs),
+      stoodStill: (lateMs) => this.#stoodStill(lateMs),
+      heldTooLong: () => this.#callHuman(),
+    })
     this.#state = { active: settings.initial, rolledBack: [], deployment: null }
     this.#route = routeOf(this.#state)
   }
@@ -157,6 +164,7 @@ export class Driver {
       why = resumed.why
       return resumed
     })
+    const failures = await this.#stageAll(state)
     const from = this.#controller
     this.#controller = 'DRIVING'
     this.#fencedBy = undefined
@@ -172,8 +180,27 @@ export class Driver {
     // What was so before is no news.
     this.#state = found
     this.#enter(state, why)
+    for (const [version, failure] of failures) this.died(version, failure.message)
     this.#goOn()
     this.#hooks.announce([controllerChange(from, 'DRIVING', state, why, clock.now())])
+  }
+
+  /** Makes ready whatever the state routes to. @throws what kept the last of it from getting ready, when there is no other */
+  async #stageAll(state: State): Promise<ReadonlyMap<string, Error>> {
+    const running = runningIn(state)
+    const routed =
+      running === undefined ? [state.active] : hasShare(running) ? [running.from, running.to] : [running.from]
+    const failures = new Map<string, Error>()
+    const opened = new AbortController().signal
+    await Promise.all(
+      routed.map(async (version) => {
+        const failure = await this.#staged(version, opened)
+        if (failure !== undefined) failures.set(version, failure)
+      }),
+    )
+    const [first] = failures.values()
+    if (first !== undefined && failures.size === routed.length) throw first.cause
+    return failures
   }
 
   /** Ends the driving, not the serving. Waits for the write that is under way, which has a deadline. */
@@ -214,9 +241,37 @@ export class Driver {
     }
   }
 
-  /** In force when it returns, whatever the store says. Does nothing where nothing is to be rolled back. */
-  rollBack(why = 'rollback() was called'): void {
+  /**
+   * In force when it returns, whatever the store says. Does nothing where nothing is to be rolled back.
+   *
+   * @returns what became of it where it was refused: nobody is given back to a version that is dead
+   */
+  rollBack(why = 'rollback() was called'): DeploymentResult | undefined {
+    const running = runningIn(this.#state)
+    if (running !== undefined && this.#deaths.has(running.from) && hasShare(running)) {
+      return this.#keepGreen(running, why)
+    }
     this.#move({ type: 'ROLL_BACK', elapsedMs: this.#elapsedMs() }, why)
+    return undefined
+  }
+
+  /** A version has died by itself. Green alone is rolled back; blue alone leaves green what it has. */
+  died(version: string, why: string): void {
+    this.#deaths.add(version, why)
+    const { clock } = this.#settings
+    const running = runningIn(this.#state)
+    this.#hooks.announce([deathChange(this.#state, version, why, (other) => this.#deaths.has(other), clock.now())])
+    if (running === undefined) return
+    const isGreenAlone = version === running.to && !this.#deaths.has(running.from)
+    if (isGreenAlone && isRouted(running)) this.rollBack(`"${version}" died: ${why}`)
+    else this.#reconsider()
+  }
+
+  /** A version that had died is ready for its events again. */
+  revived(version: string): void {
+    if (!this.#deaths.remove(version)) return
+    this.#hooks.announce([revivalChange(this.#state, version, this.#settings.clock.now())])
+    this.#reconsider()
   }
 
   /** Goes on to the next step now; resolves when it has, or there is none, and rejects when something holds it. */
@@ -228,7 +283,7 @@ export class Driver {
     // A source of health may have changed without saying so.
     this.#reconsider()
     if (phaseOf(this.#state) === 'HOLD') return Promise.reject(this.#held())
-    const promoted = new Promise<void>((resolve, reject) => this.#promotions.push({ from: running, resolve, reject }))
+    const promoted = this.#waiters.promoted(running)
     this.#prepare(why)
     return promoted
   }
@@ -236,17 +291,17 @@ export class Driver {
   /** In force when it returns, whatever the store says. */
   hold(why = 'hold() was called'): void {
     this.#move({ type: 'HOLD', elapsedMs: this.#elapsedMs(), byHand: why }, `held by hand: ${why}`)
-    this.#settleResumptions()
+    this.#waiters.settleResumptions()
   }
 
   /** A person holds it no more. Resolves when it goes on, or when something else holds it still. */
   letGo(why = 'resume() was called'): Promise<void> {
     const running = runningIn(this.#state)
     if (running === undefined || running.heldByHand === null) return Promise.resolve()
-    const problem = healthProblem(this.#settings.health, running.healthAtStart)
+    const problem = this.#problem(running)
     this.#move({ type: 'LET_GO' }, problem === undefined ? why : `${why}, but ${problem}`)
     if (problem !== undefined || this.#controller !== 'DRIVING') return Promise.resolve()
-    const resumed = new Promise<void>((resolve) => this.#resumptions.push(resolve))
+    const resumed = this.#waiters.resumed()
     this.#move({ type: 'RESUME' }, why)
     return resumed
   }
@@ -261,18 +316,26 @@ export class Driver {
     if (!waitsForStore(input.type)) this.#enter(state, why)
   }
 
+  /** There is nobody to roll back to: the share stays as it is, and a person hears of it. */
+  #keepGreen(running: DeploymentState, cause: string): DeploymentResult {
+    const problem = this.#deaths.problem(running) ?? ''
+    const why = `${problem}; the cause was: ${cause}`
+    this.#move({ type: 'HOLD', elapsedMs: this.#elapsedMs(), byHand: null }, why)
+    this.#hooks.announce([refusalChange(running, why, this.#settings.clock.now())])
+    return { outcome: 'HELD', why }
+  }
+
   /** Health, the store or the phase has changed: does the deployment hold, go on, or wait? */
   readonly #reconsider = (): void => {
     const running = runningIn(this.#state)
     if (running === undefined || this.#controller !== 'DRIVING') return
-    const problem = healthProblem(this.#settings.health, running.healthAtStart)
+    const problem = this.#problem(running)
     if (isAdvancing(running) && problem !== undefined) {
       this.#move({ type: 'HOLD', elapsedMs: this.#elapsedMs(), byHand: null }, problem)
     } else if (running.phase === 'HOLD') {
       const isFree = problem === undefined && running.heldByHand === null
       if (isFree && this.#writer?.wanted === undefined) return this.#awaitRecovery()
-      this.#cancelRecovery?.()
-      this.#cancelRecovery = undefined
+      this.#pace.cancelRecovery()
       // Health turned again while the end of the hold was being written: the hold must stand.
       if (problem !== undefined && this.#writer?.wanted?.type === 'RESUME') this.#revoke(problem)
     }
@@ -280,11 +343,15 @@ export class Driver {
 
   /** Only what stays well for a while ends a hold, so flapping health neither shifts traffic nor floods anyone. */
   #awaitRecovery(): void {
-    const { clock, recoverMs } = this.#settings
-    this.#cancelRecovery ??= clock.after(recoverMs, () => {
-      this.#cancelRecovery = undefined
+    const { recoverMs } = this.#settings
+    this.#pace.recover(recoverMs, () => {
       this.#move({ type: 'RESUME' }, `all has been well for ${recoverMs} ms, so the time of the step begins anew`)
     })
+  }
+
+  /** What speaks against giving green more, if anything. */
+  #problem(running: DeploymentState): string | undefined {
+    return this.#deaths.problem(running) ?? healthProblem(this.#settings.health, running.healthAtStart)
   }
 
   #stepElapsed(stepMs: number): void {
@@ -304,18 +371,34 @@ export class Driver {
     if (running !== undefined && isAdvancing(running)) this.#writer?.want({ state: this.#state, why, type: 'PREPARE' })
   }
 
-  async #drain(version: string): Promise<void> {
-    const state = this.#state
-    const why = runningIn(state)?.phase === 'ROLLING_BACK' ? this.#why : 'every step was passed'
+  async #drain(version: string): Promise<() => void> {
+    const why = phaseOf(this.#state) === 'ROLLING_BACK' ? this.#why : 'every step was passed'
     const left = await this.#hooks.drained(version)
-    if (this.#state !== state || this.#controller !== 'DRIVING') return
-    this.#move({ type: 'DRAINED' }, left === 0 ? why : `${why}, while ${left} calls still run on "${version}"`)
+    const whole = left === 0 ? why : `${why}, while ${left} calls still run on "${version}"`
+    return () => this.#move({ type: 'DRAINED' }, whole)
+  }
+
+  async #stage(version: string, signal: AbortSignal): Promise<() => void> {
+    const why = this.#why
+    const failure = await this.#staged(version, signal)
+    return () => (failure === undefined ? this.#prepare(why) : this.rollBack(failure.message))
+  }
+
+  /** Resolves with what kept a version from getting ready, if anything did. */
+  async #staged(version: string, signal: AbortSignal): Promise<Error | undefined> {
+    const { clock, stageTimeoutMs } = this.#settings
+    try {
+      await runBounded((stop) => this.#hooks.stage(version, stop), stageTimeoutMs, clock, signal)
+      this.#deaths.remove(version)
+      return undefined
+    } catch (error) {
+      return new Error(`"${version}" did not get ready: ${messageOf(error)}`, { cause: error })
+    }
   }
 
   #callHuman(): void {
     const running = runningIn(this.#state)
     if (running?.phase !== 'HOLD') return
-    this.#isHumanCalled = true
     this.#hooks.announce([holdChange(running, this.#why, this.#settings.clock.now())])
   }
 
@@ -323,11 +406,8 @@ export class Driver {
 
   #confirmed(wanted: Wanted): void {
     if (waitsForStore(wanted.type)) this.#enter(wanted.state, wanted.why)
-    // What has just been staged needs no second confirmation.
-    const hasLeave = wanted.type === 'PREPARE' || phaseOf(this.#state) === 'GREEN_STAGING'
-    if (hasLeave) this.#move({ type: 'ADVANCE' }, wanted.why)
+    if (wanted.type === 'PREPARE') this.#move({ type: 'ADVANCE' }, wanted.why)
     else this.#goOn()
-    if (wanted.type === 'DEPLOY' && this.#deployment !== undefined) this.#starting?.resolve(this.#deployment)
   }
 
   /** Nothing shifts without the store: a greater share is not waited for, it is given up. */
@@ -335,7 +415,7 @@ export class Driver {
     const why = error instanceof Error ? error.message : String(error)
     if (wanted.type === 'PREPARE') this.#move({ type: 'HOLD', elapsedMs: this.#elapsedMs(), byHand: null }, why)
     if (wanted.type === 'RESUME' || wanted.type === 'DEPLOY') this.#revoke(why)
-    if (wanted.type === 'RESUME') this.#settleResumptions()
+    if (wanted.type === 'RESUME') this.#waiters.settleResumptions()
     if (wanted.type === 'DEPLOY') this.#starting?.reject(error as Error)
   }
 
@@ -373,31 +453,29 @@ export class Driver {
     this.#state = state
     this.#why = why
     this.#route = routeOf(state)
-    this.#schedule(before)
+    this.#chores.keep(choreOf(state))
+    this.#pace.enter(runningIn(before), running, this.#controller === 'DRIVING')
     if (running !== undefined && this.#controller === 'DRIVING') this.#follow(running.id)
     this.#hooks.announce(changesBetween(before, state, why, this.#settings.clock.now()))
     const phase = phaseOf(state)
     if (phase === 'COMPLETE' || phase === 'ROLLED_BACK') this.#finish({ outcome: phase, why })
+    if (phase === 'COMPLETE' && before.active !== state.active) this.#retire(before.active)
+    if (phase === 'ROLLED_BACK' && runningIn(before) !== undefined) this.#retire(state.deployment?.to)
     this.#reconsider()
-    if (phase !== 'HOLD') this.#settleResumptions()
-    this.#settlePromotions()
+    this.#tellStarted()
+    if (phase !== 'HOLD') this.#waiters.settleResumptions()
+    this.#waiters.settlePromotions(runningIn(this.#state), () => this.#held())
   }
 
-  #settleResumptions(): void {
-    for (const resolve of this.#resumptions.splice(0)) resolve()
+  /** `deploy` has done its part when green has its first share, or will not have it for now. */
+  #tellStarted(): void {
+    const deployment = this.#deployment
+    if (deployment === undefined || deployment.id !== this.#starting?.id) return
+    if (phaseOf(this.#state) !== 'GREEN_STAGING') this.#starting.resolve(deployment)
   }
 
-  /** Whoever promoted hears that it went on, that there was nothing to go on to, or what holds it. */
-  #settlePromotions(): void {
-    const running = runningIn(this.#state)
-    const waiting = this.#promotions.splice(0)
-    for (const promotion of waiting) {
-      const { from, resolve, reject } = promotion
-      if (running?.id !== from.id || running.step !== from.step) resolve()
-      else if (running.phase === 'HOLD') reject(this.#held())
-      else if (isAdvancing(running)) this.#promotions.push(promotion)
-      else resolve()
-    }
+  #retire(version: string | undefined): void {
+    if (this.#controller === 'DRIVING' && version !== undefined) this.#hooks.retire(version)
   }
 
   #held(): DeploymentHeldError {
@@ -405,43 +483,23 @@ export class Driver {
     return new DeploymentHeldError(running?.id ?? '', this.#why, running?.heldByHand != null)
   }
 
-  #schedule(before: State): void {
-    this.#cancelTimers()
-    const { clock } = this.#settings
-    const running = runningIn(this.#state)
-    const last = runningIn(before)
-    if (running?.id !== last?.id || running?.step !== last?.step) {
-      this.#heldSinceMs = undefined
-      this.#isHumanCalled = false
-    }
-    if (running === undefined || this.#controller !== 'DRIVING') return
-    if (isStepping(running)) {
-      this.#steppingSinceMs = clock.monotonic()
-      this.#cancelStep = timeStep(clock, running.stepMs, {
-        over: () => this.#stepElapsed(running.stepMs),
-        stoodStill: (lateMs) => this.#stoodStill(lateMs),
-      })
-    } else if (running.phase === 'HOLD' && !this.#isHumanCalled) {
-      this.#heldSinceMs ??= clock.monotonic()
-      const leftMs = Math.max(0, this.#heldSinceMs + running.maxHoldMs - clock.monotonic())
-      this.#cancelCall = clock.after(leftMs, () => this.#callHuman())
-    }
-  }
-
   /** The state in force is in the store: what waits for that may begin. */
   #goOn(): void {
     if (this.#writer?.wanted !== undefined) return
     const running = runningIn(this.#state)
-    if (running?.phase === 'DRAINING_BLUE') void this.#drain(running.from)
-    else if (running?.phase === 'ROLLING_BACK') void this.#drain(running.to)
-    else if (running?.phase === 'GREEN_STAGING') this.#prepare(this.#why)
-    else this.#reconsider()
+    const key = choreOf(this.#state)
+    // A word that something is wrong comes before the work: nothing is staged while it has to hold.
+    this.#reconsider()
+    if (running === undefined || key === undefined || this.#state.deployment !== running) return
+    if (running.phase === 'DRAINING_BLUE') this.#chores.begin(key, () => this.#drain(running.from))
+    if (running.phase === 'ROLLING_BACK') this.#chores.begin(key, () => this.#drain(running.to))
+    if (running.phase === 'GREEN_STAGING') this.#chores.begin(key, (signal) => this.#stage(running.to, signal))
   }
 
   #elapsedMs(): number {
     const running = runningIn(this.#state)
     if (running === undefined || !isStepping(running)) return this.#state.deployment?.elapsedMs ?? 0
-    return this.#settings.clock.monotonic() - this.#steppingSinceMs
+    return this.#pace.steppingMs
   }
 
   #follow(deploymentId: string): void {
@@ -457,18 +515,11 @@ export class Driver {
 
   #leave(controller: Exclude<Controller, 'DRIVING'>): void {
     this.#controller = controller
-    this.#cancelTimers()
-    this.#settleResumptions()
+    this.#pace.cancel()
+    this.#chores.keep(undefined)
     const why = this.#fencedBy ?? new StoppedError(runningIn(this.#state)?.to ?? this.#state.active)
-    for (const { reject } of this.#promotions.splice(0)) reject(why)
+    this.#waiters.leave(why)
     this.#settings.health?.off('change', this.#reconsider)
-  }
-
-  #cancelTimers(): void {
-    this.#cancelStep?.()
-    this.#cancelCall?.()
-    this.#cancelRecovery?.()
-    this.#cancelStep = this.#cancelCall = this.#cancelRecovery = undefined
   }
 
   #resume(stored: State): { readonly state: State; readonly why: string } {
@@ -499,6 +550,23 @@ export class Driver {
         .padStart(6, '0')
     return half() + half()
   }
+}
+
+/** Names what a phase gets done, and differs from that of any other phase; `undefined` where nothing is to be done. */
+function choreOf(state: State): string | undefined {
+  const running = runningIn(state)
+  if (running === undefined || isStepping(running) || running.phase === 'HOLD') return undefined
+  return `${running.id} ${running.phase}`
+}
+
+/** Whether anybody may be on green. */
+function hasShare({ step, phase }: DeploymentState): boolean {
+  return step >= 0 && phase !== 'ROLLING_BACK'
+}
+
+/** Whether the death of green is news: it was made ready, and is not being taken back already. */
+function isRouted({ phase }: DeploymentState): boolean {
+  return phase !== 'ROLLING_BACK'
 }
 
 /** What is in force only when the store has it. All else is in force before it is written. */

@@ -150,7 +150,7 @@ describe('a deployment and the health of the bot', () => {
       await bot.clock.advance(100)
     }
     expect(bot.phases).toEqual(['GREEN_STAGING', 'CANARY_TESTING', 'HOLD'])
-    expect(bot.store.writes).toBe(4)
+    expect(bot.store.writes).toBe(5)
   })
 
   it.each(['lands late', 'is slow'] as const)('holds although its end is being written and %s', async (fault) => {

@@ -44,6 +44,8 @@ export interface BlueGreenOptions<Event, Named extends Versions<Event>> {
   readonly recoverMs?: number | undefined
   /** How long running calls are waited for, in ms, when a version has lost its traffic and in `drain()`. */
   readonly drainMs?: number | undefined
+  /** How long a version may take to get ready, in ms: longer rolls the deployment back. */
+  readonly stageTimeoutMs?: number | undefined
   /** How long one answer of the store may take, in ms. */
   readonly storeTimeoutMs?: number | undefined
   /** How long to wait before the store is tried again, in ms. */
@@ -63,6 +65,7 @@ export type BlueGreenDefaults = Readonly<
     | 'maxClaims'
     | 'recoverMs'
     | 'drainMs'
+    | 'stageTimeoutMs'
     | 'storeTimeoutMs'
     | 'storeRetryMs',
     number
@@ -79,6 +82,7 @@ export const blueGreenDefaults: BlueGreenDefaults = {
   maxClaims: 10_000,
   recoverMs: 30_000,
   drainMs: 30_000,
+  stageTimeoutMs: 60_000,
   storeTimeoutMs: 5_000,
   storeRetryMs: 1_000,
 }
@@ -120,6 +124,7 @@ export interface Settings {
   readonly maxClaims: number
   readonly recoverMs: number
   readonly drainMs: number
+  readonly stageTimeoutMs: number
   readonly storeTimeoutMs: number
   readonly storeRetryMs: number
   readonly clock: Clock
@@ -155,6 +160,7 @@ export function readOptions<Event, Named extends Versions<Event>>(options: BlueG
     maxClaims: readCount('maxClaims', given.maxClaims, 1),
     recoverMs: readDuration('recoverMs', given.recoverMs),
     drainMs: readDuration('drainMs', given.drainMs),
+    stageTimeoutMs: readDuration('stageTimeoutMs', given.stageTimeoutMs),
     storeTimeoutMs: readDuration('storeTimeoutMs', given.storeTimeoutMs),
     storeRetryMs: readDuration('storeRetryMs', given.storeRetryMs),
     clock: options.clock ?? systemClock,

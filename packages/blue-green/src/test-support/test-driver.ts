@@ -1,0 +1,67 @@
+import { FakeClock } from '@evenkeel/testing'
+import type { BlueGreenChange } from '../changes.js'
+import type { DeploymentResult } from '../deployment.js'
+import { Driver, type DriverHooks } from '../driver.js'
+import { readDeployOptions, readOptions, type BlueGreenOptions, type Versions } from '../options.js'
+import { FaultyStore } from './faulty-store.js'
+import { plan } from './test-bot.js'
+
+/** A driver whose versions are made ready and given up as the test says. */
+export class TestDriver {
+  readonly clock = new FakeClock()
+  readonly driver: Driver
+  readonly changes: BlueGreenChange[] = []
+  readonly staged: string[] = []
+  readonly retired: string[] = []
+  readonly signals: AbortSignal[] = []
+  readonly results: DeploymentResult[] = []
+
+  constructor(
+    readonly store: FaultyStore = new FaultyStore(),
+    /** How a version gets ready. */
+    stage: (version: string) => Promise<void> = () => Promise.resolve(),
+    options: Partial<BlueGreenOptions<unknown, Versions<unknown>>> = {},
+    hooks: Partial<DriverHooks> = {},
+  ) {
+    const settings = readOptions({
+      versions: { v1: () => 1, v2: () => 2 },
+      initial: 'v1',
+      context: () => ({ eventId: null }),
+      store,
+      clock: this.clock,
+      ...options,
+    })
+    this.driver = new Driver(settings, {
+      announce: (changes) => this.changes.push(...changes),
+      finished: (_, result) => this.results.push(result),
+      began: () => undefined,
+      drained: () => Promise.resolve(0),
+      stage: (version, signal) => {
+        this.staged.push(version)
+        this.signals.push(signal)
+        return stage(version)
+      },
+      retire: (version) => this.retired.push(version),
+      ...hooks,
+    })
+  }
+
+  /** Opens, and deploys `v2`. */
+  async deploys(options: object = plan): Promise<ReturnType<Driver['deploy']>> {
+    await this.driver.open()
+    return this.driver.deploy('v2', readDeployOptions(options))
+  }
+
+  get phase(): string {
+    return this.driver.state.deployment?.phase ?? 'IDLE'
+  }
+
+  get percentage(): number {
+    return this.driver.state.deployment?.percentage ?? 0
+  }
+
+  /** The messages of what wants a human now. */
+  get critical(): string[] {
+    return this.changes.filter(({ severity }) => severity === 'CRITICAL').map(({ message }) => message)
+  }
+}
