@@ -1,0 +1,17 @@
+export { NotStartedError, TakeOverError } from './restart/errors.js'
+export type { EventOfTheDead, Replaced, RestartChange, RestartEvents } from './restart/events.js'
+export {
+  GaplessRestart,
+  type RestartDrained,
+  type RestartDrainOptions,
+  type RestartStatus,
+  type TakeOverOptions,
+} from './restart/gapless-restart.js'
+export {
+  gaplessRestartDefaults,
+  type EventWork,
+  type GaplessRestartDefaults,
+  type GaplessRestartOptions,
+} from './restart/options.js'
+export type { ClaimWrite, SharedStore } from './restart/ports.js'
+export type { Effects } from './slots/worker-options.js'

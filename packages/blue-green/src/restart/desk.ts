@@ -1,0 +1,375 @@
+import { Claims } from '../claims.js'
+import { readContext } from '../context.js'
+import type { Effects } from '../slots/worker-options.js'
+import { warn } from '../warn.js'
+import { EventClaims, type Claimed } from './event-claims.js'
+import type { EventWork, RestartSettings } from './options.js'
+import type { ClaimRecord, Table } from './records.js'
+
+/** An event that came to this process. */
+interface Kept {
+  readonly eventId: string
+  readonly event: never
+  readonly arrivedMs: number
+  /** Settles what `handle` returned. */
+  readonly resolve: (answer: unknown) => void
+  readonly reject: (error: unknown) => void
+  /**
+   * `waiting`: another process should claim it. `claiming`: this one does. `stalled`: this one will, when the store is back.
+   * `theirs`: another one has. `outside`: it came while this process was taken out. It is gone from here once it runs here, or
+   * is known to be done.
+   */
+  state: 'waiting' | 'claiming' | 'stalled' | 'theirs' | 'outside'
+  /** Who has claimed it. */
+  by: string | undefined
+}
+
+/** Where this process stands among the others, as far as an event is concerned. */
+export interface Standing {
+  readonly isIn: boolean
+  readonly isAlone: boolean
+  readonly isOwner: boolean
+  readonly holdsLease: boolean
+  readonly isStoreUp: boolean
+  readonly isConfirmed: boolean
+  readonly table: Table
+  hasReachedStoreSince(sinceMs: number): boolean
+  beat(): Promise<void>
+}
+
+/** What a desk tells. */
+export interface DeskHooks {
+  /** An event of a dead process runs here once more. */
+  repeated(eventId: string, by: string, attempt: number, isHarmless: boolean): void
+  /** An event of a dead process is left alone. */
+  unfinished(eventId: string, by: string, attempt: number): void
+}
+
+/** How many events went which way. */
+export interface DeskCounts {
+  /** Handlers that run now. */
+  running: number
+  /** Events that came again to this process. */
+  duplicates: number
+  /** Events that another process should have handled, and did not claim in time. */
+  takenOver: number
+  /** Events of a process that died with them, run once more here. */
+  repeated: number
+  /** Events that were handled without a claim, as the store was out of reach. */
+  unclaimed: number
+  /** Events that this process let go without knowing that another one has them, as the store was out of reach. */
+  undecided: number
+}
+
+/**
+ * Where the events of one process go: run here, kept for a while, or left to another process.
+ *
+ * @remarks
+ * Whoever is alone runs each event at once. Among several, an event runs after it was claimed in the store, by the owner at once,
+ * by anyone else when nobody has claimed it for `keepMs`. Each process remembers what it left to another one, and takes it up when
+ * that one dies before it was done.
+ */
+export class Desk {
+  readonly #settings: RestartSettings
+  readonly #standing: Standing
+  readonly #hooks: DeskHooks
+  readonly #seen: Claims
+  readonly #claims: EventClaims
+  /** By id, oldest first: what does not run here, and may have to. */
+  readonly #kept = new Map<string, Kept>()
+  readonly #running = new Set<Promise<unknown>>()
+  readonly counts: DeskCounts = { running: 0, duplicates: 0, takenOver: 0, repeated: 0, unclaimed: 0, undecided: 0 }
+  #cancelDue: (() => void) | undefined
+
+  constructor(settings: RestartSettings, standing: Standing, hooks: DeskHooks) {
+    const { store, name, id, clock, claimMs, storeTimeoutMs } = settings
+    this.#settings = settings
+    this.#standing = standing
+    this.#hooks = hooks
+    this.#seen = new Claims(clock, claimMs, Math.max(settings.maxKept, 10_000))
+    this.#claims = new EventClaims({ store, prefix: `claim:${name}:`, id, clock, claimMs, storeTimeoutMs })
+  }
+
+  /** How many events are kept for another process. */
+  get kept(): number {
+    return this.#kept.size
+  }
+
+  /** Whether some event waits until it is known who has it. */
+  get isUndecided(): boolean {
+    for (const { state } of this.#kept.values()) if (state !== 'theirs') return true
+    return false
+  }
+
+  /** The handlers that run now. */
+  get running(): readonly Promise<unknown>[] {
+    return [...this.#running]
+  }
+
+  isRunning(call: Promise<unknown>): boolean {
+    return this.#running.has(call)
+  }
+
+  /** Settles as the handler does, or resolves `undefined` when another process has the event. */
+  handle(event: never): Promise<unknown> {
+    const { eventId } = readContext(this.#settings.context(event))
+    if (eventId === undefined) return this.#handleUnnamed(event)
+    if (!this.#seen.take(eventId)) {
+      this.counts.duplicates += 1
+      return Promise.resolve(undefined)
+    }
+    if (this.#standing.isAlone && this.#standing.holdsLease) return this.#run(event, { eventId, attempt: 1 })
+    return new Promise((resolve, reject) => {
+      const arrivedMs = this.#settings.clock.monotonic()
+      const kept: Kept = { eventId, event, arrivedMs, resolve, reject, state: 'waiting', by: undefined }
+      if (!this.#standing.isIn) kept.state = 'outside'
+      this.#kept.set(eventId, kept)
+      if (this.#kept.size > this.#settings.maxKept) this.#makeRoom()
+      if (this.#standing.isAlone || this.#standing.isOwner) void this.#begin(kept)
+      else this.#schedule()
+    })
+  }
+
+  /** This process may have more to do than before: whoever owns the events begins all that wait, in the order of their arrival. */
+  reconsider(): void {
+    this.#forgetOld()
+    if (!this.#standing.isOwner && !this.#standing.isAlone) return
+    for (const kept of this.#kept.values()) {
+      if (kept.state === 'stalled') void this.#begin(kept)
+      else if (kept.state === 'waiting') this.#due(kept)
+    }
+  }
+
+  /**
+   * This process was taken out, and is in again. What came meanwhile is with the others, who were sure that this process begins
+   * nothing; where there are none, it is for this process.
+   */
+  rejoined(): void {
+    for (const kept of this.#kept.values()) {
+      if (kept.state !== 'outside') continue
+      if (this.#standing.isAlone) void this.#begin(kept)
+      else this.#drop(kept)
+    }
+  }
+
+  /** Some have died: what they had claimed and not done is to be taken up. */
+  died(ids: readonly string[]): void {
+    for (const kept of this.#kept.values()) {
+      if (kept.state === 'waiting') this.#due(kept)
+      else if (kept.state === 'theirs' && kept.by !== undefined && ids.includes(kept.by)) void this.#takeUp(kept)
+    }
+  }
+
+  /** The others went on without this process, and have handled what it kept. */
+  forget(): void {
+    for (const kept of this.#kept.values()) if (kept.state !== 'claiming') this.#drop(kept)
+    this.#cancelDue?.()
+    this.#cancelDue = undefined
+  }
+
+  /** Nobody can claim an event that has no name, so only whoever owns the events handles it. */
+  #handleUnnamed(event: never): Promise<unknown> {
+    const isMine = this.#standing.isAlone || this.#standing.isOwner
+    return isMine ? this.#run(event, { eventId: undefined, attempt: 1 }) : Promise.resolve(undefined)
+  }
+
+  /** Claims an event, and runs it if nobody was first. */
+  async #begin(kept: Kept): Promise<void> {
+    const { keepMs } = this.#settings
+    kept.state = 'claiming'
+    if (!(await this.#isStillIn())) return this.#drop(kept)
+    if (this.#standing.isAlone && !this.#standing.isStoreUp) return this.#runKept(kept, 1)
+    // Short of `keepMs`: then the others, who cannot see that this one serves, begin to look after the event.
+    const isOwner = this.#standing.isOwner
+    await this.#follow(kept, await this.#claims.take(kept.eventId, isOwner ? keepMs * 0.8 : 0))
+  }
+
+  async #follow(kept: Kept, claimed: Claimed): Promise<void> {
+    if (!this.#kept.has(kept.eventId)) return
+    switch (claimed.kind) {
+      case 'unreachable':
+        return this.#withoutStore(kept, claimed.isUnknown)
+      case 'theirs':
+        return this.#leaveTo(kept, claimed)
+      case 'mine':
+        // The claim may have taken longer than the lease: then the others have gone on without this process.
+        if (!(await this.#isStillIn())) return this.#drop(kept)
+        if (!this.#standing.isOwner && !this.#standing.isAlone && claimed.attempt === 1) this.counts.takenOver += 1
+        return this.#runKept(kept, claimed.attempt, claimed.version)
+    }
+  }
+
+  /** Asks the store when the lease has run out, for instance as this process stood still. */
+  async #isStillIn(): Promise<boolean> {
+    if (this.#standing.holdsLease || !this.#standing.isStoreUp) return this.#standing.isIn
+    await this.#standing.beat()
+    return this.#standing.isIn
+  }
+
+  /** Another process has it. If that one is no member any more, it died or was taken out before it had begun. */
+  #leaveTo(kept: Kept, { claim }: { claim: ClaimRecord }): void {
+    kept.state = 'theirs'
+    kept.by = claim.by
+    if (claim.done) return this.#drop(kept)
+    const { members, left } = this.#standing.table
+    if (members[claim.by] === undefined && !left.includes(claim.by)) return void this.#takeUp(kept)
+    kept.resolve(undefined)
+  }
+
+  /** An event of one who died: done, to be repeated, or to be reported. */
+  async #takeUp(kept: Kept): Promise<void> {
+    kept.state = 'claiming'
+    const theirs = await this.#claims.look(kept.eventId)
+    if (!this.#kept.has(kept.eventId)) return
+    // Nobody has claimed it. If this process tried to, the store was out, and the owner may have served without a claim.
+    if (theirs === undefined) return kept.by === this.#settings.id ? this.#giveUp(kept) : this.#begin(kept)
+    if (theirs.kind === 'unreachable') return this.#again(kept)
+    const { by, attempt, done } = theirs.claim
+    if (done) return this.#drop(kept)
+    // A claim of this process that the store had not confirmed, for an event that nobody has begun.
+    if (by === this.#settings.id) {
+      if (attempt > 1) this.#tellRepeated(kept, by, attempt)
+      return this.#runKept(kept, attempt, theirs.version)
+    }
+    if (this.#standing.table.members[by] !== undefined) return this.#leaveTo(kept, theirs)
+    const effects: Effects = this.#effectsOf(kept)
+    if (effects === 'atMostOnce') {
+      this.#drop(kept)
+      return this.#hooks.unfinished(kept.eventId, by, attempt)
+    }
+    const claimed = await this.#claims.takeFrom(kept.eventId, theirs, this.#settings.keepMs)
+    if (claimed.kind === 'mine') this.#tellRepeated(kept, by, claimed.attempt)
+    if (claimed.kind === 'unreachable') this.#again(kept)
+    else await this.#follow(kept, claimed)
+  }
+
+  #tellRepeated(kept: Kept, by: string, attempt: number): void {
+    this.counts.repeated += 1
+    this.#hooks.repeated(kept.eventId, by, attempt, this.#effectsOf(kept) !== 'atLeastOnce')
+  }
+
+  #again(kept: Kept): void {
+    kept.state = 'theirs'
+    this.#settings.clock.after(this.#settings.heartbeatMs, () => {
+      if (this.#kept.get(kept.eventId) === kept && kept.state === 'theirs') void this.#takeUp(kept)
+    })
+  }
+
+  /** The store does not answer. The last owner that all agreed on serves; anyone else does not know what has been done. */
+  #withoutStore(kept: Kept, isUnknown: boolean): void {
+    const { isOwner, isAlone } = this.#standing
+    const serves = this.#settings.whenStoreIsOut === 'serve' && this.#standing.isConfirmed
+    if (isAlone || (isOwner && serves)) {
+      this.counts.unclaimed += 1
+      return this.#runKept(kept, 1)
+    }
+    if (isOwner) {
+      kept.state = 'stalled'
+      return
+    }
+    if (!isUnknown) return this.#giveUp(kept)
+    // The claim may have been written, and then the others leave the event to this process.
+    kept.by = this.#settings.id
+    this.#again(kept)
+  }
+
+  #giveUp(kept: Kept): void {
+    this.counts.undecided += 1
+    this.#drop(kept)
+  }
+
+  #runKept(kept: Kept, attempt: number, version?: string): void {
+    const { eventId, event, resolve, reject } = kept
+    this.#kept.delete(eventId)
+    const call = this.#run(event, { eventId, attempt })
+    const finish = (): Promise<void> => this.#claims.finish(eventId, version)
+    void call.then(finish, finish)
+    // Of an event that was left to another process, the caller has been told so long ago.
+    if (attempt === 1) call.then(resolve, reject)
+    else call.then(resolve, (error: unknown) => this.#repeatFailed(kept, error))
+  }
+
+  #repeatFailed(kept: Kept, error: unknown): void {
+    kept.reject(error)
+    warn('EVENKEEL_REPEATED', `Event ${kept.eventId} of a process that died failed when it was run once more`, error)
+  }
+
+  #run(event: never, work: EventWork): Promise<unknown> {
+    const call = new Promise((resolve) => resolve(this.#settings.handle(event, work)))
+    this.#running.add(call)
+    this.counts.running += 1
+    const ended = (): void => {
+      this.#running.delete(call)
+      this.counts.running -= 1
+    }
+    call.then(ended, ended)
+    return call
+  }
+
+  /** Nothing more is to be done about it here. */
+  #drop(kept: Kept): void {
+    this.#kept.delete(kept.eventId)
+    kept.resolve(undefined)
+  }
+
+  #effectsOf(kept: Kept): Effects {
+    try {
+      return this.#settings.effectsOf(kept.event)
+    } catch (error) {
+      warn('EVENKEEL_EFFECTS', `effects threw for event ${kept.eventId}, so it is not run once more`, error)
+      return 'atMostOnce'
+    }
+  }
+
+  /** The events wait equally long, so the first that came is the first that is due. */
+  #schedule(): void {
+    if (this.#cancelDue !== undefined) return
+    const first = this.#firstWaiting()
+    if (first === undefined) return
+    const { clock, keepMs } = this.#settings
+    const dueMs = first.arrivedMs + keepMs
+    this.#cancelDue = clock.after(Math.max(0, dueMs - clock.monotonic()), () => {
+      this.#cancelDue = undefined
+      for (let kept = this.#firstWaiting(); kept !== undefined; kept = this.#firstWaiting()) {
+        if (kept.arrivedMs + keepMs > clock.monotonic()) break
+        this.#due(kept)
+      }
+      this.#schedule()
+    })
+  }
+
+  #firstWaiting(): Kept | undefined {
+    for (const kept of this.#kept.values()) if (kept.state === 'waiting') return kept
+    return undefined
+  }
+
+  /**
+   * An event that another process should have claimed. Only one who has reached the store all the while may claim it in its place:
+   * had the store been out, the owner may have served without a claim.
+   */
+  #due(kept: Kept): void {
+    if (this.#standing.isIn && this.#standing.hasReachedStoreSince(kept.arrivedMs)) {
+      void this.#begin(kept)
+      return
+    }
+    this.#giveUp(kept)
+  }
+
+  /** What is too old to be run once more. */
+  #forgetOld(): void {
+    const { clock, redoMs } = this.#settings
+    for (const kept of this.#kept.values()) {
+      if (clock.monotonic() - kept.arrivedMs < redoMs) return
+      if (kept.state !== 'claiming') this.#drop(kept)
+    }
+  }
+
+  #makeRoom(): void {
+    for (const kept of this.#kept.values()) {
+      if (kept.state === 'claiming') continue
+      if (kept.state === 'waiting') this.#due(kept)
+      else this.#drop(kept)
+      return
+    }
+  }
+}

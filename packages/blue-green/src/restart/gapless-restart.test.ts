@@ -1,0 +1,281 @@
+import { describe, expect, it } from 'vitest'
+import { Fleet, type FleetProcess } from '../test-support/fleet.js'
+
+async function twoProcesses(
+  fleet: Fleet,
+  options: Parameters<Fleet['process']>[0] = {},
+): Promise<readonly [FleetProcess, FleetProcess]> {
+  const [before, after] = [fleet.process(options), fleet.process(options)]
+  await before.begin()
+  const begun = after.begin()
+  await fleet.clock.advance(1_000)
+  await begun
+  return [before, after]
+}
+
+describe('a process alone', () => {
+  it('handles each event at once and writes no claim', async () => {
+    const fleet = new Fleet()
+    const only = fleet.process()
+    await only.begin()
+    fleet.store.isDown = true
+    fleet.send('1')
+    await fleet.clock.advance(0)
+    expect(only.answers.get('1')).toBe('1 from v1')
+    expect(only.restart.status).toMatchObject({ role: 'owner', ownerVersion: 'v1', versions: ['v1'], kept: 0 })
+    fleet.store.isDown = false
+    await only.restart.stop()
+    expect(fleet.clock.pending).toBe(0)
+  })
+
+  it('serves on when the store is out for longer than its lease', async () => {
+    const fleet = new Fleet()
+    const only = fleet.process()
+    await only.begin()
+    fleet.store.isDown = true
+    await fleet.clock.advance(60_000)
+    fleet.send('1')
+    await fleet.clock.advance(0)
+    expect(only.answers.get('1')).toBe('1 from v1')
+    fleet.store.isDown = false
+    await fleet.clock.advance(1_000)
+    expect(only.restart.status).toMatchObject({ role: 'owner', store: 'up' })
+    expect(only.told).toEqual(['owner nobody > v1', 'store up > down', 'store down > up'])
+  })
+
+  it('refuses events before start() and after stop()', async () => {
+    const fleet = new Fleet()
+    const { restart } = fleet.process()
+    await expect(restart.handle('1')).rejects.toMatchObject({ code: 'NOT_STARTED', applied: 'no' })
+    await restart.start()
+    await restart.stop()
+    await expect(restart.handle('1')).rejects.toMatchObject({ code: 'NOT_STARTED' })
+    await expect(restart.takeOver()).rejects.toMatchObject({ code: 'NOT_TAKEN_OVER' })
+    expect(fleet.runs).toEqual([])
+  })
+
+  it('takes the place of one that was killed, after its lease', async () => {
+    const fleet = new Fleet()
+    const [dead, next] = [fleet.process(), fleet.process()]
+    await dead.begin()
+    dead.kill()
+    const begun = next.begin()
+    await fleet.clock.advance(4_000)
+    expect(next.isLoggedIn).toBe(false)
+    await fleet.clock.advance(1_000)
+    await begun
+    fleet.send('1')
+    await fleet.clock.advance(0)
+    expect(next.answers.get('1')).toBe('1 from v2')
+  })
+})
+
+describe('two processes on one token', () => {
+  it('handle each event once, and the new one after it took over', async () => {
+    const fleet = new Fleet()
+    const [before, after] = [fleet.process(), fleet.process()]
+    await before.begin()
+    fleet.send('1')
+    const started = after.restart.start()
+    await fleet.clock.advance(1_000)
+    await started
+    after.isLoggedIn = true
+    fleet.send('2')
+    await fleet.clock.advance(2_000)
+    const takenOver = after.restart.takeOver()
+    await fleet.clock.advance(1_000)
+    await takenOver
+    fleet.send('3')
+    await fleet.clock.advance(2_000)
+    expect(fleet.runs.map(({ eventId, by }) => `${eventId} ${by}`)).toEqual(['1 v1', '2 v1', '3 v2'])
+    expect(before.restart.status).toMatchObject({ role: 'standby', ownerVersion: 'v2', versions: ['v1', 'v2'] })
+    expect([before, after].map(({ restart }) => restart.status.kept)).toEqual([0, 0])
+    expect(before.told).toEqual(['owner nobody > v1', 'members 1 > 2', 'owner v1 > v2'])
+  })
+
+  it('lose no event that comes while the ownership changes', async () => {
+    const fleet = new Fleet()
+    const [before, after] = await twoProcesses(fleet)
+    const back = before.restart.takeOver({ why: 'users complain' })
+    for (let i = 0; i < 100; i++) {
+      fleet.send(String(i))
+      await fleet.clock.advance(10)
+    }
+    await back
+    await fleet.clock.advance(2_000)
+    expect(new Set(fleet.runs.map(({ eventId }) => eventId)).size).toBe(100)
+    expect(fleet.runs).toHaveLength(100)
+    expect([before, after].map(({ restart }) => restart.status.takenOver)).toEqual([0, 0])
+    expect(fleet.runs[0]?.by).toBe('v2')
+    expect(fleet.runs.at(-1)?.by).toBe('v1')
+  })
+
+  it('take over what the owner did not get', async () => {
+    const fleet = new Fleet()
+    const [before, after] = await twoProcesses(fleet)
+    before.receive('1')
+    await fleet.clock.advance(1_499)
+    expect(fleet.runs).toEqual([])
+    await fleet.clock.advance(1)
+    expect(before.answers.get('1')).toBe('1 from v1')
+    expect(before.restart.status.takenOver).toBe(1)
+    // A late copy of it is nobody's.
+    after.receive('1')
+    await fleet.clock.advance(2_000)
+    expect(fleet.runs).toHaveLength(1)
+    expect(after.answers.get('1')).toBeUndefined()
+  })
+
+  it('go on with one of them when the owner is killed, and run once more what it had begun', async () => {
+    const fleet = new Fleet()
+    const [before, after] = await twoProcesses(fleet)
+    after.workMs = 10_000
+    fleet.send('1')
+    await fleet.clock.advance(100)
+    after.kill()
+    fleet.send('2')
+    await fleet.clock.advance(1_500)
+    expect(before.answers.get('2')).toBe('2 from v1')
+    await fleet.clock.advance(4_000)
+    expect(before.restart.status).toMatchObject({ role: 'owner', versions: ['v1'], repeated: 1, takenOver: 1 })
+    expect(before.repeated).toEqual(['1'])
+    expect(fleet.runsOf('1').map(({ by, attempt }) => [by, attempt])).toEqual([
+      ['v2', 1],
+      ['v1', 2],
+    ])
+    fleet.send('3')
+    await fleet.clock.advance(0)
+    expect(before.answers.get('3')).toBe('3 from v1')
+  })
+
+  it('run nothing once more that must not be, and say so', async () => {
+    const fleet = new Fleet()
+    const [before, after] = await twoProcesses(fleet, { effects: 'atMostOnce' })
+    after.workMs = 10_000
+    fleet.send('1')
+    await fleet.clock.advance(100)
+    after.kill()
+    await fleet.clock.advance(6_000)
+    expect(before.unfinished).toEqual(['1'])
+    expect(fleet.runsOf('1')).toHaveLength(1)
+  })
+
+  it('do not repeat what was done before its process died', async () => {
+    const fleet = new Fleet()
+    const [before, after] = await twoProcesses(fleet)
+    fleet.send('1')
+    await fleet.clock.advance(100)
+    after.kill()
+    await fleet.clock.advance(10_000)
+    expect(before.repeated).toEqual([])
+    expect(fleet.runsOf('1')).toHaveLength(1)
+  })
+
+  it('leave out one that stands still; when it wakes up it begins nothing that the other one has', async () => {
+    const fleet = new Fleet()
+    const [before, after] = await twoProcesses(fleet)
+    after.freeze()
+    for (let i = 0; i < 10; i++) {
+      fleet.send(String(i))
+      await fleet.clock.advance(1_000)
+    }
+    after.thaw()
+    fleet.send('10')
+    await fleet.clock.advance(10_000)
+    expect(fleet.runs.map(({ eventId }) => Number(eventId)).toSorted((a, b) => a - b)).toEqual([...Array(11).keys()])
+    expect(fleet.runs.every(({ by }) => by === 'v1')).toBe(true)
+    expect(after.told).toContain('membership in > out')
+    expect(after.restart.status).toMatchObject({ role: 'standby', ownerVersion: 'v1' })
+    expect(before.restart.status.versions).toEqual(['v1', 'v2'])
+  })
+
+  it('serve by the last owner while the store is out, and nobody takes over what may have been done', async () => {
+    const fleet = new Fleet()
+    const [before, after] = await twoProcesses(fleet)
+    fleet.store.isDown = true
+    for (let i = 0; i < 20; i++) {
+      fleet.send(String(i))
+      await fleet.clock.advance(2_000)
+    }
+    fleet.store.isDown = false
+    await fleet.clock.advance(5_000)
+    expect(fleet.runs.map(({ by, eventId }) => `${by} ${eventId}`)).toEqual(
+      Array.from({ length: 20 }, (_, i) => `v2 ${i}`),
+    )
+    expect(after.restart.status).toMatchObject({ role: 'owner', unclaimed: 20 })
+    expect(before.restart.status).toMatchObject({ role: 'standby', undecided: 20 })
+  })
+
+  it('keep the events until the store is back, where that was asked for', async () => {
+    const fleet = new Fleet()
+    const [, after] = await twoProcesses(fleet, { whenStoreIsOut: 'wait' })
+    fleet.store.isDown = true
+    fleet.send('1')
+    await fleet.clock.advance(5_000)
+    expect(fleet.runs).toEqual([])
+    fleet.store.isDown = false
+    await fleet.clock.advance(1_000)
+    expect(after.answers.get('1')).toBe('1 from v2')
+    expect(fleet.runs).toHaveLength(1)
+  })
+
+  it('tell the old one that it is replaced, when the new one has served for bakeMs', async () => {
+    const fleet = new Fleet()
+    const [before] = await twoProcesses(fleet)
+    const replaced: string[] = []
+    before.restart.on('replaced', ({ message }) => replaced.push(message))
+    await fleet.clock.advance(58_000)
+    expect(replaced).toEqual([])
+    await fleet.clock.advance(2_000)
+    expect(replaced).toEqual([
+      'This process (version "v1") is replaced and may go. Why: version "v2" has served for 60000 ms.',
+    ])
+  })
+
+  it('hand over when the owner drains, wait for what runs there, and go', async () => {
+    const fleet = new Fleet()
+    const [before, after] = await twoProcesses(fleet)
+    after.workMs = 5_000
+    fleet.send('1')
+    await fleet.clock.advance(100)
+    const drained = after.restart.drain()
+    await fleet.clock.advance(0)
+    fleet.send('2')
+    await fleet.clock.advance(6_000)
+    expect(await drained).toEqual({ drained: true, running: 0, isHandedOver: true })
+    expect(fleet.runs.map(({ eventId, by }) => `${eventId} ${by}`)).toEqual(['1 v2', '2 v1'])
+    await after.restart.stop()
+    await fleet.clock.advance(1_000)
+    expect(before.restart.status).toMatchObject({ role: 'owner', versions: ['v1'] })
+    await before.restart.stop()
+    expect(fleet.clock.pending).toBe(0)
+  })
+
+  it('do not wait for ever: a drain says what still runs', async () => {
+    const fleet = new Fleet()
+    const only = fleet.process()
+    await only.begin()
+    only.workMs = 100_000
+    fleet.send('1')
+    await fleet.clock.advance(0)
+    const drained = only.restart.drain({ timeoutMs: 1_000 })
+    await fleet.clock.advance(1_000)
+    expect(await drained).toEqual({ drained: false, running: 1, isHandedOver: false })
+    const aborted = only.restart.drain({ signal: AbortSignal.abort(new Error('enough')) })
+    await expect(aborted).rejects.toThrow('enough')
+  })
+
+  it('of one version take turns as well: the second one stands by', async () => {
+    const fleet = new Fleet()
+    const [first, second] = [fleet.process({ version: 'same' }), fleet.process({ version: 'same' })]
+    await first.begin()
+    const begun = second.restart.start()
+    await fleet.clock.advance(1_000)
+    await begun
+    second.isLoggedIn = true
+    for (let i = 0; i < 50; i++) fleet.send(String(i))
+    await fleet.clock.advance(5_000)
+    expect(fleet.runs).toHaveLength(50)
+    expect(fleet.runs.every(({ by }) => by === 'v1')).toBe(true)
+  })
+})

@@ -1,0 +1,439 @@
+import { EventEmitter } from 'eventemitter3'
+import { readDuration } from '../checked-options.js'
+import type { Severity } from '../changes.js'
+import { StoreUnavailableError } from '../errors.js'
+import { warn } from '../warn.js'
+import { Desk } from './desk.js'
+import { NotStartedError, TakeOverError } from './errors.js'
+import type { EventOfTheDead, RestartChange, RestartEvents } from './events.js'
+import { Membership } from './membership.js'
+import { readRestartOptions, type GaplessRestartOptions, type RestartSettings } from './options.js'
+import type { Table } from './records.js'
+import { isOwnerFor, successorOf, withOwner } from './table.js'
+
+/** All there is to know at one moment. */
+export interface RestartStatus {
+  /** `owner` handles the events; `standby` takes over what the owner leaves; `joining` and `stopped` handle nothing. */
+  readonly role: 'stopped' | 'joining' | 'owner' | 'standby'
+  /** The version that owns the events, as far as this process knows. */
+  readonly ownerVersion: string | undefined
+  /** The versions of all processes that share the token, this one too. */
+  readonly versions: readonly string[]
+  /** Whether the store answered last. */
+  readonly store: 'up' | 'down'
+  /** Handlers that run now. */
+  readonly running: number
+  /** Events that another process has or should have, kept in case that one dies. */
+  readonly kept: number
+  /** Further copies of events that came to this process, and were not handled. */
+  readonly duplicates: number
+  /** Events that their owner did not claim in time, handled here. */
+  readonly takenOver: number
+  /** Events of a process that died with them, run once more here. */
+  readonly repeated: number
+  /** Events handled without a claim, as the store was out of reach. */
+  readonly unclaimed: number
+  /** Events let go without knowing that another process has them, as the store was out of reach. */
+  readonly undecided: number
+}
+
+/** How to wait, and why. */
+export interface TakeOverOptions {
+  /** For the events, as a clause. */
+  readonly why?: string | undefined
+  /** How long at most, in ms; three leases unless given. */
+  readonly timeoutMs?: number | undefined
+}
+
+/** How `drain` is to wait. */
+export interface RestartDrainOptions {
+  /** How long at most, in ms; `drainMs` of the constructor unless given. */
+  readonly timeoutMs?: number | undefined
+  /** Ends the wait early, with a rejection. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** What `drain` found. */
+export interface RestartDrained {
+  /** Whether every handler has ended. */
+  readonly drained: boolean
+  /** How many have not. */
+  readonly running: number
+  /** Whether another process owns the events now. */
+  readonly isHandedOver: boolean
+}
+
+/**
+ * A restart without a gap: the new process of a bot starts beside the old one, on the same token, and takes over when it is ready.
+ *
+ * @remarks
+ * The chat platform sends each event to both. One process owns the events and claims each in the store before it handles it; the
+ * other keeps a copy for `keepMs`, and handles what nobody has claimed by then. When the owner dies, the other one owns the events after one
+ * and a half leases, and takes up what the dead one had not finished, as `effects` says. Alone, a process handles events at once and
+ * writes no claims.
+ *
+ * *Gotchas*: await `start()` before you log in: what comes earlier is refused. An event without an id (`eventId: null`) cannot be claimed, so
+ * only the owner handles it, and it is lost if the owner dies.
+ *
+ * @example
+ * ```ts
+ * import { GaplessRestart } from '@evenkeel/blue-green/restart'
+ * import { MemoryStorage } from '@evenkeel/storage-adapter'
+ *
+ * const storage = new MemoryStorage() // a bot uses SqliteStorage, which both of its processes open
+ * await storage.start()
+ * const process = (version: string) =>
+ *   new GaplessRestart({
+ *     version,
+ *     handle: async (id: string) => `${id} from ${version}`,
+ *     context: (id) => ({ eventId: id }),
+ *     effects: 'keyed',
+ *     store: storage.collection('evenkeel'),
+ *     scope: 'process',
+ *     heartbeatMs: 20,
+ *     leaseMs: 2_000,
+ *   })
+ * const [before, after] = [process('v1'), process('v2')]
+ * await before.start() // then log in
+ * console.log(await before.handle('1')) // => 1 from v1
+ * await after.start() // then log in
+ * await after.takeOver()
+ * console.log(await Promise.all([before.handle('2'), after.handle('2')])) // => [ undefined, '2 from v2' ]
+ * await before.drain()
+ * await before.stop()
+ * await after.stop()
+ * await storage.stop()
+ * ```
+ */
+export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmitter<RestartEvents> {
+  readonly #settings: RestartSettings
+  readonly #membership: Membership
+  readonly #desk: Desk
+  #role: 'stopped' | 'joining' | 'in' = 'stopped'
+  /** Starts and stops, one after the other. */
+  #life: Promise<unknown> = Promise.resolve()
+  /** Those who wait for what the table says. */
+  readonly #waits = new Set<() => void>()
+  #owner: string | undefined
+  #hasOwned = false
+  #cancelBake: (() => void) | undefined
+
+  /**
+   * Checks the options and does nothing else.
+   *
+   * @param options - the version, the handler, and where the processes meet
+   * @throws TypeError or RangeError that names the option, its value, and what would do
+   */
+  constructor(options: GaplessRestartOptions<Event, Answer>) {
+    super()
+    this.#settings = readRestartOptions(options)
+    const { store, name, id, version, clock, heartbeatMs, leaseMs, storeTimeoutMs } = this.#settings
+    const key = `restart:${name}`
+    const joinTimeoutMs = leaseMs * 3 + storeTimeoutMs * 2
+    this.#membership = new Membership(
+      { store, key, id, version, clock, heartbeatMs, leaseMs, storeTimeoutMs, joinTimeoutMs },
+      {
+        agreed: (table, before) => this.#agreed(table, before),
+        died: (ids, before) => this.#died(ids, before),
+        lost: () => this.#lost(),
+        reachable: (isUp, error) => this.#reachable(isUp, error),
+      },
+    )
+    this.#desk = new Desk(this.#settings, this.#membership, {
+      repeated: (...news) => this.#tellOfTheDead('repeated', ...news),
+      unfinished: (...news) => this.#tellOfTheDead('unfinished', ...news, false),
+    })
+  }
+
+  /** Where everything is now: a snapshot. */
+  get status(): RestartStatus {
+    const { table, isOwner, isAlone, isStoreUp } = this.#membership
+    const role = this.#role === 'in' ? (isOwner || isAlone ? 'owner' : 'standby') : this.#role
+    return {
+      role,
+      ownerVersion: table.owner === null ? undefined : table.members[table.owner]?.version,
+      versions: Object.values(table.members).map(({ version }) => version),
+      store: isStoreUp ? 'up' : 'down',
+      kept: this.#desk.kept,
+      ...this.#desk.counts,
+    }
+  }
+
+  /**
+   * Comes beside those who are there. Alone, this process owns the events; otherwise the others know of it when this resolves, and
+   * claim what they handle.
+   *
+   * @throws {@link StoreUnavailableError} when the store, or a process that is there, does not answer; you may call again
+   * @throws {@link StateFormatError} when the record was written by a newer release, or by something else
+   */
+  start(): Promise<void> {
+    return this.#next(async () => {
+      if (this.#role !== 'stopped') return
+      this.#role = 'joining'
+      try {
+        await this.#membership.join()
+        this.#role = 'in'
+        this.#desk.reconsider()
+      } catch (error) {
+        this.#role = 'stopped'
+        throw error
+      }
+    })
+  }
+
+  /**
+   * Takes an event as it comes. Every process that receives it passes it here; one of them handles it.
+   *
+   * @param event - whatever the handler takes
+   * @returns settles as the handler does where it runs here, resolves `undefined` when another process has the event
+   * @throws {@link NotStartedError}, as a rejection, before `start()` has resolved and after `stop()`; nothing ran
+   * @throws TypeError or RangeError, as a rejection, when `context` returns what is no context; nothing ran
+   */
+  async handle(event: Event): Promise<Answer | undefined> {
+    if (this.#role !== 'in') throw new NotStartedError(this.#settings.version)
+    return (await this.#desk.handle(event as never)) as Answer | undefined
+  }
+
+  /**
+   * Owns the events from now on; resolves when no other process begins one any more. Call it when the client is ready. Called in the old
+   * process, it takes them back.
+   *
+   * @param options - `why`, and how long to wait
+   * @throws {@link TakeOverError} when this process was not started, or another one took over meanwhile, or did not answer in time
+   * @throws {@link StoreUnavailableError} when the store does not answer
+   */
+  async takeOver({ why, timeoutMs = this.#settings.leaseMs * 3 }: TakeOverOptions = {}): Promise<void> {
+    const { id, version, clock } = this.#settings
+    readDuration('timeoutMs', timeoutMs)
+    const endsMs = clock.monotonic() + timeoutMs
+    if (this.#role !== 'in') throw new TakeOverError(version, 'it was not started')
+    const wanted = await this.#membership.change((table) => {
+      if (table.members[id] === undefined) return table
+      return table.owner === id ? table : withOwner(table, id)
+    })
+    while (!this.#membership.isOwner) {
+      if (this.#membership.table.ownerEpoch > wanted.ownerEpoch)
+        throw new TakeOverError(version, 'another one took over')
+      if (clock.monotonic() >= endsMs) throw new TakeOverError(version, `the others have not agreed in ${timeoutMs} ms`)
+      await this.#pause(Math.min(this.#settings.heartbeatMs / 10, 50))
+      await this.#membership.beat()
+    }
+    if (why !== undefined) this.#owned(why)
+  }
+
+  /**
+   * Gives the events to another process, if one is there and ready, and waits until every handler here has ended. Events that come meanwhile
+   * are handled as ever: where there is no other process, here. A process that has just started is waited for until it is ready.
+   *
+   * @param options - a deadline and a signal
+   * @throws the reason of the signal when it is aborted
+   */
+  async drain({ timeoutMs = this.#settings.drainMs, signal }: RestartDrainOptions = {}): Promise<RestartDrained> {
+    const { id, clock } = this.#settings
+    readDuration('timeoutMs', timeoutMs)
+    signal?.throwIfAborted()
+    const endsMs = clock.monotonic() + timeoutMs
+    const isOver = (): boolean => clock.monotonic() >= endsMs || signal?.aborted === true
+    while (this.#role === 'in' && !this.#isHandedOver && !this.#membership.isAlone && !isOver()) {
+      const heir = successorOf(this.#membership.table, id)
+      const handOver = (table: Table): Table => {
+        const isMine = table.owner === id && heir !== undefined && table.members[heir] !== undefined
+        return isMine ? withOwner(table, heir) : table
+      }
+      if (heir !== undefined) await this.#membership.change(handOver).catch(() => undefined)
+      if (!this.#isHandedOver) await this.#pause(Math.min(this.#settings.heartbeatMs, 100), signal)
+    }
+    // What another process should have claimed, and has not: this one may be the only one that got it.
+    while (this.#desk.isUndecided && !isOver()) await this.#pause(Math.min(this.#settings.heartbeatMs, 100), signal)
+    const left = await this.#ended(Math.max(1, endsMs - clock.monotonic()), signal)
+    signal?.throwIfAborted()
+    return { drained: left === 0, running: left, isHandedOver: this.#isHandedOver }
+  }
+
+  /** Leaves the others, who own the events from now on, and handles nothing more. Destroy the client next. */
+  stop(): Promise<void> {
+    return this.#next(async () => {
+      if (this.#role === 'stopped') return
+      this.#role = 'stopped'
+      this.#cancelBake?.()
+      this.#desk.forget()
+      await this.#membership.leave().catch(() => undefined)
+      for (const wake of this.#waits) wake()
+    })
+  }
+
+  /** The same as {@link GaplessRestart.stop}, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop()
+  }
+
+  get #isHandedOver(): boolean {
+    const { owner, members } = this.#membership.table
+    return owner !== null && owner !== this.#settings.id && members[owner] !== undefined
+  }
+
+  #next(step: () => Promise<void>): Promise<void> {
+    const done = this.#life.then(step)
+    this.#life = done.catch(() => undefined)
+    return done
+  }
+
+  /** Waits for the handlers that run now; resolves with how many still do. */
+  async #ended(timeoutMs: number, signal: AbortSignal | undefined): Promise<number> {
+    const calls = this.#desk.running
+    if (calls.length === 0) return 0
+    await Promise.race([Promise.allSettled(calls), this.#pause(timeoutMs, signal)])
+    return calls.filter((call) => this.#desk.isRunning(call)).length
+  }
+
+  #pause(ms: number, signal?: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = (): void => {
+        cancel()
+        this.#waits.delete(wake)
+        signal?.removeEventListener('abort', wake)
+        resolve()
+      }
+      const cancel = this.#settings.clock.after(ms, wake)
+      this.#waits.add(wake)
+      signal?.addEventListener('abort', wake, { once: true })
+    })
+  }
+
+  #agreed(table: Table, before: Table): void {
+    this.#desk.reconsider()
+    const [was, is] = [before, table].map(({ members }) => Object.keys(members).length) as [number, number]
+    if (was !== is && was > 0) {
+      const versions = Object.values(table.members).map(({ version }) => `"${version}"`)
+      const message = `${is} ${is === 1 ? 'process shares' : 'processes share'} the token now: ${versions.join(', ')}.`
+      this.#tellChange('members', was, is, is > was ? 'one has come' : 'one has gone', 'INFO', message)
+    }
+    if (table.owner !== before.owner || table.ownerEpoch !== before.ownerEpoch) this.#ownerIs(table, before)
+    // The others may have agreed only now, without anyone having changed.
+    else if (table.owner === this.#settings.id && this.#membership.isOwner) this.#desk.reconsider()
+  }
+
+  #ownerIs(table: Table, before: Table): void {
+    const { id, version, bakeMs, clock } = this.#settings
+    this.#cancelBake?.()
+    const nameOf = (from: Table): string =>
+      from.owner === null ? 'nobody' : `${from.members[from.owner]?.version ?? 'one that is gone'}`
+    const isSuccession =
+      before.owner !== null && table.members[before.owner] === undefined && !table.left.includes(before.owner)
+    const why = isSuccession ? 'the owner gave no sign of life' : 'it has taken over'
+    const message = `${nameOf(table) === version && table.owner === id ? 'This process' : 'Another process'} (version "${nameOf(table)}") owns the events now.`
+    this.#owner = table.owner ?? undefined
+    this.#tellChange('owner', nameOf(before), nameOf(table), why, isSuccession ? 'CRITICAL' : 'INFO', message)
+    if (table.owner === id) this.#hasOwned = true
+    if (table.owner === null || table.owner === id || !this.#hasOwned) return
+    const heir = table.owner
+    this.#cancelBake = clock.after(bakeMs, () => {
+      if (this.#owner !== heir || this.#role !== 'in' || !isOwnerFor(this.#membership.table, heir)) return
+      const to = this.#membership.table.members[heir]?.version ?? ''
+      const because = `version "${to}" has served for ${bakeMs} ms`
+      this.#emit('replaced', {
+        what: 'process',
+        from: version,
+        to,
+        at: clock.now(),
+        why: because,
+        severity: 'INFO',
+        message: `This process (version "${version}") is replaced and may go. Why: ${because}.`,
+      })
+    })
+  }
+
+  #owned(why: string): void {
+    const { version } = this.#settings
+    this.#tellChange('owner', version, version, why, 'INFO', `Version "${version}" owns the events. Why: ${why}.`)
+  }
+
+  #died(ids: readonly string[], before: Table): void {
+    const versions = ids.map((id) => `"${before.members[id]?.version ?? 'unknown'}"`).join(', ')
+    const message = `A process (version ${versions}) gave no sign of life and is taken for dead.`
+    this.#tellChange('members', Object.keys(before.members).length, ids.length, 'its lease ran out', 'WARNING', message)
+    this.#desk.died(ids)
+  }
+
+  /** The others took this process for dead: it stood still, or did not reach the store. It comes anew. */
+  #lost(): void {
+    if (this.#role !== 'in') return
+    this.#desk.forget()
+    const why = 'it gave no sign of life for longer than its lease'
+    this.#tellChange('membership', 'in', 'out', why, 'CRITICAL', `The others went on without this process: ${why}.`)
+    void this.#rejoin()
+  }
+
+  async #rejoin(): Promise<void> {
+    while (this.#role === 'in') {
+      try {
+        await this.#membership.join()
+        this.#desk.rejoined()
+        this.#tellChange(
+          'membership',
+          'out',
+          'in',
+          'it is back',
+          'INFO',
+          'This process is one of those that share the token again.',
+        )
+        return
+      } catch {
+        await this.#pause(this.#settings.heartbeatMs)
+      }
+    }
+  }
+
+  #reachable(isUp: boolean, error: unknown): void {
+    const why = isUp ? 'it answers again' : error instanceof StoreUnavailableError ? error.message : String(error)
+    const [from, to] = isUp ? (['down', 'up'] as const) : (['up', 'down'] as const)
+    const message = isUp ? 'The store of the claims answers again.' : `The store of the claims does not answer: ${why}`
+    this.#tellChange('store', from, to, why, isUp ? 'INFO' : 'CRITICAL', message)
+  }
+
+  #tellOfTheDead(
+    to: 'repeated' | 'unfinished',
+    eventId: string,
+    by: string,
+    attempt: number,
+    isHarmless: boolean,
+  ): void {
+    const why = 'the process that had claimed it died, or stood still for longer than its lease'
+    const message =
+      to === 'repeated'
+        ? `Event ${eventId} runs for the ${attempt}. time, as ${why}.`
+        : `Event ${eventId} may be done, half done or not begun, and does not run again (atMostOnce), as ${why}.`
+    const news: EventOfTheDead = {
+      what: 'event',
+      from: by,
+      to,
+      eventId,
+      attempt,
+      at: this.#settings.clock.now(),
+      why,
+      severity: isHarmless ? 'INFO' : 'WARNING',
+      message,
+    }
+    this.#emit(to, news)
+  }
+
+  #tellChange(
+    what: RestartChange['what'],
+    from: string | number,
+    to: string | number,
+    why: string,
+    severity: Severity,
+    message: string,
+  ): void {
+    this.#emit('change', { what, from, to, at: this.#settings.clock.now(), why, severity, message })
+  }
+
+  #emit<Name extends keyof RestartEvents>(name: Name, news: RestartEvents[Name][0]): void {
+    try {
+      // Of a union of names, the emitter's types cannot work out the arguments.
+      ;(this as EventEmitter).emit(name, news)
+    } catch (error) {
+      warn('EVENKEEL_LISTENER', `A listener of "${name}" threw; those registered after it missed the event`, error)
+    }
+  }
+}

@@ -1,0 +1,276 @@
+import { withDeadline } from '../deadline.js'
+import { StoreUnavailableError } from '../errors.js'
+import type { Clock } from '../ports.js'
+import type { SharedStore } from './ports.js'
+import { noTable, readTable, type Table } from './records.js'
+import { diedBetween, haveAcked, isAloneIn, isOwnerFor, withBeat, withLeaver, withNewcomer, without } from './table.js'
+
+/** More lost races than this in a row mean that the store, not the others, is at fault. */
+const maxAttempts = 16
+
+/** What a membership tells. None of it may throw. */
+export interface MembershipHooks {
+  /** This process acts by a newer table now. */
+  agreed(table: Table, before: Table): void
+  /** Others gave no sign of life for too long, and were taken out, by this process or another. Told before `agreed`. */
+  died(ids: readonly string[], before: Table): void
+  /** This process gave no sign of life for too long, and was taken out by the others. */
+  lost(): void
+  /** The store answers, or does no more. */
+  reachable(isUp: boolean, error: unknown): void
+}
+
+/** What a membership is made of. */
+export interface MembershipSettings {
+  readonly store: SharedStore
+  readonly key: string
+  readonly id: string
+  readonly version: string
+  readonly clock: Clock
+  readonly heartbeatMs: number
+  readonly leaseMs: number
+  readonly storeTimeoutMs: number
+  /** How long the others have to answer; more than one and a half leases, or the dead hold a start up. */
+  readonly joinTimeoutMs: number
+}
+
+/**
+ * One process among those that share a token.
+ *
+ * @remarks
+ * All agree by one record. Whoever reads that it has less to do acts so at once, and only then says so (`acked`); whoever
+ * has more to do waits until the others have said so. Whoever was silent for one and a half leases, on the clock of the one who
+ * looks, is taken out; a process whose own lease has run out asks the store before it begins anything.
+ */
+export class Membership {
+  readonly #settings: MembershipSettings
+  readonly #hooks: MembershipHooks
+  /** The table by which this process acts. */
+  #table: Table = noTable
+  /** A newer one that was read, of which only what takes something away holds as yet. */
+  #coming: Table | undefined
+  #isIn = false
+  #leaseEndsMs = -Infinity
+  #lastFailureMs = -Infinity
+  #isStoreUp = true
+  #isConfirmed = true
+  /** When each of the others was first seen at its present beat. */
+  readonly #sightings = new Map<string, { readonly beat: number; readonly sinceMs: number }>()
+  #cancelBeat: (() => void) | undefined
+  #isRunning = false
+  #lastBeatMs = -Infinity
+  /** Writes of this process, one after the other. */
+  #turn: Promise<unknown> = Promise.resolve()
+
+  constructor(settings: MembershipSettings, hooks: MembershipHooks) {
+    this.#settings = settings
+    this.#hooks = hooks
+  }
+
+  get table(): Table {
+    return this.#table
+  }
+
+  /** Whether this process is one of those that the others know. */
+  get isIn(): boolean {
+    return this.#isIn
+  }
+
+  get isStoreUp(): boolean {
+    return this.#isStoreUp
+  }
+
+  /** Whether the others cannot have taken this process out. */
+  get holdsLease(): boolean {
+    return this.#settings.clock.monotonic() < this.#leaseEndsMs
+  }
+
+  /** Whether nobody else gets the events. */
+  get isAlone(): boolean {
+    return this.#isIn && this.#views.every((table) => isAloneIn(table, this.#settings.id))
+  }
+
+  /** Whether the events are this process's, and nobody else begins one. */
+  get isOwner(): boolean {
+    const { id } = this.#settings
+    return this.#isIn && isOwnerFor(this.#table, id) && this.#views.every((table) => table.owner === id)
+  }
+
+  /**
+   * Whether the store went away while this process held its lease, so that what it last knew of the others still holds. One that
+   * stood still does not know whether the others have gone on.
+   */
+  get isConfirmed(): boolean {
+    return this.#isConfirmed
+  }
+
+  /** Whether the store has answered all the time since then. */
+  hasReachedStoreSince(sinceMs: number): boolean {
+    return this.#isStoreUp && this.#lastFailureMs < sinceMs
+  }
+
+  /**
+   * Becomes one of them; resolves when all others act by that.
+   *
+   * @throws {@link StoreUnavailableError} when the store does not answer
+   */
+  async join(): Promise<void> {
+    const { id, version, heartbeatMs, clock, joinTimeoutMs } = this.#settings
+    const endsMs = clock.monotonic() + joinTimeoutMs
+    this.#isRunning = true
+    this.#sightings.clear()
+    const table = await this.#change((current) => withNewcomer(without(current, [id], undefined), id, version))
+    // A record of the dead does not hold anyone up for ever: it is taken out by the beats below.
+    while (this.#isRunning && !this.#isIn) {
+      const isFirst = table.members[id]?.isReady === true
+      if (isFirst || haveAcked(this.#table, id, table.epoch)) this.#isIn = true
+      else await this.#pause(Math.min(heartbeatMs / 10, 50))
+      if (!this.#isIn && clock.monotonic() >= endsMs) throw await this.#giveUp(joinTimeoutMs)
+      if (!this.#isIn) await this.beat()
+    }
+    this.#schedule()
+    if (this.#isIn) this.#hooks.agreed(this.#table, noTable)
+  }
+
+  /** Changes the table, and acts by it when the store has it. */
+  async change(next: (table: Table) => Table): Promise<Table> {
+    return this.#change(next)
+  }
+
+  /** A sign of life now, and a look at the others. Never rejects; `isStoreUp` says how it went. */
+  async beat(): Promise<void> {
+    const { id } = this.#settings
+    if (!this.#isRunning) return
+    try {
+      await this.#change((table) => withBeat(table, id))
+    } catch {
+      // Told by `reachable`; the next beat tries again.
+    }
+  }
+
+  /** Takes this process out, as well as it goes, and ends the beats. */
+  async leave(): Promise<void> {
+    if (!this.#isRunning) return
+    const { id } = this.#settings
+    this.#cancelBeat?.()
+    try {
+      await this.#change((table) => (table.members[id] === undefined ? table : withLeaver(table, id)))
+    } finally {
+      this.#isRunning = false
+      this.#isIn = false
+      this.#leaseEndsMs = -Infinity
+      this.#cancelBeat?.()
+    }
+  }
+
+  async #giveUp(afterMs: number): Promise<StoreUnavailableError> {
+    await this.leave().catch(() => undefined)
+    return new StoreUnavailableError(`The others have not answered within ${afterMs} ms`, 'unknown')
+  }
+
+  get #views(): readonly Table[] {
+    return this.#coming === undefined ? [this.#table] : [this.#table, this.#coming]
+  }
+
+  #change(next: (table: Table) => Table): Promise<Table> {
+    const done = this.#turn.then(() => this.#write(next))
+    this.#turn = done.catch(() => undefined)
+    return done
+  }
+
+  async #write(next: (table: Table) => Table): Promise<Table> {
+    const { store, key, id, clock, leaseMs } = this.#settings
+    for (let attempt = 0; attempt < maxAttempts; attempt++) {
+      const beganMs = clock.monotonic()
+      // Whoever stood still has not looked at the others meanwhile.
+      if (beganMs - this.#lastBeatMs > leaseMs) this.#sightings.clear()
+      const found = await this.#ask('Reading who is there', 'no', () => store.entry(key))
+      const current = found === undefined ? noTable : readTable(key, found.value)
+      if (this.#isIn && current.members[id] === undefined) return this.#takenOut(current)
+      if (current.epoch > this.#table.epoch) this.#coming = current
+      const dead = this.#deadIn(current)
+      const alive = dead.length === 0 ? current : without(current, dead, id)
+      const table = withBeat(next(alive), id)
+      const written = await this.#ask('Writing who is there', 'unknown', () =>
+        store.compareAndSet(key, found?.version, table),
+      )
+      if (written === undefined) continue
+      this.#lastBeatMs = beganMs
+      this.#leaseEndsMs = beganMs + leaseMs
+      this.#actBy(table)
+      return table
+    }
+    throw this.#unreachable(new StoreUnavailableError(`The table under "${key}" was taken ${maxAttempts} times`, 'no'))
+  }
+
+  #actBy(table: Table): void {
+    const before = this.#table
+    this.#table = table
+    this.#coming = undefined
+    if (!this.#isIn) return
+    const dead = diedBetween(before, table)
+    if (dead.length > 0) this.#hooks.died(dead, before)
+    this.#hooks.agreed(table, before)
+  }
+
+  #takenOut(current: Table): Table {
+    this.#isIn = false
+    this.#leaseEndsMs = -Infinity
+    this.#table = current
+    this.#coming = undefined
+    this.#hooks.lost()
+    return current
+  }
+
+  /** Those who have stood at one beat for too long, on the clock of this process. */
+  #deadIn(table: Table): string[] {
+    const { id, clock, leaseMs } = this.#settings
+    const nowMs = clock.monotonic()
+    const dead: string[] = []
+    for (const [other, { beat }] of Object.entries(table.members)) {
+      if (other === id) continue
+      const seen = this.#sightings.get(other)
+      if (seen === undefined || seen.beat !== beat) this.#sightings.set(other, { beat, sinceMs: nowMs })
+      else if (nowMs - seen.sinceMs >= leaseMs * 1.5) dead.push(other)
+    }
+    for (const other of this.#sightings.keys()) if (table.members[other] === undefined) this.#sightings.delete(other)
+    return dead
+  }
+
+  async #ask<T>(what: string, applied: 'no' | 'unknown', run: () => Promise<T>): Promise<T> {
+    const { clock, storeTimeoutMs } = this.#settings
+    try {
+      const timedOut = (): Error => new Error(`no answer within ${storeTimeoutMs} ms`)
+      const answer = await withDeadline(run, storeTimeoutMs, clock, timedOut)
+      if (!this.#isStoreUp) this.#hooks.reachable((this.#isStoreUp = true), undefined)
+      return answer
+    } catch (error) {
+      throw this.#unreachable(
+        new StoreUnavailableError(what, applied, error instanceof Error ? error : new Error(String(error))),
+      )
+    }
+  }
+
+  #unreachable(error: StoreUnavailableError): StoreUnavailableError {
+    this.#lastFailureMs = this.#settings.clock.monotonic()
+    // Nobody could give a sign of life meanwhile, as far as this process knows.
+    this.#sightings.clear()
+    if (!this.#isStoreUp) return error
+    // The lease may run out in the very attempt that fails, which has two answers to wait for.
+    this.#isConfirmed = this.#lastFailureMs < this.#leaseEndsMs + this.#settings.storeTimeoutMs * 2
+    this.#hooks.reachable((this.#isStoreUp = false), error)
+    return error
+  }
+
+  #schedule(): void {
+    if (!this.#isRunning) return
+    this.#cancelBeat?.()
+    this.#cancelBeat = this.#settings.clock.after(this.#settings.heartbeatMs, () => {
+      void this.beat().then(() => this.#schedule())
+    })
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => this.#settings.clock.after(ms, resolve))
+  }
+}

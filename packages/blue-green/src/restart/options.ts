@@ -1,0 +1,172 @@
+import { defined, readCount, readDuration, requireKnown, requireMethods } from '../checked-options.js'
+import type { EventContext } from '../context.js'
+import type { Clock } from '../ports.js'
+import { readEffects, type Effects } from '../slots/worker-options.js'
+import { systemClock, systemRandom } from '../system-clock.js'
+import type { SharedStore } from './ports.js'
+
+/** What a handler is told beside the event. */
+export interface EventWork {
+  /** The id of the event; `undefined` where `context` gave none. The key for effects that are stored or sent with one. */
+  readonly eventId: string | undefined
+  /** 1; more when a process died with this event before, and nobody knows how far it came. */
+  readonly attempt: number
+}
+
+/** What `new GaplessRestart(...)` takes. */
+export interface GaplessRestartOptions<Event, Answer> {
+  /** What this release is called: in the events, in the status, and to the other process. */
+  readonly version: string
+  /** Handles one event. */
+  readonly handle: (event: Event, work: EventWork) => Answer | PromiseLike<Answer>
+  /** What the event is about. Called once per event; pick the fields, do not pass the whole event on. */
+  readonly context: (event: Event) => EventContext
+  /**
+   * What a second run of an event does. It comes to that only when a process died with the event, or stood still for longer
+   * than its lease. One answer for all events, or a function of the event.
+   */
+  readonly effects: Effects | ((event: Event) => Effects)
+  /** Where the processes meet. It must reach them all: SQLite for one machine, PostgreSQL or Redis for several. */
+  readonly store: SharedStore
+  /** Tells several bots, or several shards, in one store apart. */
+  readonly name?: string | undefined
+  /** How far the store must reach. `process` is for tests. */
+  readonly scope?: 'process' | 'machine' | 'cluster' | undefined
+  /** The pause between two signs of life, in ms. */
+  readonly heartbeatMs?: number | undefined
+  /** How long a sign of life counts, in ms; at least four heartbeats. */
+  readonly leaseMs?: number | undefined
+  /**
+   * How long an event that another process should handle is kept, in ms, before it is taken over. Discord wants the first answer
+   * to a command within 3,000 ms.
+   */
+  readonly keepMs?: number | undefined
+  /** How many such events are kept at most; of more, the oldest is decided early. */
+  readonly maxKept?: number | undefined
+  /** How long a process remembers the events that another one has claimed, in ms, to run them should that one die. */
+  readonly redoMs?: number | undefined
+  /** How long a claim stays in the store, in ms: longer than two copies of an event can lie apart. */
+  readonly claimMs?: number | undefined
+  /** How long the new process must have served, in ms, before the old one is told that it is `replaced`. */
+  readonly bakeMs?: number | undefined
+  /** How long `drain` waits, in ms. */
+  readonly drainMs?: number | undefined
+  /** How long one answer of the store may take, in ms. */
+  readonly storeTimeoutMs?: number | undefined
+  /**
+   * What the owner does while the store is out of reach and another process is there: `serve` goes on without claims, `wait` keeps
+   * the events until the store is back. A process that is alone serves in any case.
+   */
+  readonly whenStoreIsOut?: 'serve' | 'wait' | undefined
+  /** Where time comes from. */
+  readonly clock?: Clock | undefined
+  /** Where chance comes from, 0 up to but not including 1: for the id of this process. */
+  readonly random?: (() => number) | undefined
+}
+
+/** The options of {@link GaplessRestart} that have a default. */
+export type GaplessRestartDefaults = Readonly<
+  Record<
+    'heartbeatMs' | 'leaseMs' | 'keepMs' | 'maxKept' | 'redoMs' | 'claimMs' | 'bakeMs' | 'drainMs' | 'storeTimeoutMs',
+    number
+  > & { name: string; scope: 'machine'; whenStoreIsOut: 'serve' }
+>
+
+/** The value of each option of {@link GaplessRestart} that is not given. */
+export const gaplessRestartDefaults: GaplessRestartDefaults = {
+  name: 'bot',
+  scope: 'machine',
+  heartbeatMs: 500,
+  leaseMs: 3_000,
+  keepMs: 1_500,
+  maxKept: 10_000,
+  redoMs: 60_000,
+  claimMs: 900_000,
+  bakeMs: 60_000,
+  drainMs: 30_000,
+  storeTimeoutMs: 500,
+  whenStoreIsOut: 'serve',
+}
+
+/** Options, checked and filled in. */
+export interface RestartSettings {
+  readonly id: string
+  readonly version: string
+  readonly handle: (event: never, work: EventWork) => unknown
+  readonly context: (event: never) => EventContext
+  readonly effectsOf: (event: never) => Effects
+  readonly store: SharedStore
+  readonly name: string
+  readonly heartbeatMs: number
+  readonly leaseMs: number
+  readonly keepMs: number
+  readonly maxKept: number
+  readonly redoMs: number
+  readonly claimMs: number
+  readonly bakeMs: number
+  readonly drainMs: number
+  readonly storeTimeoutMs: number
+  readonly whenStoreIsOut: 'serve' | 'wait'
+  readonly clock: Clock
+}
+
+const required = ['version', 'handle', 'context', 'effects', 'store']
+const optional = ['clock', 'random']
+const scopes = ['process', 'machine', 'cluster']
+
+/** @throws TypeError or RangeError that names the option and its value */
+export function readRestartOptions<Event, Answer>(options: GaplessRestartOptions<Event, Answer>): RestartSettings {
+  requireKnown('GaplessRestart', options, [...required, ...optional, ...Object.keys(gaplessRestartDefaults)])
+  const given = { ...gaplessRestartDefaults, ...defined(options) }
+  const { version, name, scope, store, effects, whenStoreIsOut } = given
+  for (const [what, text] of Object.entries({ version, name })) {
+    if (typeof text !== 'string' || text === '') throw new TypeError(`${what} must be a string with something in it`)
+  }
+  requireMethods('handle', options, ['handle'])
+  requireMethods('context', options, ['context'])
+  requireMethods('store', store, ['entry', 'compareAndSet', 'set'])
+  if (options.clock !== undefined) requireMethods('clock', options.clock, ['now', 'monotonic', 'after'])
+  if (options.random !== undefined) requireMethods('random', options, ['random'])
+  if (!scopes.includes(scope)) throw new RangeError(`scope must be ${scopes.join(', ')}, not ${String(scope)}`)
+  if (scopes.indexOf(store.scope) < scopes.indexOf(scope)) {
+    throw new RangeError(
+      `store reaches one ${store.scope}, and two processes have to meet in it: use SQLite, PostgreSQL or Redis`,
+    )
+  }
+  if (whenStoreIsOut !== 'serve' && whenStoreIsOut !== 'wait') {
+    throw new RangeError(`whenStoreIsOut must be 'serve' or 'wait', not ${String(whenStoreIsOut)}`)
+  }
+  const heartbeatMs = readDuration('heartbeatMs', given.heartbeatMs)
+  const leaseMs = readDuration('leaseMs', given.leaseMs)
+  if (leaseMs < 4 * heartbeatMs) {
+    throw new RangeError(`leaseMs must be at least four times heartbeatMs (${heartbeatMs}), not ${leaseMs}`)
+  }
+  const random = options.random ?? systemRandom
+  const digits = Array.from({ length: 4 }, () => Math.floor(random() * 2 ** 32).toString(36))
+  return {
+    id: digits.join(''),
+    version,
+    handle: options.handle,
+    context: options.context,
+    effectsOf: readEffectsOf(effects),
+    store,
+    name,
+    heartbeatMs,
+    leaseMs,
+    keepMs: readDuration('keepMs', given.keepMs),
+    maxKept: readCount('maxKept', given.maxKept, 1),
+    redoMs: readDuration('redoMs', given.redoMs),
+    claimMs: readDuration('claimMs', given.claimMs),
+    bakeMs: readDuration('bakeMs', given.bakeMs),
+    drainMs: readDuration('drainMs', given.drainMs),
+    storeTimeoutMs: readDuration('storeTimeoutMs', given.storeTimeoutMs),
+    whenStoreIsOut,
+    clock: options.clock ?? systemClock,
+  }
+}
+
+function readEffectsOf<Event>(effects: Effects | ((event: Event) => Effects)): (event: Event) => Effects {
+  if (typeof effects === 'function') return (event) => readEffects('GaplessRestart', effects(event))
+  const known = readEffects('GaplessRestart', effects)
+  return () => known
+}

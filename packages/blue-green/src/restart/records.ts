@@ -1,0 +1,67 @@
+import { StateFormatError } from '../errors.js'
+
+/** One process of the bot, as the others see it. Plain JSON. */
+export interface Member {
+  readonly version: string
+  /** Goes up with each sign of life. */
+  readonly beat: number
+  /** The newest epoch by which this process acts. */
+  readonly acked: number
+  /** Whether it may be given the events: it has said so by taking over once. */
+  readonly isReady: boolean
+}
+
+/** Who is there, and who owns the events: the one record by which the processes agree. Plain JSON. */
+export interface Table {
+  readonly format: 1
+  /** Goes up whenever someone comes, goes, or takes over. */
+  readonly epoch: number
+  readonly owner: string | null
+  /** The epoch of the last change of owner. */
+  readonly ownerEpoch: number
+  readonly members: Readonly<Record<string, Member>>
+  /** Those who went by themselves, the last of them: nobody has to finish what they began. */
+  readonly left: readonly string[]
+}
+
+/** That a process handles an event, or has. Plain JSON. */
+export interface ClaimRecord {
+  readonly format: 1
+  readonly by: string
+  /** 1, or 2 when the first process died with it. */
+  readonly attempt: number
+  readonly done: boolean
+}
+
+export const noTable: Table = { format: 1, epoch: 0, owner: null, ownerEpoch: 0, members: {}, left: [] }
+
+/** @throws {@link StateFormatError} when it was written by a newer release, or by something else */
+export function readTable(key: string, value: unknown): Table {
+  const { format, epoch, ownerEpoch, owner, members, left } = Object(value) as Partial<Table>
+  const isWhole = (given: unknown): boolean => Number.isSafeInteger(given)
+  const isOurs =
+    format === 1 &&
+    isWhole(epoch) &&
+    isWhole(ownerEpoch) &&
+    (owner === null || typeof owner === 'string') &&
+    Array.isArray(left) &&
+    typeof members === 'object' &&
+    members !== null &&
+    Object.values(members).every(({ beat, acked }) => isWhole(beat) && isWhole(acked))
+  if (!isOurs) throw malformed(key, format)
+  return value as Table
+}
+
+/** @throws {@link StateFormatError} when it was written by a newer release, or by something else */
+export function readClaim(key: string, value: unknown): ClaimRecord {
+  const { format, by, attempt, done } = Object(value) as Partial<ClaimRecord>
+  const isOurs = format === 1 && typeof by === 'string' && Number.isSafeInteger(attempt) && typeof done === 'boolean'
+  if (!isOurs) throw malformed(key, format)
+  return value as ClaimRecord
+}
+
+function malformed(key: string, format: unknown): StateFormatError {
+  const found = typeof format === 'number' ? format : undefined
+  const why = found === 1 ? 'a field is missing or malformed' : `it has format ${String(format)}`
+  return new StateFormatError(key, found, 1, why)
+}

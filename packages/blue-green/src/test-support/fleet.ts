@@ -1,0 +1,217 @@
+import { FakeClock } from '@evenkeel/testing'
+import { GaplessRestart } from '../restart.js'
+import type { EventWork, GaplessRestartOptions } from '../restart.js'
+import type { Clock } from '../ports.js'
+import type { ClaimWrite, SharedStore } from '../restart.js'
+
+/** One run of the handler. */
+export interface Run {
+  readonly eventId: string
+  readonly by: string
+  readonly attempt: number
+  isEnded: boolean
+}
+
+/** What every process of a bot shares: time, the store, and the platform that sends each event to all of them. */
+export class Fleet {
+  readonly clock = new FakeClock()
+  readonly store: FleetStore
+  readonly processes: FleetProcess[] = []
+  readonly runs: Run[] = []
+  #names = 0
+
+  constructor(random: () => number = () => 0) {
+    this.store = new FleetStore(this.clock, random)
+  }
+
+  process(options: Partial<GaplessRestartOptions<string, string>> = {}): FleetProcess {
+    this.#names += 1
+    const process = new FleetProcess(this, `v${this.#names}`, options)
+    this.processes.push(process)
+    return process
+  }
+
+  /** Sends an event to every process that is logged in. Resolves at once; what came of it is in `runs`. */
+  send(eventId: string): void {
+    for (const process of this.processes) if (process.isLoggedIn) process.receive(eventId)
+  }
+
+  runsOf(eventId: string): readonly Run[] {
+    return this.runs.filter((run) => run.eventId === eventId)
+  }
+}
+
+/** A process that can be killed or stand still. Time goes on for the others. */
+export class FleetProcess {
+  readonly version: string
+  readonly restart: GaplessRestart<string, string>
+  readonly told: string[] = []
+  /** Events that `repeated` and `unfinished` were told of. */
+  readonly repeated: string[] = []
+  readonly unfinished: string[] = []
+  /** What `handle` resolved, by event. */
+  readonly answers = new Map<string, string | undefined>()
+  readonly errors: unknown[] = []
+  isLoggedIn = false
+  isDead = false
+  hasStoodStill = false
+  /** How long its handler works. */
+  workMs = 0
+  readonly #fleet: Fleet
+  #thaw: (() => void) | undefined
+  #frozen: Promise<void> | undefined
+
+  constructor(fleet: Fleet, version: string, options: Partial<GaplessRestartOptions<string, string>>) {
+    this.#fleet = fleet
+    this.version = version
+    this.restart = new GaplessRestart<string, string>({
+      version,
+      handle: (eventId, work) => this.#handle(eventId, work),
+      context: (eventId) => ({ eventId, guildId: '1' }),
+      effects: 'keyed',
+      store: this.#reaching(fleet.store),
+      scope: 'process',
+      clock: this.#clock(),
+      ...options,
+    })
+    this.restart.on('change', ({ what, from, to }) => this.told.push(`${what} ${from} > ${to}`))
+    this.restart.on('repeated', ({ eventId }) => this.repeated.push(eventId))
+    this.restart.on('unfinished', ({ eventId }) => this.unfinished.push(eventId))
+  }
+
+  /** As a bot does: start, then log in, then take over. */
+  async begin(): Promise<void> {
+    await this.restart.start()
+    this.isLoggedIn = true
+    await this.restart.takeOver()
+  }
+
+  receive(eventId: string): void {
+    void this.#whenAwake().then(() => {
+      if (!this.isLoggedIn) return
+      this.restart.handle(eventId).then(
+        (answer) => this.answers.set(eventId, answer),
+        (error: unknown) => this.errors.push(error),
+      )
+    })
+  }
+
+  kill(): void {
+    this.isDead = true
+    this.isLoggedIn = false
+  }
+
+  freeze(): void {
+    this.hasStoodStill = true
+    this.#frozen ??= new Promise((resolve) => (this.#thaw = resolve))
+  }
+
+  thaw(): void {
+    this.#frozen = undefined
+    this.#thaw?.()
+  }
+
+  async #handle(eventId: string, { attempt }: EventWork): Promise<string> {
+    const run: Run = { eventId, by: this.version, attempt, isEnded: false }
+    this.#fleet.runs.push(run)
+    if (this.workMs > 0) await new Promise<void>((resolve) => this.#clock().after(this.workMs, resolve))
+    await this.#whenAwake()
+    run.isEnded = true
+    return `${eventId} from ${this.version}`
+  }
+
+  async #whenAwake(): Promise<void> {
+    while (this.#frozen !== undefined) await this.#frozen
+    if (this.isDead) await new Promise(() => undefined)
+  }
+
+  #clock(): Clock {
+    const { clock } = this.#fleet
+    return {
+      now: () => clock.now(),
+      monotonic: () => clock.monotonic(),
+      after: (ms, run) => {
+        let isCancelled = false
+        const cancel = clock.after(ms, () => void this.#whenAwake().then(() => (isCancelled ? undefined : run())))
+        return () => {
+          isCancelled = true
+          cancel()
+        }
+      },
+    }
+  }
+
+  #reaching(store: SharedStore): SharedStore {
+    const through = async <T>(ask: () => Promise<T>): Promise<T> => {
+      await this.#whenAwake()
+      try {
+        return await ask()
+      } finally {
+        await this.#whenAwake()
+      }
+    }
+    return {
+      scope: store.scope,
+      entry: (key) => through(() => store.entry(key)),
+      compareAndSet: (key, expected, value) => through(() => store.compareAndSet(key, expected, value)),
+      set: (key, value, options) => through(() => store.set(key, value, options)),
+    }
+  }
+}
+
+/** A store in memory that takes its time, and can be out. */
+export class FleetStore implements SharedStore {
+  readonly scope = 'process'
+  isDown = false
+  /** How long an answer takes at most, in ms. */
+  slowMs = 0
+  readonly #clock: FakeClock
+  readonly #random: () => number
+  readonly #entries = new Map<string, { value: unknown; version: string }>()
+  #writes = 0
+
+  constructor(clock: FakeClock, random: () => number) {
+    this.#clock = clock
+    this.#random = random
+  }
+
+  async entry(key: string): Promise<{ value: unknown; version: string } | undefined> {
+    await this.#reach()
+    return structuredClone(this.#entries.get(key))
+  }
+
+  async compareAndSet(
+    key: string,
+    expected: string | undefined,
+    value: unknown,
+  ): Promise<{ version: string } | undefined> {
+    await this.#reach()
+    if (this.#entries.get(key)?.version !== expected) return undefined
+    const written = this.#write(key, value)
+    await this.#reach()
+    return written
+  }
+
+  async set(key: string, value: unknown, { ifAbsent, ifVersion }: ClaimWrite = {}): Promise<{ version: string }> {
+    await this.#reach()
+    const found = this.#entries.get(key)?.version
+    const isConflict = (ifAbsent === true && found !== undefined) || (ifVersion !== undefined && found !== ifVersion)
+    if (isConflict) throw Object.assign(new Error(`${key} is there`), { code: 'STORAGE_CONFLICT' })
+    const written = this.#write(key, value)
+    await this.#reach()
+    return written
+  }
+
+  #write(key: string, value: unknown): { version: string } {
+    this.#writes += 1
+    const version = String(this.#writes)
+    this.#entries.set(key, { value: structuredClone(value), version })
+    return { version }
+  }
+
+  async #reach(): Promise<void> {
+    const ms = Math.floor(this.#random() * this.slowMs)
+    if (ms > 0) await new Promise<void>((resolve) => this.#clock.after(ms, resolve))
+    if (this.isDown) throw new Error('connection refused')
+  }
+}
