@@ -11,6 +11,8 @@ interface Kept {
   readonly eventId: string
   readonly event: never
   readonly arrivedMs: number
+  /** Whether it was for this process when it came. Otherwise the one it was for may have begun it, unless the store says no. */
+  readonly isOwn: boolean
   /** Settles what `handle` returned. */
   readonly resolve: (answer: unknown) => void
   readonly reject: (error: unknown) => void
@@ -28,6 +30,8 @@ interface Kept {
 export interface Standing {
   readonly isIn: boolean
   readonly isAlone: boolean
+  /** For how long, in ms; 0 while it is not. */
+  readonly aloneMs: number
   readonly isOwner: boolean
   readonly holdsLease: boolean
   readonly isStoreUp: boolean
@@ -80,6 +84,8 @@ export class Desk {
   readonly #running = new Set<Promise<unknown>>()
   readonly counts: DeskCounts = { running: 0, duplicates: 0, takenOver: 0, repeated: 0, unclaimed: 0, undecided: 0 }
   #cancelDue: (() => void) | undefined
+  /** The others went on without this process. */
+  #isOutside = false
 
   constructor(settings: RestartSettings, standing: Standing, hooks: DeskHooks) {
     const { store, name, id, clock, claimMs, storeTimeoutMs } = settings
@@ -118,14 +124,17 @@ export class Desk {
       this.counts.duplicates += 1
       return Promise.resolve(undefined)
     }
-    if (this.#standing.isAlone && this.#standing.holdsLease) return this.#run(event, { eventId, attempt: 1 })
+    // One that has just gone may have had an event of which the copy for this process comes only now.
+    const isUncontested = this.#standing.aloneMs >= this.#settings.leaseMs && this.#standing.holdsLease
+    if (isUncontested && !this.#isOutside) return this.#run(event, { eventId, attempt: 1 })
     return new Promise((resolve, reject) => {
       const arrivedMs = this.#settings.clock.monotonic()
-      const kept: Kept = { eventId, event, arrivedMs, resolve, reject, state: 'waiting', by: undefined }
-      if (!this.#standing.isIn) kept.state = 'outside'
+      const isOwn = this.#standing.isAlone || this.#standing.isOwner
+      const state = this.#isOutside ? 'outside' : 'waiting'
+      const kept: Kept = { eventId, event, arrivedMs, isOwn, resolve, reject, state, by: undefined }
       this.#kept.set(eventId, kept)
       if (this.#kept.size > this.#settings.maxKept) this.#makeRoom()
-      if (this.#standing.isAlone || this.#standing.isOwner) void this.#begin(kept)
+      if (isOwn && !this.#isOutside) void this.#begin(kept)
       else this.#schedule()
     })
   }
@@ -133,21 +142,31 @@ export class Desk {
   /** This process may have more to do than before: whoever owns the events begins all that wait, in the order of their arrival. */
   reconsider(): void {
     this.#forgetOld()
-    if (!this.#standing.isOwner && !this.#standing.isAlone) return
+    if (this.#isOutside || (!this.#standing.isOwner && !this.#standing.isAlone)) return
     for (const kept of this.#kept.values()) {
       if (kept.state === 'stalled') void this.#begin(kept)
       else if (kept.state === 'waiting') this.#due(kept)
     }
   }
 
+  /** The others went on without this process: what it had is with them, and so is what comes until it is in again. */
+  forget(): void {
+    this.#isOutside = true
+    for (const kept of this.#kept.values()) if (kept.state !== 'claiming') this.#drop(kept)
+    this.#cancelDue?.()
+    this.#cancelDue = undefined
+  }
+
   /**
-   * This process was taken out, and is in again. What came meanwhile is with the others, who were sure that this process begins
-   * nothing; where there are none, it is for this process.
+   * This process is in again, for so long that every event whose other copy came before it was is here, too.
+   *
+   * @param wasAlone - whether nobody else was there: then what came meanwhile is for this process
    */
-  rejoined(): void {
+  rejoined(wasAlone: boolean): void {
+    this.#isOutside = false
     for (const kept of this.#kept.values()) {
       if (kept.state !== 'outside') continue
-      if (this.#standing.isAlone) void this.#begin(kept)
+      if (wasAlone) void this.#begin(kept)
       else this.#drop(kept)
     }
   }
@@ -160,17 +179,12 @@ export class Desk {
     }
   }
 
-  /** The others went on without this process, and have handled what it kept. */
-  forget(): void {
-    for (const kept of this.#kept.values()) if (kept.state !== 'claiming') this.#drop(kept)
-    this.#cancelDue?.()
-    this.#cancelDue = undefined
-  }
-
   /** Nobody can claim an event that has no name, so only whoever owns the events handles it. */
   #handleUnnamed(event: never): Promise<unknown> {
     const isMine = this.#standing.isAlone || this.#standing.isOwner
-    return isMine ? this.#run(event, { eventId: undefined, attempt: 1 }) : Promise.resolve(undefined)
+    return isMine && !this.#isOutside
+      ? this.#run(event, { eventId: undefined, attempt: 1 })
+      : Promise.resolve(undefined)
   }
 
   /** Claims an event, and runs it if nobody was first. */
@@ -178,7 +192,7 @@ export class Desk {
     const { keepMs } = this.#settings
     kept.state = 'claiming'
     if (!(await this.#isStillIn())) return this.#drop(kept)
-    if (this.#standing.isAlone && !this.#standing.isStoreUp) return this.#runKept(kept, 1)
+    if (this.#standing.isAlone && kept.isOwn && !this.#standing.isStoreUp) return this.#withoutStore(kept, false)
     // Short of `keepMs`: then the others, who cannot see that this one serves, begin to look after the event.
     const isOwner = this.#standing.isOwner
     await this.#follow(kept, await this.#claims.take(kept.eventId, isOwner ? keepMs * 0.8 : 0))
@@ -257,15 +271,14 @@ export class Desk {
 
   /** The store does not answer. The last owner that all agreed on serves; anyone else does not know what has been done. */
   #withoutStore(kept: Kept, isUnknown: boolean): void {
-    const { isOwner, isAlone } = this.#standing
-    const serves = this.#settings.whenStoreIsOut === 'serve' && this.#standing.isConfirmed
-    if (isAlone || (isOwner && serves)) {
+    const { isOwner, isAlone, isConfirmed } = this.#standing
+    if (kept.isOwn && (isOwner || isAlone)) {
+      if (!isConfirmed || (!isAlone && this.#settings.whenStoreIsOut === 'wait')) {
+        kept.state = 'stalled'
+        return
+      }
       this.counts.unclaimed += 1
       return this.#runKept(kept, 1)
-    }
-    if (isOwner) {
-      kept.state = 'stalled'
-      return
     }
     if (!isUnknown) return this.#giveUp(kept)
     // The claim may have been written, and then the others leave the event to this process.

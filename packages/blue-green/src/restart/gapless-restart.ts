@@ -367,8 +367,10 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
   async #rejoin(): Promise<void> {
     while (this.#role === 'in') {
       try {
-        await this.#membership.join()
-        this.#desk.rejoined()
+        const wasAlone = await this.#membership.join()
+        if (!wasAlone) await this.#pause(this.#settings.leaseMs)
+        if (this.#role !== 'in' || !this.#membership.isIn) continue
+        this.#desk.rejoined(wasAlone)
         this.#tellChange(
           'membership',
           'out',

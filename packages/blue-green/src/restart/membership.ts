@@ -52,6 +52,8 @@ export class Membership {
   #isIn = false
   #leaseEndsMs = -Infinity
   #lastFailureMs = -Infinity
+  /** Since when nobody else has been there; the first process has never been otherwise. */
+  #aloneSinceMs = -Infinity
   #isStoreUp = true
   #isConfirmed = true
   /** When each of the others was first seen at its present beat. */
@@ -90,6 +92,11 @@ export class Membership {
     return this.#isIn && this.#views.every((table) => isAloneIn(table, this.#settings.id))
   }
 
+  /** For how long nobody else has been there, in ms; 0 while someone is. */
+  get aloneMs(): number {
+    return this.isAlone ? this.#settings.clock.monotonic() - this.#aloneSinceMs : 0
+  }
+
   /** Whether the events are this process's, and nobody else begins one. */
   get isOwner(): boolean {
     const { id } = this.#settings
@@ -112,17 +119,18 @@ export class Membership {
   /**
    * Becomes one of them; resolves when all others act by that.
    *
+   * @returns whether nobody else was there
    * @throws {@link StoreUnavailableError} when the store does not answer
    */
-  async join(): Promise<void> {
+  async join(): Promise<boolean> {
     const { id, version, heartbeatMs, clock, joinTimeoutMs } = this.#settings
     const endsMs = clock.monotonic() + joinTimeoutMs
     this.#isRunning = true
     this.#sightings.clear()
     const table = await this.#change((current) => withNewcomer(without(current, [id], undefined), id, version))
     // A record of the dead does not hold anyone up for ever: it is taken out by the beats below.
+    const isFirst = table.members[id]?.isReady === true
     while (this.#isRunning && !this.#isIn) {
-      const isFirst = table.members[id]?.isReady === true
       if (isFirst || haveAcked(this.#table, id, table.epoch)) this.#isIn = true
       else await this.#pause(Math.min(heartbeatMs / 10, 50))
       if (!this.#isIn && clock.monotonic() >= endsMs) throw await this.#giveUp(joinTimeoutMs)
@@ -130,6 +138,7 @@ export class Membership {
     }
     this.#schedule()
     if (this.#isIn) this.#hooks.agreed(this.#table, noTable)
+    return isFirst
   }
 
   /** Changes the table, and acts by it when the store has it. */
@@ -206,6 +215,7 @@ export class Membership {
   #actBy(table: Table): void {
     const before = this.#table
     this.#table = table
+    if (!isAloneIn(table, this.#settings.id)) this.#aloneSinceMs = this.#settings.clock.monotonic()
     this.#coming = undefined
     if (!this.#isIn) return
     const dead = diedBetween(before, table)
@@ -239,15 +249,19 @@ export class Membership {
 
   async #ask<T>(what: string, applied: 'no' | 'unknown', run: () => Promise<T>): Promise<T> {
     const { clock, storeTimeoutMs } = this.#settings
-    try {
-      const timedOut = (): Error => new Error(`no answer within ${storeTimeoutMs} ms`)
-      const answer = await withDeadline(run, storeTimeoutMs, clock, timedOut)
-      if (!this.#isStoreUp) this.#hooks.reachable((this.#isStoreUp = true), undefined)
-      return answer
-    } catch (error) {
-      throw this.#unreachable(
-        new StoreUnavailableError(what, applied, error instanceof Error ? error : new Error(String(error))),
-      )
+    const timedOut = (): Error => new Error(`no answer within ${storeTimeoutMs} ms`)
+    for (;;) {
+      const beganMs = clock.monotonic()
+      try {
+        const answer = await withDeadline(run, storeTimeoutMs, clock, timedOut)
+        if (!this.#isStoreUp) this.#hooks.reachable((this.#isStoreUp = true), undefined)
+        return answer
+      } catch (error) {
+        // What took much longer than its deadline says that this process stood still, and nothing about the store.
+        if (applied === 'no' && clock.monotonic() - beganMs >= 3 * storeTimeoutMs) continue
+        const cause = error instanceof Error ? error : new Error(String(error))
+        throw this.#unreachable(new StoreUnavailableError(what, applied, cause))
+      }
     }
   }
 

@@ -55,7 +55,8 @@ export interface GaplessRestartOptions<Event, Answer> {
   readonly storeTimeoutMs?: number | undefined
   /**
    * What the owner does while the store is out of reach and another process is there: `serve` goes on without claims, `wait` keeps
-   * the events until the store is back. A process that is alone serves in any case.
+   * the events until the store is back. A process that is alone serves. One that stood still meanwhile waits: it does not know whether
+   * others have gone on.
    */
   readonly whenStoreIsOut?: 'serve' | 'wait' | undefined
   /** Where time comes from. */
