@@ -11,7 +11,10 @@ interface Kept {
   readonly eventId: string
   readonly event: never
   readonly arrivedMs: number
-  /** Whether it was for this process when it came. Otherwise the one it was for may have begun it, unless the store says no. */
+  /**
+   * Whether it was for this process when it came, and had been for a while. Otherwise the one before may have begun it, and only the
+   * store can tell.
+   */
   readonly isOwn: boolean
   /** Settles what `handle` returned. */
   readonly resolve: (answer: unknown) => void
@@ -32,6 +35,8 @@ export interface Standing {
   readonly isAlone: boolean
   /** For how long, in ms; 0 while it is not. */
   readonly aloneMs: number
+  /** For how long it has been the owner, in ms; 0 while it is not. */
+  readonly ownerMs: number
   readonly isOwner: boolean
   readonly holdsLease: boolean
   readonly isStoreUp: boolean
@@ -129,12 +134,12 @@ export class Desk {
     if (isUncontested && !this.#isOutside) return this.#run(event, { eventId, attempt: 1 })
     return new Promise((resolve, reject) => {
       const arrivedMs = this.#settings.clock.monotonic()
-      const isOwn = this.#standing.isAlone || this.#standing.isOwner
+      const isOwn = Math.max(this.#standing.aloneMs, this.#standing.ownerMs) >= this.#settings.leaseMs
       const state = this.#isOutside ? 'outside' : 'waiting'
       const kept: Kept = { eventId, event, arrivedMs, isOwn, resolve, reject, state, by: undefined }
       this.#kept.set(eventId, kept)
       if (this.#kept.size > this.#settings.maxKept) this.#makeRoom()
-      if (isOwn && !this.#isOutside) void this.#begin(kept)
+      if (!this.#isOutside && (this.#standing.isAlone || this.#standing.isOwner)) void this.#begin(kept)
       else this.#schedule()
     })
   }
@@ -272,8 +277,8 @@ export class Desk {
   /** The store does not answer. The last owner that all agreed on serves; anyone else does not know what has been done. */
   #withoutStore(kept: Kept, isUnknown: boolean): void {
     const { isOwner, isAlone, isConfirmed } = this.#standing
-    if (kept.isOwn && (isOwner || isAlone)) {
-      if (!isConfirmed || (!isAlone && this.#settings.whenStoreIsOut === 'wait')) {
+    if (isOwner || isAlone) {
+      if (!kept.isOwn || !isConfirmed || (!isAlone && this.#settings.whenStoreIsOut === 'wait')) {
         kept.state = 'stalled'
         return
       }

@@ -113,8 +113,9 @@ export class EventClaims {
         }
         // A try that took much longer than its deadline says that this process stood still, and nothing about the store.
         const tookMs = clock.monotonic() - beganMs
-        if (tookMs < 3 * storeTimeoutMs) patienceLeftMs -= tookMs + retryMs
-        if (patienceLeftMs <= 0 && tookMs < 3 * storeTimeoutMs) return { kind: 'unreachable', isUnknown }
+        const isHonest = tookMs < 1.5 * storeTimeoutMs
+        if (isHonest) patienceLeftMs -= tookMs + retryMs
+        if (isHonest && patienceLeftMs <= 0) return { kind: 'unreachable', isUnknown }
         await new Promise<void>((resolve) => clock.after(retryMs, resolve))
       }
     }

@@ -192,6 +192,7 @@ describe('two processes on one token', () => {
   it('serve by the last owner while the store is out, and nobody takes over what may have been done', async () => {
     const fleet = new Fleet()
     const [before, after] = await twoProcesses(fleet)
+    await fleet.clock.advance(3_000)
     fleet.store.isDown = true
     for (let i = 0; i < 20; i++) {
       fleet.send(String(i))

@@ -54,6 +54,8 @@ export class Membership {
   #lastFailureMs = -Infinity
   /** Since when nobody else has been there; the first process has never been otherwise. */
   #aloneSinceMs = -Infinity
+  /** Since when the events have been this process's. */
+  #ownerSinceMs = Infinity
   #isStoreUp = true
   #isConfirmed = true
   /** When each of the others was first seen at its present beat. */
@@ -95,6 +97,11 @@ export class Membership {
   /** For how long nobody else has been there, in ms; 0 while someone is. */
   get aloneMs(): number {
     return this.isAlone ? this.#settings.clock.monotonic() - this.#aloneSinceMs : 0
+  }
+
+  /** For how long the events have been this process's, in ms; 0 while they are not. */
+  get ownerMs(): number {
+    return this.isOwner ? this.#settings.clock.monotonic() - this.#ownerSinceMs : 0
   }
 
   /** Whether the events are this process's, and nobody else begins one. */
@@ -214,9 +221,11 @@ export class Membership {
 
   #actBy(table: Table): void {
     const before = this.#table
+    const wasOwner = this.isOwner
     this.#table = table
     if (!isAloneIn(table, this.#settings.id)) this.#aloneSinceMs = this.#settings.clock.monotonic()
     this.#coming = undefined
+    if (this.isOwner && !wasOwner) this.#ownerSinceMs = this.#settings.clock.monotonic()
     if (!this.#isIn) return
     const dead = diedBetween(before, table)
     if (dead.length > 0) this.#hooks.died(dead, before)
@@ -258,7 +267,7 @@ export class Membership {
         return answer
       } catch (error) {
         // What took much longer than its deadline says that this process stood still, and nothing about the store.
-        if (applied === 'no' && clock.monotonic() - beganMs >= 3 * storeTimeoutMs) continue
+        if (applied === 'no' && clock.monotonic() - beganMs >= 1.5 * storeTimeoutMs) continue
         const cause = error instanceof Error ? error : new Error(String(error))
         throw this.#unreachable(new StoreUnavailableError(what, applied, cause))
       }

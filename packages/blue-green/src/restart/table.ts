@@ -10,7 +10,8 @@ export function withNewcomer(table: Table, id: string, version: string): Table {
   const epoch = table.epoch + 1
   const isAlone = Object.keys(table.members).length === 0
   const newcomer: Member = { version, beat: 1, acked: epoch, isReady: isAlone }
-  const next = { ...table, epoch, members: { ...table.members, [id]: newcomer } }
+  const left = table.left.filter((other) => other !== id)
+  const next = { ...table, epoch, left, members: { ...table.members, [id]: newcomer } }
   return isAlone ? { ...next, owner: id, ownerEpoch: epoch } : next
 }
 
