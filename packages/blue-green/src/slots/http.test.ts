@@ -206,8 +206,7 @@ it('options that make no sense are refused, and the token is not shown', () => {
     [{ fetch: 1 }, 'fetch of httpSlot must be a function'],
   ]
   for (const [options, words] of wrong) {
-    const make = (): unknown =>
-      httpSlot({ url: 'http://x', token, effects: 'stored', ...options })
+    const make = (): unknown => httpSlot({ url: 'http://x', token, effects: 'stored', ...options })
     expect(make).toThrow(words)
     expect(make).not.toThrow('short-secret')
   }
