@@ -3,8 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
 import { BlueGreen, memoryState } from '../index.js'
-import type {
-  workerThreadSlot} from '../slots-workers.js';
+import type { workerThreadSlot } from '../slots-workers.js'
 import {
   childProcessSlot,
   SlotCrew,
@@ -242,6 +241,5 @@ it('options that make no sense are refused', () => {
     [{ budgetMs: 0 }, 'budgetMs'],
     [{ budget: 5 }, 'has no option "budget"'],
   ]
-  for (const [options, words] of wrong)
-    expect(() => new SlotCrew({ ...base, ...options })).toThrow(words)
+  for (const [options, words] of wrong) expect(() => new SlotCrew({ ...base, ...options })).toThrow(words)
 })

@@ -124,12 +124,14 @@ describe.each(['process', 'thread'] as const)('a version in a %s', (kind) => {
   )
 
   it('that hangs is ended, and what it had not begun is given back', async () => {
-    const slot = make(kind, { heartbeatMs: 50, hungAfterMs: 200 })
+    const { log, lines } = folder()
+    const slot = make(kind, { args: ['serve', log], heartbeatMs: 50, hungAfterMs: 200 })
     await slot.start()
     const first = failure(slot.handle({ id: '1', does: 'block' }))
+    // Two that arrive together may both be told to have begun before the first one blocks.
+    await until(() => lines().length > 0)
     const second = failure(slot.handle({ id: '2' }))
     expect(await first).toMatchObject({ code: 'OUTCOME_UNKNOWN' })
-    // A process hears of the second only when the first has let it.
     const whyHung = 'it gave no sign of life for 200 ms'
     expect(await second).toMatchObject({ code: 'NOT_BEGUN', message: expect.stringContaining(whyHung) as string })
     expect(slot.deaths).toMatchObject([{ why: whyHung, begun: 1, notBegun: 1 }])
