@@ -217,7 +217,14 @@ describe('news', () => {
     expect(await deployment.finished).toEqual({ outcome: 'ROLLED_BACK', why: 'not on my watch' })
     const end = ['ROLLING_BACK', 'ROLLED_BACK']
     expect(bot.phases).toEqual(['GREEN_STAGING', 'CANARY_TESTING', 'SHIFTING_TRAFFIC', ...end])
-    expect(bot.store.written).toEqual(['IDLE', 'GREEN_STAGING', 'GREEN_STAGING', 'CANARY_TESTING', 'CANARY_TESTING', ...end])
+    expect(bot.store.written).toEqual([
+      'IDLE',
+      'GREEN_STAGING',
+      'GREEN_STAGING',
+      'CANARY_TESTING',
+      'CANARY_TESTING',
+      ...end,
+    ])
   })
 
   it('comes in order to everybody, also when a listener rolls back in the middle of it', async () => {

@@ -9,21 +9,14 @@ import {
   type DeploymentResult,
   type DeploymentStatus,
   type Outcome,
-  type RollbackReason,
+  type RollbackOptions,
 } from './deployment.js'
 import { Driver } from './driver.js'
 import { isCatastrophe } from './failing-guilds.js'
 import type { LaneLife } from './lane-life.js'
 import { Lane, type VersionCounters } from './lane.js'
-import {
-  readDeployOptions,
-  readOptions,
-  type BlueGreenOptions,
-  type DeployOptions,
-  type Settings,
-  type VersionOf,
-  type Versions,
-} from './options.js'
+import { readDeployOptions, type DeployOptions } from './deploy-options.js'
+import { readOptions, type BlueGreenOptions, type Settings, type VersionOf, type Versions } from './options.js'
 import { versionFor } from './routing.js'
 import { runningIn, type Phase } from './transitions.js'
 import { warn } from './warn.js'
@@ -163,6 +156,8 @@ export class BlueGreen<
       stage: async (version, signal) => this.#lanes.get(version)?.stage?.(signal),
       retire: (version) => this.#lanes.get(version)?.retire?.(),
       drained: (version) => this.#drained(version),
+      call: (version, event) => this.#call(version, event),
+      calls: (version) => this.#lanes.get(version)?.counters.started ?? 0,
     })
   }
 
@@ -232,7 +227,7 @@ export class BlueGreen<
    * @throws whatever {@link BlueGreen.start} throws, when this starts it
    */
   async deploy(version: VersionOf<Named>, options?: DeployOptions): Promise<Deployment> {
-    const plan = readDeployOptions(options)
+    const plan = readDeployOptions(options, this.#settings)
     if (!this.#lanes.has(version)) {
       throw new RangeError(`Cannot deploy "${version}": it is none of ${[...this.#lanes.keys()].join(', ')}`)
     }
@@ -249,14 +244,14 @@ export class BlueGreen<
    * *Gotchas*: it resolves when the calls on the new version have finished. A handler of that version that awaits it waits
    * for itself, up to `drainMs`.
    *
-   * @param reason - `why`, for the record and the events
+   * @param options - `why`, for the record and the events, and how
    * @returns how the deployment ended, once the store has it, or `undefined` if none was running
    * @throws whatever {@link BlueGreen.start} throws, when this starts it
    */
-  rollback(reason?: RollbackReason): Promise<DeploymentResult | undefined> {
-    const refusal = this.#driver.rollBack(whyOf(reason))
+  rollback(options?: RollbackOptions): Promise<DeploymentResult | undefined> {
+    const refusal = this.#driver.rollBack(whyOf(options), options ?? {})
     if (refusal !== undefined) return Promise.resolve(refusal)
-    return this.deployment?.finished ?? this.#rollBackWhatIsStarting(reason)
+    return this.deployment?.finished ?? this.#rollBackWhatIsStarting(options)
   }
 
   /**
@@ -307,10 +302,10 @@ export class BlueGreen<
     return done
   }
 
-  async #rollBackWhatIsStarting(reason: RollbackReason | undefined): Promise<DeploymentResult | undefined> {
+  async #rollBackWhatIsStarting(options: RollbackOptions | undefined): Promise<DeploymentResult | undefined> {
     await this.start()
     await this.#driver.starting?.catch(() => undefined)
-    return this.deployment?.rollback(reason)
+    return this.deployment?.rollback(options)
   }
 
   /** The catastrophe stop. Runs before the failure is passed on, so that it is the last event that green gets. */
@@ -323,7 +318,14 @@ export class BlueGreen<
     const [here, there] = [lane.guilds.census(), other.guilds.census()]
     if (!isCatastrophe(here, there, this.#settings.maxFailingGuilds)) return
     const share = ({ failing, seen }: { failing: number; seen: number }): string => `${failing} of ${seen} guilds`
-    this.#driver.rollBack(`${share(here)} are failing on "${version}", against ${share(there)} on "${blue}"`)
+    this.#driver.takeBack(`${share(here)} are failing on "${version}", against ${share(there)} on "${blue}"`)
+  }
+
+  /** A synthetic call: of no guild, so that it is no evidence. */
+  async #call(version: string, event: unknown): Promise<unknown> {
+    const lane = this.#lanes.get(version)
+    if (lane === undefined) throw new Error(`there is no handler for version "${version}"`)
+    return lane.run(event, undefined, () => undefined)
   }
 
   #drained(version: string): Promise<number> {

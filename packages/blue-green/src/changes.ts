@@ -12,11 +12,23 @@ export type Severity = 'INFO' | 'WARNING' | 'CRITICAL'
  * `what` says what `from` and `to` are: the `phase`, the `hand` that holds it (`on` or `off`), green's `percentage`, the
  * `active` version, a `version` that died or lives again (`up` or `dead`), the `store` (`up` or `down`), the `controller`
  * (`DRIVING`, `FENCED` or `STOPPED`), `hold`, which is the call for a human when a step has been held for too long, or
- * `refusal`: a rollback did not happen, since there is nobody to roll back to.
+ * `refusal`: a rollback did not happen, since there is nobody to roll back to; `migration`: it could not be undone (`STUCK`); or
+ * `validation`: the old version did not pass after the rollback (`failed`).
  */
 export interface BlueGreenChange {
   /** Which thing changed. */
-  readonly what: 'phase' | 'hand' | 'percentage' | 'active' | 'version' | 'store' | 'controller' | 'hold' | 'refusal'
+  readonly what:
+    | 'phase'
+    | 'hand'
+    | 'percentage'
+    | 'active'
+    | 'version'
+    | 'store'
+    | 'controller'
+    | 'hold'
+    | 'refusal'
+    | 'migration'
+    | 'validation'
   /** What it was. */
   readonly from: string | number
   /** What it is. */
@@ -75,7 +87,9 @@ export function holdChange(held: DeploymentState, why: string, at: number): Blue
     `${nameOf(held)} has been held at ${held.percentage} % for ${held.maxHoldMs} ms and needs a human. ${because(why)} ` +
     (held.heldByHand !== null
       ? 'Resume it, or roll it back.'
-      : 'Repair the cause, and it goes on by itself; or roll it back.')
+      : held.awaitsEvidence
+        ? 'Promote it, or roll it back; with more evidence it goes on by itself.'
+        : 'Repair the cause, and it goes on by itself; or roll it back.')
   return { what: 'hold', from: 'HOLD', to: 'HOLD', at, why, severity: 'CRITICAL', message, deploymentId: held.id }
 }
 
@@ -117,6 +131,20 @@ export function refusalChange(running: DeploymentState, why: string, at: number)
   const message = `${nameOf(running)} was to be rolled back and is not: green keeps ${running.percentage} %. ${because(why)}`
   const { id: deploymentId, phase } = running
   return { what: 'refusal', from: phase, to: 'HOLD', at, why, severity: 'CRITICAL', message, deploymentId }
+}
+
+/** The data stays as the migration left it. */
+export function migrationChange(running: DeploymentState, why: string, at: number): BlueGreenChange {
+  const message = `${nameOf(running)} has left its migration in place, and needs a human. ${because(why)}`
+  const news = { what: 'migration', from: running.migrated, to: 'STUCK', severity: 'CRITICAL' } as const
+  return { ...news, at, why, message, deploymentId: running.id }
+}
+
+/** The old version has its traffic back, and something is wrong with it. */
+export function validationChange(running: DeploymentState, why: string, at: number): BlueGreenChange {
+  const lead = `${nameOf(running)} has been rolled back, and "${running.from}" does not pass its validation`
+  const news = { what: 'validation', from: 'running', to: 'failed', severity: 'CRITICAL' } as const
+  return { ...news, at, why, message: `${lead}. ${because(why)}`, deploymentId: running.id }
 }
 
 /** The store went away or came back. */
@@ -170,14 +198,22 @@ function nameOf(deployment: Pick<DeploymentState, 'id' | 'from' | 'to'>): string
 
 const severityOf: Record<Phase, Severity> = {
   IDLE: 'INFO',
+  PRECHECK: 'INFO',
+  BACKUP: 'INFO',
+  MIGRATING: 'INFO',
   GREEN_STAGING: 'INFO',
+  SMOKE: 'INFO',
   CANARY_TESTING: 'INFO',
   SHIFTING_TRAFFIC: 'INFO',
   HOLD: 'WARNING',
+  BAKING: 'INFO',
   DRAINING_BLUE: 'INFO',
   COMPLETE: 'INFO',
   ROLLING_BACK: 'CRITICAL',
+  VALIDATING_ROLLBACK: 'INFO',
   ROLLED_BACK: 'WARNING',
+  FROZEN: 'CRITICAL',
+  FAILED: 'WARNING',
 }
 
 /** The active version changes by completing a deployment; any other way, its code was missing. */
@@ -193,6 +229,25 @@ function phaseSentence(deployment: DeploymentState): string {
   const { phase, percentage, from, to } = deployment
   const name = nameOf(deployment)
   switch (phase) {
+    case 'PRECHECK':
+      return `${name} is being checked, and nothing has happened yet.`
+    case 'BACKUP':
+      return `${name} waits for its backup.`
+    case 'MIGRATING':
+      return `${name} runs the migration "${deployment.migration?.name}".`
+    case 'SMOKE':
+      return `${name} has "${to}" answer its smoke tests, which serves nobody yet.`
+    case 'BAKING':
+      return `${name} has given "${to}" everybody, and may still be taken back.`
+    case 'VALIDATING_ROLLBACK':
+      return `${name} has given "${from}" everybody back, which is looked at.`
+    case 'FROZEN':
+      return (
+        `${name} should be rolled back and cannot be, for its migration is irreversible: it stays at ${percentage} % and ` +
+        `needs a human. Promote it, or roll it back with acceptIrreversible: true.`
+      )
+    case 'FAILED':
+      return `${name} has failed before anything had happened.`
     case 'GREEN_STAGING':
       return `${name} is written down, and "${to}" serves nobody yet.`
     case 'CANARY_TESTING':
@@ -206,6 +261,7 @@ function phaseSentence(deployment: DeploymentState): string {
     case 'COMPLETE':
       return `${name} is complete.`
     case 'ROLLING_BACK':
+      if (percentage > 0) return `${name} is being rolled back in batches: "${to}" keeps ${percentage} % for now.`
       return `${name} is being rolled back: "${from}" serves every new event, and calls that began on "${to}" finish there.`
     case 'ROLLED_BACK':
       return `${name} has been rolled back.`

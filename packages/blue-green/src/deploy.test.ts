@@ -101,7 +101,7 @@ describe('a deployment', () => {
     const deployment = await bot.blueGreen.deploy('v2', plan)
     await bot.clock.advance(1_000)
     expect(await bot.store.record()).toMatchObject({
-      format: 1,
+      format: 2,
       epoch: 1,
       sequence: 6,
       cause: '1000 ms have passed',

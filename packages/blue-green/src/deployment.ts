@@ -1,3 +1,4 @@
+import type { BackupMade, Migrated, ProbeResult } from './plan.js'
 import type { Phase } from './transitions.js'
 
 /** How a deployment ended, as far as this process is concerned. */
@@ -6,6 +7,8 @@ export type Outcome =
   | 'COMPLETE'
   /** The old version serves everybody again. */
   | 'ROLLED_BACK'
+  /** It ended before anything had happened: a check or the backup failed. */
+  | 'FAILED'
   /** There was nothing to do: the version was active already. */
   | 'ALREADY_ACTIVE'
   /** Another controller has taken over; it goes on there. */
@@ -14,6 +17,8 @@ export type Outcome =
   | 'STOPPED'
   /** Only of a call of `rollback`: it was refused, since the old version is dead. The new one keeps what it has. */
   | 'HELD'
+  /** Only of a call of `rollback`: it was refused, since the migration is irreversible. A person has to decide. */
+  | 'FROZEN'
 
 /** What `deployment.finished` resolves to. */
 export interface DeploymentResult {
@@ -21,12 +26,20 @@ export interface DeploymentResult {
   readonly outcome: Outcome
   /** The cause, as a clause. */
   readonly why: string
+  /** What did not pass on the old version after the rollback; absent when all did. */
+  readonly failures?: readonly string[] | undefined
 }
 
 /** Why something is done by hand. */
 export interface RollbackReason {
   /** For the record and the events, as a clause. */
   readonly why?: string | undefined
+}
+
+/** How a rollback is to go, and why. */
+export interface RollbackOptions extends RollbackReason {
+  /** Give the old version its traffic back although an irreversible migration has begun. Only a person can know that it may. */
+  readonly acceptIrreversible?: boolean | undefined
 }
 
 /** What a reason says, if anything. Whatever was passed for one, it must not keep a rollback from happening. */
@@ -50,7 +63,7 @@ export interface DeploymentStatus {
   readonly percentage: number
   /** The share of each step. */
   readonly percentages: readonly number[]
-  /** The index of the current step in `percentages`; -1 while it is only staged. */
+  /** The index of the current step in `percentages`; -1 before the first, one more than the last while it bakes. */
   readonly step: number
   /** How long the current step has lasted in good health, in ms. */
   readonly elapsedMs: number
@@ -58,6 +71,14 @@ export interface DeploymentStatus {
   readonly stepMs: number
   /** Whether a person holds it. */
   readonly isHeldByHand: boolean
+  /** Whether it is held until the evidence suffices; `promote` goes on without. */
+  readonly awaitsEvidence: boolean
+  /** How far the migration is; `NO` without one. */
+  readonly migrated: Migrated
+  /** The backup that was made, if any. */
+  readonly backup: BackupMade | null
+  /** The last result of each check, synthetic call and validation. */
+  readonly results: readonly ProbeResult[]
   /** Why it is in this phase, as a clause. */
   readonly why: string
 }
@@ -77,10 +98,11 @@ export interface Deployment {
   /**
    * Gives all traffic back to the old version, at once: no event that arrives after this call starts on the new one.
    *
-   * @param reason - `why`, for the record and the events
-   * @returns how the deployment ended; if it was over already, nothing happens and this says how
+   * @param options - `why`, for the record and the events, and how
+   * @returns how the deployment ended; if it was over already, nothing happens and this says how. `HELD` and `FROZEN` say that
+   * green keeps what it has
    */
-  rollback(reason?: RollbackReason): Promise<DeploymentResult>
+  rollback(options?: RollbackOptions): Promise<DeploymentResult>
   /**
    * Goes on to the next step now, whatever is left of the time of this one. Health and the store must allow it as ever.
    *
@@ -112,7 +134,7 @@ export interface DeploymentDriver {
   /** `undefined` when the driver is past this deployment. */
   statusOf(deploymentId: string): DeploymentStatus | undefined
   /** What became of it where it is not to be waited for. */
-  rollBack(why?: string): DeploymentResult | undefined
+  rollBack(why: string | undefined, options: RollbackOptions): DeploymentResult | undefined
   promote(why?: string): Promise<void>
   hold(why?: string): void
   letGo(why?: string): Promise<void>
@@ -155,9 +177,9 @@ export class DrivenDeployment implements Deployment {
     return true
   }
 
-  rollback(reason?: RollbackReason): Promise<DeploymentResult> {
+  rollback(options?: RollbackOptions): Promise<DeploymentResult> {
     if (this.#isFinished || this.#driver.statusOf(this.id) === undefined) return this.finished
-    const refusal = this.#driver.rollBack(whyOf(reason))
+    const refusal = this.#driver.rollBack(whyOf(options), options ?? {})
     return refusal === undefined ? this.finished : Promise.resolve(refusal)
   }
 
@@ -180,7 +202,18 @@ export class DrivenDeployment implements Deployment {
 export function alreadyActive(id: string, version: string): Deployment {
   const why = `version "${version}" is the active one already`
   const finished = Promise.resolve({ outcome: 'ALREADY_ACTIVE', why } as const)
-  const progress = { percentage: 100, percentages: [100], step: 0, elapsedMs: 0, stepMs: 0, isHeldByHand: false }
+  const progress = {
+    percentage: 100,
+    percentages: [100],
+    step: 0,
+    elapsedMs: 0,
+    stepMs: 0,
+    isHeldByHand: false,
+    awaitsEvidence: false,
+    migrated: 'NO',
+    backup: null,
+    results: [],
+  } as const
   const status: DeploymentStatus = { id, from: version, to: version, phase: 'COMPLETE', ...progress, why }
   return {
     id,

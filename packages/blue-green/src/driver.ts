@@ -32,22 +32,38 @@ import { healthProblem, statusOf } from './health-gate.js'
 import { Journal } from './journal.js'
 import type { Settings } from './options.js'
 import { Pace } from './pace.js'
-import type { StateRecord } from './record.js'
+import { PhaseWork, workOf } from './phase-work.js'
+import type { Plan, ProbeResult } from './plan.js'
+import { logged, type LogEntry, type StateRecord } from './record.js'
 import { routeOf, type Route } from './routing.js'
 import { makeStarting, type Starting } from './starting.js'
 import {
+  hasShare,
   isAdvancing,
+  isPreparing,
+  isRollingBack,
   isStepping,
   resume,
   runningIn,
+  stepMsOf,
   transition,
   type DeploymentState,
+  type Descent,
   type Input,
-  type Plan,
   type State,
 } from './transitions.js'
 import { Waiters } from './waiters.js'
 import { Writer, type Wanted } from './writer.js'
+
+/** How a rollback is to go. */
+export interface RollBackHow {
+  /** A person accepts that the migration is irreversible. */
+  readonly acceptIrreversible?: boolean | undefined
+  /** In batches; at once unless given. */
+  readonly descent?: Descent | null
+  /** What failed. */
+  readonly results?: readonly ProbeResult[]
+}
 
 /** What the driver tells and asks of the router that it belongs to. None of it may throw. */
 export interface DriverHooks {
@@ -66,6 +82,10 @@ export interface DriverHooks {
   retire(version: string): void
   /** Waits for the calls that run on a version now, up to its deadline; resolves with how many still run. */
   drained(version: string): Promise<number>
+  /** Gives a version a synthetic event. */
+  call(version: string, event: unknown): Promise<unknown>
+  /** How many calls a version has had since it was made. */
+  calls(version: string): number
 }
 
 /**
@@ -97,6 +117,14 @@ export class Driver {
   readonly #chores = new Chores()
   readonly #deaths = new Deaths()
   readonly #pace: Pace
+  readonly #work: PhaseWork
+  /** The transitions of the deployment in force. */
+  #log: readonly LogEntry[] = []
+  /** Whether the step in force has had its time, and its synthetic calls have passed. */
+  #isTimeOver = false
+  #tested: readonly ProbeResult[] | undefined
+  /** How many calls green had had when the step began. */
+  #callsBefore = 0
 
   constructor(settings: Settings, hooks: DriverHooks) {
     this.#settings = settings
@@ -106,8 +134,22 @@ export class Driver {
       over: (stepMs) => this.#stepElapsed(stepMs),
       stoodStill: (lateMs) => this.#stoodStill(lateMs),
       heldTooLong: () => this.#callHuman(),
+      pauseOver: () => this.#move({ type: 'DESCEND' }, this.#why),
     })
-    this.#state = { active: settings.initial, rolledBack: [], deployment: null }
+    this.#work = new PhaseWork(settings, {
+      move: (input, why) => this.#move(input, why),
+      rollBack: (why, results = []) => void this.rollBack(why, { results }),
+      advance: (why, results = []) => this.#prepare(why, { type: 'ADVANCE', results }),
+      tested: (results) => {
+        this.#tested = results
+        this.#endStep()
+      },
+      tell: (change) => hooks.announce([change]),
+      staged: (version, signal) => this.#staged(version, signal),
+      drained: (version) => hooks.drained(version),
+      call: (version, event) => hooks.call(version, event),
+    })
+    this.#state = { active: settings.initial, rolledBack: [], count: 0, deployment: null }
     this.#route = routeOf(this.#state)
   }
 
@@ -144,10 +186,25 @@ export class Driver {
   statusOf(deploymentId: string): DeploymentStatus | undefined {
     const deployment = this.#state.deployment
     if (deployment?.id !== deploymentId) return undefined
-    const { id, from, to, phase, percentage, percentages, step, stepMs } = deployment
-    const isHeldByHand = deployment.heldByHand !== null
-    const elapsedMs = this.#elapsedMs()
-    return { id, from, to, phase, percentage, percentages, step, elapsedMs, stepMs, isHeldByHand, why: this.#why }
+    const { id, from, to, phase, percentage, percentages, step, awaitsEvidence, migrated, backedUp, results } =
+      deployment
+    return {
+      id,
+      from,
+      to,
+      phase,
+      percentage,
+      percentages,
+      step,
+      elapsedMs: this.#elapsedMs(),
+      stepMs: stepMsOf(deployment),
+      isHeldByHand: deployment.heldByHand !== null,
+      awaitsEvidence,
+      migrated,
+      backup: backedUp,
+      results,
+      why: this.#why,
+    }
   }
 
   /** Takes over from whoever drove last, and goes on where the record says. */
@@ -155,14 +212,16 @@ export class Driver {
     const { store, name, clock, storeTimeoutMs, storeRetryMs, initial, health } = this.#settings
     const key = `blue-green:${name}`
     const journal = new Journal({ store, key, controller: this.#controllerId, clock, timeoutMs: storeTimeoutMs })
-    let found: State = { active: initial, rolledBack: [], deployment: null }
+    let found: State = { active: initial, rolledBack: [], count: 0, deployment: null }
     let why = 'nothing was stored yet'
-    const state = await journal.open((stored) => {
+    let log: readonly LogEntry[] = []
+    const state = await journal.open((stored, storedLog) => {
       if (stored === undefined) return { state: found, why }
       found = stored
       const resumed = this.#resume(stored)
       why = resumed.why
-      return resumed
+      log = logged(storedLog, stored, resumed.state, why, clock.now())
+      return { ...resumed, log }
     })
     const failures = await this.#stageAll(state)
     const from = this.#controller
@@ -179,7 +238,8 @@ export class Driver {
     health?.on('change', this.#reconsider)
     // What was so before is no news.
     this.#state = found
-    this.#enter(state, why)
+    this.#work.resumed(runningIn(found))
+    this.#enter(state, why, log)
     for (const [version, failure] of failures) this.died(version, failure.message)
     this.#goOn()
     this.#hooks.announce([controllerChange(from, 'DRIVING', state, why, clock.now())])
@@ -220,11 +280,12 @@ export class Driver {
     if (this.#fencedBy !== undefined) throw this.#fencedBy
     if (this.#controller !== 'DRIVING') throw new StoppedError(to)
     const running = this.#starting ?? runningIn(this.#state)
-    const isRollingBack = phaseOf(this.#state) === 'ROLLING_BACK'
-    if (running !== undefined && (running.to !== to || (isRollingBack && retry))) {
+    const current = runningIn(this.#state)
+    const isTakenBack = current !== undefined && isRollingBack(current)
+    if (running !== undefined && (running.to !== to || (isTakenBack && retry))) {
       throw new DeploymentRunningError(to, running.id, running.to)
     }
-    if (isRollingBack) throw new RolledBackVersionError(to)
+    if (isTakenBack) throw new RolledBackVersionError(to)
     if (this.#starting !== undefined) return this.#starting.promise
     if (this.deployment !== undefined) return this.deployment
     if (this.#state.active === to) return alreadyActive(this.#token(), to)
@@ -244,15 +305,23 @@ export class Driver {
   /**
    * In force when it returns, whatever the store says. Does nothing where nothing is to be rolled back.
    *
-   * @returns what became of it where it was refused: nobody is given back to a version that is dead
+   * @returns what became of it where it is not on its way: nobody is given back to a version that is dead, or that cannot
+   * read the data any more
    */
-  rollBack(why = 'rollback() was called'): DeploymentResult | undefined {
+  rollBack(why = 'rollback() was called', how: RollBackHow = {}): DeploymentResult | undefined {
     const running = runningIn(this.#state)
-    if (running !== undefined && this.#deaths.has(running.from) && hasShare(running)) {
-      return this.#keepGreen(running, why)
-    }
-    this.#move({ type: 'ROLL_BACK', elapsedMs: this.#elapsedMs() }, why)
-    return undefined
+    if (running === undefined) return undefined
+    if (this.#deaths.has(running.from) && hasShare(running)) return this.#keepGreen(running, why)
+    const { descent = null, results = [] } = how
+    const accept = how.acceptIrreversible === true
+    this.#move({ type: 'ROLL_BACK', elapsedMs: this.#elapsedMs(), accept, descent, results }, why)
+    const after = this.#state.deployment
+    return after?.id === running.id && after.phase === 'FROZEN' ? { outcome: 'FROZEN', why: this.#why } : undefined
+  }
+
+  /** What the bot has found out by itself: at once, unless a person has gone on in spite of it. */
+  takeBack(why: string): void {
+    if (runningIn(this.#state)?.isOverruled !== true) this.rollBack(why)
   }
 
   /** A version has died by itself. Green alone is rolled back; blue alone leaves green what it has. */
@@ -278,13 +347,19 @@ export class Driver {
   promote(why = 'promote() was called'): Promise<void> {
     if (this.#fencedBy !== undefined) return Promise.reject(this.#fencedBy)
     const running = runningIn(this.#state)
-    if (running === undefined || !(isAdvancing(running) || running.phase === 'HOLD')) return Promise.resolve()
+    if (running === undefined) return Promise.resolve()
+    const { phase } = running
+    if (!isAdvancing(running) && phase !== 'HOLD' && phase !== 'FROZEN') return Promise.resolve()
     if (this.#controller !== 'DRIVING') return Promise.reject(new StoppedError(running.to))
     // A source of health may have changed without saying so.
     this.#reconsider()
-    if (phaseOf(this.#state) === 'HOLD') return Promise.reject(this.#held())
+    const now = runningIn(this.#state)
+    const isWaiting = now?.phase === 'HOLD' && now.awaitsEvidence && now.heldByHand === null
+    if (now?.phase === 'HOLD' && !isWaiting) return Promise.reject(this.#held())
     const promoted = this.#waiters.promoted(running)
-    this.#prepare(why)
+    // What is only staged goes on by itself, and not before green is ready.
+    if (isWaiting || phase === 'FROZEN') this.#prepare(why, { type: 'FORWARD' })
+    else if (isStepping(running)) this.#prepare(why, { type: 'ADVANCE' })
     return promoted
   }
 
@@ -301,6 +376,7 @@ export class Driver {
     const problem = this.#problem(running)
     this.#move({ type: 'LET_GO' }, problem === undefined ? why : `${why}, but ${problem}`)
     if (problem !== undefined || this.#controller !== 'DRIVING') return Promise.resolve()
+    if (phaseOf(this.#state) !== 'HOLD') return Promise.resolve()
     const resumed = this.#waiters.resumed()
     this.#move({ type: 'RESUME' }, why)
     return resumed
@@ -311,9 +387,10 @@ export class Driver {
   #move(input: Input, why: string): void {
     const state = transition(this.#state, input)
     if (state === undefined) return
+    const log = logged(this.#log, this.#state, state, why, this.#settings.clock.now())
     // The wish comes first: entering a state tells listeners, who may wish for something else.
-    if (this.#controller === 'DRIVING') this.#writer?.want({ state, why, type: input.type })
-    if (!waitsForStore(input.type)) this.#enter(state, why)
+    if (this.#controller === 'DRIVING') this.#writer?.want({ state, why, type: input.type, log })
+    if (!waitsForStore(input.type)) this.#enter(state, why, log)
   }
 
   /** There is nobody to roll back to: the share stays as it is, and a person hears of it. */
@@ -355,9 +432,30 @@ export class Driver {
   }
 
   #stepElapsed(stepMs: number): void {
+    this.#isTimeOver = true
     // A source may have changed without saying so. If it did, this holds, and the advance means nothing any more.
     this.#reconsider()
-    this.#prepare(`${stepMs} ms have passed${this.#settings.health === undefined ? '' : ' in good health'}`)
+    this.#endStep(`${stepMs} ms have passed${this.#settings.health === undefined ? '' : ' in good health'}`)
+  }
+
+  /** The step ends when it has had its time, its synthetic calls have passed, and nothing else is waited for. */
+  #endStep(why: string = 'its canary tests have passed'): void {
+    const running = runningIn(this.#state)
+    if (running === undefined || !isStepping(running) || !this.#isTimeOver) return
+    if (running.canaryTests.length > 0 && this.#tested === undefined) return
+    const lacking = this.#lacking(running)
+    const results = this.#tested ?? []
+    if (lacking === undefined) return this.#prepare(why, { type: 'ADVANCE', results })
+    const elapsedMs = this.#elapsedMs()
+    this.#move({ type: 'HOLD', elapsedMs, byHand: null, awaitsEvidence: true, results }, lacking)
+  }
+
+  /** What the step still needs to know; `undefined` when it may end. */
+  #lacking(running: DeploymentState): string | undefined {
+    const { advance, minEvents, percentage, to } = running
+    if (advance !== 'time' || percentage === 0) return undefined
+    const calls = this.#hooks.calls(to) - this.#callsBefore
+    return calls >= minEvents ? undefined : `"${to}" has had ${calls} calls in this step, fewer than ${minEvents}`
   }
 
   #stoodStill(lateMs: number): void {
@@ -365,23 +463,10 @@ export class Driver {
     this.#move({ type: 'HOLD', elapsedMs: this.#elapsedMs(), byHand: null }, why)
   }
 
-  /** Asks the store for leave to advance. A hold or a rollback that comes meanwhile is wanted in its place. */
-  #prepare(why: string): void {
-    const running = runningIn(this.#state)
-    if (running !== undefined && isAdvancing(running)) this.#writer?.want({ state: this.#state, why, type: 'PREPARE' })
-  }
-
-  async #drain(version: string): Promise<() => void> {
-    const why = phaseOf(this.#state) === 'ROLLING_BACK' ? this.#why : 'every step was passed'
-    const left = await this.#hooks.drained(version)
-    const whole = left === 0 ? why : `${why}, while ${left} calls still run on "${version}"`
-    return () => this.#move({ type: 'DRAINED' }, whole)
-  }
-
-  async #stage(version: string, signal: AbortSignal): Promise<() => void> {
-    const why = this.#why
-    const failure = await this.#staged(version, signal)
-    return () => (failure === undefined ? this.#prepare(why) : this.rollBack(failure.message))
+  /** Asks the store for leave to go on. A hold or a rollback that comes meanwhile is wanted in its place. */
+  #prepare(why: string, next: Input): void {
+    if (transition(this.#state, next) === undefined || this.#controller !== 'DRIVING') return
+    this.#writer?.want({ state: this.#state, why, type: 'PREPARE', next, log: this.#log })
   }
 
   /** Resolves with what kept a version from getting ready, if anything did. */
@@ -405,23 +490,34 @@ export class Driver {
   // What the store says
 
   #confirmed(wanted: Wanted): void {
-    if (waitsForStore(wanted.type)) this.#enter(wanted.state, wanted.why)
-    if (wanted.type === 'PREPARE') this.#move({ type: 'ADVANCE' }, wanted.why)
+    if (waitsForStore(wanted.type)) this.#enter(wanted.state, wanted.why, wanted.log ?? [])
+    if (wanted.next !== undefined) this.#move(wanted.next, wanted.why)
     else this.#goOn()
   }
 
   /** Nothing shifts without the store: a greater share is not waited for, it is given up. */
   #failed(wanted: Wanted, error: unknown): void {
     const why = error instanceof Error ? error.message : String(error)
-    if (wanted.type === 'PREPARE') this.#move({ type: 'HOLD', elapsedMs: this.#elapsedMs(), byHand: null }, why)
+    if (wanted.type === 'PREPARE') this.#giveUp(wanted, error, why)
     if (wanted.type === 'RESUME' || wanted.type === 'DEPLOY') this.#revoke(why)
     if (wanted.type === 'RESUME') this.#waiters.settleResumptions()
     if (wanted.type === 'DEPLOY') this.#starting?.reject(error as Error)
   }
 
+  /** A held one stays held, and a frozen one frozen; whoever promoted it hears why. */
+  #giveUp(wanted: Wanted, error: unknown, why: string): void {
+    const running = runningIn(this.#state)
+    if (running !== undefined && isAdvancing(running)) {
+      this.#move({ type: 'HOLD', elapsedMs: this.#elapsedMs(), byHand: null }, why)
+    }
+    if (this.#writer?.wanted !== wanted) return
+    this.#revoke(why)
+    this.#waiters.fail(error as Error)
+  }
+
   /** Writes the state in force over one that may have landed in the store meanwhile. */
   #revoke(why: string): void {
-    this.#writer?.want({ state: this.#state, why, type: 'REVOKE' })
+    this.#writer?.want({ state: this.#state, why, type: 'REVOKE', log: this.#log })
   }
 
   #reachable(isUp: boolean, error: unknown): void {
@@ -438,27 +534,37 @@ export class Driver {
     this.#leave('FENCED')
     this.#starting?.reject(this.#fencedBy)
     // The winner's record is the last confirmed truth. A rollback decided here still stands here.
-    const isRollingBack = phaseOf(this.#state) === 'ROLLING_BACK'
-    if (winner !== undefined && !isRollingBack && this.#hasCodeFor(winner.state)) this.#enter(winner.state, why)
+    const running = runningIn(this.#state)
+    const isTakenBack = running !== undefined && isRollingBack(running)
+    if (winner !== undefined && !isTakenBack && this.#hasCodeFor(winner.state)) {
+      this.#enter(winner.state, why, winner.log)
+    }
     this.#finish({ outcome: 'FENCED', why })
     this.#hooks.announce([controllerChange('DRIVING', 'FENCED', this.#state, why, this.#settings.clock.now())])
   }
 
   // Being in a state
 
-  #enter(state: State, why: string): void {
+  #enter(state: State, why: string, log: readonly LogEntry[]): void {
     const before = this.#state
     const running = runningIn(state)
     if (running !== undefined && running.id !== runningIn(before)?.id) this.#hooks.began(running.to)
     this.#state = state
     this.#why = why
+    this.#log = log
     this.#route = routeOf(state)
-    this.#chores.keep(choreOf(state))
+    const last = runningIn(before)
+    if (running?.step !== last?.step || running?.phase !== last?.phase) {
+      this.#isTimeOver = false
+      this.#tested = undefined
+      if (running !== undefined) this.#callsBefore = this.#hooks.calls(running.to)
+    }
+    this.#chores.keep(workOf(running))
     this.#pace.enter(runningIn(before), running, this.#controller === 'DRIVING')
     if (running !== undefined && this.#controller === 'DRIVING') this.#follow(running.id)
     this.#hooks.announce(changesBetween(before, state, why, this.#settings.clock.now()))
     const phase = phaseOf(state)
-    if (phase === 'COMPLETE' || phase === 'ROLLED_BACK') this.#finish({ outcome: phase, why })
+    if (phase === 'COMPLETE' || phase === 'ROLLED_BACK' || phase === 'FAILED') this.#finish(resultOf(phase, why, state))
     if (phase === 'COMPLETE' && before.active !== state.active) this.#retire(before.active)
     if (phase === 'ROLLED_BACK' && runningIn(before) !== undefined) this.#retire(state.deployment?.to)
     this.#reconsider()
@@ -471,7 +577,9 @@ export class Driver {
   #tellStarted(): void {
     const deployment = this.#deployment
     if (deployment === undefined || deployment.id !== this.#starting?.id) return
-    if (phaseOf(this.#state) !== 'GREEN_STAGING') this.#starting.resolve(deployment)
+    const running = runningIn(this.#state)
+    const isOnItsWay = running !== undefined && (isPreparing(running) || (isAdvancing(running) && !isStepping(running)))
+    if (!isOnItsWay) this.#starting.resolve(deployment)
   }
 
   #retire(version: string | undefined): void {
@@ -487,13 +595,11 @@ export class Driver {
   #goOn(): void {
     if (this.#writer?.wanted !== undefined) return
     const running = runningIn(this.#state)
-    const key = choreOf(this.#state)
     // A word that something is wrong comes before the work: nothing is staged while it has to hold.
     this.#reconsider()
+    const key = workOf(running)
     if (running === undefined || key === undefined || this.#state.deployment !== running) return
-    if (running.phase === 'DRAINING_BLUE') this.#chores.begin(key, () => this.#drain(running.from))
-    if (running.phase === 'ROLLING_BACK') this.#chores.begin(key, () => this.#drain(running.to))
-    if (running.phase === 'GREEN_STAGING') this.#chores.begin(key, (signal) => this.#stage(running.to, signal))
+    this.#chores.begin(key, this.#work.chore(running, this.#why))
   }
 
   #elapsedMs(): number {
@@ -552,24 +658,25 @@ export class Driver {
   }
 }
 
-/** Names what a phase gets done, and differs from that of any other phase; `undefined` where nothing is to be done. */
-function choreOf(state: State): string | undefined {
-  const running = runningIn(state)
-  if (running === undefined || isStepping(running) || running.phase === 'HOLD') return undefined
-  return `${running.id} ${running.phase}`
-}
-
-/** Whether anybody may be on green. */
-function hasShare({ step, phase }: DeploymentState): boolean {
-  return step >= 0 && phase !== 'ROLLING_BACK'
-}
-
 /** Whether the death of green is news: it was made ready, and is not being taken back already. */
-function isRouted({ phase }: DeploymentState): boolean {
-  return phase !== 'ROLLING_BACK'
+function isRouted(running: DeploymentState): boolean {
+  return running.percentage > 0 || !(isRollingBack(running) || isPreparing(running))
+}
+
+/** How a deployment ended, with what did not pass on blue after a rollback. */
+function resultOf(
+  outcome: 'COMPLETE' | 'ROLLED_BACK' | 'FAILED',
+  why: string,
+  { deployment }: State,
+): DeploymentResult {
+  const failed = deployment?.results.filter(({ kind, isPassed }) => kind === 'validations' && !isPassed) ?? []
+  const failures = failed.map(({ name, why: reason }) => `${name}: ${reason}`)
+  return { outcome, why, ...(failures.length > 0 && { failures }) }
 }
 
 /** What is in force only when the store has it. All else is in force before it is written. */
 function waitsForStore(type: Wanted['type']): boolean {
-  return type === 'DEPLOY' || type === 'RESUME' || type === 'DRAINED'
+  return waiting.has(type)
 }
+
+const waiting: ReadonlySet<Wanted['type']> = new Set(['DEPLOY', 'PASSED', 'FAIL', 'RESUME', 'DRAINED', 'UNDONE'])

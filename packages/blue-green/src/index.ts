@@ -2,7 +2,14 @@ export { BlueGreen } from './blue-green.js'
 export type { BlueGreenEvents, BlueGreenFinished, BlueGreenStatus, Drained, DrainOptions } from './blue-green.js'
 export type { BlueGreenChange, Controller, Severity } from './changes.js'
 export type { EventContext, Id } from './context.js'
-export type { Deployment, DeploymentResult, DeploymentStatus, Outcome, RollbackReason } from './deployment.js'
+export type {
+  Deployment,
+  DeploymentResult,
+  DeploymentStatus,
+  Outcome,
+  RollbackOptions,
+  RollbackReason,
+} from './deployment.js'
 export {
   DeploymentHeldError,
   DeploymentRunningError,
@@ -15,7 +22,21 @@ export {
 } from './errors.js'
 export type { VersionCounters } from './lane.js'
 export { memoryState } from './memory-state.js'
-export { blueGreenDefaults, deployDefaults } from './options.js'
-export type { BlueGreenDefaults, BlueGreenOptions, DeployOptions, Handler, VersionOf, Versions } from './options.js'
+export { batchDefaults, deployDefaults } from './deploy-options.js'
+export type { Batches, DeployOptions } from './deploy-options.js'
+export { blueGreenDefaults } from './options.js'
+export type { BlueGreenDefaults, BlueGreenOptions, Handler, VersionOf, Versions } from './options.js'
+export type { BackupMade, Migrated, Plan, PlannedMigration, ProbeResult } from './plan.js'
 export type { Clock, HealthSource, HealthStatus, PartHealth, StateStore, StoredValue, StoredVersion } from './ports.js'
-export type { Phase, Plan } from './transitions.js'
+export type {
+  Backup,
+  BackupContext,
+  BackupResult,
+  Migration,
+  MigrationContext,
+  Probe,
+  ProbeContext,
+  SyntheticContext,
+  SyntheticTest,
+} from './probes.js'
+export type { Phase } from './transitions.js'

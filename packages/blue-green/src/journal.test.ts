@@ -5,7 +5,7 @@ import { Journal } from './journal.js'
 import type { State } from './transitions.js'
 
 const key = 'blue-green:bot'
-const serving = (active: string): State => ({ active, rolledBack: [], deployment: null })
+const serving = (active: string): State => ({ active, rolledBack: [], count: 0, deployment: null })
 const adopt = (stored: State | undefined): { state: State; why: string } => ({
   state: stored ?? serving('v1'),
   why: 'test',

@@ -1,7 +1,7 @@
 import { withDeadline } from './deadline.js'
 import { FencedError, StateFormatError, StoreUnavailableError } from './errors.js'
 import type { Clock, StateStore } from './ports.js'
-import { makeRecord, readRecord, type StateRecord } from './record.js'
+import { makeRecord, readRecord, type LogEntry, type StateRecord } from './record.js'
 import type { State } from './transitions.js'
 
 /** More lost races than this in a row mean that the store, not a rival, is at fault. */
@@ -9,6 +9,20 @@ const maxAttempts = 8
 
 /** What became of a write. */
 export type Appended = { readonly kept: true } | { readonly kept: false; readonly winner: StateRecord | undefined }
+
+/** What a record says beside the state and its cause. */
+export interface Particulars {
+  /** What the cause rests on. */
+  readonly evidence?: string | null
+  /** The transitions of the deployment. */
+  readonly log?: readonly LogEntry[]
+}
+
+/** What to make of a state that was found. */
+export interface Adopted extends Particulars {
+  readonly state: State
+  readonly why: string
+}
 
 /** What the journal needs. */
 export interface JournalSettings {
@@ -48,13 +62,13 @@ export class Journal {
    * @param adopt - what to make of the state that is there; what it throws ends the attempt
    * @throws {@link StoreUnavailableError} when the store does not answer
    */
-  async open(adopt: (stored: State | undefined) => { readonly state: State; readonly why: string }): Promise<State> {
+  async open(adopt: (stored: State | undefined, log: readonly LogEntry[]) => Adopted): Promise<State> {
     for (let attempt = 0; attempt < maxAttempts; attempt++) {
       const found = await this.#read()
-      const { state, why } = adopt(found?.record.state)
+      const { state, why, ...particulars } = adopt(found?.record.state, found?.record.log ?? [])
       this.#epoch = (found?.record.epoch ?? 0) + 1
       this.#sequence = (found?.record.sequence ?? 0) + 1
-      const version = await this.#write(found?.version, this.#record(state, why))
+      const version = await this.#write(found?.version, this.#record(state, why, particulars))
       if (version === undefined) continue
       this.#version = version
       return state
@@ -67,9 +81,9 @@ export class Journal {
    *
    * @throws {@link StoreUnavailableError} when it is not known whether it was written
    */
-  async append(state: State, cause: string): Promise<Appended> {
+  async append(state: State, cause: string, particulars: Particulars = {}): Promise<Appended> {
     this.#sequence += 1
-    const record = this.#record(state, cause)
+    const record = this.#record(state, cause, particulars)
     for (let attempt = 0; attempt < maxAttempts; attempt++) {
       if (this.#uncertain) {
         const found = await this.#read().catch(ifUnreadable)
@@ -87,9 +101,10 @@ export class Journal {
     throw new StoreUnavailableError(`The store refused ${maxAttempts} writes that nobody else had overtaken`, 'unknown')
   }
 
-  #record(state: State, cause: string): StateRecord {
+  #record(state: State, cause: string, { evidence = null, log = [] }: Particulars): StateRecord {
     const { controller, clock } = this.#settings
-    return makeRecord({ epoch: this.#epoch, sequence: this.#sequence, controller, at: clock.now(), cause, state })
+    const [epoch, sequence, at] = [this.#epoch, this.#sequence, clock.now()]
+    return makeRecord({ epoch, sequence, controller, at, cause, evidence, state, log })
   }
 
   #isMine(record: StateRecord): boolean {

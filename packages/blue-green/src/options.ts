@@ -1,8 +1,8 @@
 import { defined, readCount, readDuration, requireKnown, requireMethods } from './checked-options.js'
-import { readId, type EventContext, type Id } from './context.js'
+import type { EventContext } from './context.js'
 import type { Clock, HealthSource, StateStore } from './ports.js'
+import type { Backup, Migration, Probe, SyntheticTest } from './probes.js'
 import { systemClock, systemRandom } from './system-clock.js'
-import type { Plan } from './transitions.js'
 
 /** A version of the bot: what is called with each event, and whose promise `handle` passes on. */
 export type Handler<Event> = (event: Event) => unknown
@@ -30,6 +30,27 @@ export interface BlueGreenOptions<Event, Named extends Versions<Event>> {
   readonly name?: string | undefined
   /** Holds a deployment while the bot is unwell. Without it, steps go by time and the catastrophe stop alone. */
   readonly health?: HealthSource | undefined
+  /**
+   * What must be in order before anything happens, by name: environment, permissions, disk space. All are run at once; one that
+   * fails ends the deployment as `FAILED`.
+   */
+  readonly checks?: Readonly<Record<string, Probe>> | undefined
+  /** Makes a backup: before a migration, and where `deploy` asks for one. */
+  readonly backup?: Backup | undefined
+  /** How the data can be changed for a version, by name: `deploy` names one. */
+  readonly migrations?: Readonly<Record<string, Migration>> | undefined
+  /** Synthetic calls on green before anybody has it, by name. One that fails rolls back. */
+  readonly smokeTests?: Readonly<Record<string, SyntheticTest<NoInfer<Event>>>> | undefined
+  /** Synthetic calls on green at the beginning of each step, by name. One that fails rolls back. */
+  readonly canaryTests?: Readonly<Record<string, SyntheticTest<NoInfer<Event>>>> | undefined
+  /** What must pass on blue after a rollback, by name. What fails is told, `CRITICAL`, and stands in the result. */
+  readonly validations?: Readonly<Record<string, SyntheticTest<NoInfer<Event>>>> | undefined
+  /** How long a check, a synthetic call or a validation may take, in ms. */
+  readonly probeTimeoutMs?: number | undefined
+  /** How long a backup may take, in ms. */
+  readonly backupTimeoutMs?: number | undefined
+  /** How long a migration may take, in ms, and as long its way back. */
+  readonly migrationTimeoutMs?: number | undefined
   /** Whether an error is the user's own fault, and so says nothing against a version. */
   readonly isUserError?: ((error: unknown) => boolean) | undefined
   /** A guild is failing after so many failed calls in a row. */
@@ -65,6 +86,9 @@ export type BlueGreenDefaults = Readonly<
     | 'maxClaims'
     | 'recoverMs'
     | 'drainMs'
+    | 'probeTimeoutMs'
+    | 'backupTimeoutMs'
+    | 'migrationTimeoutMs'
     | 'stageTimeoutMs'
     | 'storeTimeoutMs'
     | 'storeRetryMs',
@@ -82,33 +106,27 @@ export const blueGreenDefaults: BlueGreenDefaults = {
   maxClaims: 10_000,
   recoverMs: 30_000,
   drainMs: 30_000,
+  probeTimeoutMs: 10_000,
+  backupTimeoutMs: 600_000,
+  migrationTimeoutMs: 600_000,
   stageTimeoutMs: 60_000,
   storeTimeoutMs: 5_000,
   storeRetryMs: 1_000,
 }
 
 const required = ['versions', 'initial', 'context', 'store']
-const optional = ['health', 'isUserError', 'clock', 'random']
-
-/** How a deployment is to go. */
-export interface DeployOptions extends Partial<Omit<Plan, 'first'>> {
-  /**
-   * Guilds, and users of direct messages, that green has from the first step on, whatever its share: your own test guild.
-   * With `percentages: [0, 10, 100]` the first step is theirs alone. 1,000 at most.
-   */
-  readonly first?: readonly Id[] | undefined
-  /** Deploy the version although it was rolled back before. */
-  readonly retry?: boolean | undefined
-}
-
-/** The value of each option of `deploy` that is not given. */
-export const deployDefaults: Required<DeployOptions> = {
-  percentages: [1, 10, 50, 100],
-  stepMs: 600_000,
-  maxHoldMs: 3_600_000,
-  first: [],
-  retry: false,
-}
+const optional = [
+  'health',
+  'checks',
+  'backup',
+  'migrations',
+  'smokeTests',
+  'canaryTests',
+  'validations',
+  'isUserError',
+  'clock',
+  'random',
+]
 
 /** Options, checked and filled in. */
 export interface Settings {
@@ -117,6 +135,12 @@ export interface Settings {
   readonly store: StateStore
   readonly name: string
   readonly health: HealthSource | undefined
+  readonly checks: ReadonlyMap<string, Probe>
+  readonly backup: Backup | undefined
+  readonly migrations: ReadonlyMap<string, Migration>
+  readonly smokeTests: ReadonlyMap<string, SyntheticTest<never>>
+  readonly canaryTests: ReadonlyMap<string, SyntheticTest<never>>
+  readonly validations: ReadonlyMap<string, SyntheticTest<never>>
   readonly isUserError: (error: unknown) => boolean
   readonly failuresPerGuild: number
   readonly maxFailingGuilds: number
@@ -124,6 +148,9 @@ export interface Settings {
   readonly maxClaims: number
   readonly recoverMs: number
   readonly drainMs: number
+  readonly probeTimeoutMs: number
+  readonly backupTimeoutMs: number
+  readonly migrationTimeoutMs: number
   readonly stageTimeoutMs: number
   readonly storeTimeoutMs: number
   readonly storeRetryMs: number
@@ -141,6 +168,7 @@ export function readOptions<Event, Named extends Versions<Event>>(options: BlueG
   requireMethods('context', options, ['context'])
   requireMethods('store', options.store, ['entry', 'compareAndSet'])
   if (options.health !== undefined) requireMethods('health', options.health, ['on', 'off'])
+  if (options.backup !== undefined) requireMethods('backup', options, ['backup'])
   if (options.isUserError !== undefined) requireMethods('isUserError', options, ['isUserError'])
   if (options.clock !== undefined) requireMethods('clock', options.clock, ['now', 'monotonic', 'after'])
   if (options.random !== undefined) requireMethods('random', options, ['random'])
@@ -153,6 +181,12 @@ export function readOptions<Event, Named extends Versions<Event>>(options: BlueG
     store: options.store,
     name: given.name,
     health: options.health,
+    checks: readFunctions('checks', options.checks),
+    backup: options.backup,
+    migrations: readMigrations(options.migrations),
+    smokeTests: readFunctions<SyntheticTest<never>>('smokeTests', options.smokeTests as never),
+    canaryTests: readFunctions<SyntheticTest<never>>('canaryTests', options.canaryTests as never),
+    validations: readFunctions<SyntheticTest<never>>('validations', options.validations as never),
     isUserError: options.isUserError ?? (() => false),
     failuresPerGuild: readCount('failuresPerGuild', given.failuresPerGuild, 1),
     maxFailingGuilds: readCount('maxFailingGuilds', given.maxFailingGuilds, 0),
@@ -160,25 +194,14 @@ export function readOptions<Event, Named extends Versions<Event>>(options: BlueG
     maxClaims: readCount('maxClaims', given.maxClaims, 1),
     recoverMs: readDuration('recoverMs', given.recoverMs),
     drainMs: readDuration('drainMs', given.drainMs),
+    probeTimeoutMs: readDuration('probeTimeoutMs', given.probeTimeoutMs),
+    backupTimeoutMs: readDuration('backupTimeoutMs', given.backupTimeoutMs),
+    migrationTimeoutMs: readDuration('migrationTimeoutMs', given.migrationTimeoutMs),
     stageTimeoutMs: readDuration('stageTimeoutMs', given.stageTimeoutMs),
     storeTimeoutMs: readDuration('storeTimeoutMs', given.storeTimeoutMs),
     storeRetryMs: readDuration('storeRetryMs', given.storeRetryMs),
     clock: options.clock ?? systemClock,
     random: options.random ?? systemRandom,
-  }
-}
-
-/** @throws TypeError or RangeError that names the option and its value */
-export function readDeployOptions(options: DeployOptions = {}): Plan & { readonly retry: boolean } {
-  requireKnown('deploy', options, Object.keys(deployDefaults))
-  const given = { ...deployDefaults, ...defined(options) }
-  if (typeof given.retry !== 'boolean') throw new TypeError(`retry must be true or false, not ${String(given.retry)}`)
-  return {
-    percentages: readPercentages(given.percentages),
-    stepMs: readDuration('stepMs', given.stepMs),
-    maxHoldMs: readDuration('maxHoldMs', given.maxHoldMs),
-    first: readFirst(given.first),
-    retry: given.retry,
   }
 }
 
@@ -194,35 +217,35 @@ function readVersions(versions: unknown): Map<string, Handler<never>> {
   return handlers
 }
 
-function readPercentages(value: unknown): readonly number[] {
-  const wrong = (reason: string): RangeError => new RangeError(`percentages ${JSON.stringify(value)}: ${reason}`)
-  if (!Array.isArray(value) || value.length === 0) throw wrong('must be a list such as [1, 10, 50, 100]')
-  const percentages = [...(value as unknown[])]
-  let last = -1
-  for (const percentage of percentages) {
-    // Written so that NaN fails.
-    if (typeof percentage !== 'number' || !(percentage >= 0 && percentage <= 100)) {
-      throw wrong(`${String(percentage)} is not a number from 0 to 100`)
-    }
-    if (percentage <= last)
-      throw wrong(`${percentage} does not rise above ${last}; use rollback() to take traffic back`)
-    last = percentage
+/** So many of each kind at most: their results are in the record. */
+const maxProbes = 100
+
+function readFunctions<F>(option: string, functions: Readonly<Record<string, F>> | undefined): Map<string, F> {
+  if (functions === undefined) return new Map()
+  if (typeof functions !== 'object' || functions === null) {
+    throw new TypeError(`${option} must be an object of functions by name, not ${String(functions)}`)
   }
-  if (last !== 100) throw wrong('the last must be 100, or the deployment could never be complete')
-  return percentages as number[]
+  const entries = Object.entries(functions)
+  if (entries.length > maxProbes)
+    throw new RangeError(`${option} has ${entries.length} functions, more than ${maxProbes}`)
+  for (const [name, each] of entries) {
+    if (typeof each !== 'function') throw new TypeError(`${option}: "${name}" is not a function`)
+  }
+  return new Map(entries)
 }
 
-/** Each is in the record, which is written at every transition. */
-const maxFirst = 1_000
-
-function readFirst(value: unknown): string[] {
-  if (!Array.isArray(value)) throw new TypeError(`first must be a list of ids, not ${String(value)}`)
-  if (value.length > maxFirst) {
-    throw new RangeError(`first has ${value.length} ids, more than ${maxFirst}; a first step at 1 % takes many guilds`)
+function readMigrations(migrations: Readonly<Record<string, Migration>> | undefined): Map<string, Migration> {
+  if (migrations === undefined) return new Map()
+  if (typeof migrations !== 'object' || migrations === null) {
+    throw new TypeError(`migrations must be an object of { up, down } by name, not ${String(migrations)}`)
   }
-  return (value as unknown[]).map((given) => {
-    const id = readId('an id of first', given as Id)
-    if (id === undefined) throw new TypeError(`an id of first must be a string or a bigint, not ${String(given)}`)
-    return id
-  })
+  for (const [name, migration] of Object.entries(migrations)) {
+    requireMethods(`migrations.${name}`, migration, ['up'])
+    if (migration.down === undefined) continue
+    requireMethods(`migrations.${name}`, migration, ['down'])
+    if (migration.irreversible === true) {
+      throw new TypeError(`migrations.${name} has a down and is irreversible; leave one of them out`)
+    }
+  }
+  return new Map(Object.entries(migrations))
 }

@@ -1,6 +1,6 @@
 import type { Clock } from './ports.js'
 import { timeStep } from './step-timer.js'
-import { isStepping, type DeploymentState } from './transitions.js'
+import { isStepping, stepMsOf, type DeploymentState } from './transitions.js'
 
 /** What the time of a state leads to. */
 export interface PaceHooks {
@@ -10,6 +10,8 @@ export interface PaceHooks {
   stoodStill(lateMs: number): void
   /** A step has been held for as long as the plan allows. */
   heldTooLong(): void
+  /** The next batch of a rollback may follow. */
+  pauseOver(): void
 }
 
 /** The timers of the state in force. */
@@ -43,12 +45,14 @@ export class Pace {
     }
     if (running === undefined || !isDriving) return
     if (isStepping(running)) {
-      const { stepMs } = running
+      const stepMs = stepMsOf(running)
       this.#steppingSinceMs = this.#clock.monotonic()
       this.#cancelStep = timeStep(this.#clock, stepMs, {
         over: () => this.#hooks.over(stepMs),
         stoodStill: (lateMs) => this.#hooks.stoodStill(lateMs),
       })
+    } else if (running.descent !== null) {
+      this.#cancelStep = this.#clock.after(running.descent.pauseMs, () => this.#hooks.pauseOver())
     } else if (running.phase === 'HOLD' && !this.#isHumanCalled) {
       this.#heldSinceMs ??= this.#clock.monotonic()
       const leftMs = Math.max(0, this.#heldSinceMs + running.maxHoldMs - this.#clock.monotonic())

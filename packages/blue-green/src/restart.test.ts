@@ -137,7 +137,7 @@ describe('a restart', () => {
   })
 
   it.each([
-    ['a newer format', { format: 2, state: {} }, /it has format 2, and this release reads format 1/],
+    ['a newer format', { format: 3, state: {} }, /it has format 3, and this release reads format 2/],
     ['something else', { hello: 'world' }, /carries no format version/],
     ['text', 'hello', /carries no format version/],
   ])('refuses %s and leaves it alone', async (_what, value, message) => {

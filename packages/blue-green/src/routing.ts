@@ -1,4 +1,4 @@
-import { runningIn, type State } from './transitions.js'
+import { isRollingBack, runningIn, type State } from './transitions.js'
 
 /** A bucket is any 32-bit number. */
 const buckets = 2 ** 32
@@ -17,9 +17,9 @@ export interface Route {
 export function routeOf(state: State): Route {
   const running = runningIn(state)
   if (running === undefined) return makeRoute(state.active, state.active, 0, '')
-  const { from, to, percentage, salt, first, step, phase } = running
-  const isStaged = step >= 0 && phase !== 'ROLLING_BACK'
-  return makeRoute(from, to, percentage, salt, isStaged ? first : [])
+  const { from, to, percentage, salt, first, step } = running
+  const isFirst = step >= 0 && !isRollingBack(running)
+  return makeRoute(from, to, percentage, salt, isFirst ? first : [])
 }
 
 /** 0 is nobody and 100 everybody, exactly: no bucket is below 0, and every bucket is below 2^32. */

@@ -14,5 +14,11 @@ export const systemClock: Clock = {
   },
 }
 
+/** Keeps the process alive until the result is called: for what somebody awaits, and what ends by a deadline. */
+export function holdProcess(): () => void {
+  const timer = setInterval(() => {}, maxDelayMs)
+  return () => clearInterval(timer)
+}
+
 /** Chance that needs to be different each time, not secret. */
 export const systemRandom = (): number => Math.random()

@@ -1,17 +1,31 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { resume, runningIn, transition, type Input, type Phase, type State } from './transitions.js'
+import type { ProbeResult } from './plan.js'
+import { simplePlan, wholePlan } from './test-support/plans.js'
+import { isOver, resume, runningIn, transition, type Input, type Phase, type State } from './transitions.js'
 
-const idle: State = { active: 'v1', rolledBack: [], deployment: null }
-const plan = { percentages: [1, 50, 100], stepMs: 1_000, maxHoldMs: 60_000, first: ['a'] }
+const idle: State = { active: 'v1', rolledBack: [], count: 0, deployment: null }
+const plan = simplePlan
+const frozenPlan = { ...wholePlan, migration: { name: 'drop', irreversible: true, isUndoable: false } }
 const deploy: Input = { type: 'DEPLOY', id: 'd1', to: 'v2', salt: 's', plan, health: 'up' }
+const deployWhole: Input = { ...deploy, plan: wholePlan }
+const deployFrozen: Input = { ...deploy, plan: frozenPlan }
 const [advance, resumeHeld, drained] = [{ type: 'ADVANCE' }, { type: 'RESUME' }, { type: 'DRAINED' }] as const
+const [passed, fail, forward, descend] = [
+  { type: 'PASSED' },
+  { type: 'FAIL' },
+  { type: 'FORWARD' },
+  { type: 'DESCEND' },
+] as const
+const undone = { type: 'UNDONE', isUndone: true } as const
 const [hold, holdByHand, letGo, rollBack] = [
   { type: 'HOLD', elapsedMs: 7, byHand: null },
   { type: 'HOLD', elapsedMs: 7, byHand: 'it is Friday' },
   { type: 'LET_GO' },
   { type: 'ROLL_BACK', elapsedMs: 7 },
 ] as const
+const accept = { ...rollBack, accept: true }
+const inBatches = { ...rollBack, descent: { percentages: [10, 5, 0], pauseMs: 1_000 } }
 
 /** The state after these inputs, each of which must mean something. */
 function after(...inputs: Input[]): State {
@@ -22,40 +36,67 @@ function after(...inputs: Input[]): State {
   }, idle)
 }
 
+const prepared = [passed, passed, passed, passed] as const
+
 const states: Record<Phase, State> = {
   IDLE: idle,
+  PRECHECK: after(deployWhole),
+  BACKUP: after(deployWhole, passed),
+  MIGRATING: after(deployWhole, passed, passed),
   GREEN_STAGING: after(deploy),
+  SMOKE: after(deployWhole, ...prepared),
   CANARY_TESTING: after(deploy, advance),
   SHIFTING_TRAFFIC: after(deploy, advance, advance),
   HOLD: after(deploy, advance, advance, hold),
+  BAKING: after(deployWhole, ...prepared, advance, advance, advance, advance),
   DRAINING_BLUE: after(deploy, advance, advance, advance, advance),
   COMPLETE: after(deploy, advance, advance, advance, advance, drained),
   ROLLING_BACK: after(deploy, advance, rollBack),
+  VALIDATING_ROLLBACK: after(deployWhole, ...prepared, advance, rollBack, drained, undone),
   ROLLED_BACK: after(deploy, advance, rollBack, drained),
+  FROZEN: after(deployFrozen, ...prepared, advance, advance, rollBack),
+  FAILED: after(deployWhole, fail),
 }
 
 const inputs = {
   DEPLOY: deploy,
+  PASSED: passed,
+  FAIL: fail,
   ADVANCE: advance,
+  FORWARD: forward,
   HOLD: hold,
   HOLD_BY_HAND: holdByHand,
   LET_GO: letGo,
   RESUME: resumeHeld,
   ROLL_BACK: rollBack,
+  ACCEPT: accept,
+  IN_BATCHES: inBatches,
+  DESCEND: descend,
   DRAINED: drained,
+  UNDONE: undone,
 }
 
 describe('transition', () => {
+  const isBack = { ROLL_BACK: 'ROLLING_BACK', ACCEPT: 'ROLLING_BACK', IN_BATCHES: 'ROLLING_BACK' } as const
+  const isHeld = { HOLD: 'HOLD', HOLD_BY_HAND: 'HOLD' } as const
   const table: Record<Phase, Partial<Record<keyof typeof inputs, Phase>>> = {
     IDLE: { DEPLOY: 'GREEN_STAGING' },
-    GREEN_STAGING: { ADVANCE: 'CANARY_TESTING', HOLD: 'HOLD', HOLD_BY_HAND: 'HOLD', ROLL_BACK: 'ROLLING_BACK' },
-    CANARY_TESTING: { ADVANCE: 'SHIFTING_TRAFFIC', HOLD: 'HOLD', HOLD_BY_HAND: 'HOLD', ROLL_BACK: 'ROLLING_BACK' },
-    SHIFTING_TRAFFIC: { ADVANCE: 'SHIFTING_TRAFFIC', HOLD: 'HOLD', HOLD_BY_HAND: 'HOLD', ROLL_BACK: 'ROLLING_BACK' },
-    HOLD: { HOLD: 'HOLD', HOLD_BY_HAND: 'HOLD', RESUME: 'SHIFTING_TRAFFIC', ROLL_BACK: 'ROLLING_BACK' },
-    DRAINING_BLUE: { DRAINED: 'COMPLETE', ROLL_BACK: 'ROLLING_BACK' },
+    PRECHECK: { PASSED: 'BACKUP', FAIL: 'FAILED', HOLD_BY_HAND: 'PRECHECK', ...isBack },
+    BACKUP: { PASSED: 'MIGRATING', FAIL: 'FAILED', HOLD_BY_HAND: 'BACKUP', ...isBack },
+    MIGRATING: { PASSED: 'GREEN_STAGING', HOLD_BY_HAND: 'MIGRATING', ...isBack },
+    GREEN_STAGING: { ADVANCE: 'CANARY_TESTING', ...isHeld, ...isBack },
+    SMOKE: { ADVANCE: 'CANARY_TESTING', ...isHeld, ...isBack },
+    CANARY_TESTING: { ADVANCE: 'SHIFTING_TRAFFIC', ...isHeld, ...isBack },
+    SHIFTING_TRAFFIC: { ADVANCE: 'SHIFTING_TRAFFIC', ...isHeld, ...isBack },
+    HOLD: { ...isHeld, FORWARD: 'SHIFTING_TRAFFIC', RESUME: 'SHIFTING_TRAFFIC', ...isBack },
+    BAKING: { ADVANCE: 'DRAINING_BLUE', ...isHeld, ...isBack },
+    DRAINING_BLUE: { DRAINED: 'COMPLETE', ...isBack },
     COMPLETE: { DEPLOY: 'GREEN_STAGING' },
     ROLLING_BACK: { DRAINED: 'ROLLED_BACK' },
+    VALIDATING_ROLLBACK: { PASSED: 'ROLLED_BACK' },
     ROLLED_BACK: { DEPLOY: 'GREEN_STAGING' },
+    FROZEN: { FORWARD: 'SHIFTING_TRAFFIC', ACCEPT: 'ROLLING_BACK' },
+    FAILED: { DEPLOY: 'GREEN_STAGING' },
   }
   const cells = (Object.keys(table) as Phase[]).flatMap((phase) =>
     (Object.keys(inputs) as (keyof typeof inputs)[]).map((type) => [phase, type, table[phase][type]] as const),
@@ -66,21 +107,16 @@ describe('transition', () => {
   })
 
   it('keeps what a deployment is through all its phases', () => {
-    for (const state of Object.values(states)) {
-      if (state.deployment === null) continue
-      expect(state.deployment).toMatchObject({
-        id: 'd1',
-        from: 'v1',
-        to: 'v2',
-        salt: 's',
-        healthAtStart: 'up',
-        ...plan,
-      })
+    for (const { deployment } of Object.values(states)) {
+      if (deployment === null) continue
+      expect(deployment).toMatchObject({ id: 'd1', number: 1, from: 'v1', to: 'v2', salt: 's', healthAtStart: 'up' })
+      expect(deployment).toMatchObject({ percentages: plan.percentages, first: plan.first })
     }
   })
 
+  const anyInputs = fc.array(fc.constantFrom(...Object.values(inputs), deployWhole, deployFrozen), { maxLength: 60 })
+
   it('never raises a share but by a step, nor after a rollback, whatever comes in whatever order', () => {
-    const anyInputs = fc.array(fc.constantFrom(...Object.values(inputs)), { maxLength: 40 })
     fc.assert(
       fc.property(anyInputs, (sequence) => {
         let state = idle
@@ -89,13 +125,38 @@ describe('transition', () => {
           if (next === undefined) continue
           const share = runningIn(next)?.percentage ?? 0
           const before = runningIn(state)?.percentage ?? 0
-          if (share > before) expect(input.type).toBe('ADVANCE')
+          if (share > before) expect(['ADVANCE', 'FORWARD']).toContain(input.type)
           if (next.active !== state.active) expect([input.type, before]).toEqual(['DRAINED', 100])
           const phase = next.deployment?.phase
-          if (phase === 'ROLLING_BACK' || phase === 'ROLLED_BACK') expect(share).toBe(0)
+          if (phase === 'VALIDATING_ROLLBACK' || phase === 'ROLLED_BACK' || phase === 'FAILED') expect(share).toBe(0)
+          // Data that blue cannot read is never given to it unless a person says so.
+          const isBegun = next.deployment?.migration?.irreversible === true && next.deployment.migrated !== 'NO'
+          if (phase === 'ROLLING_BACK' && state.deployment?.phase !== 'ROLLING_BACK' && isBegun) {
+            expect(input).toBe(accept)
+          }
           state = next
         }
       }),
+      { numRuns: 300 },
+    )
+  })
+
+  it('can be resumed from after any sequence, at the same share or less, and gets to an end from there', () => {
+    const versions = new Set(['v1', 'v2'])
+    fc.assert(
+      fc.property(anyInputs, (sequence) => {
+        const state = sequence.reduce((before, input) => transition(before, input) ?? before, idle)
+        const resumed = resume(state, versions, 'v1')?.state ?? idle
+        expect(resumed.deployment?.percentage ?? 0).toBeLessThanOrEqual(state.deployment?.percentage ?? 0)
+        // What a new process does by itself; a person lets go what a person holds, and thaws what is frozen.
+        let now = resumed
+        for (let i = 0; i < 40 && runningIn(now) !== undefined; i++) {
+          const byItself = [passed, advance, letGo, resumeHeld, forward, descend, drained, undone] as const
+          now = byItself.map((input) => transition(now, input)).find((each) => each !== undefined) ?? now
+        }
+        expect(now.deployment === null || isOver(now.deployment.phase)).toBe(true)
+      }),
+      { numRuns: 300 },
     )
   })
 
@@ -116,6 +177,93 @@ describe('transition', () => {
     expect(after(deploy, advance, holdByHand, rollBack).deployment?.heldByHand).toBe(null)
   })
 
+  it('skips what the plan has not, and does the rest in order', () => {
+    const phases = (...all: Input[]): unknown[] => all.map((_, i) => after(...all.slice(0, i + 1)).deployment?.phase)
+    expect(phases(deployWhole, passed, passed, passed, passed, advance)).toEqual([
+      'PRECHECK',
+      'BACKUP',
+      'MIGRATING',
+      'GREEN_STAGING',
+      'SMOKE',
+      'CANARY_TESTING',
+    ])
+    const some = { ...deploy, plan: { ...wholePlan, backup: false, migration: null, smokeTests: [] } }
+    expect(phases(some, passed, advance)).toEqual(['PRECHECK', 'GREEN_STAGING', 'CANARY_TESTING'])
+  })
+
+  it('says of a migration that it begins before it does, and that it ended afterwards', () => {
+    expect(after(deployWhole, passed).deployment?.migrated).toBe('NO')
+    expect(after(deployWhole, passed, passed).deployment?.migrated).toBe('BEGUN')
+    expect(after(deployWhole, passed, passed, passed).deployment?.migrated).toBe('DONE')
+  })
+
+  it('undoes a migration when green has nobody, before blue is looked at, also one that had only begun', () => {
+    for (const begun of [
+      [passed, passed],
+      [passed, passed, passed, passed, advance],
+    ] as const) {
+      const back = after(deployWhole, ...begun, rollBack, drained)
+      expect(back.deployment).toMatchObject({ phase: 'ROLLING_BACK', migrated: 'UNDOING' })
+      expect(transition(back, drained)).toBe(undefined)
+      expect(transition(back, undone)?.deployment).toMatchObject({ phase: 'VALIDATING_ROLLBACK', migrated: 'UNDONE' })
+      const stuck = transition(back, { type: 'UNDONE', isUndone: false })
+      expect(stuck?.deployment).toMatchObject({ phase: 'VALIDATING_ROLLBACK', migrated: 'STUCK' })
+    }
+  })
+
+  it('remembers nothing against a version whose deployment ended before anything had happened', () => {
+    expect(after(deployWhole, fail).rolledBack).toEqual([])
+    expect(after(deployWhole, passed, rollBack, drained)).toMatchObject({ rolledBack: [], deployment: { phase: 'ROLLED_BACK' } }) // prettier-ignore
+    expect(after(deployWhole, passed, passed, rollBack).rolledBack).toEqual(['v2'])
+  })
+
+  it('freezes at the share that it has after an irreversible migration, and goes on from there', () => {
+    expect(states.FROZEN.deployment).toMatchObject({ percentage: 50, step: 1, migrated: 'DONE' })
+    expect(transition(states.FROZEN, forward)?.deployment).toMatchObject({ percentage: 100, isOverruled: true })
+    const half = after(deployFrozen, passed, passed, rollBack)
+    expect(half.deployment).toMatchObject({ phase: 'FROZEN', migrated: 'BEGUN' })
+    expect(transition(half, forward)?.deployment?.phase).toBe('MIGRATING')
+    const staged = after(deployFrozen, passed, passed, passed, rollBack)
+    expect(transition(staged, forward)?.deployment).toMatchObject({ phase: 'GREEN_STAGING', percentage: 0 })
+    expect(after(deployFrozen, passed, rollBack).deployment?.phase).toBe('ROLLING_BACK')
+    // Accepted: there is no way back for the data, so nothing is undone.
+    const accepted = after(deployFrozen, ...prepared, advance, rollBack, accept, drained)
+    expect(accepted.deployment).toMatchObject({ phase: 'VALIDATING_ROLLBACK', migrated: 'DONE', percentage: 0 })
+  })
+
+  it('goes back in batches, and at once when it is asked for again', () => {
+    const half = after(deploy, advance, advance, inBatches)
+    expect(half.deployment).toMatchObject({ phase: 'ROLLING_BACK', percentage: 10 })
+    expect(half.rolledBack).toEqual(['v2'])
+    expect(transition(half, drained)).toBe(undefined)
+    const quarter = transition(half, descend)
+    expect(quarter?.deployment).toMatchObject({ percentage: 5 })
+    expect(transition(quarter as State, descend)?.deployment).toMatchObject({ percentage: 0, descent: null })
+    expect(transition(half, rollBack)?.deployment).toMatchObject({ percentage: 0, descent: null })
+    // Batches never give green more.
+    expect(after(deploy, advance, inBatches).deployment).toMatchObject({ percentage: 0, descent: null })
+  })
+
+  it('holds what a person held while it was prepared, as soon as green would get ready', () => {
+    const held = after(deployWhole, holdByHand, passed, passed, passed)
+    expect(held.deployment).toMatchObject({ phase: 'HOLD', step: -1, heldByHand: 'it is Friday' })
+    const free = after(deployWhole, holdByHand, letGo, passed, passed, passed)
+    expect(free.deployment?.phase).toBe('GREEN_STAGING')
+  })
+
+  it('bakes at 100 %, where it can be held, and begins its time anew', () => {
+    expect(states.BAKING.deployment).toMatchObject({ step: 3, percentage: 100 })
+    const again = [hold, resumeHeld].reduce<State>((state, input) => transition(state, input) ?? state, states.BAKING)
+    expect(again.deployment).toMatchObject({ phase: 'BAKING', step: 3, percentage: 100 })
+  })
+
+  it('keeps the last result of each check', () => {
+    const result = (name: string, isPassed: boolean): ProbeResult => ({ kind: 'checks', name, isPassed, why: '', tookMs: 1 }) // prettier-ignore
+    const first = after(deployWhole, { type: 'PASSED', results: [result('a', true), result('b', false)] })
+    const later = transition(first, { ...rollBack, results: [result('b', true)] })
+    expect(later?.deployment?.results).toEqual([result('a', true), result('b', true)])
+  })
+
   it('is plain JSON at every point', () => {
     for (const state of Object.values(states)) expect(JSON.parse(JSON.stringify(state))).toEqual(state)
   })
@@ -131,6 +279,14 @@ describe('resume', () => {
 
   it.each([
     ['IDLE', 'IDLE'],
+    ['PRECHECK', 'PRECHECK'],
+    ['BACKUP', 'BACKUP'],
+    ['MIGRATING', 'MIGRATING'],
+    ['SMOKE', 'GREEN_STAGING'],
+    ['BAKING', 'BAKING'],
+    ['VALIDATING_ROLLBACK', 'VALIDATING_ROLLBACK'],
+    ['FROZEN', 'FROZEN'],
+    ['FAILED', 'FAILED'],
     ['GREEN_STAGING', 'GREEN_STAGING'],
     ['CANARY_TESTING', 'CANARY_TESTING'],
     ['SHIFTING_TRAFFIC', 'SHIFTING_TRAFFIC'],
@@ -148,6 +304,9 @@ describe('resume', () => {
 
   it.each([
     ['SHIFTING_TRAFFIC', ['v1'], 'ROLLING_BACK'],
+    ['PRECHECK', ['v1'], 'ROLLING_BACK'],
+    ['FROZEN', ['v1'], undefined],
+    ['VALIDATING_ROLLBACK', ['v1'], 'VALIDATING_ROLLBACK'],
     ['DRAINING_BLUE', ['v1'], 'ROLLING_BACK'],
     ['ROLLING_BACK', ['v1'], 'ROLLING_BACK'],
     ['DRAINING_BLUE', ['v2'], 'COMPLETE'],

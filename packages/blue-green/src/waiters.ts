@@ -38,6 +38,11 @@ export class Waiters {
   /** Nothing goes on here any more. */
   leave(why: Error): void {
     this.settleResumptions()
+    this.fail(why)
+  }
+
+  /** Whoever promoted hears why it did not come to that. */
+  fail(why: Error): void {
     for (const { reject } of this.#promotions.splice(0)) reject(why)
   }
 }

@@ -1,10 +1,10 @@
-import type { Journal } from './journal.js'
+import type { Journal, Particulars } from './journal.js'
 import type { Clock } from './ports.js'
 import type { StateRecord } from './record.js'
 import type { Input, State } from './transitions.js'
 
 /** A state that is to be written down. */
-export interface Wanted {
+export interface Wanted extends Particulars {
   readonly state: State
   readonly why: string
   /**
@@ -12,6 +12,8 @@ export interface Wanted {
    * `PREPARE` to learn, before green gets more, that the store answers and nobody else drives.
    */
   readonly type: Input['type'] | 'REVOKE' | 'PREPARE'
+  /** What follows once the store has confirmed a `PREPARE`. */
+  readonly next?: Input
 }
 
 /** What the writer tells. None of it may throw. */
@@ -75,7 +77,7 @@ export class Writer {
   async #attempt(wanted: Wanted): Promise<void> {
     let appended
     try {
-      appended = await this.#journal.append(wanted.state, wanted.why)
+      appended = await this.#journal.append(wanted.state, wanted.why, wanted)
     } catch (error) {
       if (this.#isStopped) return
       if (this.#wanted === wanted) this.#hooks.failed(wanted, error)

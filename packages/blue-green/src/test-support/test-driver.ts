@@ -2,7 +2,8 @@ import { FakeClock } from '@evenkeel/testing'
 import type { BlueGreenChange } from '../changes.js'
 import type { DeploymentResult } from '../deployment.js'
 import { Driver, type DriverHooks } from '../driver.js'
-import { readDeployOptions, readOptions, type BlueGreenOptions, type Versions } from '../options.js'
+import { readDeployOptions } from '../deploy-options.js'
+import { readOptions, type BlueGreenOptions, type Settings, type Versions } from '../options.js'
 import { FaultyStore } from './faulty-store.js'
 import { plan } from './test-bot.js'
 
@@ -10,6 +11,7 @@ import { plan } from './test-bot.js'
 export class TestDriver {
   readonly clock = new FakeClock()
   readonly driver: Driver
+  readonly settings: Settings
   readonly changes: BlueGreenChange[] = []
   readonly staged: string[] = []
   readonly retired: string[] = []
@@ -23,7 +25,7 @@ export class TestDriver {
     options: Partial<BlueGreenOptions<unknown, Versions<unknown>>> = {},
     hooks: Partial<DriverHooks> = {},
   ) {
-    const settings = readOptions({
+    this.settings = readOptions({
       versions: { v1: () => 1, v2: () => 2 },
       initial: 'v1',
       context: () => ({ eventId: null }),
@@ -31,11 +33,13 @@ export class TestDriver {
       clock: this.clock,
       ...options,
     })
-    this.driver = new Driver(settings, {
+    this.driver = new Driver(this.settings, {
       announce: (changes) => this.changes.push(...changes),
       finished: (_, result) => this.results.push(result),
       began: () => undefined,
       drained: () => Promise.resolve(0),
+      call: () => Promise.resolve(),
+      calls: () => 0,
       stage: (version, signal) => {
         this.staged.push(version)
         this.signals.push(signal)
@@ -49,7 +53,7 @@ export class TestDriver {
   /** Opens, and deploys `v2`. */
   async deploys(options: object = plan): Promise<ReturnType<Driver['deploy']>> {
     await this.driver.open()
-    return this.driver.deploy('v2', readDeployOptions(options))
+    return this.driver.deploy('v2', readDeployOptions(options, this.settings))
   }
 
   get phase(): string {

@@ -1,0 +1,155 @@
+import { defined, readCount, readDuration, requireKnown } from './checked-options.js'
+import { readId, type Id } from './context.js'
+import type { Settings } from './options.js'
+import type { Plan } from './plan.js'
+
+/** How a deployment is to go. */
+export interface DeployOptions extends Partial<
+  Pick<Plan, 'percentages' | 'stepMs' | 'bakeMs' | 'maxHoldMs' | 'advance' | 'minEvents' | 'backup'>
+> {
+  /**
+   * Guilds, and users of direct messages, that green has from the first step on, whatever its share: your own test guild.
+   * With `percentages: [0, 10, 100]` the first step is theirs alone. 1,000 at most.
+   */
+  readonly first?: readonly Id[] | undefined
+  /** The name of one of `migrations`: it is run before green gets ready, after a backup if there is a `backup`. */
+  readonly migration?: string | undefined
+  /** Deploy the version although it was rolled back before. */
+  readonly retry?: boolean | undefined
+}
+
+/** The value of each option of `deploy` that is not given. */
+export const deployDefaults: Required<Omit<DeployOptions, 'migration'>> = {
+  percentages: [1, 10, 50, 100],
+  stepMs: 600_000,
+  bakeMs: 0,
+  maxHoldMs: 3_600_000,
+  advance: 'evidence',
+  minEvents: 100,
+  backup: false,
+  first: [],
+  retry: false,
+}
+
+/** What of the constructor's options a plan is made of. */
+export type Available = Pick<
+  Settings,
+  'checks' | 'backup' | 'migrations' | 'smokeTests' | 'canaryTests' | 'validations'
+>
+
+/** @throws TypeError or RangeError that names the option and its value */
+export function readDeployOptions(
+  options: DeployOptions = {},
+  available: Available,
+): Plan & { readonly retry: boolean } {
+  requireKnown('deploy', options, [...Object.keys(deployDefaults), 'migration'])
+  const given = { ...deployDefaults, ...defined(options) }
+  if (typeof given.retry !== 'boolean') throw new TypeError(`retry must be true or false, not ${String(given.retry)}`)
+  if (typeof given.backup !== 'boolean')
+    throw new TypeError(`backup must be true or false, not ${String(given.backup)}`)
+  if (given.backup && available.backup === undefined) {
+    throw new TypeError('backup: true needs a backup in the options of BlueGreen, which says how to make one')
+  }
+  if (given.advance !== 'evidence' && given.advance !== 'time') {
+    throw new RangeError(`advance must be 'evidence' or 'time', not ${String(given.advance)}`)
+  }
+  const migration = readMigration(options.migration, available)
+  return {
+    percentages: readPercentages(given.percentages),
+    stepMs: readDuration('stepMs', given.stepMs),
+    bakeMs: given.bakeMs === 0 ? 0 : readDuration('bakeMs', given.bakeMs),
+    maxHoldMs: readDuration('maxHoldMs', given.maxHoldMs),
+    first: readFirst(given.first),
+    advance: given.advance,
+    minEvents: readCount('minEvents', given.minEvents, 0),
+    backup: given.backup || (migration !== null && available.backup !== undefined),
+    migration,
+    checks: [...available.checks.keys()],
+    smokeTests: [...available.smokeTests.keys()],
+    canaryTests: [...available.canaryTests.keys()],
+    validations: [...available.validations.keys()],
+    retry: given.retry,
+  }
+}
+
+/** How a rollback in batches goes. */
+export interface Batches {
+  /** Green's share after each batch: falling, such as `[50, 10, 0]`. The last is 0, whether or not it is named. */
+  readonly percentages?: readonly number[] | undefined
+  /** In place of `percentages`: so many percent of the guilds go back in each batch, from 1 to 100. */
+  readonly size?: number | undefined
+  /** How long to wait between two batches, in ms. */
+  readonly pauseMs?: number | undefined
+}
+
+/** The value of each field of `batches` that is not given. */
+export const batchDefaults: { readonly size: number; readonly pauseMs: number } = { size: 25, pauseMs: 30_000 }
+
+/** @throws TypeError or RangeError that names the field and its value */
+export function readBatches(
+  batches: Batches,
+  percentage: number,
+): { readonly percentages: readonly number[]; readonly pauseMs: number } {
+  requireKnown('batches', batches, ['percentages', 'size', 'pauseMs'])
+  const { percentages, size = batchDefaults.size, pauseMs = batchDefaults.pauseMs } = batches
+  readDuration('batches.pauseMs', pauseMs)
+  if (percentages !== undefined) {
+    const isFalling =
+      Array.isArray(percentages) &&
+      percentages.every((each, i) => each >= 0 && each <= 100 && (i === 0 || each < (percentages[i - 1] ?? 0)))
+    if (!isFalling || batches.size !== undefined) {
+      const hint = 'a falling list such as [50, 10, 0], and stand in place of size'
+      throw new RangeError(`batches.percentages must be ${hint}, not ${JSON.stringify(percentages)}`)
+    }
+    const shares = percentages as readonly number[]
+    return { percentages: shares.at(-1) === 0 ? shares : [...shares, 0], pauseMs }
+  }
+  if (!(size >= 1 && size <= 100)) throw new RangeError(`batches.size must be from 1 to 100, not ${String(size)}`)
+  const shares: number[] = []
+  for (let share = percentage - size; share > 0; share -= size) shares.push(share)
+  return { percentages: [...shares, 0], pauseMs }
+}
+
+function readMigration(name: unknown, { migrations }: Available): Plan['migration'] {
+  if (name === undefined) return null
+  const migration = typeof name === 'string' ? migrations.get(name) : undefined
+  if (migration === undefined) {
+    const known = migrations.size === 0 ? 'there are none' : `there are ${[...migrations.keys()].join(', ')}`
+    throw new RangeError(`There is no migration ${JSON.stringify(name)}; ${known}`)
+  }
+  const irreversible = migration.irreversible === true
+  return { name: name as string, irreversible, isUndoable: !irreversible && migration.down !== undefined }
+}
+
+function readPercentages(value: unknown): readonly number[] {
+  const wrong = (reason: string): RangeError => new RangeError(`percentages ${JSON.stringify(value)}: ${reason}`)
+  if (!Array.isArray(value) || value.length === 0) throw wrong('must be a list such as [1, 10, 50, 100]')
+  const percentages = [...(value as unknown[])]
+  let last = -1
+  for (const percentage of percentages) {
+    // Written so that NaN fails.
+    if (typeof percentage !== 'number' || !(percentage >= 0 && percentage <= 100)) {
+      throw wrong(`${String(percentage)} is not a number from 0 to 100`)
+    }
+    if (percentage <= last)
+      throw wrong(`${percentage} does not rise above ${last}; use rollback() to take traffic back`)
+    last = percentage
+  }
+  if (last !== 100) throw wrong('the last must be 100, or the deployment could never be complete')
+  return percentages as number[]
+}
+
+/** Each is in the record, which is written at every transition. */
+const maxFirst = 1_000
+
+function readFirst(value: unknown): string[] {
+  if (!Array.isArray(value)) throw new TypeError(`first must be a list of ids, not ${String(value)}`)
+  if (value.length > maxFirst) {
+    throw new RangeError(`first has ${value.length} ids, more than ${maxFirst}; a first step at 1 % takes many guilds`)
+  }
+  return (value as unknown[]).map((given) => {
+    const id = readId('an id of first', given as Id)
+    if (id === undefined) throw new TypeError(`an id of first must be a string or a bigint, not ${String(given)}`)
+    return id
+  })
+}
