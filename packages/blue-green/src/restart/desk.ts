@@ -106,9 +106,9 @@ export class Desk {
     return this.#kept.size
   }
 
-  /** Whether some event waits until it is known who has it. */
-  get isUndecided(): boolean {
-    for (const { state } of this.#kept.values()) if (state !== 'theirs') return true
+  /** Whether a claim is being written. */
+  get isClaiming(): boolean {
+    for (const { state } of this.#kept.values()) if (state === 'claiming') return true
     return false
   }
 
@@ -174,6 +174,11 @@ export class Desk {
       if (wasAlone) void this.#begin(kept)
       else this.#drop(kept)
     }
+  }
+
+  /** Nothing is kept any longer: what another process should have claimed and has not is claimed here. */
+  decideNow(): void {
+    for (const kept of this.#kept.values()) if (kept.state === 'waiting') this.#due(kept)
   }
 
   /** Some have died: what they had claimed and not done is to be taken up. */

@@ -2,6 +2,7 @@ import { EventEmitter } from 'eventemitter3'
 import { readDuration } from '../checked-options.js'
 import type { Severity } from '../changes.js'
 import { StoreUnavailableError } from '../errors.js'
+import { holdProcess } from '../system-clock.js'
 import { warn } from '../warn.js'
 import { Desk } from './desk.js'
 import { NotStartedError, TakeOverError } from './errors.js'
@@ -116,6 +117,8 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
   readonly #waits = new Set<() => void>()
   #owner: string | undefined
   #hasOwned = false
+  /** Others were there when this process stopped. */
+  #isLeft = false
   #cancelBake: (() => void) | undefined
 
   /**
@@ -170,6 +173,7 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
     return this.#next(async () => {
       if (this.#role !== 'stopped') return
       this.#role = 'joining'
+      this.#isLeft = false
       try {
         await this.#membership.join()
         this.#role = 'in'
@@ -186,11 +190,16 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
    *
    * @param event - whatever the handler takes
    * @returns settles as the handler does where it runs here, resolves `undefined` when another process has the event
-   * @throws {@link NotStartedError}, as a rejection, before `start()` has resolved and after `stop()`; nothing ran
+   * @throws {@link NotStartedError}, as a rejection, before `start()` has resolved, and after a `stop()` that left
+   * nobody behind; nothing ran
    * @throws TypeError or RangeError, as a rejection, when `context` returns what is no context; nothing ran
    */
   async handle(event: Event): Promise<Answer | undefined> {
-    if (this.#role !== 'in') throw new NotStartedError(this.#settings.version)
+    if (this.#role !== 'in') {
+      // Until the client is destroyed, events still come here, and to the others.
+      if (this.#isLeft) return undefined
+      throw new NotStartedError(this.#settings.version)
+    }
     return (await this.#desk.handle(event as never)) as Answer | undefined
   }
 
@@ -243,19 +252,22 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
       if (heir !== undefined) await this.#membership.change(handOver).catch(() => undefined)
       if (!this.#isHandedOver) await this.#pause(Math.min(this.#settings.heartbeatMs, 100), signal)
     }
-    // What another process should have claimed, and has not: this one may be the only one that got it.
-    while (this.#desk.isUndecided && !isOver()) await this.#pause(Math.min(this.#settings.heartbeatMs, 100), signal)
     const left = await this.#ended(Math.max(1, endsMs - clock.monotonic()), signal)
     signal?.throwIfAborted()
     return { drained: left === 0, running: left, isHandedOver: this.#isHandedOver }
   }
 
-  /** Leaves the others, who own the events from now on, and handles nothing more. Destroy the client next. */
+  /**
+   * Leaves the others, who own the events from now on, and begins nothing more. What comes until the client is destroyed is theirs. Destroy it
+   * next.
+   */
   stop(): Promise<void> {
     return this.#next(async () => {
       if (this.#role === 'stopped') return
       this.#role = 'stopped'
+      this.#isLeft = !this.#membership.isAlone
       this.#cancelBake?.()
+      await this.#lastLook()
       this.#desk.forget()
       await this.#membership.leave().catch(() => undefined)
       for (const wake of this.#waits) wake()
@@ -267,13 +279,31 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
     return this.stop()
   }
 
+  /**
+   * The events of the last moments may have come to this process alone: what nobody has claimed, it handles. And a claim that is being
+   * written is this process's to run, for the others leave the event to it.
+   */
+  async #lastLook(): Promise<void> {
+    const { clock, keepMs, drainMs, heartbeatMs } = this.#settings
+    if (this.#membership.isAlone) return
+    const before = new Set(this.#desk.running)
+    const beganMs = clock.monotonic()
+    const isWithin = (ms: number): boolean => clock.monotonic() - beganMs < ms
+    this.#desk.decideNow()
+    while (this.#desk.isClaiming && isWithin(2 * keepMs)) await this.#pause(Math.min(heartbeatMs, 50))
+    while (this.#desk.running.some((call) => !before.has(call)) && isWithin(drainMs))
+      await this.#pause(Math.min(heartbeatMs, 50))
+  }
+
   get #isHandedOver(): boolean {
     const { owner, members } = this.#membership.table
     return owner !== null && owner !== this.#settings.id && members[owner] !== undefined
   }
 
+  /** Somebody awaits a start or a stop, each of which has a deadline, while nothing else may keep the process alive yet. */
   #next(step: () => Promise<void>): Promise<void> {
-    const done = this.#life.then(step)
+    const letGo = holdProcess()
+    const done = this.#life.then(step).finally(letGo)
     this.#life = done.catch(() => undefined)
     return done
   }

@@ -1,0 +1,58 @@
+import { once } from 'node:events'
+import { GaplessRestart } from '@evenkeel/blue-green/restart'
+import { SqliteStorage } from '@evenkeel/storage-adapter/sqlite'
+import { Client, Events, GatewayIntentBits, type ChatInputCommandInteraction } from 'discord.js'
+
+// One process of a bot with the real discord.js. A second one beside it takes over; SIGTERM hands over and ends it. It says what it
+// does, a line each, and answers each command with its version and the number of the run.
+
+const [version = '', api = '', token = '', path = '', workMs = '0'] = process.argv.slice(2)
+
+function say(...words: readonly unknown[]): void {
+  process.stdout.write(`${words.join(' ')}\n`)
+}
+
+const storage = new SqliteStorage({ path })
+await storage.start()
+const restart = new GaplessRestart({
+  version,
+  handle: async (interaction: ChatInputCommandInteraction, { attempt }) => {
+    say('BEGAN', interaction.id, attempt)
+    if (Number(workMs) > 0) await new Promise((resolve) => setTimeout(resolve, Number(workMs)))
+    await interaction.reply(`${version} ${attempt}`)
+  },
+  context: ({ id, guildId, user }) => ({ eventId: id, guildId, userId: user.id }),
+  // Discord takes one answer to a command, so a second run does no harm.
+  effects: 'keyed',
+  store: storage.collection('evenkeel'),
+  heartbeatMs: 100,
+  leaseMs: 1_000,
+})
+restart.on('change', ({ message }) => say('CHANGE', message))
+restart.on('repeated', ({ eventId }) => say('REPEATED', eventId))
+await restart.start()
+
+const client = new Client({
+  intents: [GatewayIntentBits.Guilds],
+  rest: { api },
+  ws: { buildIdentifyThrottler: () => ({ waitForIdentify: async () => {} }) },
+})
+client.on(Events.InteractionCreate, (interaction) => {
+  if (!interaction.isChatInputCommand()) return
+  restart.handle(interaction).catch((error: unknown) => say('FAILED', interaction.id, String(error)))
+})
+const ready = once(client, Events.ClientReady)
+await client.login(token)
+await ready
+await restart.takeOver()
+say('OWNER')
+
+process.once('SIGTERM', () => {
+  void (async () => {
+    const { drained, isHandedOver } = await restart.drain()
+    await restart.stop()
+    await client.destroy()
+    await storage.stop()
+    say('ENDED', drained, isHandedOver)
+  })()
+})

@@ -1,0 +1,125 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { startStandin, type Ledger, type StandinProcess } from '@evenkeel-examples/discord-standin'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+
+const program = fileURLToPath(new URL('children/restarting-bot.ts', import.meta.url))
+
+/** One process of the bot, and what it has said. */
+class Bot {
+  readonly lines: string[] = []
+  readonly #child: ChildProcess
+  readonly #wakes = new Set<() => void>()
+
+  constructor(...parameters: readonly string[]) {
+    const flags = ['--disable-warning=ExperimentalWarning', '--import', 'tsx', '--conditions=@evenkeel/source']
+    this.#child = spawn(process.execPath, [...flags, program, ...parameters], { stdio: ['ignore', 'pipe', 'inherit'] })
+    createInterface({ input: this.#child.stdout! }).on('line', (line) => {
+      this.lines.push(line)
+      for (const wake of this.#wakes) wake()
+    })
+    this.#child.once('exit', () => {
+      for (const wake of this.#wakes) wake()
+    })
+  }
+
+  /** Waits for a line; fails when the process ends without it. */
+  async said(start: string): Promise<void> {
+    while (!this.lines.some((line) => line.startsWith(start))) {
+      if (this.#child.exitCode !== null || this.#child.signalCode !== null) {
+        throw new Error(`The bot ended without saying ${start}:\n${this.lines.join('\n')}`)
+      }
+      await new Promise<void>((resolve) => {
+        const wake = (): void => {
+          this.#wakes.delete(wake)
+          resolve()
+        }
+        this.#wakes.add(wake)
+      })
+    }
+  }
+
+  async end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return
+    const ended = once(this.#child, 'exit')
+    this.#child.kill(signal)
+    await ended
+  }
+}
+
+describe('a bot with the real discord.js whose process is replaced under traffic', () => {
+  let standin: StandinProcess
+  let folder: string
+  const bots: Bot[] = []
+
+  function bot(version: string, workMs = 0): Bot {
+    const next = new Bot(version, standin.api, standin.token, join(folder, 'bot.db'), String(workMs))
+    bots.push(next)
+    return next
+  }
+
+  beforeEach(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'evenkeel-restart-'))
+    standin = await startStandin({ guilds: 5 })
+  })
+
+  afterEach(async () => {
+    await Promise.all(bots.splice(0).map((one) => one.end('SIGKILL')))
+    await standin.stop()
+    rmSync(folder, { recursive: true })
+  })
+
+  /** What is wrong with the commands, by the ledger of the platform. */
+  function faultsOf({ events }: Ledger): string[] {
+    return events.flatMap(({ id, answer, attempts }) => {
+      if (answer === undefined) return [`${id} has no answer`]
+      return attempts.length === 1 ? [] : [`${id} was answered ${attempts.length} times`]
+    })
+  }
+
+  it('answers each command once, while three versions take over from one another and go', async () => {
+    let serving = bot('v1')
+    await serving.said('OWNER')
+    await standin.traffic({ perSecond: 100, mix: [{ name: 'ping', weight: 1 }] })
+    for (const version of ['v2', 'v3', 'v4']) {
+      const next = bot(version)
+      await next.said('OWNER')
+      await serving.end('SIGTERM')
+      expect(serving.lines.at(-1)).toBe('ENDED true true')
+      serving = next
+    }
+    await standin.ask({ name: 'ping' })
+    await standin.traffic({ perSecond: 0, mix: [] })
+    expect((await standin.ask({ name: 'ping' })).content).toBe('v4 1')
+    const ledger = await standin.ledger()
+    expect(faultsOf(ledger)).toEqual([])
+    expect(new Set(ledger.events.map(({ answer }) => answer))).toEqual(new Set(['v1 1', 'v2 1', 'v3 1', 'v4 1']))
+    expect(bots.flatMap(({ lines }) => lines).filter((line) => /^(REPEATED|FAILED)/.test(line))).toEqual([])
+  }, 60_000)
+
+  it('answers each command in time when the new process is killed in the middle of its work', async () => {
+    const before = bot('v1')
+    await before.said('OWNER')
+    const after = bot('v2', 200)
+    await after.said('OWNER')
+    await standin.traffic({ perSecond: 50, mix: [{ name: 'ping', weight: 1 }] })
+    await after.said('BEGAN')
+    await after.end('SIGKILL')
+    await before.said('REPEATED')
+    await standin.traffic({ perSecond: 0, mix: [] })
+    await standin.ask({ name: 'ping' })
+    const { events } = await standin.ledger()
+    const repeated = new Set(before.lines.filter((line) => line.startsWith('REPEATED')).map((line) => line.slice(9)))
+    expect(repeated.size).toBeGreaterThan(0)
+    for (const { id, answer, attempts } of events) {
+      expect(answer, id).toMatch(/^v[12] [12]$/)
+      // A second run is reported, whether the first one had answered or not.
+      if (attempts.length > 1) expect(repeated).toContain(id)
+    }
+  }, 60_000)
+})
