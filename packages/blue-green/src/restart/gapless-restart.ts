@@ -211,7 +211,11 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
    * @throws {@link TakeOverError} when this process was not started, or another one took over meanwhile, or did not answer in time
    * @throws {@link StoreUnavailableError} when the store does not answer
    */
-  async takeOver({ why, timeoutMs = this.#settings.leaseMs * 3 }: TakeOverOptions = {}): Promise<void> {
+  takeOver(options: TakeOverOptions = {}): Promise<void> {
+    return whileHeld(() => this.#takeOver(options))
+  }
+
+  async #takeOver({ why, timeoutMs = this.#settings.leaseMs * 3 }: TakeOverOptions): Promise<void> {
     const { id, version, clock } = this.#settings
     readDuration('timeoutMs', timeoutMs)
     const endsMs = clock.monotonic() + timeoutMs
@@ -237,7 +241,11 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
    * @param options - a deadline and a signal
    * @throws the reason of the signal when it is aborted
    */
-  async drain({ timeoutMs = this.#settings.drainMs, signal }: RestartDrainOptions = {}): Promise<RestartDrained> {
+  drain(options: RestartDrainOptions = {}): Promise<RestartDrained> {
+    return whileHeld(() => this.#drain(options))
+  }
+
+  async #drain({ timeoutMs = this.#settings.drainMs, signal }: RestartDrainOptions): Promise<RestartDrained> {
     const { id, clock } = this.#settings
     readDuration('timeoutMs', timeoutMs)
     signal?.throwIfAborted()
@@ -300,10 +308,8 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
     return owner !== null && owner !== this.#settings.id && members[owner] !== undefined
   }
 
-  /** Somebody awaits a start or a stop, each of which has a deadline, while nothing else may keep the process alive yet. */
   #next(step: () => Promise<void>): Promise<void> {
-    const letGo = holdProcess()
-    const done = this.#life.then(step).finally(letGo)
+    const done = whileHeld(() => this.#life.then(step))
     this.#life = done.catch(() => undefined)
     return done
   }
@@ -467,5 +473,15 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
     } catch (error) {
       warn('EVENKEEL_LISTENER', `A listener of "${name}" threw; those registered after it missed the event`, error)
     }
+  }
+}
+
+/** Somebody awaits what has a deadline, while nothing else may keep the process alive: not yet, or not any more. */
+async function whileHeld<T>(run: () => Promise<T>): Promise<T> {
+  const letGo = holdProcess()
+  try {
+    return await run()
+  } finally {
+    letGo()
   }
 }

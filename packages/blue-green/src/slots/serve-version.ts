@@ -49,9 +49,18 @@ interface Owner {
  *
  * @example
  * ```ts
- * import { serveVersion } from '@evenkeel/blue-green/workers'
+ * import { fileURLToPath } from 'node:url'
+ * import { childProcessSlot, serveVersion } from '@evenkeel/blue-green/workers'
  *
- * serveVersion(async ({ text }: { text: string }) => `noted ${text}`)
+ * // Owner and version in one file; usually they are two.
+ * if (process.send !== undefined) {
+ *   serveVersion(async ({ text }: { text: string }) => `noted ${text}`)
+ * } else {
+ *   const slot = childProcessSlot<{ text: string }>({ entry: fileURLToPath(import.meta.url), effects: 'keyed' })
+ *   await slot.start()
+ *   console.log(await slot.handle({ text: 'tea' })) // => noted tea
+ *   await slot.stop()
+ * }
  * ```
  */
 export function serveVersion<Event = unknown>(
