@@ -83,7 +83,7 @@ export interface RestartDrained {
  *
  * const storage = new MemoryStorage() // a bot uses SqliteStorage, which both of its processes open
  * await storage.start()
- * const process = (version: string) =>
+ * const bot = (version: string) =>
  *   new GaplessRestart({
  *     version,
  *     handle: async (id: string) => `${id} from ${version}`,
@@ -94,12 +94,13 @@ export interface RestartDrained {
  *     heartbeatMs: 20,
  *     leaseMs: 2_000,
  *   })
- * const [before, after] = [process('v1'), process('v2')]
+ * const [before, after] = [bot('v1'), bot('v2')]
  * await before.start() // then log in
  * console.log(await before.handle('1')) // => 1 from v1
  * await after.start() // then log in
  * await after.takeOver()
- * console.log(await Promise.all([before.handle('2'), after.handle('2')])) // => [ undefined, '2 from v2' ]
+ * before.handle('2').catch(console.error) // the platform sends each event to both: this resolves undefined
+ * console.log(await after.handle('2')) // => 2 from v2
  * await before.drain()
  * await before.stop()
  * await after.stop()
