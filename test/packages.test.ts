@@ -8,7 +8,7 @@ import { packages } from '../scripts/workspace.js'
 const allowedImports: Readonly<Record<string, readonly string[]>> = {
   '@evenkeel/alerts': ['eventemitter3'],
   '@evenkeel/alerts/email': ['nodemailer'],
-  '@evenkeel/blue-green': ['eventemitter3'],
+  '@evenkeel/blue-green': ['@evenkeel/canary-judge', 'eventemitter3'],
   '@evenkeel/blue-green/workers': ['eventemitter3'],
   '@evenkeel/blue-green/http': [],
   '@evenkeel/blue-green/restart': ['eventemitter3'],

@@ -159,6 +159,12 @@ export class BlueGreen<
       call: (version, event) => this.#call(version, event),
       calls: (version) => this.#lanes.get(version)?.counters.started ?? 0,
     })
+    for (const [version, lane] of this.#lanes) {
+      lane.watch?.({
+        died: (why) => this.#driver.died(version, why),
+        revived: () => this.#driver.revived(version),
+      })
+    }
   }
 
   /** Where everything is now: a snapshot. */
@@ -204,8 +210,17 @@ export class BlueGreen<
     const version = versionFor(this.#driver.route, unitId)
     const lane = this.#lanes.get(version)
     if (lane === undefined) throw new Error(`no handler for version "${version}"; this is a fault of blue-green`)
-    const result = await lane.run(event, unitId, () => this.#failed(version, lane, unitId))
-    return result as Awaited<ReturnType<Named[keyof Named]>>
+    const settled = this.#watched(version, unitId)
+    let isFailed = false
+    try {
+      const result = await lane.run(event, unitId, () => {
+        isFailed = true
+        this.#failed(version, lane, unitId)
+      })
+      return result as Awaited<ReturnType<Named[keyof Named]>>
+    } finally {
+      settled?.(isFailed)
+    }
   }
 
   /**
@@ -252,6 +267,34 @@ export class BlueGreen<
     const refusal = this.#driver.rollBack(whyOf(options), options ?? {})
     if (refusal !== undefined) return Promise.resolve(refusal)
     return this.deployment?.finished ?? this.#rollBackWhatIsStarting(options)
+  }
+
+  /**
+   * A user complains: counts against the version that serves the guild (or, without a guild, the user). Once per guild and
+   * window. Judged where `judge` has `userReports`; nothing happens otherwise.
+   *
+   * @param about - the guild, or the user of a direct message
+   * @throws TypeError or RangeError when an identifier is none, or has lost digits
+   */
+  report(about: Omit<EventContext, 'eventId'>): void {
+    const { unitId } = readContext({ ...about, eventId: null })
+    const { jury, route } = this.#driver
+    if (unitId === undefined || jury === undefined) return
+    const isGreen = route.blue !== route.green && versionFor(route, unitId) === route.green
+    jury.report(isGreen ? 'green' : 'blue', unitId)
+  }
+
+  /**
+   * How much memory a version's own process uses, for `judge` with `memoryIncrease`: compared at the same age. What makes no
+   * sense is ignored. Versions that are functions share one process, so there is nothing to measure.
+   *
+   * @param version - one of the names in `versions`
+   * @param sample - the age of its process in ms, and what it uses in bytes
+   */
+  measureMemory(version: VersionOf<Named>, sample: { readonly ageMs: number; readonly bytes: number }): void {
+    const { jury, route } = this.#driver
+    const isGreen = route.blue !== route.green && version === route.green
+    jury?.measureMemory(isGreen ? 'green' : 'blue', sample.ageMs, sample.bytes)
   }
 
   /**
@@ -306,6 +349,16 @@ export class BlueGreen<
     await this.start()
     await this.#driver.starting?.catch(() => undefined)
     return this.deployment?.rollback(options)
+  }
+
+  /** What a call tells the judge, by the version that it began on. */
+  #watched(version: string, unitId: string | undefined): ((isFailed: boolean) => void) | undefined {
+    const { jury, route } = this.#driver
+    if (jury === undefined) return undefined
+    const side = version === route.green && route.blue !== route.green ? 'green' : 'blue'
+    const { clock } = this.#settings
+    const beganMs = clock.monotonic()
+    return (isFailed) => jury.add(side, unitId, clock.monotonic() - beganMs, isFailed)
   }
 
   /** The catastrophe stop. Runs before the failure is passed on, so that it is the last event that green gets. */

@@ -12,8 +12,9 @@ export type Severity = 'INFO' | 'WARNING' | 'CRITICAL'
  * `what` says what `from` and `to` are: the `phase`, the `hand` that holds it (`on` or `off`), green's `percentage`, the
  * `active` version, a `version` that died or lives again (`up` or `dead`), the `store` (`up` or `down`), the `controller`
  * (`DRIVING`, `FENCED` or `STOPPED`), `hold`, which is the call for a human when a step has been held for too long, or
- * `refusal`: a rollback did not happen, since there is nobody to roll back to; `migration`: it could not be undone (`STUCK`); or
- * `validation`: the old version did not pass after the rollback (`failed`).
+ * `refusal`: a rollback did not happen, since there is nobody to roll back to; `migration`: it could not be undone (`STUCK`); `validation`:
+ * the old version did not pass after the rollback (`failed`); `forecast`: how long the evidence of a deployment will take
+ * (`sufficient` or not, for the steps of the plan); or `evidence`: what is kept of it is `lost`, or cannot be written.
  */
 export interface BlueGreenChange {
   /** Which thing changed. */
@@ -28,6 +29,8 @@ export interface BlueGreenChange {
     | 'hold'
     | 'refusal'
     | 'migration'
+    | 'forecast'
+    | 'evidence'
     | 'validation'
   /** What it was. */
   readonly from: string | number
@@ -145,6 +148,24 @@ export function validationChange(running: DeploymentState, why: string, at: numb
   const lead = `${nameOf(running)} has been rolled back, and "${running.from}" does not pass its validation`
   const news = { what: 'validation', from: 'running', to: 'failed', severity: 'CRITICAL' } as const
   return { ...news, at, why, message: `${lead}. ${because(why)}`, deploymentId: running.id }
+}
+
+/** How long the evidence of a deployment will take. */
+export function forecastChange(
+  { id, from, to }: Pick<DeploymentState, 'id' | 'from' | 'to'>,
+  { isSufficient, message: foreseen }: { readonly isSufficient: boolean; readonly message: string },
+  at: number,
+): BlueGreenChange {
+  const news = { what: 'forecast', from: 'unknown', to: isSufficient ? 'sufficient' : 'insufficient' } as const
+  const why = 'of the traffic of late'
+  return { ...news, at, why, severity: 'INFO', message: `${nameOf({ id, from, to })}: ${foreseen}`, deploymentId: id }
+}
+
+/** Evidence is lost, or cannot be written down. */
+export function evidenceChange(state: State, why: string, at: number): BlueGreenChange {
+  const message = `The evidence of deployments is not kept, and a restart may lose it. ${because(why)}`
+  const news = { what: 'evidence', from: 'kept', to: 'lost', severity: 'WARNING' } as const
+  return { ...news, at, why, message, deploymentId: runningIn(state)?.id }
 }
 
 /** The store went away or came back. */

@@ -1,3 +1,4 @@
+import { forecast, type Forecast } from './judgement/forecast.js'
 import type { BackupMade, Migrated, ProbeResult } from './plan.js'
 import type { Phase } from './transitions.js'
 
@@ -93,6 +94,8 @@ export interface Deployment {
   readonly to: string
   /** Where it is now. */
   readonly status: DeploymentStatus
+  /** How long the evidence was going to take when it began, or when this process went on with it. */
+  readonly forecast: Forecast
   /** Resolves when it is over, and never rejects. Awaiting it does not keep the process alive. */
   readonly finished: Promise<DeploymentResult>
   /**
@@ -145,13 +148,15 @@ export class DrivenDeployment implements Deployment {
   readonly id: string
   readonly from: string
   readonly to: string
+  readonly forecast: Forecast
   readonly finished: Promise<DeploymentResult>
   #resolve!: (result: DeploymentResult) => void
   #isFinished = false
   #lastStatus: DeploymentStatus
   readonly #driver: DeploymentDriver
 
-  constructor(status: DeploymentStatus, driver: DeploymentDriver) {
+  constructor(status: DeploymentStatus, foreseen: Forecast, driver: DeploymentDriver) {
+    this.forecast = foreseen
     this.id = status.id
     this.from = status.from
     this.to = status.to
@@ -220,6 +225,7 @@ export function alreadyActive(id: string, version: string): Deployment {
     from: version,
     to: version,
     status,
+    forecast: forecast({ percentages: [], stepMs: 0 }, undefined, undefined),
     finished,
     rollback: () => finished,
     promote: () => Promise.resolve(status),

@@ -2,6 +2,8 @@ import {
   changesBetween,
   controllerChange,
   deathChange,
+  evidenceChange,
+  forecastChange,
   holdChange,
   phaseOf,
   refusalChange,
@@ -30,6 +32,8 @@ import { Chores } from './chores.js'
 import { Deaths } from './deaths.js'
 import { healthProblem, statusOf } from './health-gate.js'
 import { Journal } from './journal.js'
+import { forecast, type Forecast } from './judgement/forecast.js'
+import { Jury } from './judgement/jury.js'
 import type { Settings } from './options.js'
 import { Pace } from './pace.js'
 import { PhaseWork, workOf } from './phase-work.js'
@@ -118,6 +122,7 @@ export class Driver {
   readonly #deaths = new Deaths()
   readonly #pace: Pace
   readonly #work: PhaseWork
+  readonly #jury: Jury | undefined
   /** The transitions of the deployment in force. */
   #log: readonly LogEntry[] = []
   /** Whether the step in force has had its time, and its synthetic calls have passed. */
@@ -135,7 +140,15 @@ export class Driver {
       stoodStill: (lateMs) => this.#stoodStill(lateMs),
       heldTooLong: () => this.#callHuman(),
       pauseOver: () => this.#move({ type: 'DESCEND' }, this.#why),
+      stillWaiting: () => this.#lookAgain(),
     })
+    const { judge } = settings
+    this.#jury =
+      judge &&
+      new Jury(settings, judge, {
+        looked: () => this.#lookAgain(),
+        trouble: (why) => hooks.announce([evidenceChange(this.#state, why, settings.clock.now())]),
+      })
     this.#work = new PhaseWork(settings, {
       move: (input, why) => this.#move(input, why),
       rollBack: (why, results = []) => void this.rollBack(why, { results }),
@@ -169,6 +182,11 @@ export class Driver {
     return this.#journal?.epoch ?? 0
   }
 
+  /** Who judges, if anybody does. */
+  get jury(): Jury | undefined {
+    return this.#jury
+  }
+
   get isStoreUp(): boolean {
     return this.#isStoreUp
   }
@@ -181,6 +199,11 @@ export class Driver {
   /** The deployment that the store has not confirmed, if any. */
   get starting(): Promise<Deployment> | undefined {
     return this.#starting?.promise
+  }
+
+  /** How long the evidence of a plan will take. */
+  forecast(plan: Pick<Plan, 'percentages' | 'stepMs'>): Forecast {
+    return this.#jury?.forecast(plan) ?? forecast(plan, undefined, undefined)
   }
 
   statusOf(deploymentId: string): DeploymentStatus | undefined {
@@ -223,6 +246,7 @@ export class Driver {
       log = logged(storedLog, stored, resumed.state, why, clock.now())
       return { ...resumed, log }
     })
+    await this.#jury?.open(journal.epoch)
     const failures = await this.#stageAll(state)
     const from = this.#controller
     this.#controller = 'DRIVING'
@@ -240,6 +264,7 @@ export class Driver {
     this.#state = found
     this.#work.resumed(runningIn(found))
     this.#enter(state, why, log)
+    this.#jury?.start()
     for (const [version, failure] of failures) this.died(version, failure.message)
     this.#goOn()
     this.#hooks.announce([controllerChange(from, 'DRIVING', state, why, clock.now())])
@@ -389,7 +414,8 @@ export class Driver {
     if (state === undefined) return
     const log = logged(this.#log, this.#state, state, why, this.#settings.clock.now())
     // The wish comes first: entering a state tells listeners, who may wish for something else.
-    if (this.#controller === 'DRIVING') this.#writer?.want({ state, why, type: input.type, log })
+    if (this.#controller === 'DRIVING')
+      this.#writer?.want({ state, why, type: input.type, log, evidence: this.#evidence() })
     if (!waitsForStore(input.type)) this.#enter(state, why, log)
   }
 
@@ -407,10 +433,12 @@ export class Driver {
     const running = runningIn(this.#state)
     if (running === undefined || this.#controller !== 'DRIVING') return
     const problem = this.#problem(running)
-    if (isAdvancing(running) && problem !== undefined) {
+    const isWaiting = running.phase === 'HOLD' && running.awaitsEvidence
+    if ((isAdvancing(running) || isWaiting) && problem !== undefined) {
       this.#move({ type: 'HOLD', elapsedMs: this.#elapsedMs(), byHand: null }, problem)
     } else if (running.phase === 'HOLD') {
-      const isFree = problem === undefined && running.heldByHand === null
+      // More evidence ends its hold, not time.
+      const isFree = problem === undefined && running.heldByHand === null && !running.awaitsEvidence
       if (isFree && this.#writer?.wanted === undefined) return this.#awaitRecovery()
       this.#pace.cancelRecovery()
       // Health turned again while the end of the hold was being written: the hold must stand.
@@ -443,6 +471,8 @@ export class Driver {
     const running = runningIn(this.#state)
     if (running === undefined || !isStepping(running) || !this.#isTimeOver) return
     if (running.canaryTests.length > 0 && this.#tested === undefined) return
+    this.#jury?.look()
+    if (this.#convict()) return
     const lacking = this.#lacking(running)
     const results = this.#tested ?? []
     if (lacking === undefined) return this.#prepare(why, { type: 'ADVANCE', results })
@@ -453,9 +483,42 @@ export class Driver {
   /** What the step still needs to know; `undefined` when it may end. */
   #lacking(running: DeploymentState): string | undefined {
     const { advance, minEvents, percentage, to } = running
-    if (advance !== 'time' || percentage === 0) return undefined
-    const calls = this.#hooks.calls(to) - this.#callsBefore
-    return calls >= minEvents ? undefined : `"${to}" has had ${calls} calls in this step, fewer than ${minEvents}`
+    // Nobody is left to compare with, or nobody is there yet.
+    if (percentage === 0 || percentage === 100) return undefined
+    if (advance === 'time') {
+      const calls = this.#hooks.calls(to) - this.#callsBefore
+      return calls >= minEvents ? undefined : `"${to}" has had ${calls} calls in this step, fewer than ${minEvents}`
+    }
+    const finding = this.#jury?.find()
+    return finding === undefined || finding.mayAdvance ? undefined : finding.why
+  }
+
+  /** Another window has ended: green may be found harmful, or what a held step waited for may be there. */
+  #lookAgain(): void {
+    const running = runningIn(this.#state)
+    if (running === undefined || this.#controller !== 'DRIVING' || this.#convict()) return
+    if (running.phase !== 'HOLD' || !running.awaitsEvidence || running.heldByHand !== null) return
+    if (this.#writer?.wanted !== undefined || this.#lacking(running) !== undefined) return
+    // A source of health may have changed without saying so.
+    this.#reconsider()
+    this.#prepare(this.#jury?.find().why ?? 'it has had as many calls as the plan asks for', { type: 'FORWARD' })
+  }
+
+  /** @returns whether green is found harmful, and was taken back for it */
+  #convict(): boolean {
+    const running = runningIn(this.#state)
+    const isTried = running !== undefined && (isStepping(running) || (running.phase === 'HOLD' && running.step >= 0))
+    if (!isTried || running.isOverruled || this.#jury === undefined) return false
+    const finding = this.#jury.find()
+    if (finding.verdict !== 'HARMFUL') return false
+    this.takeBack(`the new version is worse: ${finding.why}`)
+    return true
+  }
+
+  /** What is known at the moment of a transition. */
+  #evidence(): string | null {
+    const isRunning = runningIn(this.#state) !== undefined
+    return (isRunning && this.#jury?.find().why) || null
   }
 
   #stoodStill(lateMs: number): void {
@@ -466,7 +529,7 @@ export class Driver {
   /** Asks the store for leave to go on. A hold or a rollback that comes meanwhile is wanted in its place. */
   #prepare(why: string, next: Input): void {
     if (transition(this.#state, next) === undefined || this.#controller !== 'DRIVING') return
-    this.#writer?.want({ state: this.#state, why, type: 'PREPARE', next, log: this.#log })
+    this.#writer?.want({ state: this.#state, why, type: 'PREPARE', next, log: this.#log, evidence: this.#evidence() })
   }
 
   /** Resolves with what kept a version from getting ready, if anything did. */
@@ -517,7 +580,7 @@ export class Driver {
 
   /** Writes the state in force over one that may have landed in the store meanwhile. */
   #revoke(why: string): void {
-    this.#writer?.want({ state: this.#state, why, type: 'REVOKE', log: this.#log })
+    this.#writer?.want({ state: this.#state, why, type: 'REVOKE', log: this.#log, evidence: this.#evidence() })
   }
 
   #reachable(isUp: boolean, error: unknown): void {
@@ -557,9 +620,10 @@ export class Driver {
     if (running?.step !== last?.step || running?.phase !== last?.phase) {
       this.#isTimeOver = false
       this.#tested = undefined
-      if (running !== undefined) this.#callsBefore = this.#hooks.calls(running.to)
+      if (running !== undefined && running.phase !== 'HOLD') this.#callsBefore = this.#hooks.calls(running.to)
     }
     this.#chores.keep(workOf(running))
+    if (running !== undefined) this.#jury?.follow(running)
     this.#pace.enter(runningIn(before), running, this.#controller === 'DRIVING')
     if (running !== undefined && this.#controller === 'DRIVING') this.#follow(running.id)
     this.#hooks.announce(changesBetween(before, state, why, this.#settings.clock.now()))
@@ -611,7 +675,12 @@ export class Driver {
   #follow(deploymentId: string): void {
     if (this.#deployment?.id === deploymentId && !this.#deployment.isFinished) return
     const status = this.statusOf(deploymentId)
-    if (status !== undefined) this.#deployment = new DrivenDeployment(status, this)
+    if (status === undefined) return
+    const { stepMs } = this.#state.deployment ?? status
+    const foreseen = this.forecast({ percentages: status.percentages, stepMs })
+    this.#deployment = new DrivenDeployment(status, foreseen, this)
+    if (this.#jury === undefined || status.phase === 'ROLLING_BACK') return
+    this.#hooks.announce([forecastChange(status, foreseen, this.#settings.clock.now())])
   }
 
   #finish(result: DeploymentResult): void {
@@ -623,6 +692,7 @@ export class Driver {
     this.#controller = controller
     this.#pace.cancel()
     this.#chores.keep(undefined)
+    this.#jury?.stop()
     const why = this.#fencedBy ?? new StoppedError(runningIn(this.#state)?.to ?? this.#state.active)
     this.#waiters.leave(why)
     this.#settings.health?.off('change', this.#reconsider)

@@ -40,3 +40,6 @@ export type {
   SyntheticTest,
 } from './probes.js'
 export type { Phase } from './transitions.js'
+export { deploymentJudgeDefaults } from './judgement/judge-options.js'
+export type { JudgeOptions } from './judgement/judge-options.js'
+export type { Forecast, StepForecast } from './judgement/forecast.js'

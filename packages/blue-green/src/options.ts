@@ -1,5 +1,6 @@
 import { defined, readCount, readDuration, requireKnown, requireMethods } from './checked-options.js'
 import type { EventContext } from './context.js'
+import { readJudge, type JudgeOptions, type JudgeSettings } from './judgement/judge-options.js'
 import type { Clock, HealthSource, StateStore } from './ports.js'
 import type { Backup, Migration, Probe, SyntheticTest } from './probes.js'
 import { systemClock, systemRandom } from './system-clock.js'
@@ -45,6 +46,11 @@ export interface BlueGreenOptions<Event, Named extends Versions<Event>> {
   readonly canaryTests?: Readonly<Record<string, SyntheticTest<NoInfer<Event>>>> | undefined
   /** What must pass on blue after a rollback, by name. What fails is told, `CRITICAL`, and stands in the result. */
   readonly validations?: Readonly<Record<string, SyntheticTest<NoInfer<Event>>>> | undefined
+  /**
+   * Judges green by what really happens, beside blue and with statistics: worse rolls back, and a step ends when a harm of
+   * three times is ruled out. `{}` judges errors and latency. Without it, steps go by time.
+   */
+  readonly judge?: JudgeOptions | undefined
   /** How long a check, a synthetic call or a validation may take, in ms. */
   readonly probeTimeoutMs?: number | undefined
   /** How long a backup may take, in ms. */
@@ -123,6 +129,7 @@ const optional = [
   'smokeTests',
   'canaryTests',
   'validations',
+  'judge',
   'isUserError',
   'clock',
   'random',
@@ -141,6 +148,7 @@ export interface Settings {
   readonly smokeTests: ReadonlyMap<string, SyntheticTest<never>>
   readonly canaryTests: ReadonlyMap<string, SyntheticTest<never>>
   readonly validations: ReadonlyMap<string, SyntheticTest<never>>
+  readonly judge: JudgeSettings | undefined
   readonly isUserError: (error: unknown) => boolean
   readonly failuresPerGuild: number
   readonly maxFailingGuilds: number
@@ -187,6 +195,7 @@ export function readOptions<Event, Named extends Versions<Event>>(options: BlueG
     smokeTests: readFunctions<SyntheticTest<never>>('smokeTests', options.smokeTests as never),
     canaryTests: readFunctions<SyntheticTest<never>>('canaryTests', options.canaryTests as never),
     validations: readFunctions<SyntheticTest<never>>('validations', options.validations as never),
+    judge: options.judge && readJudge(options.judge, options.random ?? systemRandom),
     isUserError: options.isUserError ?? (() => false),
     failuresPerGuild: readCount('failuresPerGuild', given.failuresPerGuild, 1),
     maxFailingGuilds: readCount('maxFailingGuilds', given.maxFailingGuilds, 0),

@@ -2,6 +2,9 @@ import type { Clock } from './ports.js'
 import { timeStep } from './step-timer.js'
 import { isStepping, stepMsOf, type DeploymentState } from './transitions.js'
 
+/** How often a step that waits for evidence is looked at, in ms. */
+const pollMs = 30_000
+
 /** What the time of a state leads to. */
 export interface PaceHooks {
   /** The step has had its time. */
@@ -12,6 +15,8 @@ export interface PaceHooks {
   heldTooLong(): void
   /** The next batch of a rollback may follow. */
   pauseOver(): void
+  /** A step is held for more evidence, of which there may be some by now. */
+  stillWaiting(): void
 }
 
 /** The timers of the state in force. */
@@ -53,7 +58,9 @@ export class Pace {
       })
     } else if (running.descent !== null) {
       this.#cancelStep = this.#clock.after(running.descent.pauseMs, () => this.#hooks.pauseOver())
-    } else if (running.phase === 'HOLD' && !this.#isHumanCalled) {
+    } else if (running.phase === 'HOLD') {
+      if (running.awaitsEvidence) this.#poll()
+      if (this.#isHumanCalled) return
       this.#heldSinceMs ??= this.#clock.monotonic()
       const leftMs = Math.max(0, this.#heldSinceMs + running.maxHoldMs - this.#clock.monotonic())
       this.#cancelCall = this.#clock.after(leftMs, () => {
@@ -61,6 +68,13 @@ export class Pace {
         this.#hooks.heldTooLong()
       })
     }
+  }
+
+  #poll(): void {
+    this.#cancelStep = this.#clock.after(pollMs, () => {
+      this.#poll()
+      this.#hooks.stillWaiting()
+    })
   }
 
   /** Calls back when nothing has spoken against it for so long. */

@@ -1,0 +1,72 @@
+import { affectedGuilds, latency, memoryGrowth, userReports, type Metric, type Metrics } from '@evenkeel/canary-judge'
+import { defined, readDuration, requireKnown } from '../checked-options.js'
+
+/**
+ * By what green is judged while both versions serve. Each is a size that is cared about; beside it there must be evidence. What
+ * is named shares one error budget, so name what you would roll back for.
+ */
+export interface JudgeOptions {
+  /** So many more errors roll back: 0.2 for 20 % more guilds in which something fails. `false` for not judged. */
+  readonly errorRateIncrease?: number | false | undefined
+  /** So much slower rolls back: 0.5 for 50 % more, of the 95th percentile. `false` for not judged. */
+  readonly responseTimeIncrease?: number | false | undefined
+  /** More reports of users than this within two hours roll back, if they are more than green's share: see `report`. */
+  readonly userReports?: number | false | undefined
+  /** So much more memory over four hours of a process's age holds: 0.3 for 30 % more. See `measureMemory`. */
+  readonly memoryIncrease?: number | false | undefined
+  /** The chance, over the whole deployment, to roll back a version that is no worse. Above 0, below 1. */
+  readonly falseAlarmRatio?: number | undefined
+  /** What happens in so many ms is looked at as one: a guild counts once in it. */
+  readonly windowMs?: number | undefined
+}
+
+/** The value of each option of `judge` that is not given. */
+export const deploymentJudgeDefaults: {
+  readonly [Name in keyof JudgeOptions]-?: Exclude<JudgeOptions[Name], undefined>
+} = {
+  errorRateIncrease: 0.2,
+  responseTimeIncrease: 0.5,
+  userReports: false,
+  memoryIncrease: false,
+  falseAlarmRatio: 0.01,
+  windowMs: 600_000,
+}
+
+/** What green is judged by, ready for use. */
+export interface JudgeSettings {
+  readonly metrics: Metrics
+  readonly memory: ReturnType<typeof memoryGrowth> | undefined
+  readonly falseAlarmRatio: number
+  readonly windowMs: number
+}
+
+/** What the metrics are called in messages. */
+export const names = { errors: 'guilds with errors', latency: 'latency', reports: 'reports' } as const
+
+/** @throws TypeError or RangeError that names the option and its value */
+export function readJudge(options: JudgeOptions, random: () => number): JudgeSettings {
+  requireKnown('judge', options, Object.keys(deploymentJudgeDefaults))
+  const given = { ...deploymentJudgeDefaults, ...defined(options) }
+  for (const option of ['errorRateIncrease', 'responseTimeIncrease', 'memoryIncrease'] as const) {
+    const value: unknown = given[option]
+    if (value === false || (typeof value === 'number' && value > 0 && Number.isFinite(value))) continue
+    throw new RangeError(`judge.${option} must be above 0, such as 0.2 for 20 % more, or false; not ${String(value)}`)
+  }
+  const { errorRateIncrease, responseTimeIncrease, userReports: maxReports, memoryIncrease, falseAlarmRatio } = given
+  if (maxReports !== false && !(Number.isSafeInteger(maxReports) && maxReports >= 0)) {
+    throw new RangeError(`judge.userReports must be a whole number from 0, or false; not ${String(maxReports)}`)
+  }
+  if (!(falseAlarmRatio > 0 && falseAlarmRatio < 1)) {
+    throw new RangeError(`judge.falseAlarmRatio must be above 0 and below 1, not ${String(falseAlarmRatio)}`)
+  }
+  const metrics: Record<string, Metric<never, never>> = {}
+  const add = (name: string, metric: Metrics[string]): void => void (metrics[name] = metric as Metric<never, never>)
+  if (errorRateIncrease !== false) add(names.errors, affectedGuilds({ maxIncrease: errorRateIncrease }))
+  if (responseTimeIncrease !== false) add(names.latency, latency({ maxIncrease: responseTimeIncrease, random }))
+  if (maxReports !== false) add(names.reports, userReports({ maxReports }))
+  if (Object.keys(metrics).length === 0) {
+    throw new RangeError('judge names nothing to judge by; leave it out for a plan by time')
+  }
+  const memory = memoryIncrease === false ? undefined : memoryGrowth({ maxIncrease: memoryIncrease })
+  return { metrics, memory, falseAlarmRatio, windowMs: readDuration('judge.windowMs', given.windowMs) }
+}

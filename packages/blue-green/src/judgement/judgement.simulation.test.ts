@@ -1,0 +1,91 @@
+import { expect, it } from 'vitest'
+import { FaultyStore } from '../test-support/faulty-store.js'
+import { seeded } from '../test-support/seeded.js'
+import { TestBot } from '../test-support/test-bot.js'
+
+const minute = 60_000
+const windows = 24
+
+/** On a clock that stands still calls take no time, of which nothing is learnt. */
+const byErrors = { responseTimeIncrease: false } as const
+
+interface Story {
+  readonly guilds: number
+  /** How many times as often green fails. */
+  readonly ratio: number
+  /** Which part of the calls of a guild fail, in which window. */
+  readonly errorRatio: (guild: number, window: number) => number
+}
+
+/** One deployment from the first event to its end: what became of it, and in which window. */
+async function live(seed: number, { guilds, ratio, errorRatio }: Story): Promise<{ phase: string; window: number }> {
+  const random = seeded(seed)
+  const ids = Array.from({ length: guilds }, (_, i) => `guild-${seed}-${i}`)
+  // Without the catastrophe stop, which is another one's work.
+  const bot = new TestBot(new FaultyStore(), { judge: byErrors, random, maxFailingGuilds: guilds })
+  const serve = async (window: number): Promise<void> => {
+    const calls = ids.map((guildId, i) => {
+      const run = (version: string): string => {
+        if (random() < errorRatio(i, window) * (version === 'v2' ? ratio : 1)) throw new Error('no')
+        return version
+      }
+      return bot.blueGreen.handle({ guildId, run }).catch(() => undefined)
+    })
+    await Promise.all(calls)
+    await bot.clock.advance(10 * minute)
+  }
+  await bot.blueGreen.start()
+  for (let window = -12; window < 0; window++) await serve(window)
+  const plan = { percentages: [10, 25, 50, 100], stepMs: 60 * minute, maxHoldMs: 86_400_000 }
+  await bot.blueGreen.deploy('v2', plan)
+  for (let window = 0; window < windows; window++) {
+    await serve(window)
+    const { phase } = bot.blueGreen.status
+    if (phase === 'ROLLED_BACK') return { phase, window }
+  }
+  return { phase: bot.blueGreen.status.phase, window: windows }
+}
+
+/** Which part was rolled back, half of those after how many windows, and which part got to its end. */
+async function rolledBack(
+  runs: number,
+  story: Story,
+): Promise<{ ratio: number; median: number | undefined; complete: number }> {
+  const found: number[] = []
+  let complete = 0
+  for (let seed = 1; seed <= runs; seed++) {
+    const { phase, window } = await live(seed, story)
+    if (phase === 'COMPLETE') complete += 1
+    if (phase === 'ROLLED_BACK') found.push(window + 1)
+  }
+  return {
+    complete: complete / runs,
+    ratio: found.length / runs,
+    median: found.toSorted((a, b) => a - b)[Math.floor(found.length / 2)],
+  }
+}
+
+/** A hundredth of the guilds fail always; the whole platform fails four times as often for half an hour. */
+const usual = (guild: number, window: number): number =>
+  guild % 100 === 0 ? 1 : window >= 6 && window < 9 ? 0.08 : 0.02
+
+it(
+  'rolls back no harmless deployment in 40, with broken guilds and a bad hour of the platform',
+  { timeout: 60_000 },
+  async () => {
+    const { ratio, complete } = await rolledBack(40, { guilds: 300, ratio: 1, errorRatio: usual })
+    expect(ratio).toBe(0)
+    // The others wait for evidence.
+    expect(complete).toBeGreaterThan(0.4)
+  },
+)
+
+it(
+  'finds five times as many errors in every one of 20 deployments, half of them within an hour',
+  { timeout: 60_000 },
+  async () => {
+    const { ratio, median } = await rolledBack(20, { guilds: 300, ratio: 5, errorRatio: usual })
+    expect(ratio).toBe(1)
+    expect(median).toBeLessThanOrEqual(6)
+  },
+)

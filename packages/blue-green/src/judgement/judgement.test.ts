@@ -1,0 +1,329 @@
+import { describe, expect, it } from 'vitest'
+import { FakeHealth } from '../test-support/fake-health.js'
+import { FaultyStore } from '../test-support/faulty-store.js'
+import { seeded } from '../test-support/seeded.js'
+import { TestBot } from '../test-support/test-bot.js'
+import { Evidence } from './evidence.js'
+import { readJudge, type JudgeOptions } from './judge-options.js'
+import { Window } from './window.js'
+
+const minute = 60_000
+const plan = { percentages: [50, 100], stepMs: 60 * minute, maxHoldMs: 24 * 60 * minute }
+
+/** On a clock that stands still calls take no time, of which nothing is learnt. */
+const byErrors = { responseTimeIncrease: false } as const
+
+/** A bot whose guilds all make a call in a window of ten minutes. */
+class JudgedBot extends TestBot {
+  readonly random = seeded(7)
+
+  constructor(store = new FaultyStore(), options: ConstructorParameters<typeof TestBot>[1] = {}) {
+    super(store, { judge: byErrors, random: seeded(1), maxFailingGuilds: 10_000, ...options })
+  }
+
+  /** @param errorRatio - of each version's calls */
+  async serve(windows: number, errorRatio: (version: string) => number, guilds = 400): Promise<void> {
+    for (let window = 0; window < windows; window++) {
+      for (let i = 0; i < guilds; i++) {
+        const run = (version: string): string => {
+          if (this.random() < errorRatio(version)) throw new Error('no')
+          return version
+        }
+        await this.blueGreen.handle({ guildId: `guild-${i}`, run }).catch(() => undefined)
+      }
+      await this.clock.advance(10 * minute)
+    }
+  }
+}
+
+const alike = (): number => 0.1
+const worse = (version: string): number => (version === 'v2' ? 0.5 : 0.1)
+
+describe('a judged deployment', () => {
+  it('is rolled back when green is worse, with the reason, and the evidence is in the record', async () => {
+    const bot = new JudgedBot()
+    await bot.blueGreen.start()
+    await bot.serve(6, alike)
+    const deployment = await bot.blueGreen.deploy('v2', plan)
+    await bot.serve(6, worse)
+    const { outcome, why } = await deployment.finished
+    expect(outcome).toBe('ROLLED_BACK')
+    expect(why).toMatch(/^the new version is worse: guilds with errors: the new version has \d/)
+    expect(await bot.store.record()).toMatchObject({
+      evidence: expect.stringContaining('guilds with errors') as string,
+    })
+  })
+
+  it('goes on at the end of a step when a harm of three times is ruled out', async () => {
+    const bot = new JudgedBot()
+    await bot.blueGreen.start()
+    await bot.serve(12, alike)
+    const deployment = await bot.blueGreen.deploy('v2', plan)
+    await bot.serve(6, alike)
+    expect(deployment.status.percentage).toBe(100)
+  })
+
+  it('is held when the evidence is too little, goes on by itself when there is enough, and asks a person in between', async () => {
+    const bot = new JudgedBot()
+    await bot.blueGreen.start()
+    await bot.serve(6, alike)
+    const deployment = await bot.blueGreen.deploy('v2', { ...plan, maxHoldMs: 30 * minute })
+    await bot.serve(6, alike, 3)
+    expect(deployment.status).toMatchObject({ phase: 'HOLD', percentage: 50, awaitsEvidence: true })
+    expect(deployment.status.why).toContain('a harm of three times is not ruled out yet')
+    await bot.serve(4, alike, 3)
+    expect(deployment.status.phase).toBe('HOLD')
+    const [call] = bot.changes.filter(({ what }) => what === 'hold')
+    expect(call?.message).toContain('Promote it, or roll it back; with more evidence it goes on by itself.')
+    await bot.serve(6, alike)
+    expect(deployment.status).toMatchObject({ phase: 'SHIFTING_TRAFFIC', percentage: 100 })
+  })
+
+  it('is rolled back from a hold, too, and a person may go on without evidence', async () => {
+    const held = async (): Promise<JudgedBot> => {
+      const bot = new JudgedBot()
+      await bot.blueGreen.start()
+      await bot.serve(6, alike)
+      await bot.blueGreen.deploy('v2', plan)
+      await bot.serve(6, alike, 3)
+      expect(bot.blueGreen.status.phase).toBe('HOLD')
+      return bot
+    }
+    const bad = await held()
+    await bad.serve(6, worse)
+    expect(bad.blueGreen.status.phase).toBe('ROLLED_BACK')
+    const promoted = await held()
+    expect((await promoted.blueGreen.deployment?.promote({ why: 'I looked' }))?.percentage).toBe(100)
+  })
+
+  it('that waits for evidence is held by bad health as well, and begins its step anew afterwards', async () => {
+    const health = new FakeHealth()
+    const bot = new JudgedBot(new FaultyStore(), { health })
+    const deployment = await bot.blueGreen.deploy('v2', plan)
+    await bot.clock.advance(60 * minute)
+    expect(deployment.status).toMatchObject({ phase: 'HOLD', awaitsEvidence: true })
+    health.becomes('down')
+    expect(deployment.status).toMatchObject({ phase: 'HOLD', awaitsEvidence: false })
+    await expect(deployment.promote()).rejects.toThrow('health is down')
+    health.becomes('up')
+    await bot.clock.advance(30_000)
+    expect(deployment.status).toMatchObject({ phase: 'CANARY_TESTING', percentage: 50, elapsedMs: 0 })
+  })
+
+  it.each<[string, (bot: JudgedBot) => Promise<void>]>([
+    ['no traffic at all', (bot) => bot.clock.advance(60 * minute)],
+    [
+      'traffic that stops',
+      async (bot) => {
+        await bot.serve(1, alike)
+        await bot.clock.advance(50 * minute)
+      },
+    ],
+  ])('is neither passed nor taken back with %s', async (_, live) => {
+    const bot = new JudgedBot()
+    const deployment = await bot.blueGreen.deploy('v2', plan)
+    await live(bot)
+    expect(deployment.status).toMatchObject({ phase: 'HOLD', percentage: 50, awaitsEvidence: true })
+    await bot.clock.advance(24 * 60 * minute)
+    expect(deployment.status).toMatchObject({ phase: 'HOLD', percentage: 50 })
+  })
+
+  it('where next to nothing fails goes on after thousands of calls', async () => {
+    const bot = new JudgedBot()
+    const deployment = await bot.blueGreen.deploy('v2', plan)
+    await bot.serve(6, () => 0, 400)
+    expect(deployment.status.phase).toBe('HOLD')
+    await bot.serve(12, () => 0, 400)
+    expect(deployment.status.percentage).toBe(100)
+  })
+
+  it('keeps its evidence over a restart, which neither resets nor doubles it', async () => {
+    const straight = new JudgedBot()
+    const torn = new JudgedBot()
+    for (const bot of [straight, torn]) {
+      await bot.blueGreen.start()
+      await bot.serve(6, alike)
+      await bot.blueGreen.deploy('v2', plan)
+      await bot.serve(3, alike)
+    }
+    const kept = (await torn.store.inner.entry('blue-green:bot:evidence'))?.value
+    expect(kept).toEqual((await straight.store.inner.entry('blue-green:bot:evidence'))?.value)
+    torn.crash()
+    const next = new JudgedBot(new FaultyStore(torn.store.inner))
+    await next.blueGreen.start()
+    await next.clock.advance(10 * minute)
+    const after = (await torn.store.inner.entry('blue-green:bot:evidence'))?.value as { evidence: { whole: object } }
+    expect(after.evidence.whole).toEqual((kept as typeof after).evidence.whole)
+  })
+
+  it('begins without evidence when another one is deployed, and remembers the guilds', async () => {
+    const bot = new JudgedBot()
+    await bot.blueGreen.start()
+    await bot.serve(6, alike)
+    await bot.blueGreen.deploy('v2', plan)
+    await bot.serve(3, alike)
+    await bot.blueGreen.rollback()
+    await bot.blueGreen.deploy('v3', plan)
+    await bot.clock.advance(10 * minute)
+    type Kept = { evidence: { deploymentId: string; green: { calls: number }; guilds: Record<string, number[]> } }
+    const { evidence } = (await bot.store.inner.entry('blue-green:bot:evidence'))?.value as Kept
+    expect(evidence.deploymentId).toBe(bot.blueGreen.deployment?.id)
+    expect(evidence.green.calls).toBe(0)
+    expect(evidence.guilds['guild-0']?.[0]).toBeGreaterThan(6)
+  })
+
+  it('says that evidence in the store is damaged, and goes on without', async () => {
+    const bot = new JudgedBot()
+    await bot.blueGreen.deploy('v2', plan)
+    await bot.serve(1, alike)
+    const found = await bot.store.inner.entry('blue-green:bot:evidence')
+    const damaged = { ...(found?.value as object), epoch: 7 }
+    await bot.store.inner.compareAndSet('blue-green:bot:evidence', found?.version, damaged)
+    const next = new JudgedBot(new FaultyStore(bot.store.inner))
+    await next.blueGreen.start()
+    const [news] = next.changes.filter(({ what }) => what === 'evidence')
+    expect(news).toMatchObject({ severity: 'WARNING', why: 'the evidence in the store cannot be used: it is damaged: its checksum differs' }) // prettier-ignore
+  })
+
+  it('says beforehand how long the evidence will take', async () => {
+    const bot = new JudgedBot()
+    await bot.blueGreen.start()
+    const early = await bot.blueGreen.deploy('v3', plan)
+    expect(early.forecast.message).toContain('not known yet')
+    await early.rollback()
+    await bot.serve(6, alike)
+    const deployment = await bot.blueGreen.deploy('v2', plan)
+    expect(deployment.forecast.steps).toHaveLength(1)
+    expect(deployment.forecast.message).toMatch(
+      /^With 400 guilds in 10 minutes, of which \d+ % see an error, three times as many/,
+    )
+    expect(deployment.forecast.isSufficient).toBe(true)
+    const news = bot.changes.filter(({ what }) => what === 'forecast').at(-1)
+    expect(news).toMatchObject({ to: 'sufficient', severity: 'INFO' })
+    const byTime = await new TestBot().blueGreen.deploy('v2', plan)
+    expect(byTime.forecast.message).toBe('Nothing is judged: each step ends by its time alone.')
+  })
+
+  it('does not end a step by time when it is told to go by time with too few events', async () => {
+    const bot = new JudgedBot()
+    const deployment = await bot.blueGreen.deploy('v2', { ...plan, advance: 'time', minEvents: 1_000 })
+    await bot.serve(6, alike, 300)
+    expect(deployment.status).toMatchObject({ phase: 'HOLD', awaitsEvidence: true })
+    // What comes while it waits counts for the step.
+    await bot.serve(2, alike, 300)
+    expect(deployment.status.percentage).toBe(100)
+  })
+
+  it('counts reports of users against the version that serves them, and a guild once', async () => {
+    const bot = new JudgedBot(new FaultyStore(), {
+      judge: { errorRateIncrease: false, responseTimeIncrease: false, userReports: 5 },
+    })
+    const deployment = await bot.blueGreen.deploy('v2', { ...plan, percentages: [10, 100] })
+    const [loud] = [...(await bot.guildsOn('v2'))]
+    for (let i = 0; i < 100; i++) bot.blueGreen.report({ guildId: loud })
+    await bot.clock.advance(10 * minute)
+    expect(deployment.status.phase).toBe('CANARY_TESTING')
+    for (const guildId of [...(await bot.guildsOn('v2'))].slice(0, 12)) bot.blueGreen.report({ guildId })
+    await bot.clock.advance(10 * minute)
+    expect((await deployment.finished).why).toMatch(/^the new version is worse: reports/)
+    expect(() => bot.blueGreen.report({ guildId: 1.5 })).toThrow('no safe integer')
+  })
+})
+
+describe('evidence', () => {
+  const settings = readJudge({ memoryIncrease: 0.3 }, seeded(1))
+  const absurd = [NaN, Infinity, -Infinity, -1]
+
+  it('is not moved by figures that make no sense', () => {
+    const evidence = new Evidence(settings)
+    evidence.begin('d1')
+    const window = new Window()
+    for (const ms of absurd) {
+      for (let i = 0; i < 100; i++) window.add(i % 2 === 0 ? 'green' : 'blue', `guild-${i}`, ms, false)
+      evidence.measureMemory('green', ms, 1e9)
+      evidence.measureMemory('green', 1, ms)
+    }
+    evidence.add(window, new Set(), minute)
+    expect(evidence.find()).toMatchObject({ verdict: 'UNKNOWN', mayAdvance: false })
+  })
+
+  it('is UNKNOWN before anything happened, and never advances on it', () => {
+    const evidence = new Evidence(settings)
+    evidence.begin('d1')
+    for (let i = 0; i < 50; i++) evidence.add(new Window(), new Set(), minute)
+    expect(evidence.find()).toMatchObject({ verdict: 'UNKNOWN', mayAdvance: false, evidence: 1 })
+  })
+
+  it('finds a version that is slower, of guilds that are fast and slow by nature', () => {
+    for (const factor of [1, 3]) {
+      const random = seeded(3)
+      const evidence = new Evidence(settings)
+      const usual = Array.from({ length: 200 }, () => 20 + 2_000 * random())
+      const live = (greens: number, windows: number): void => {
+        for (let each = 0; each < windows; each++) {
+          const window = new Window()
+          for (const [i, ms] of usual.entries()) {
+            const isGreen = i < greens
+            window.add(
+              isGreen ? 'green' : 'blue',
+              String(i),
+              ms * (0.5 + random()) * (isGreen ? factor : 1),
+              random() < 0.1,
+            )
+          }
+          evidence.add(window, new Set(), 10 * minute)
+        }
+      }
+      live(0, 30)
+      evidence.begin('d1')
+      live(60, 12)
+      const { verdict, why } = evidence.find()
+      expect(verdict === 'HARMFUL').toBe(factor === 3)
+      if (factor === 3) expect(why).toContain('latency')
+    }
+  })
+
+  it('leaves out the guilds that are on green by choice', () => {
+    const evidence = new Evidence(settings)
+    evidence.begin('d1')
+    const first = new Set(Array.from({ length: 20 }, (_, i) => String(i)))
+    for (let each = 0; each < 20; each++) {
+      const window = new Window()
+      for (let i = 0; i < 200; i++) window.add(i < 20 ? 'green' : 'blue', String(i), 1, i < 20)
+      evidence.add(window, first, minute)
+    }
+    expect(evidence.find().verdict).toBe('UNKNOWN')
+  })
+
+  it('holds for memory that grows, and remembers only so many guilds', () => {
+    const evidence = new Evidence(settings)
+    evidence.begin('d1')
+    for (let part = 0; part < 8; part++) {
+      evidence.measureMemory('blue', (part + 0.5) * 30 * minute, 100e6)
+      evidence.measureMemory('green', (part + 0.5) * 30 * minute, 150e6)
+    }
+    expect(evidence.find().why).toContain('memory')
+    for (let each = 0; each < 3; each++) {
+      const window = new Window()
+      for (let i = 0; i < 6_000; i++) window.add('blue', `${each}-${i}`, 1, false)
+      evidence.add(window, new Set(), minute)
+    }
+    expect(Object.keys(evidence.toJSON().guilds)).toHaveLength(10_000)
+    expect(JSON.parse(JSON.stringify(evidence))).toEqual(evidence.toJSON())
+  })
+})
+
+describe('the options of judge', () => {
+  it.each<[object, string]>([
+    [{ errorRateIncrease: 0 }, 'judge.errorRateIncrease must be above 0, such as 0.2'],
+    [{ responseTimeIncrease: NaN }, 'judge.responseTimeIncrease'],
+    [{ memoryIncrease: '30 %' }, 'judge.memoryIncrease'],
+    [{ userReports: -1 }, 'judge.userReports must be a whole number'],
+    [{ falseAlarmRatio: 1 }, 'judge.falseAlarmRatio must be above 0 and below 1'],
+    [{ windowMs: 0 }, 'judge.windowMs must be milliseconds'],
+    [{ errorRate: 1 }, 'judge has no option "errorRate"'],
+    [{ errorRateIncrease: false, responseTimeIncrease: false }, 'names nothing to judge by'],
+  ])('refuse %j', (options, message) => {
+    expect(() => readJudge(options as JudgeOptions, seeded(1))).toThrow(message)
+  })
+})

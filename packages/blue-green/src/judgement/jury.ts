@@ -1,0 +1,138 @@
+import { messageOf } from '../bounded.js'
+import type { Settings } from '../options.js'
+import type { DeploymentState } from '../transitions.js'
+import { Evidence, type Finding } from './evidence.js'
+import { EvidenceShelf } from './evidence-shelf.js'
+import { forecast, type Forecast } from './forecast.js'
+import type { JudgeSettings } from './judge-options.js'
+import { Window, type Side } from './window.js'
+
+/** What the jury tells. None of it may throw. */
+export interface JuryHooks {
+  /** A window has ended: there may be another finding. */
+  looked(): void
+  /** Evidence that was kept cannot be used, or cannot be kept. */
+  trouble(why: string): void
+}
+
+/** So short a window is no look of its own at the end of a step. */
+const leastRatio = 0.5
+
+/** Watches both versions in windows, and says at any moment what the evidence is. */
+export class Jury {
+  readonly #settings: Settings
+  readonly #judged: JudgeSettings
+  readonly #hooks: JuryHooks
+  readonly #evidence: Evidence
+  readonly #shelf: EvidenceShelf
+  #window = new Window()
+  #windowSinceMs = 0
+  #first: ReadonlySet<string> = new Set()
+  #followed: string | undefined
+  #epoch = 0
+  #cancel: (() => void) | undefined
+  #writing: Promise<void> = Promise.resolve()
+  #isInTrouble = false
+
+  constructor(settings: Settings, judged: JudgeSettings, hooks: JuryHooks) {
+    const { store, name, clock, storeTimeoutMs } = settings
+    this.#settings = settings
+    this.#judged = judged
+    this.#hooks = hooks
+    this.#evidence = new Evidence(judged)
+    this.#shelf = new EvidenceShelf(store, `blue-green:${name}:evidence`, clock, storeTimeoutMs)
+  }
+
+  /** @throws StoreUnavailableError when the store does not say what is known */
+  async open(epoch: number): Promise<void> {
+    const stored = await this.#shelf.read()
+    this.#epoch = epoch
+    if (typeof stored === 'object') this.#evidence.restore(stored)
+    if (typeof stored === 'string') this.#hooks.trouble(`the evidence in the store cannot be used: ${stored}`)
+  }
+
+  /** Begins to look. */
+  start(): void {
+    this.#window = new Window()
+    this.#windowSinceMs = this.#settings.clock.monotonic()
+    this.#tick()
+  }
+
+  stop(): void {
+    this.#cancel?.()
+    this.#cancel = undefined
+  }
+
+  /** A deployment is under way, with the evidence that it has. */
+  follow({ id, first }: DeploymentState): void {
+    if (this.#followed === id) return
+    this.#followed = id
+    this.#evidence.begin(id)
+    this.#first = new Set(first)
+    // What was before it is no part of its first window.
+    if (this.#cancel !== undefined) this.#close()
+  }
+
+  add(side: Side, unitId: string | undefined, tookMs: number, isFailed: boolean): void {
+    this.#window.add(side, unitId, tookMs, isFailed)
+  }
+
+  report(side: Side, unitId: string): void {
+    this.#window.report(side, unitId)
+  }
+
+  measureMemory(side: Side, ageMs: number, bytes: number): void {
+    this.#evidence.measureMemory(side, ageMs, bytes)
+  }
+
+  forecast(plan: { readonly percentages: readonly number[]; readonly stepMs: number }): Forecast {
+    return forecast(plan, this.#evidence.ordinary, this.#judged)
+  }
+
+  find(): Finding {
+    return this.#evidence.find()
+  }
+
+  /** What has happened up to now counts for the end of a step, if it is enough to be looked at. */
+  look(): void {
+    if (this.#elapsedMs >= leastRatio * this.#judged.windowMs) this.#close()
+  }
+
+  get #elapsedMs(): number {
+    return this.#settings.clock.monotonic() - this.#windowSinceMs
+  }
+
+  #tick(): void {
+    this.#cancel?.()
+    this.#cancel = this.#settings.clock.after(this.#judged.windowMs, () => {
+      this.#close()
+      this.#hooks.looked()
+    })
+  }
+
+  #close(): void {
+    const { clock } = this.#settings
+    const [window, tookMs] = [this.#window, this.#elapsedMs]
+    this.#window = new Window()
+    this.#windowSinceMs = clock.monotonic()
+    this.#evidence.add(window, this.#first, Math.max(1, tookMs))
+    this.#keep()
+    this.#tick()
+  }
+
+  /** One write at a time. What fails is written with the next window; until then it is known here alone. */
+  #keep(): void {
+    const evidence = this.#evidence.toJSON()
+    this.#writing = this.#writing
+      .then(() => this.#shelf.write(this.#epoch, evidence))
+      .then(
+        () => {
+          this.#isInTrouble = false
+        },
+        (error: unknown) => {
+          if (!this.#isInTrouble) this.#hooks.trouble(messageOf(error))
+          this.#isInTrouble = true
+        },
+      )
+  }
+}
