@@ -39,9 +39,10 @@ export type Available = Pick<
 
 /** @throws TypeError or RangeError that names the option and its value */
 export function readDeployOptions(
-  options: DeployOptions = {},
+  asked: DeployOptions | undefined,
   available: Available,
 ): Plan & { readonly retry: boolean } {
+  const options = asked ?? {}
   requireKnown('deploy', options, [...Object.keys(deployDefaults), 'migration'])
   const given = { ...deployDefaults, ...defined(options) }
   if (typeof given.retry !== 'boolean') throw new TypeError(`retry must be true or false, not ${String(given.retry)}`)
