@@ -17,7 +17,7 @@ const maxUnits = 20_000
 
 /** What happens between two looks. */
 export class Window {
-  readonly units = new Map<string, UnitWindow>()
+  readonly units: Map<string, UnitWindow> = new Map()
   readonly calls: Record<Side, number> = { green: 0, blue: 0 }
   readonly failures: Record<Side, number> = { green: 0, blue: 0 }
   readonly reports: Record<Side, number> = { green: 0, blue: 0 }
