@@ -1,3 +1,4 @@
+export { StateFormatError, StoreUnavailableError } from './errors.js'
 export { NotStartedError, TakeOverError } from './restart/errors.js'
 export type { EventOfTheDead, Replaced, RestartChange, RestartEvents } from './restart/events.js'
 export {

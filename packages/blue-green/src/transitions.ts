@@ -170,7 +170,7 @@ export function stepMsOf({ step, percentages, stepMs, bakeMs }: DeploymentState)
 }
 
 /** Whether a rollback would give blue data that it cannot read. */
-export function isIrreversible({ migration, migrated }: DeploymentState): boolean {
+function isIrreversible({ migration, migrated }: DeploymentState): boolean {
   return migration?.irreversible === true && migrated !== 'NO'
 }
 

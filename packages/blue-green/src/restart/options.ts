@@ -70,7 +70,14 @@ export type GaplessRestartDefaults = Readonly<
   Record<
     'heartbeatMs' | 'leaseMs' | 'keepMs' | 'maxKept' | 'redoMs' | 'claimMs' | 'bakeMs' | 'drainMs' | 'storeTimeoutMs',
     number
-  > & { name: string; scope: 'machine'; whenStoreIsOut: 'serve' }
+  > & {
+    /** Of the bot, in the store. */
+    name: string
+    /** How far the store must reach. */
+    scope: 'machine'
+    /** What the owner does while the store is out. */
+    whenStoreIsOut: 'serve'
+  }
 >
 
 /** The value of each option of {@link GaplessRestart} that is not given. */

@@ -10,7 +10,7 @@ export const repeatHeader = 'evenkeel-repeat'
 /** Raised when the shape changes. */
 export const httpProtocol = '1'
 /** More than any bot sends or answers. */
-export const maxBytes = 4_194_304
+const maxBytes = 4_194_304
 
 /** What a version answers by HTTP. */
 export interface HttpAnswer {

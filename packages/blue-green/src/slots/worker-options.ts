@@ -62,7 +62,10 @@ export type WorkerSlotDefaults = Readonly<
   Record<
     'startTimeoutMs' | 'stopTimeoutMs' | 'drainMs' | 'heartbeatMs' | 'hungAfterMs' | 'answerTimeoutMs' | 'maxInFlight',
     number
-  > & { restarts: RestartPolicy }
+  > & {
+    /** How often it is started again. */
+    restarts: RestartPolicy
+  }
 >
 
 /** The value of each option of a worker slot that is not given. */
