@@ -94,7 +94,11 @@ describe('a dead-letter file that cannot be written', () => {
     const tooMany = accounting.pending - 100
     while (alerts.accounting.dead < tooMany) await pass(1_000)
     await pass(10_000)
-    expect(alerts.accounting).toMatchObject({ dead: tooMany, pending: 100 })
+    // The news that the channel is down may come meanwhile: it makes one more too many, lost or dead as the file is by then.
+    const { accepted, dead: buried, lost: all, pending } = alerts.accounting
+    expect(pending).toBe(100)
+    expect(buried).toBeGreaterThanOrEqual(tooMany)
+    expect(buried + all).toBe(tooMany + accounting.lost + accepted - accounting.accepted)
     expect(sumOf(alerts.accounting)).toBe(alerts.accounting.accepted)
   })
 
