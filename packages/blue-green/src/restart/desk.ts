@@ -163,17 +163,12 @@ export class Desk {
   }
 
   /**
-   * This process is in again, for so long that every event whose other copy came before it was is here, too.
-   *
-   * @param wasAlone - whether nobody else was there: then what came meanwhile is for this process
+   * This process is in again. What came meanwhile was with the others, also where they have gone since: nobody can tell which of it they
+   * had handled.
    */
-  rejoined(wasAlone: boolean): void {
+  rejoined(): void {
     this.#isOutside = false
-    for (const kept of this.#kept.values()) {
-      if (kept.state !== 'outside') continue
-      if (wasAlone) void this.#begin(kept)
-      else this.#drop(kept)
-    }
+    for (const kept of this.#kept.values()) if (kept.state === 'outside') this.#giveUp(kept)
   }
 
   /** Nothing is kept any longer: what another process should have claimed and has not is claimed here. */

@@ -148,6 +148,61 @@ describe('two processes on one token', () => {
     expect(before.answers.get('3')).toBe('3 from v1')
   })
 
+  it('do not both serve when the one who gave the events away never hears that this was written', async () => {
+    const fleet = new Fleet()
+    const [before, after] = await twoProcesses(fleet)
+    await fleet.clock.advance(5_000)
+    after.losesNextAnswer = true
+    void after.restart.drain().catch(() => undefined)
+    await fleet.clock.advance(1_000)
+    expect(before.restart.status.role).toBe('owner')
+    fleet.send('1')
+    await fleet.clock.advance(3_000)
+    expect(fleet.runsOf('1').map(({ by }) => by)).toEqual(['v1'])
+  })
+
+  it('leave what came while one was out to those that were there, also when they have gone since', async () => {
+    const fleet = new Fleet(() => 0.99)
+    const [before, after] = await twoProcesses(fleet)
+    before.freeze()
+    await fleet.clock.advance(10_000)
+    fleet.store.slowMs = 50
+    before.thaw()
+    while (!before.told.includes('membership in > out')) await fleet.clock.advance(1)
+    fleet.send('1')
+    await fleet.clock.advance(0)
+    before.freeze()
+    const stopped = after.restart.stop()
+    await fleet.clock.advance(1_000)
+    await stopped
+    after.isLoggedIn = false
+    before.thaw()
+    await fleet.clock.advance(20_000)
+    expect(before.restart.status).toMatchObject({ role: 'owner', undecided: 1 })
+    expect(fleet.runsOf('1').map(({ by }) => by)).toEqual(['v2'])
+    fleet.send('2')
+    await fleet.clock.advance(100)
+    expect(before.answers.get('2')).toBe('2 from v1')
+  })
+
+  it('come back once, however often one was taken out while it came back', async () => {
+    const fleet = new Fleet()
+    const [before] = await twoProcesses(fleet)
+    const comings = (): number => before.told.filter((told) => told === 'membership out > in').length
+    for (let i = 0; i < 3; i++) {
+      before.freeze()
+      await fleet.clock.advance(10_000)
+      before.thaw()
+      // It is one of them again, and not yet for a lease.
+      await fleet.clock.advance(1_000)
+      expect(comings()).toBe(0)
+    }
+    await fleet.clock.advance(10_000)
+    expect(comings()).toBe(1)
+    expect(before.restart.status.role).toBe('standby')
+    await before.restart.stop()
+  })
+
   it('run nothing once more that must not be, and say so', async () => {
     const fleet = new Fleet()
     const [before, after] = await twoProcesses(fleet, { effects: 'atMostOnce' })

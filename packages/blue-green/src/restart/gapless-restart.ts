@@ -118,6 +118,7 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
   readonly #waits = new Set<() => void>()
   #owner: string | undefined
   #hasOwned = false
+  #isRejoining = false
   /** Others were there when this process stopped. */
   #isLeft = false
   #cancelBake: (() => void) | undefined
@@ -401,25 +402,27 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
     void this.#rejoin()
   }
 
+  /** One at a time: a process may be taken out once more while it comes back. */
   async #rejoin(): Promise<void> {
-    while (this.#role === 'in') {
-      try {
-        const wasAlone = await this.#membership.join()
-        if (!wasAlone) await this.#pause(this.#settings.leaseMs)
-        if (this.#role !== 'in' || !this.#membership.isIn) continue
-        this.#desk.rejoined(wasAlone)
-        this.#tellChange(
-          'membership',
-          'out',
-          'in',
-          'it is back',
-          'INFO',
-          'This process is one of those that share the token again.',
-        )
-        return
-      } catch {
-        await this.#pause(this.#settings.heartbeatMs)
-      }
+    if (this.#isRejoining) return
+    this.#isRejoining = true
+    while (this.#role === 'in' && !(await this.#isBack())) await this.#pause(this.#settings.heartbeatMs)
+    this.#isRejoining = false
+    if (this.#role !== 'in') return
+    this.#desk.rejoined()
+    const message = 'This process is one of those that share the token again.'
+    this.#tellChange('membership', 'out', 'in', 'it is back', 'INFO', message)
+  }
+
+  async #isBack(): Promise<boolean> {
+    try {
+      const wasAlone = this.#membership.isIn ? false : await this.#membership.join()
+      if (!wasAlone) await this.#pause(this.#settings.leaseMs)
+      // It may have slept through the pause, and been taken out meanwhile.
+      if (!this.#membership.holdsLease) await this.#membership.beat()
+      return this.#membership.isIn && this.#membership.holdsLease
+    } catch {
+      return false
     }
   }
 

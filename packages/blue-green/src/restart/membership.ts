@@ -207,10 +207,16 @@ export class Membership {
       const dead = this.#deadIn(current)
       const alive = dead.length === 0 ? current : without(current, dead, id)
       const table = withBeat(next(alive), id)
+      // What it says is so for the others as soon as it lands, also when this process never hears of that.
+      const coming = this.#coming
+      if (table.epoch > current.epoch) this.#coming = table
       const written = await this.#ask('Writing who is there', 'unknown', () =>
         store.compareAndSet(key, found?.version, table),
       )
-      if (written === undefined) continue
+      if (written === undefined) {
+        this.#coming = coming
+        continue
+      }
       this.#lastBeatMs = beganMs
       this.#leaseEndsMs = beganMs + leaseMs
       this.#actBy(table)

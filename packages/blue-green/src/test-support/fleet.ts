@@ -55,6 +55,10 @@ export class FleetProcess {
   isLoggedIn = false
   isDead = false
   hasStoodStill = false
+  /** It does not reach the store. */
+  isCutOff = false
+  /** Its next write lands, and then it is cut off before it hears of that. */
+  losesNextAnswer = false
   /** How long its handler works. */
   workMs = 0
   readonly #fleet: Fleet
@@ -144,6 +148,7 @@ export class FleetProcess {
   #reaching(store: SharedStore): SharedStore {
     const through = async <T>(ask: () => Promise<T>): Promise<T> => {
       await this.#whenAwake()
+      if (this.isCutOff) throw new Error('the network is unreachable')
       try {
         return await ask()
       } finally {
@@ -153,7 +158,14 @@ export class FleetProcess {
     return {
       scope: store.scope,
       entry: (key) => through(() => store.entry(key)),
-      compareAndSet: (key, expected, value) => through(() => store.compareAndSet(key, expected, value)),
+      compareAndSet: (key, expected, value) => {
+        return through(async () => {
+          const written = await store.compareAndSet(key, expected, value)
+          if (!this.losesNextAnswer) return written
+          this.isCutOff = true
+          throw new Error('the connection was lost')
+        })
+      },
       set: (key, value, options) => through(() => store.set(key, value, options)),
     }
   }
