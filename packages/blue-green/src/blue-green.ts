@@ -17,6 +17,11 @@ import type { LaneLife } from './lane-life.js'
 import { Lane, type VersionCounters } from './lane.js'
 import { readDeployOptions, type DeployOptions } from './deploy-options.js'
 import { readOptions, type BlueGreenOptions, type Settings, type VersionOf, type Versions } from './options.js'
+import type { Plan } from './plan.js'
+import { failureIn, runProbes } from './probes.js'
+import { stepsOf, type DryRun } from './report/dry-run.js'
+import { Notices } from './report/notices.js'
+import type { DeploymentReport } from './report/report.js'
 import { versionFor } from './routing.js'
 import { runningIn, type Phase } from './transitions.js'
 import { warn } from './warn.js'
@@ -129,6 +134,7 @@ export class BlueGreen<
   readonly #lanes = new Map<string, Lane & LaneLife>()
   readonly #claims: Claims
   readonly #driver: Driver
+  readonly #notices: Notices | undefined
   /** What is yet to be told. */
   readonly #outbox: (() => void)[] = []
   #isTelling = false
@@ -149,15 +155,19 @@ export class BlueGreen<
     const { handlers, clock, claimMs, maxClaims } = this.#settings
     for (const [name, handler] of handlers) this.#lanes.set(name, new Lane(handler, this.#settings))
     this.#claims = new Claims(clock, claimMs, maxClaims)
+    this.#notices = this.#settings.notify && new Notices(this.#settings.notify)
     this.#driver = new Driver(this.#settings, {
-      announce: (changes) => this.#tell('change', ...changes),
+      announce: (changes) => {
+        for (const change of changes) this.#notices?.told(change)
+        this.#tell('change', ...changes)
+      },
       finished: (deployment, result) => this.#tellFinished(deployment, result),
       began: (version) => this.#lanes.get(version)?.guilds.clear(),
       stage: async (version, signal) => this.#lanes.get(version)?.stage?.(signal),
       retire: (version) => this.#lanes.get(version)?.retire?.(),
       drained: (version) => this.#drained(version),
       call: (version, event) => this.#call(version, event),
-      calls: (version) => this.#lanes.get(version)?.counters.started ?? 0,
+      counters: () => this.#counters,
     })
     for (const [version, lane] of this.#lanes) {
       lane.watch?.({
@@ -180,7 +190,7 @@ export class BlueGreen<
       epoch,
       store: isStoreUp ? 'up' : 'down',
       duplicates: this.#duplicates,
-      versions: new Map([...this.#lanes].map(([name, lane]) => [name, lane.counters])),
+      versions: this.#counters,
     }
   }
 
@@ -242,10 +252,7 @@ export class BlueGreen<
    * @throws whatever {@link BlueGreen.start} throws, when this starts it
    */
   async deploy(version: VersionOf<Named>, options?: DeployOptions): Promise<Deployment> {
-    const plan = readDeployOptions(options, this.#settings)
-    if (!this.#lanes.has(version)) {
-      throw new RangeError(`Cannot deploy "${version}": it is none of ${[...this.#lanes.keys()].join(', ')}`)
-    }
+    const plan = this.#planOf(version, options)
     await this.start()
     return this.#driver.deploy(version, plan)
   }
@@ -263,10 +270,45 @@ export class BlueGreen<
    * @returns how the deployment ended, once the store has it, or `undefined` if none was running
    * @throws whatever {@link BlueGreen.start} throws, when this starts it
    */
-  rollback(options?: RollbackOptions): Promise<DeploymentResult | undefined> {
+  async rollback(options?: RollbackOptions): Promise<DeploymentResult | undefined> {
     const refusal = this.#driver.rollBack(whyOf(options), options ?? {})
-    if (refusal !== undefined) return Promise.resolve(refusal)
-    return this.deployment?.finished ?? this.#rollBackWhatIsStarting(options)
+    return refusal ?? this.deployment?.finished ?? this.#rollBackWhatIsStarting(options)
+  }
+
+  /**
+   * Says what `deploy` would do, and does nothing but run the checks: each step with its times, what would refuse it, and how
+   * long the evidence takes.
+   *
+   * @param version - one of the names in `versions`
+   * @param options - the plan
+   * @throws RangeError or TypeError as `deploy` does for wrong options
+   */
+  async dryRun(version: VersionOf<Named>, options?: DeployOptions): Promise<DryRun> {
+    const { retry, ...plan } = this.#planOf(version, options)
+    const from = this.#driver.state.active
+    const problems = this.#driver.problemsOf(version, retry)
+    const { signal } = new AbortController()
+    const context = { deploymentId: 'dry-run', from, to: version }
+    const functions = {
+      get: (name: string) => {
+        const check = this.#settings.checks.get(name)
+        return check && ((stop: AbortSignal): unknown => check({ ...context, signal: stop }))
+      },
+    }
+    const checks = await runProbes('checks', plan.checks, functions, this.#settings, signal)
+    const steps = stepsOf(plan, this.#settings)
+    const atLeastMs = steps.at(-1)?.beginsAfterMs ?? 0
+    const isReady = problems.length === 0 && failureIn(checks) === undefined
+    return { from, to: version, isReady, problems, checks, steps, atLeastMs, forecast: this.#driver.forecast(plan) }
+  }
+
+  /**
+   * The reports of the last deployments that have ended, the newest first: as many as `historyLength` keeps.
+   *
+   * @throws {@link StoreUnavailableError} when the store does not answer
+   */
+  history(): Promise<readonly DeploymentReport[]> {
+    return this.#driver.history.read()
   }
 
   /**
@@ -337,6 +379,16 @@ export class BlueGreen<
     const running = (await Promise.all(waits)).reduce((sum, left) => sum + left, 0)
     signal?.throwIfAborted()
     return { drained: running === 0, running }
+  }
+
+  get #counters(): ReadonlyMap<string, VersionCounters> {
+    return new Map([...this.#lanes].map(([name, lane]) => [name, lane.counters]))
+  }
+
+  #planOf(version: string, options: DeployOptions | undefined): Plan & { readonly retry: boolean } {
+    const plan = readDeployOptions(options, this.#settings)
+    if (this.#lanes.has(version)) return plan
+    throw new RangeError(`Cannot deploy "${version}": it is none of ${[...this.#lanes.keys()].join(', ')}`)
   }
 
   #next(step: () => Promise<void>): Promise<void> {

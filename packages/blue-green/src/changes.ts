@@ -14,7 +14,8 @@ export type Severity = 'INFO' | 'WARNING' | 'CRITICAL'
  * (`DRIVING`, `FENCED` or `STOPPED`), `hold`, which is the call for a human when a step has been held for too long, or
  * `refusal`: a rollback did not happen, since there is nobody to roll back to; `migration`: it could not be undone (`STUCK`); `validation`:
  * the old version did not pass after the rollback (`failed`); `forecast`: how long the evidence of a deployment will take
- * (`sufficient` or not, for the steps of the plan); or `evidence`: what is kept of it is `lost`, or cannot be written.
+ * (`sufficient` or not, for the steps of the plan); `evidence`: what is kept of it is `lost`, or cannot be written; or
+ * `history`: the report of a deployment could not be kept, which the next start tries again.
  */
 export interface BlueGreenChange {
   /** Which thing changed. */
@@ -31,6 +32,7 @@ export interface BlueGreenChange {
     | 'migration'
     | 'forecast'
     | 'evidence'
+    | 'history'
     | 'validation'
   /** What it was. */
   readonly from: string | number
@@ -166,6 +168,17 @@ export function evidenceChange(state: State, why: string, at: number): BlueGreen
   const message = `The evidence of deployments is not kept, and a restart may lose it. ${because(why)}`
   const news = { what: 'evidence', from: 'kept', to: 'lost', severity: 'WARNING' } as const
   return { ...news, at, why, message, deploymentId: runningIn(state)?.id }
+}
+
+/** A report could not be kept. */
+export function historyChange(
+  { deploymentId, from, to }: { readonly deploymentId: string; readonly from: string; readonly to: string },
+  why: string,
+  at: number,
+): BlueGreenChange {
+  const message = `The report of ${nameOf({ id: deploymentId, from, to })} is not in the history yet. ${because(why)}`
+  const news = { what: 'history', from: 'kept', to: 'missing', severity: 'WARNING' } as const
+  return { ...news, at, why, message, deploymentId }
 }
 
 /** The store went away or came back. */

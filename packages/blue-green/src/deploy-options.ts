@@ -73,6 +73,44 @@ export function readDeployOptions(
   }
 }
 
+/** How a rollback in batches goes. */
+export interface Batches {
+  /** Green's share after each batch: falling, such as `[50, 10, 0]`. The last is 0, whether or not it is named. */
+  readonly percentages?: readonly number[] | undefined
+  /** In place of `percentages`: so many percent of the guilds go back in each batch, from 1 to 100. */
+  readonly size?: number | undefined
+  /** How long to wait between two batches, in ms. */
+  readonly pauseMs?: number | undefined
+}
+
+/** The value of each field of `batches` that is not given. */
+export const batchDefaults: { readonly size: number; readonly pauseMs: number } = { size: 25, pauseMs: 30_000 }
+
+/** @throws TypeError or RangeError that names the field and its value */
+export function readBatches(
+  batches: Batches,
+  percentage: number,
+): { readonly percentages: readonly number[]; readonly pauseMs: number } {
+  requireKnown('batches', batches, ['percentages', 'size', 'pauseMs'])
+  const { percentages, size = batchDefaults.size, pauseMs = batchDefaults.pauseMs } = batches
+  readDuration('batches.pauseMs', pauseMs)
+  if (percentages !== undefined) {
+    const isFalling =
+      Array.isArray(percentages) &&
+      percentages.every((each, i) => each >= 0 && each <= 100 && (i === 0 || each < (percentages[i - 1] ?? 0)))
+    if (!isFalling || batches.size !== undefined) {
+      const hint = 'a falling list such as [50, 10, 0], and stand in place of size'
+      throw new RangeError(`batches.percentages must be ${hint}, not ${JSON.stringify(percentages)}`)
+    }
+    const shares = percentages as readonly number[]
+    return { percentages: shares.at(-1) === 0 ? shares : [...shares, 0], pauseMs }
+  }
+  if (!(size >= 1 && size <= 100)) throw new RangeError(`batches.size must be from 1 to 100, not ${String(size)}`)
+  const shares: number[] = []
+  for (let share = percentage - size; share > 0; share -= size) shares.push(share)
+  return { percentages: [...shares, 0], pauseMs }
+}
+
 function readMigration(name: unknown, { migrations }: Available): Plan['migration'] {
   if (name === undefined) return null
   const migration = typeof name === 'string' ? migrations.get(name) : undefined

@@ -1,4 +1,7 @@
 import { forecast, type Forecast } from './judgement/forecast.js'
+import { emptyReport, type DeploymentReport } from './report/report.js'
+import { StatusStream } from './report/status-stream.js'
+import type { Batches } from './deploy-options.js'
 import type { BackupMade, Migrated, ProbeResult } from './plan.js'
 import type { Phase } from './transitions.js'
 
@@ -41,6 +44,11 @@ export interface RollbackReason {
 export interface RollbackOptions extends RollbackReason {
   /** Give the old version its traffic back although an irreversible migration has begun. Only a person can know that it may. */
   readonly acceptIrreversible?: boolean | undefined
+  /**
+   * Give the guilds back in batches, for where the old version could not bear all at once. A second call, and whatever the bot
+   * finds by itself, gives back the rest at once.
+   */
+  readonly batches?: Batches | undefined
 }
 
 /** What a reason says, if anything. Whatever was passed for one, it must not keep a rollback from happening. */
@@ -106,6 +114,17 @@ export interface Deployment {
    * green keeps what it has
    */
   rollback(options?: RollbackOptions): Promise<DeploymentResult>
+  /** What is known of it now: after the end, of the end. `reportMarkdown` makes it a text. */
+  report(): DeploymentReport
+  /**
+   * Its status now, and again whenever it changes, until it is over. Breaking off the loop ends the watch and nothing else.
+   *
+   * *Gotchas*: `finished` rejects never, and neither does this, but by its signal. A reader that is more than 100 statuses
+   * behind misses the oldest.
+   *
+   * @param options - a signal, whose reason it then throws
+   */
+  watch(options?: { readonly signal?: AbortSignal | undefined }): AsyncIterableIterator<DeploymentStatus>
   /**
    * Goes on to the next step now, whatever is left of the time of this one. Health and the store must allow it as ever.
    *
@@ -138,6 +157,7 @@ export interface DeploymentDriver {
   statusOf(deploymentId: string): DeploymentStatus | undefined
   /** What became of it where it is not to be waited for. */
   rollBack(why: string | undefined, options: RollbackOptions): DeploymentResult | undefined
+  reportOf(deploymentId: string, result: DeploymentResult | undefined): DeploymentReport | undefined
   promote(why?: string): Promise<void>
   hold(why?: string): void
   letGo(why?: string): Promise<void>
@@ -153,6 +173,8 @@ export class DrivenDeployment implements Deployment {
   #resolve!: (result: DeploymentResult) => void
   #isFinished = false
   #lastStatus: DeploymentStatus
+  #lastReport: DeploymentReport | undefined
+  readonly #stream = new StatusStream()
   readonly #driver: DeploymentDriver
 
   constructor(status: DeploymentStatus, foreseen: Forecast, driver: DeploymentDriver) {
@@ -178,14 +200,31 @@ export class DrivenDeployment implements Deployment {
     if (this.#isFinished) return false
     this.#isFinished = true
     this.#lastStatus = this.status
+    this.#lastReport = this.#driver.reportOf(this.id, result)
+    this.#stream.end()
     this.#resolve(result)
     return true
   }
 
-  rollback(options?: RollbackOptions): Promise<DeploymentResult> {
+  /** Its status is another one now. */
+  changed(): void {
+    if (!this.#isFinished) this.#stream.push(this.status)
+  }
+
+  report(): DeploymentReport {
+    const report = this.#lastReport ?? this.#driver.reportOf(this.id, undefined)
+    if (report === undefined)
+      throw new Error(`nothing is known of deployment ${this.id}; this is a fault of blue-green`)
+    return report
+  }
+
+  watch({ signal }: { readonly signal?: AbortSignal | undefined } = {}): AsyncIterableIterator<DeploymentStatus> {
+    return this.#stream.read(this.status, signal)
+  }
+
+  async rollback(options?: RollbackOptions): Promise<DeploymentResult> {
     if (this.#isFinished || this.#driver.statusOf(this.id) === undefined) return this.finished
-    const refusal = this.#driver.rollBack(whyOf(options), options ?? {})
-    return refusal === undefined ? this.finished : Promise.resolve(refusal)
+    return this.#driver.rollBack(whyOf(options), options ?? {}) ?? this.finished
   }
 
   async promote(reason?: RollbackReason): Promise<DeploymentStatus> {
@@ -228,6 +267,12 @@ export function alreadyActive(id: string, version: string): Deployment {
     forecast: forecast({ percentages: [], stepMs: 0 }, undefined, undefined),
     finished,
     rollback: () => finished,
+    report: () => emptyReport(id, version, { outcome: 'ALREADY_ACTIVE', why }),
+    watch: (options) => {
+      const stream = new StatusStream()
+      stream.end()
+      return stream.read(status, options?.signal)
+    },
     promote: () => Promise.resolve(status),
     hold: () => {},
     resume: () => Promise.resolve(status),

@@ -4,6 +4,7 @@ import {
   deathChange,
   evidenceChange,
   forecastChange,
+  historyChange,
   holdChange,
   phaseOf,
   refusalChange,
@@ -30,19 +31,24 @@ import {
 import { messageOf, runBounded } from './bounded.js'
 import { Chores } from './chores.js'
 import { Deaths } from './deaths.js'
+import { readBatches, type Batches } from './deploy-options.js'
 import { healthProblem, statusOf } from './health-gate.js'
 import { Journal } from './journal.js'
 import { forecast, type Forecast } from './judgement/forecast.js'
 import { Jury } from './judgement/jury.js'
+import type { VersionCounters } from './lane.js'
 import type { Settings } from './options.js'
 import { Pace } from './pace.js'
 import { PhaseWork, workOf } from './phase-work.js'
 import type { Plan, ProbeResult } from './plan.js'
 import { logged, type LogEntry, type StateRecord } from './record.js'
 import { routeOf, type Route } from './routing.js'
+import { History } from './report/history.js'
+import { makeReport, type DeploymentReport } from './report/report.js'
 import { makeStarting, type Starting } from './starting.js'
 import {
   hasShare,
+  isOver,
   isAdvancing,
   isPreparing,
   isRollingBack,
@@ -64,7 +70,7 @@ export interface RollBackHow {
   /** A person accepts that the migration is irreversible. */
   readonly acceptIrreversible?: boolean | undefined
   /** In batches; at once unless given. */
-  readonly descent?: Descent | null
+  readonly batches?: Batches | undefined
   /** What failed. */
   readonly results?: readonly ProbeResult[]
 }
@@ -88,8 +94,8 @@ export interface DriverHooks {
   drained(version: string): Promise<number>
   /** Gives a version a synthetic event. */
   call(version: string, event: unknown): Promise<unknown>
-  /** How many calls a version has had since it was made. */
-  calls(version: string): number
+  /** What became of the calls of each version since it was made. */
+  counters(): ReadonlyMap<string, VersionCounters>
 }
 
 /**
@@ -123,6 +129,9 @@ export class Driver {
   readonly #pace: Pace
   readonly #work: PhaseWork
   readonly #jury: Jury | undefined
+  readonly #history: History
+  /** Settles when the last report is kept, or cannot be. */
+  #keeping: Promise<void> = Promise.resolve()
   /** The transitions of the deployment in force. */
   #log: readonly LogEntry[] = []
   /** Whether the step in force has had its time, and its synthetic calls have passed. */
@@ -142,6 +151,7 @@ export class Driver {
       pauseOver: () => this.#move({ type: 'DESCEND' }, this.#why),
       stillWaiting: () => this.#lookAgain(),
     })
+    this.#history = new History(settings)
     const { judge } = settings
     this.#jury =
       judge &&
@@ -180,6 +190,10 @@ export class Driver {
 
   get epoch(): number {
     return this.#journal?.epoch ?? 0
+  }
+
+  get history(): History {
+    return this.#history
   }
 
   /** Who judges, if anybody does. */
@@ -230,6 +244,38 @@ export class Driver {
     }
   }
 
+  /** What is known of a deployment: of the one in force, or that was in force last. */
+  reportOf(deploymentId: string, result: DeploymentResult | undefined): DeploymentReport | undefined {
+    const { deployment } = this.#state
+    if (deployment?.id !== deploymentId) return undefined
+    const evidence = this.#jury?.find().why ?? null
+    return makeReport({
+      deployment,
+      log: this.#log,
+      why: this.#why,
+      result,
+      evidence,
+      versions: this.#hooks.counters(),
+    })
+  }
+
+  /** What would keep a version from being deployed now, or hold it at once. */
+  problemsOf(to: string, retry: boolean): readonly string[] {
+    if (this.#controller === 'STOPPED') {
+      return ['this process does not drive, so what runs is not known: call start() first']
+    }
+    const running = this.#starting ?? runningIn(this.#state)
+    const status = statusOf(this.#settings.health)
+    return [
+      ...(this.#fencedBy === undefined ? [] : [this.#fencedBy.message]),
+      ...(running === undefined ? [] : [`deployment ${running.id} to "${running.to}" is running`]),
+      ...(this.#state.active === to ? [`version "${to}" is the active one already`] : []),
+      ...(this.#state.rolledBack.includes(to) && !retry ? [`version "${to}" was rolled back before`] : []),
+      ...(status === 'down' || status === 'unknown' ? [`health is ${status}, so it would be held at 0 %`] : []),
+      ...(this.#isStoreUp ? [] : ['the store of the deployment state cannot be reached']),
+    ]
+  }
+
   /** Takes over from whoever drove last, and goes on where the record says. */
   async open(): Promise<void> {
     const { store, name, clock, storeTimeoutMs, storeRetryMs, initial, health } = this.#settings
@@ -268,6 +314,19 @@ export class Driver {
     for (const [version, failure] of failures) this.died(version, failure.message)
     this.#goOn()
     this.#hooks.announce([controllerChange(from, 'DRIVING', state, why, clock.now())])
+    const { deployment } = state
+    // The last process may have died before its report was kept.
+    if (deployment !== null && isOver(deployment.phase)) {
+      const outcome = deployment.phase as 'COMPLETE' | 'ROLLED_BACK' | 'FAILED'
+      this.#keepReport(this.reportOf(deployment.id, resultOf(outcome, log.at(-1)?.why ?? why, state)))
+    }
+  }
+
+  #keepReport(report: DeploymentReport | undefined): void {
+    if (report === undefined) return
+    this.#keeping = this.#history.keep(report).catch((error: unknown) => {
+      this.#hooks.announce([historyChange(report, messageOf(error), this.#settings.clock.now())])
+    })
   }
 
   /** Makes ready whatever the state routes to. @throws what kept the last of it from getting ready, when there is no other */
@@ -295,6 +354,7 @@ export class Driver {
     this.#leave('STOPPED')
     this.#starting?.reject(new StoppedError(this.#starting.to))
     await this.#writer?.stop()
+    await this.#keeping
     const lost = this.#writer?.wanted
     const why = `stop() was called${lost?.type === 'ROLL_BACK' ? ' before the store confirmed the rollback' : ''}`
     this.#finish({ outcome: 'STOPPED', why })
@@ -336,8 +396,11 @@ export class Driver {
   rollBack(why = 'rollback() was called', how: RollBackHow = {}): DeploymentResult | undefined {
     const running = runningIn(this.#state)
     if (running === undefined) return undefined
+    // Who serves is at stake: what is wrong with the batches is said before anything else.
+    if (how.batches !== undefined) readBatches(how.batches, running.percentage)
     if (this.#deaths.has(running.from) && hasShare(running)) return this.#keepGreen(running, why)
-    const { descent = null, results = [] } = how
+    const { batches, results = [] } = how
+    const descent: Descent | null = batches === undefined ? null : readBatches(batches, running.percentage)
     const accept = how.acceptIrreversible === true
     this.#move({ type: 'ROLL_BACK', elapsedMs: this.#elapsedMs(), accept, descent, results }, why)
     const after = this.#state.deployment
@@ -486,11 +549,15 @@ export class Driver {
     // Nobody is left to compare with, or nobody is there yet.
     if (percentage === 0 || percentage === 100) return undefined
     if (advance === 'time') {
-      const calls = this.#hooks.calls(to) - this.#callsBefore
+      const calls = this.#calls(to) - this.#callsBefore
       return calls >= minEvents ? undefined : `"${to}" has had ${calls} calls in this step, fewer than ${minEvents}`
     }
     const finding = this.#jury?.find()
     return finding === undefined || finding.mayAdvance ? undefined : finding.why
+  }
+
+  #calls(version: string): number {
+    return this.#hooks.counters().get(version)?.started ?? 0
   }
 
   /** Another window has ended: green may be found harmful, or what a held step waited for may be there. */
@@ -620,13 +687,14 @@ export class Driver {
     if (running?.step !== last?.step || running?.phase !== last?.phase) {
       this.#isTimeOver = false
       this.#tested = undefined
-      if (running !== undefined && running.phase !== 'HOLD') this.#callsBefore = this.#hooks.calls(running.to)
+      if (running !== undefined && running.phase !== 'HOLD') this.#callsBefore = this.#calls(running.to)
     }
     this.#chores.keep(workOf(running))
     if (running !== undefined) this.#jury?.follow(running)
     this.#pace.enter(runningIn(before), running, this.#controller === 'DRIVING')
     if (running !== undefined && this.#controller === 'DRIVING') this.#follow(running.id)
     this.#hooks.announce(changesBetween(before, state, why, this.#settings.clock.now()))
+    if (state === this.#state && state.deployment?.id === this.#deployment?.id) this.#deployment?.changed()
     const phase = phaseOf(state)
     if (phase === 'COMPLETE' || phase === 'ROLLED_BACK' || phase === 'FAILED') this.#finish(resultOf(phase, why, state))
     if (phase === 'COMPLETE' && before.active !== state.active) this.#retire(before.active)
@@ -685,7 +753,10 @@ export class Driver {
 
   #finish(result: DeploymentResult): void {
     const deployment = this.#deployment
-    if (deployment?.finish(result) === true) this.#hooks.finished(deployment, result)
+    if (deployment?.finish(result) !== true) return
+    // What another controller goes on with, or a later start, is not over.
+    if (result.outcome !== 'FENCED' && result.outcome !== 'STOPPED') this.#keepReport(deployment.report())
+    this.#hooks.finished(deployment, result)
   }
 
   #leave(controller: Exclude<Controller, 'DRIVING'>): void {

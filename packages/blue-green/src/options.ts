@@ -3,6 +3,7 @@ import type { EventContext } from './context.js'
 import { readJudge, type JudgeOptions, type JudgeSettings } from './judgement/judge-options.js'
 import type { Clock, HealthSource, StateStore } from './ports.js'
 import type { Backup, Migration, Probe, SyntheticTest } from './probes.js'
+import type { Notify } from './report/notices.js'
 import { systemClock, systemRandom } from './system-clock.js'
 
 /** A version of the bot: what is called with each event, and whose promise `handle` passes on. */
@@ -51,6 +52,10 @@ export interface BlueGreenOptions<Event, Named extends Versions<Event>> {
    * three times is ruled out. `{}` judges errors and latency. Without it, steps go by time.
    */
   readonly judge?: JudgeOptions | undefined
+  /** Tells people of the few things that they want to hear of a deployment. Nothing waits for it. */
+  readonly notify?: Notify | undefined
+  /** How many reports of deployments that have ended are kept in the store, for `history()`; at most 100, 0 for none. */
+  readonly historyLength?: number | undefined
   /** How long a check, a synthetic call or a validation may take, in ms. */
   readonly probeTimeoutMs?: number | undefined
   /** How long a backup may take, in ms. */
@@ -92,6 +97,7 @@ export type BlueGreenDefaults = Readonly<
     | 'maxClaims'
     | 'recoverMs'
     | 'drainMs'
+    | 'historyLength'
     | 'probeTimeoutMs'
     | 'backupTimeoutMs'
     | 'migrationTimeoutMs'
@@ -112,6 +118,7 @@ export const blueGreenDefaults: BlueGreenDefaults = {
   maxClaims: 10_000,
   recoverMs: 30_000,
   drainMs: 30_000,
+  historyLength: 20,
   probeTimeoutMs: 10_000,
   backupTimeoutMs: 600_000,
   migrationTimeoutMs: 600_000,
@@ -130,6 +137,7 @@ const optional = [
   'canaryTests',
   'validations',
   'judge',
+  'notify',
   'isUserError',
   'clock',
   'random',
@@ -156,6 +164,8 @@ export interface Settings {
   readonly maxClaims: number
   readonly recoverMs: number
   readonly drainMs: number
+  readonly notify: Notify | undefined
+  readonly historyLength: number
   readonly probeTimeoutMs: number
   readonly backupTimeoutMs: number
   readonly migrationTimeoutMs: number
@@ -177,6 +187,7 @@ export function readOptions<Event, Named extends Versions<Event>>(options: BlueG
   requireMethods('store', options.store, ['entry', 'compareAndSet'])
   if (options.health !== undefined) requireMethods('health', options.health, ['on', 'off'])
   if (options.backup !== undefined) requireMethods('backup', options, ['backup'])
+  if (options.notify !== undefined) requireMethods('notify', options, ['notify'])
   if (options.isUserError !== undefined) requireMethods('isUserError', options, ['isUserError'])
   if (options.clock !== undefined) requireMethods('clock', options.clock, ['now', 'monotonic', 'after'])
   if (options.random !== undefined) requireMethods('random', options, ['random'])
@@ -203,6 +214,8 @@ export function readOptions<Event, Named extends Versions<Event>>(options: BlueG
     maxClaims: readCount('maxClaims', given.maxClaims, 1),
     recoverMs: readDuration('recoverMs', given.recoverMs),
     drainMs: readDuration('drainMs', given.drainMs),
+    notify: options.notify,
+    historyLength: readHistoryLength(given.historyLength),
     probeTimeoutMs: readDuration('probeTimeoutMs', given.probeTimeoutMs),
     backupTimeoutMs: readDuration('backupTimeoutMs', given.backupTimeoutMs),
     migrationTimeoutMs: readDuration('migrationTimeoutMs', given.migrationTimeoutMs),
@@ -257,4 +270,11 @@ function readMigrations(migrations: Readonly<Record<string, Migration>> | undefi
     }
   }
   return new Map(Object.entries(migrations))
+}
+
+function readHistoryLength(value: unknown): number {
+  const length = readCount('historyLength', value, 0)
+  if (length > 100)
+    throw new RangeError(`historyLength must be at most 100, not ${length}; keep older reports elsewhere`)
+  return length
 }

@@ -45,6 +45,9 @@ export class FaultyStore implements StateStore {
     value: unknown,
   ): Promise<{ version: string } | undefined> {
     await this.#reach()
+    // What is kept beside the record is neither counted nor faulty: its writes come when they come.
+    if (/:history:|:evidence$/.test(key))
+      return this.inner.compareAndSet(key, expected, JSON.parse(JSON.stringify(value)))
     this.writes += 1
     const fault = this.faults.get(this.writes)
     const write = async (): Promise<{ version: string } | undefined> => {

@@ -39,7 +39,7 @@ export class TestDriver {
       began: () => undefined,
       drained: () => Promise.resolve(0),
       call: () => Promise.resolve(),
-      calls: () => 0,
+      counters: () => new Map(),
       stage: (version, signal) => {
         this.staged.push(version)
         this.signals.push(signal)

@@ -1,0 +1,70 @@
+import type { Forecast } from '../judgement/forecast.js'
+import type { Plan, ProbeResult } from '../plan.js'
+import type { Phase } from '../transitions.js'
+
+/** A step that a deployment would take. */
+export interface DryStep {
+  /** Its phase. */
+  readonly phase: Phase
+  /** Green's share in it, 0 to 100. */
+  readonly percentage: number
+  /** When it begins at the earliest, in ms after `deploy`. */
+  readonly beginsAfterMs: number
+  /** How long it takes at least, in ms: what your functions take is not known. */
+  readonly atLeastMs: number
+  /** How long it takes at most, in ms, before it fails; `undefined` where it is held instead. */
+  readonly atMostMs: number | undefined
+}
+
+/** What `deploy` would do. */
+export interface DryRun {
+  /** The version that serves now. */
+  readonly from: string
+  /** The version that would be deployed. */
+  readonly to: string
+  /** Whether nothing would refuse or fail it now. */
+  readonly isReady: boolean
+  /** What would refuse it or hold it now, as clauses. */
+  readonly problems: readonly string[]
+  /** The results of the checks, which were run. */
+  readonly checks: readonly ProbeResult[]
+  /** Every step, in order. */
+  readonly steps: readonly DryStep[]
+  /** How long it takes at least, in ms. */
+  readonly atLeastMs: number
+  /** How long the evidence takes. */
+  readonly forecast: Forecast
+}
+
+/** How long what somebody else's functions do may take, in ms. */
+export interface Limits {
+  readonly probeTimeoutMs: number
+  readonly backupTimeoutMs: number
+  readonly migrationTimeoutMs: number
+  readonly stageTimeoutMs: number
+  readonly drainMs: number
+}
+
+/** Every step of a plan, with its times. Pure. */
+export function stepsOf(plan: Plan, limits: Limits): readonly DryStep[] {
+  const { checks, backup, migration, smokeTests, percentages, stepMs, bakeMs } = plan
+  const { probeTimeoutMs, backupTimeoutMs, migrationTimeoutMs, stageTimeoutMs, drainMs } = limits
+  const steps: DryStep[] = []
+  let beginsAfterMs = 0
+  const add = (phase: Phase, percentage: number, atLeastMs: number, atMostMs?: number): void => {
+    steps.push({ phase, percentage, beginsAfterMs, atLeastMs, atMostMs })
+    beginsAfterMs += atLeastMs
+  }
+  if (checks.length > 0) add('PRECHECK', 0, 0, probeTimeoutMs)
+  if (backup) add('BACKUP', 0, 0, backupTimeoutMs)
+  if (migration !== null) add('MIGRATING', 0, 0, migrationTimeoutMs)
+  add('GREEN_STAGING', 0, 0, stageTimeoutMs)
+  if (smokeTests.length > 0) add('SMOKE', 0, 0, probeTimeoutMs)
+  for (const [step, percentage] of percentages.entries()) {
+    add(step === 0 ? 'CANARY_TESTING' : 'SHIFTING_TRAFFIC', percentage, stepMs)
+  }
+  if (bakeMs > 0) add('BAKING', 100, bakeMs)
+  add('DRAINING_BLUE', 100, 0, drainMs)
+  add('COMPLETE', 100, 0)
+  return steps
+}
