@@ -1,0 +1,165 @@
+import { randomUUID } from 'node:crypto'
+import { mkdir, mkdtemp, readdir, realpath, rm, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join, sep } from 'node:path'
+import { messageOf } from '../bounded.js'
+import { requireMethods } from '../checked-options.js'
+import { withDeadline } from '../deadline.js'
+import { systemClock } from '../system-clock.js'
+import { NotIsolatedError } from './errors.js'
+import type { ReadableStorage, WritableStorage } from './ports.js'
+
+/** How isolated copies are made. */
+export interface CopyOptions<S> {
+  /**
+   * Makes an empty store in a folder that is empty and its own: `(folder) => new SqliteStorage({ path: join(folder, 'copy.db') })`.
+   * It is called once for each copy, and what it makes is stopped and deleted with its folder.
+   */
+  readonly copy: (folder: string) => S
+  /** Where the original lies, if it is a file or folder: refuses copies that lead there, by symbolic or hard links. */
+  readonly sourcePath?: string | undefined
+  /**
+   * Where the folders are made.
+   *
+   * @defaultValue that of the system for temporary files
+   */
+  readonly folder?: string | undefined
+}
+
+/** How long each part of the clean-up may take; what takes longer is reported. */
+const cleanUpMs = 10_000
+
+/** Where a probe is written, for a moment, to see whether it turns up in the original. */
+const probes = 'evenkeel-probes'
+
+/** Makes copies that are isolated from the original, and removes all of them: those, and nothing else. */
+export class Copies<S extends WritableStorage> {
+  readonly #options: CopyOptions<S>
+  readonly #source: ReadableStorage | undefined
+  readonly #made = new Set<S>()
+  #root: string | undefined
+  #count = 0
+  /** Copies that are being made, by steps that nobody may be waiting for any more. */
+  readonly #pending = new Set<Promise<unknown>>()
+  #isClosed = false
+
+  constructor(options: CopyOptions<S>, source: ReadableStorage | undefined) {
+    requireMethods('copy', options, ['copy'])
+    for (const name of ['sourcePath', 'folder'] as const) {
+      const path = options[name]
+      if (path === undefined || (typeof path === 'string' && path !== '')) continue
+      throw new TypeError(`${name} must be a path, not ${JSON.stringify(path)}`)
+    }
+    this.#options = options
+    this.#source = source
+  }
+
+  /** @throws {@link NotIsolatedError} before anything but a probe was written */
+  async open(): Promise<S> {
+    if (this.#isClosed) throw new Error('the copies are being removed')
+    const opening = this.#open()
+    const settled = opening.catch(() => undefined).finally(() => this.#pending.delete(settled))
+    this.#pending.add(settled)
+    return opening
+  }
+
+  async #open(): Promise<S> {
+    const folder = await this.#makeFolder()
+    const copy = this.#options.copy(folder)
+    // Neither may be stopped in the end: they are somebody else's.
+    if ((copy as unknown) === this.#source) throw new NotIsolatedError('it is the source itself')
+    if (this.#made.has(copy)) throw new NotIsolatedError('the same store was made twice')
+    requireMethods('the copy', copy, ['collection', 'collections', 'batch'])
+    this.#made.add(copy)
+    const held = await copy.collections()
+    if (held.length > 0) throw new NotIsolatedError(`it already holds ${held.slice(0, 3).join(', ')}`)
+    await this.#compareFiles(folder)
+    await this.#probe(copy)
+    return copy
+  }
+
+  /** Stops a copy that is needed no more. */
+  async close(copy: S): Promise<void> {
+    if (this.#made.delete(copy)) await copy.stop?.()
+  }
+
+  /** Stops and removes everything. @returns what could not be removed, as clauses */
+  async clean(): Promise<string[]> {
+    this.#isClosed = true
+    const left: string[] = []
+    const end = (what: string, run: () => Promise<unknown>): Promise<unknown> =>
+      withDeadline(run, cleanUpMs, systemClock, () => new Error(`no answer within ${cleanUpMs} ms`)).catch(
+        (error: unknown) => left.push(`${what}: ${messageOf(error)}`),
+      )
+    await end('a copy was still being made', () => Promise.all(this.#pending))
+    for (const copy of this.#made) await end('a copy could not be stopped', () => this.close(copy))
+    const root = this.#root
+    this.#root = undefined
+    if (root !== undefined) {
+      await rm(root, { recursive: true, force: true }).catch((error: unknown) =>
+        left.push(`${root} could not be removed: ${messageOf(error)}`),
+      )
+    }
+    return left
+  }
+
+  async #makeFolder(): Promise<string> {
+    if (this.#root === undefined) {
+      const root = await mkdtemp(join(this.#options.folder ?? tmpdir(), 'evenkeel-rehearsal-'))
+      this.#root = root
+      const { sourcePath } = this.#options
+      const [inside, source] = [await realpath(root), sourcePath && (await realpath(sourcePath))]
+      if (source && (inside + sep).startsWith(source + sep)) throw new NotIsolatedError('its folder lies in the source')
+    }
+    const folder = join(this.#root, `copy-${++this.#count}`)
+    await mkdir(folder)
+    return folder
+  }
+
+  /** By device and inode, which neither a symbolic nor a hard link can hide. */
+  async #compareFiles(folder: string): Promise<void> {
+    const { sourcePath } = this.#options
+    if (sourcePath === undefined) return
+    const originals = new Set([...(await identities(sourcePath)).keys(), ...(await sidecars(sourcePath))])
+    for (const [identity, path] of await identities(folder)) {
+      if (originals.has(identity)) throw new NotIsolatedError(`${path} is a file of the source`)
+    }
+  }
+
+  async #probe(copy: S): Promise<void> {
+    if (this.#source === undefined) return
+    const key = randomUUID()
+    const probe = copy.collection(probes)
+    try {
+      await probe.set(key, true)
+      const seen = await this.#source.collection(probes).get(key)
+      if (seen !== undefined) throw new NotIsolatedError('what is written to it is seen in the source')
+    } finally {
+      await probe.delete(key)
+    }
+  }
+}
+
+/** Device and inode of a file, and of all below a folder. What is deleted meanwhile, as journals are, is none. */
+async function identities(path: string): Promise<Map<string, string>> {
+  const what = await stat(path).catch(ifGone)
+  if (what === undefined) return new Map()
+  const found = new Map([[`${what.dev}:${what.ino}`, path]])
+  if (!what.isDirectory()) return found
+  for (const name of await readdir(path)) {
+    for (const [identity, inner] of await identities(join(path, name))) found.set(identity, inner)
+  }
+  return found
+}
+
+function ifGone(error: unknown): undefined {
+  if ((Object(error) as { code?: unknown }).code !== 'ENOENT') throw error
+}
+
+/** A database has files beside it, of its name and more, such as `-wal`. */
+async function sidecars(path: string): Promise<string[]> {
+  const name = path.slice(dirname(path).length).replace(/^[/\\]/, '')
+  const beside = (await readdir(dirname(path))).filter((other) => name !== '' && other.startsWith(`${name}-`))
+  const found = await Promise.all(beside.map((other) => identities(join(dirname(path), other))))
+  return found.flatMap((each) => [...each.keys()])
+}

@@ -1,0 +1,510 @@
+import { existsSync, linkSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { FileStorage, MemoryStorage, type Storage } from '@evenkeel/storage-adapter'
+import { SqliteStorage } from '@evenkeel/storage-adapter/sqlite'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { Migration } from '../probes.js'
+import {
+  exitCodeOf,
+  NotIsolatedError,
+  type Progress,
+  validateMigration,
+  type ValidationOptions,
+  type ValidationReport,
+  validationMarkdown,
+} from '../rehearsal.js'
+
+interface Guild {
+  readonly name: string
+  readonly zone?: string
+}
+
+let folder: string
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'evenkeel-validate-'))
+})
+afterEach(() => rmSync(folder, { recursive: true }))
+
+async function fill<S extends Storage>(storage: S, count = 6): Promise<S> {
+  const guilds = storage.collection<Guild>('guilds')
+  for (let i = 0; i < count; i++) await guilds.set(`g${i}`, { name: `Guild ${i}` })
+  await storage.collection('settings').set('__proto__', { locale: 'de' })
+  return storage
+}
+
+/** Each guild gets a zone; idempotent, and undone exactly. */
+function addZone(storage: Storage): Migration {
+  const guilds = storage.collection<Guild>('guilds')
+  return {
+    async up() {
+      for await (const { key } of guilds.scan()) await guilds.update(key, (guild) => ({ zone: 'UTC', ...guild }))
+    },
+    async down() {
+      for await (const { key } of guilds.scan()) await guilds.update(key, ({ name }) => ({ name }))
+    },
+  }
+}
+
+async function validated(
+  migration: (storage: Storage) => Migration | Promise<Migration>,
+  options: Partial<ValidationOptions<Storage>> = {},
+): Promise<ValidationReport> {
+  const source = await fill(new MemoryStorage())
+  return validateMigration({ source, copy: () => new MemoryStorage(), migration, runs: 2, ...options })
+}
+
+/** What a step found, or the outcome of it. */
+function step(report: ValidationReport, name: string): string {
+  const { outcome, why } = report.steps.find((each) => each.name === name) ?? { outcome: 'none', why: '' }
+  return `${outcome}: ${why}`
+}
+
+describe('validateMigration', () => {
+  it.each([
+    ['SQLite', (at: string) => new SqliteStorage({ path: join(at, 'bot.db') })],
+    ['file', (at: string) => new FileStorage({ path: join(at, 'bot') })],
+  ])('proves a good migration on a %s storage, and leaves the source and the disk as they were', async (_, make) => {
+    const source = await fill(make(folder))
+    const before = JSON.stringify([...(await source.collection('guilds').getMany(['g0', 'g5']))])
+    const copies = mkdtempSync(join(folder, 'copies-'))
+    const report = await validateMigration<Storage>({
+      source,
+      sourcePath: join(
+        folder,
+        readdirSync(folder).find((name) => name.startsWith('bot'))!,
+      ),
+      copy: make,
+      folder: copies,
+      migration: addZone,
+    })
+    expect(report.steps.map(({ name, outcome }) => [name, outcome])).toEqual([
+      ['copy', 'passed'],
+      ['loads', 'passed'],
+      ['dry run of up', 'passed'],
+      ['up twice', 'passed'],
+      ['rollback by down', 'passed'],
+      ['down twice', 'passed'],
+      ['up interrupted', 'passed'],
+      ['half an up undone', 'passed'],
+      ['down interrupted', 'passed'],
+    ])
+    expect(step(report, 'up interrupted')).toBe('passed: interrupted at 7 of 7 places, and the same in the end')
+    expect(report.outcome).toBe('PASSED')
+    expect({ ...report.impact?.collections }).toEqual({
+      guilds: { before: 6, after: 6, added: 0, changed: 6, removed: 0 },
+    })
+    expect(report.impact?.writes).toBe(6)
+    expect(report.impact?.runsMs).toHaveLength(3)
+    expect(report.extents.afterDown).toEqual(report.extents.before)
+    expect(report.extents.afterUp?.hash).not.toBe(report.extents.before?.hash)
+    expect(report.extents.before?.rows).toBe(7)
+    expect(report.impact!.bytesAfter - report.impact!.bytesBefore).toBe(6 * ',"zone":"UTC"'.length)
+    expect(JSON.stringify([...(await source.collection('guilds').getMany(['g0', 'g5']))])).toBe(before)
+    expect([await source.collections(), readdirSync(copies), report.leftBehind]).toEqual([
+      ['guilds', 'settings'],
+      [],
+      [],
+    ])
+    expect(JSON.parse(JSON.stringify(report))).toMatchObject({ outcome: 'PASSED' })
+    await source.stop()
+  })
+
+  it('finds a down that does not bring back what was there, and names the rows', async () => {
+    const report = await validated((storage) => {
+      const guilds = storage.collection<Guild>('guilds')
+      return {
+        async up() {
+          await guilds.update('g1', (guild) => ({ ...guild, name: guild.name.toUpperCase() }))
+          await storage.collection('zones').set('g1', 'UTC')
+        },
+        async down() {
+          await guilds.update('g1', (guild) => ({ ...guild, name: guild.name.toLowerCase() }))
+        },
+      }
+    })
+    expect(step(report, 'rollback by down')).toBe('failed: 2 rows differ: guilds/g1 changed, zones/g1 added')
+    expect(report.differences['rollback by down']).toEqual([
+      { collection: 'guilds', key: 'g1', what: 'changed' },
+      { collection: 'zones', key: 'g1', what: 'added' },
+    ])
+    expect([report.outcome, exitCodeOf(report)]).toEqual(['FAILED', 1])
+    expect(validationMarkdown(report)).toContain('- guilds/g1: changed')
+  })
+
+  it('finds an up that is not idempotent', async () => {
+    const report = await validated((storage) => ({
+      async up() {
+        await storage.collection<Guild>('guilds').update('g1', (guild) => ({ name: `${guild.name}!` }))
+      },
+    }))
+    expect(step(report, 'up twice')).toBe('failed: 1 row differs: guilds/g1 changed')
+    expect(step(report, 'rollback by down')).toBe('skipped: it has no down: a rollback leaves what it did')
+  })
+
+  it('finds an up that does another thing each time', async () => {
+    let count = 0
+    const report = await validated((storage) => ({
+      async up() {
+        await storage.collection('log').set('run', count++)
+      },
+    }))
+    expect(step(report, 'dry run of up')).toMatch(
+      /^failed: up gives another result each time \(1 row differs: log\/run/,
+    )
+  })
+
+  it('finds what an interruption breaks, and after which write', async () => {
+    // Whole when undisturbed, and done twice without harm; but a marker is written before the work is done.
+    const report = await validated((storage) => {
+      const [marks, guilds] = [storage.collection('marks'), storage.collection<Guild>('guilds')]
+      return {
+        async up() {
+          if (await marks.has('done')) return
+          await marks.set('done', true)
+          await addZone(storage).up(undefined as never)
+        },
+        async down() {
+          if (!(await marks.has('done'))) return
+          for await (const { key } of guilds.scan()) await guilds.update(key, ({ name }) => ({ name }))
+          await marks.delete('done')
+        },
+      }
+    })
+    expect(step(report, 'up twice')).toMatch(/^passed/)
+    expect(step(report, 'rollback by down')).toMatch(/^passed/)
+    expect(step(report, 'up interrupted')).toMatch(
+      /^failed: interrupted after 1 of 7 writes: 6 rows differ: guilds\/g0/,
+    )
+    expect(step(report, 'half an up undone')).toMatch(/^passed/)
+    expect(step(report, 'down interrupted')).toMatch(/^passed/)
+  })
+
+  it('finds a down that cannot undo half of an up, and one that cannot be interrupted', async () => {
+    const report = await validated((storage) => {
+      const marks = storage.collection('marks')
+      return {
+        async up() {
+          await addZone(storage).up(undefined as never)
+          await marks.set('done', true)
+        },
+        async down() {
+          if (!(await marks.has('done'))) return
+          await marks.delete('done')
+          await addZone(storage).down?.(undefined as never)
+        },
+      }
+    })
+    expect(step(report, 'rollback by down')).toMatch(/^passed/)
+    expect(step(report, 'half an up undone')).toMatch(
+      /^failed: interrupted after 1 of 7 writes: 1 row differs: guilds\/g0/,
+    )
+    expect(step(report, 'down interrupted')).toMatch(/^failed: interrupted after 1 of 7 writes: 6 rows differ/)
+  })
+
+  it('finds an up that says that all is well while its writes are rejected', async () => {
+    const report = await validated((storage) => ({
+      async up() {
+        await storage
+          .collection('zones')
+          .set('all', 'UTC')
+          .catch(() => undefined)
+      },
+    }))
+    expect(step(report, 'up interrupted')).toContain(
+      'up resolved all the same; it must not swallow what a write rejects',
+    )
+  })
+
+  it('counts a batch as one write', async () => {
+    const report = await validated((storage) => ({
+      async up() {
+        await storage.batch([
+          { type: 'set', collection: 'zones', key: 'a', value: 1 },
+          { type: 'set', collection: 'zones', key: 'b', value: 2 },
+        ])
+      },
+    }))
+    expect([report.impact?.writes, step(report, 'up interrupted')]).toEqual([
+      1,
+      'passed: interrupted at 2 of 2 places, and the same in the end',
+    ])
+  })
+
+  it('interrupts no more often than it may, at places spread over all, with no more rows than it may', async () => {
+    const source = await fill(new MemoryStorage(), 40)
+    const options = { source, copy: () => new MemoryStorage(), migration: addZone, runs: 1 }
+    const report = await validateMigration<Storage>({ ...options, maxCrashes: 4, maxCrashRows: 30 })
+    expect(step(report, 'up interrupted')).toBe('passed: interrupted at 4 of 31 places, and the same in the end')
+    expect(step(await validateMigration<Storage>({ ...options, maxCrashes: 0 }), 'up interrupted')).toContain(
+      'at 0 of 41',
+    )
+  })
+
+  it.each([
+    [{}, 'migration.up must be a function, not a undefined'],
+    [{ up: () => {}, down: 1 }, 'migration.down must be a function, not a number'],
+    [{ up: () => {}, down: () => {}, irreversible: true }, 'migration has a down and is irreversible'],
+    [null, 'migration.up must be a function'],
+  ])('does not run %j', async (migration, why) => {
+    const report = await validated(() => migration as never)
+    expect(step(report, 'loads')).toContain(`failed: ${why}`)
+    expect(report.steps.filter(({ outcome }) => outcome === 'skipped')).toHaveLength(7)
+  })
+
+  it('tells what an up throws, and what it cannot load', async () => {
+    const failing = await validated(() => ({ up: () => Promise.reject(new Error('no such guild')) }))
+    expect(step(failing, 'dry run of up')).toBe('failed: no such guild')
+    const missing = await validated(
+      async () => ((await import(join(folder, 'none.js'))) as { default: Migration }).default,
+    )
+    expect(step(missing, 'loads')).toMatch(/^failed: .*none/)
+  })
+
+  it('lets an irreversible migration have no rollback', async () => {
+    const report = await validated((storage) => ({
+      irreversible: true,
+      async up() {
+        await storage.collection('guilds').clear()
+      },
+    }))
+    expect(step(report, 'rollback by down')).toBe('skipped: it is declared irreversible')
+    expect([report.outcome, report.impact?.collections['guilds']?.removed]).toEqual(['PASSED', 6])
+  })
+
+  it('measures how long the event loop stands still', async () => {
+    const report = await validated(
+      () => ({
+        async up() {
+          const endMs = process.hrtime.bigint() + 80_000_000n
+          while (process.hrtime.bigint() < endMs);
+        },
+      }),
+      { maxCrashes: 1 },
+    )
+    expect(report.impact!.cost.maxPauseMs).toBeGreaterThanOrEqual(70)
+    expect(report.impact!.cost.cpuMs).toBeGreaterThanOrEqual(30)
+    expect(report.impact!.cost.wallMs).toBeGreaterThanOrEqual(80)
+  })
+
+  it('ends a step at its deadline, and nothing of it arrives afterwards', async () => {
+    let [release, late]: [() => void, unknown] = [() => {}, undefined]
+    const report = await validated(
+      (storage) => ({
+        async up({ signal }) {
+          await new Promise<void>((resolve) => (release = resolve))
+          expect(signal.aborted).toBe(true)
+          late = await storage
+            .collection('late')
+            .set('x', 1)
+            .catch((error: Error) => error.message)
+        },
+      }),
+      { timeoutMs: 50 },
+    )
+    expect(step(report, 'dry run of up')).toBe('failed: it took longer than 50 ms')
+    release()
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(late).toBe('the time of the step is up')
+  })
+
+  it('can be cancelled in the middle, and cleans up', async () => {
+    const stop = new AbortController()
+    const steps = new Set<string>()
+    const report = await validated(addZone, {
+      folder,
+      signal: stop.signal,
+      onProgress: ({ step, done }: Progress) => {
+        steps.add(step)
+        if (step === 'up interrupted' && done === 3) stop.abort()
+        throw new Error('a listener that throws breaks nothing')
+      },
+    })
+    expect([report.outcome, exitCodeOf(report), step(report, 'up interrupted')]).toEqual([
+      'CANCELLED',
+      2,
+      'skipped: cancelled',
+    ])
+    expect(step(report, 'rollback by down')).toMatch(/^passed/)
+    expect([...steps]).toContain('copy')
+    expect(readdirSync(folder)).toEqual([])
+    const early = await validated(addZone, { signal: AbortSignal.abort() })
+    expect([early.outcome, early.steps]).toEqual([
+      'CANCELLED',
+      [expect.objectContaining({ name: 'copy', outcome: 'skipped' })],
+    ])
+  })
+
+  it('removes also a copy that was still being made when it was cancelled', async () => {
+    const stop = new AbortController()
+    let [opened, release]: [number, () => void] = [0, () => {}]
+    const gate = new Promise<void>((resolve) => (release = resolve))
+    const copy = (): MemoryStorage => {
+      const storage = new MemoryStorage()
+      if (++opened < 3) return storage
+      const collections = storage.collections.bind(storage)
+      storage.collections = async () => {
+        stop.abort()
+        // Long after nobody waits any more.
+        setImmediate(() => setImmediate(release))
+        await gate
+        return collections()
+      }
+      return storage
+    }
+    const report = await validated(addZone, { folder, copy, signal: stop.signal })
+    expect([report.outcome, report.leftBehind, readdirSync(folder)]).toEqual(['CANCELLED', [], []])
+  })
+
+  it('copies a part of the source by groups, and says how certain it is of the whole', async () => {
+    const source = new MemoryStorage()
+    for (let i = 0; i < 400; i++) {
+      await source.collection<Guild>('guilds').set(`g${i}`, { name: `Guild ${i}` })
+      await source.collection('members').set(`g${i}:1`, { guildId: `g${i}` })
+    }
+    const seen: string[] = []
+    const report = await validateMigration<Storage>({
+      source,
+      copy: () => new MemoryStorage(),
+      sample: { ratio: 0.25, by: ({ key }) => key.split(':')[0] },
+      maxCrashes: 0,
+      migration: (storage) => ({
+        ...addZone(storage),
+        async up(context) {
+          for await (const { key } of storage.collection('members').scan()) {
+            seen.push(key)
+            expect(await storage.collection('guilds').has(key.split(':')[0]!)).toBe(true)
+          }
+          await addZone(storage).up(context)
+        },
+      }),
+    })
+    expect(report.outcome).toBe('PASSED')
+    const { estimate } = report
+    expect(estimate?.rows).toBe(800)
+    expect(estimate!.sampleRows).toBeGreaterThan(100)
+    expect(estimate!.sampleRows).toBeLessThan(300)
+    expect(estimate!.changedRows.low).toBeLessThan(400)
+    expect(estimate!.changedRows).toMatchObject({ likely: 400 })
+    expect(estimate!.changedRows.high).toBeGreaterThan(400)
+    expect(estimate!.wallMs.low).toBeLessThanOrEqual(estimate!.wallMs.likely)
+    expect(estimate!.wallMs.high).toBeGreaterThan(report.impact!.runsMs.at(-1)! * (800 / estimate!.sampleRows))
+    expect(validationMarkdown(report)).toContain('Estimated for 800 rows')
+  })
+
+  it.each([
+    [{ sample: { ratio: 1 } }, 'sample.ratio must be above 0 and below 1, not 1'],
+    [{ sample: { ratio: 0.5, size: 3 } }, 'sample has no option "size"'],
+    [{ runs: 0 }, 'runs must be a whole number from 1'],
+    [{ maxCrashes: -1 }, 'maxCrashes'],
+    [{ maxCrashRows: 0.5 }, 'maxCrashRows'],
+    [{ timeoutMs: 0 }, 'timeoutMs must be milliseconds above 0'],
+    [{ copy: new MemoryStorage() }, 'copy must be a function'],
+    [{ migration: {} }, 'migration must be a function'],
+    [{ source: new Map() }, 'source.collection must be a function'],
+    [{ sourcePath: '' }, 'sourcePath must be a path'],
+    [{ onProgress: 1 }, 'onProgress must be a function'],
+    [{ target: 1 }, 'no option "target"'],
+  ])('refuses %j', async (options, why) => {
+    await expect(validated(addZone, options as never)).rejects.toThrow(why)
+  })
+})
+
+describe('isolation', () => {
+  it('refuses the source itself, and does not stop it', async () => {
+    const source = await fill(new MemoryStorage())
+    let isStopped = false
+    source.stop = async () => void (isStopped = true)
+    await expect(validateMigration({ source, copy: () => source, migration: addZone })).rejects.toThrow(
+      'it is the source itself',
+    )
+    expect(isStopped).toBe(false)
+  })
+
+  it('refuses a second handle of the same database, before anything is written', async () => {
+    const path = join(folder, 'bot.db')
+    const source = await fill(new SqliteStorage({ path }))
+    const options = { source, copy: () => new SqliteStorage({ path }), migration: addZone as never }
+    await expect(validateMigration(options)).rejects.toThrow(/it already holds guilds/)
+    expect(await source.collections()).toEqual(['guilds', 'settings'])
+    await source.stop()
+  })
+
+  it('refuses what reaches the source while that is empty, by a probe, and deletes the probe', async () => {
+    const path = join(folder, 'bot.db')
+    const source = new SqliteStorage({ path })
+    await source.start()
+    const options = { source, copy: () => new SqliteStorage({ path }), migration: addZone as never }
+    const error = await validateMigration(options).catch((thrown: unknown) => thrown)
+    expect(error).toBeInstanceOf(NotIsolatedError)
+    expect(error).toMatchObject({ code: 'NOT_ISOLATED', retryable: false, applied: 'no' })
+    expect((error as Error).message).toContain('what is written to it is seen in the source')
+    expect(await source.collections()).toEqual([])
+    await source.stop()
+  })
+
+  it.each([
+    ['symbolic', symlinkSync],
+    ['hard', linkSync],
+  ])('refuses a %s link to a file of the source, before the probe', async (_, link) => {
+    const path = join(folder, 'bot.db')
+    const source = new SqliteStorage({ path })
+    await source.start()
+    const probed = new MemoryStorage()
+    const copy = (at: string): MemoryStorage => {
+      link(path, join(at, 'copy.db'))
+      return probed
+    }
+    probed.collection = () => {
+      throw new Error('nothing may be written')
+    }
+    await expect(validateMigration({ source, sourcePath: path, copy, migration: addZone })).rejects.toThrow(
+      'copy.db is a file of the source',
+    )
+    expect(existsSync(path)).toBe(true)
+    await source.stop()
+  })
+
+  it('refuses copies inside of the folder of the source, and the same copy twice', async () => {
+    const source = new MemoryStorage()
+    await expect(
+      validateMigration({
+        source,
+        sourcePath: folder,
+        folder,
+        copy: () => new MemoryStorage(),
+        migration: addZone,
+      }),
+    ).rejects.toThrow('its folder lies in the source')
+    const one = new MemoryStorage()
+    await expect(validateMigration({ source, copy: () => one, migration: addZone })).resolves.toMatchObject({
+      outcome: 'FAILED',
+      steps: expect.arrayContaining([
+        expect.objectContaining({
+          name: 'loads',
+          why: expect.stringContaining('the same store was made twice') as string,
+        }),
+      ]) as unknown,
+    })
+  })
+})
+
+it('writes Markdown in which names are only names', async () => {
+  const source = new MemoryStorage()
+  await source.collection('a|b').set('<img src=x>\n# `x`', 1)
+  const report = await validateMigration<Storage>({
+    source,
+    copy: () => new MemoryStorage(),
+    name: '[x](http://evil)',
+    migration: (storage) => ({
+      async up() {
+        await storage.collection('a|b').clear()
+      },
+      async down() {},
+    }),
+  })
+  const markdown = validationMarkdown(report)
+  expect(markdown).toContain('# Migration \\[x\\](http://evil): FAILED')
+  expect(markdown).toContain('| a\\|b | 1 | 0 | 0 | 0 | 1 |')
+  expect(markdown).toContain('- a\\|b/\\<img src=x\\> \\# \\`x\\`: removed')
+})

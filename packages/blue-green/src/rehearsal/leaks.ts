@@ -1,0 +1,161 @@
+import type { ReadableStorage } from '../migration/ports.js'
+import { rowsOf } from '../migration/snapshot.js'
+
+/** An original that is in the copy. What it is, is not told: the report may be read by others. */
+export interface Leak {
+  /** The collection. */
+  readonly collection: string
+  /** The key in the copy. */
+  readonly key: string
+  /** The field, joined by dots; empty for the key itself. */
+  readonly field: string
+  /** What was found. */
+  readonly what: 'id' | 'text'
+  /** As what it was found. */
+  readonly as: 'plain' | 'base64' | 'hex' | 'percent-encoded'
+}
+
+/** What a look for leaks found. */
+export interface LeakReport {
+  /** How many ids were looked for. */
+  readonly ids: number
+  /** How many texts were. */
+  readonly texts: number
+  /** How many texts were not, because they are shorter than four letters or allowed: they are found anywhere. */
+  readonly skippedTexts: number
+  /** How many strings were looked at. */
+  readonly strings: number
+  /** How many of them hold an original; JSON in a text does not count beside what is in it. */
+  readonly count: number
+  /** The first of them. */
+  readonly first: readonly Leak[]
+}
+
+const minLength = 4
+const maxNamed = 20
+
+/**
+ * Looks for every original id and text in the whole copy: in values, nested JSON, keys and names of fields, also in base64, hex and
+ * percent encoding, whatever the case and the Unicode form.
+ */
+export async function findLeaks(
+  copy: ReadableStorage,
+  originals: { readonly ids: Iterable<string>; readonly texts: Iterable<string>; readonly allow: readonly string[] },
+  signal: AbortSignal,
+): Promise<LeakReport> {
+  const ids = new Set(originals.ids)
+  const texts = new Texts(originals.texts, originals.allow)
+  const first: Leak[] = []
+  let [strings, count] = [0, 0]
+  const isLeak = (at: Omit<Leak, 'what' | 'as'>, string: string, isName: boolean): boolean => {
+    strings++
+    for (const [as, form] of formsOf(string)) {
+      const hasId = (form.match(/\d{15,}/g) ?? []).some((run) => hasAny(run, ids))
+      const hasText = isName && as === 'plain' ? texts.isAny(form) : texts.isIn(form)
+      if (!hasId && !hasText) continue
+      count++
+      if (first.length < maxNamed) first.push({ ...at, what: hasId ? 'id' : 'text', as })
+      return true
+    }
+    return false
+  }
+  /** @returns whether there is any in it */
+  const look = (row: Pick<Leak, 'collection' | 'key'>, value: unknown, field: string): boolean => {
+    if (typeof value === 'number') return isLeak({ ...row, field }, String(value), false)
+    if (typeof value === 'string') {
+      const nested: unknown = /^\s*[[{"]/.test(value) ? parse(value) : undefined
+      // What stands in JSON in a text is told once, and where it is; the text itself may say more than its JSON does.
+      const isNested = nested !== undefined && look(row, nested, field)
+      return isNested || isLeak({ ...row, field }, value, false)
+    }
+    let isFound = false
+    if (typeof value !== 'object' || value === null) return isFound
+    for (const [name, inner] of Object.entries(value)) {
+      const path = field === '' ? name : `${field}.${name}`
+      if (!Array.isArray(value) && isLeak({ ...row, field: path }, name, true)) isFound = true
+      if (look(row, inner, path)) isFound = true
+    }
+    return isFound
+  }
+  for await (const { collection, key, value } of rowsOf(copy, signal)) {
+    isLeak({ collection, key, field: '' }, key, true)
+    look({ collection, key }, value, '')
+  }
+  return { ids: ids.size, texts: texts.size, skippedTexts: texts.skipped, strings, count, first }
+}
+
+/** A run of digits may be two ids without anything in between. */
+function hasAny(run: string, ids: ReadonlySet<string>): boolean {
+  for (let length = 15; length <= 20; length++) {
+    for (let at = 0; at + length <= run.length; at++) if (ids.has(run.slice(at, at + length))) return true
+  }
+  return false
+}
+
+/** Finds any of many texts within a string: by their first four letters, then by the rest. */
+class Texts {
+  readonly #byStart = new Map<string, Set<string>>()
+  size = 0
+  skipped = 0
+
+  constructor(texts: Iterable<string>, allow: readonly string[]) {
+    const allowed = new Set(allow.map(plain))
+    for (const original of texts) {
+      const text = plain(original)
+      if (text.length < minLength || allowed.has(text)) {
+        this.skipped++
+        continue
+      }
+      this.size++
+      const start = text.slice(0, minLength)
+      const same = this.#byStart.get(start) ?? new Set()
+      this.#byStart.set(start, same.add(text))
+    }
+  }
+
+  isIn(string: string): boolean {
+    const text = plain(string)
+    for (let at = 0; at + minLength <= text.length; at++) {
+      for (const original of this.#byStart.get(text.slice(at, at + minLength)) ?? []) {
+        if (text.startsWith(original, at)) return true
+      }
+    }
+    return false
+  }
+
+  /** Whether the whole, or a part between separators, is one: the name of a field may well have one in it. */
+  isAny(name: string): boolean {
+    const isOne = (part: string): boolean => {
+      const text = plain(part)
+      return this.#byStart.get(text.slice(0, minLength))?.has(text) === true
+    }
+    return isOne(name) || name.split(/[:/|.,;@#\s]+/).some(isOne)
+  }
+}
+
+function plain(text: string): string {
+  return text.normalize('NFKC').toLowerCase().trim()
+}
+
+function* formsOf(string: string): Generator<readonly [Leak['as'], string]> {
+  yield ['plain', string]
+  if (/%[0-9a-f]{2}/i.test(string)) yield ['percent-encoded', decoded(string)]
+  for (const [token] of string.matchAll(/(?:[0-9a-f]{2}){4,}/gi)) yield ['hex', Buffer.from(token, 'hex').toString()]
+  // Both alphabets, and with what they add taken for a separator.
+  for (const alphabet of [/[A-Za-z0-9+/]{6,}/g, /[A-Za-z0-9_-]{6,}/g, /[A-Za-z0-9]{6,}/g]) {
+    for (const [token] of string.matchAll(alphabet)) yield ['base64', Buffer.from(token, 'base64').toString()]
+  }
+}
+
+function decoded(string: string): string {
+  // Each run for itself: one that is no UTF-8 must not hide the others.
+  return string.replace(/(?:%[0-9a-f]{2})+/gi, (run) => Buffer.from(run.replaceAll('%', ''), 'hex').toString())
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
