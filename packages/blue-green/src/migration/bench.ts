@@ -16,6 +16,8 @@ export interface Attempt<S> {
   readonly storage: S
   /** How many writes have taken effect. */
   readonly writes: number
+  /** How many writes have been begun. */
+  readonly begun: number
   /** The process is dead: nothing of it arrives any more. */
   end(why: string): void
 }

@@ -7,6 +7,7 @@ import { requireMethods } from '../checked-options.js'
 import { withDeadline } from '../deadline.js'
 import { systemClock } from '../system-clock.js'
 import { NotIsolatedError } from './errors.js'
+import { folderPrefix, leftoversIn } from './leftovers.js'
 import type { ReadableStorage, WritableStorage } from './ports.js'
 
 /** How isolated copies are made. */
@@ -19,11 +20,17 @@ export interface CopyOptions<S> {
   /** Where the original lies, if it is a file or folder: refuses copies that lead there, by symbolic or hard links. */
   readonly sourcePath?: string | undefined
   /**
-   * Where the folders are made.
+   * Where the folders are made. What a process that was killed left here is removed by the next run.
    *
    * @defaultValue that of the system for temporary files
    */
   readonly folder?: string | undefined
+  /**
+   * Removes what a copy has outside of its folder, such as a schema of the folder's name: `(at) => dropSchema(basename(at))`. It is
+   * called once for each copy, after that was stopped, and for those that a killed process left; what it names may be gone already.
+   * It needs a `folder` that belongs to this store alone.
+   */
+  readonly remove?: ((folder: string) => unknown) | undefined
 }
 
 /** How long each part of the clean-up may take; what takes longer is reported. */
@@ -34,11 +41,16 @@ const probes = 'evenkeel-probes'
 
 /** Makes copies that are isolated from the original, and removes all of them: those, and nothing else. */
 export class Copies<S extends WritableStorage> {
+  /** Folders of killed processes that were removed. */
+  readonly leftovers: string[] = []
   readonly #options: CopyOptions<S>
   readonly #source: ReadableStorage | undefined
-  readonly #made = new Set<S>()
-  #root: string | undefined
-  #count = 0
+  readonly #made = new Map<S, string>()
+  /** Folders that a copy was made in, until they are removed. */
+  readonly #folders = new Set<string>()
+  /** What could not be removed, as clauses. */
+  readonly #left = new Set<string>()
+  #root: Promise<string> | undefined
   /** Copies that are being made, by steps that nobody may be waiting for any more. */
   readonly #pending = new Set<Promise<unknown>>()
   #isClosed = false
@@ -49,6 +61,10 @@ export class Copies<S extends WritableStorage> {
       const path = options[name]
       if (path === undefined || (typeof path === 'string' && path !== '')) continue
       throw new TypeError(`${name} must be a path, not ${JSON.stringify(path)}`)
+    }
+    if (options.remove !== undefined) {
+      requireMethods('remove', options, ['remove'])
+      if (options.folder === undefined) throw new TypeError('remove needs a folder that belongs to this store alone')
     }
     this.#options = options
     this.#source = source
@@ -64,13 +80,17 @@ export class Copies<S extends WritableStorage> {
   }
 
   async #open(): Promise<S> {
-    const folder = await this.#makeFolder()
+    this.#root ??= this.#makeRoot()
+    // Of letters and digits, and found nowhere else: a schema can have its name.
+    const folder = join(await this.#root, `copy_${randomUUID().replaceAll('-', '')}`)
+    await mkdir(folder)
+    this.#folders.add(folder)
     const copy = this.#options.copy(folder)
     // Neither may be stopped in the end: they are somebody else's.
     if ((copy as unknown) === this.#source) throw new NotIsolatedError('it is the source itself')
     if (this.#made.has(copy)) throw new NotIsolatedError('the same store was made twice')
     requireMethods('the copy', copy, ['collection', 'collections', 'batch'])
-    this.#made.add(copy)
+    this.#made.set(copy, folder)
     const held = await copy.collections()
     if (held.length > 0) throw new NotIsolatedError(`it already holds ${held.slice(0, 3).join(', ')}`)
     await this.#compareFiles(folder)
@@ -78,42 +98,67 @@ export class Copies<S extends WritableStorage> {
     return copy
   }
 
-  /** Stops a copy that is needed no more. */
+  /** Stops and removes a copy that is needed no more. Never rejects: {@link Copies.clean} tells what is left. */
   async close(copy: S): Promise<void> {
-    if (this.#made.delete(copy)) await copy.stop?.()
+    const folder = this.#made.get(copy)
+    if (folder === undefined) return
+    this.#made.delete(copy)
+    await this.#end('a copy could not be stopped', async () => copy.stop?.())
+    await this.#removeFolder(folder)
   }
 
   /** Stops and removes everything. @returns what could not be removed, as clauses */
-  async clean(): Promise<string[]> {
+  async clean(): Promise<readonly string[]> {
     this.#isClosed = true
-    const left: string[] = []
-    const end = (what: string, run: () => Promise<unknown>): Promise<unknown> =>
-      withDeadline(run, cleanUpMs, systemClock, () => new Error(`no answer within ${cleanUpMs} ms`)).catch(
-        (error: unknown) => left.push(`${what}: ${messageOf(error)}`),
-      )
-    await end('a copy was still being made', () => Promise.all(this.#pending))
-    for (const copy of this.#made) await end('a copy could not be stopped', () => this.close(copy))
-    const root = this.#root
-    this.#root = undefined
-    if (root !== undefined) {
-      await rm(root, { recursive: true, force: true }).catch((error: unknown) =>
-        left.push(`${root} could not be removed: ${messageOf(error)}`),
-      )
-    }
-    return left
+    await this.#end('a copy was still being made', () => Promise.all(this.#pending))
+    for (const copy of this.#made.keys()) await this.close(copy)
+    for (const folder of this.#folders) await this.#removeFolder(folder)
+    const root = await this.#root?.catch(() => undefined)
+    // What could not be removed of a copy is tried again by the next run, which finds it by its folder.
+    if (root !== undefined && this.#folders.size === 0)
+      await this.#end(`${root} could not be removed`, () => wipe(root))
+    return [...this.#left]
   }
 
-  async #makeFolder(): Promise<string> {
-    if (this.#root === undefined) {
-      const root = await mkdtemp(join(this.#options.folder ?? tmpdir(), 'evenkeel-rehearsal-'))
-      this.#root = root
-      const { sourcePath } = this.#options
+  async #removeFolder(folder: string): Promise<void> {
+    const isRemoved = await this.#end(`${folder} could not be removed`, async () => {
+      await this.#options.remove?.(folder)
+      await wipe(folder)
+    })
+    if (isRemoved) this.#folders.delete(folder)
+  }
+
+  async #end(what: string, run: () => Promise<unknown>): Promise<boolean> {
+    const late = (): Error => new Error(`no answer within ${cleanUpMs} ms`)
+    try {
+      await withDeadline(run, cleanUpMs, systemClock, late)
+      return true
+    } catch (error) {
+      this.#left.add(`${what}: ${messageOf(error)}`)
+      return false
+    }
+  }
+
+  async #makeRoot(): Promise<string> {
+    const { folder = tmpdir(), sourcePath } = this.#options
+    for (const leftover of await leftoversIn(folder)) await this.#removeLeftover(leftover)
+    const root = await mkdtemp(join(folder, await folderPrefix()))
+    try {
       const [inside, source] = [await realpath(root), sourcePath && (await realpath(sourcePath))]
       if (source && (inside + sep).startsWith(source + sep)) throw new NotIsolatedError('its folder lies in the source')
+    } catch (error) {
+      await wipe(root)
+      throw error
     }
-    const folder = join(this.#root, `copy-${++this.#count}`)
-    await mkdir(folder)
-    return folder
+    return root
+  }
+
+  async #removeLeftover(leftover: string): Promise<void> {
+    const isRemoved = await this.#end(`${leftover} of a killed process could not be removed`, async () => {
+      for (const name of await readdir(leftover)) await this.#options.remove?.(join(leftover, name))
+      await wipe(leftover)
+    })
+    if (isRemoved) this.leftovers.push(leftover)
   }
 
   /** By device and inode, which neither a symbolic nor a hard link can hide. */
@@ -138,6 +183,11 @@ export class Copies<S extends WritableStorage> {
       await probe.delete(key)
     }
   }
+}
+
+async function wipe(path: string): Promise<void> {
+  // A file that was just closed may be held for a moment by a scanner, as on Windows.
+  await rm(path, { recursive: true, force: true, maxRetries: 3 })
 }
 
 /** Device and inode of a file, and of all below a folder. What is deleted meanwhile, as journals are, is none. */

@@ -28,7 +28,7 @@ export interface Impact {
   readonly collections: Readonly<Record<string, CollectionImpact>>
   /** How many writes it made; a batch is one. */
   readonly writes: number
-  /** What `up` took in the median of the runs. */
+  /** What `up` took in the median of the runs; the pause is the longest of all of them. */
   readonly cost: Cost
   /** The elapsed time of each run, in ms, fastest first. */
   readonly runsMs: readonly number[]
@@ -174,7 +174,7 @@ class Prover<S> {
     const impact = (): Impact => ({
       collections: impactOf(proof.beforeUp, proof.afterUp, done.collections),
       writes: attempt.writes,
-      cost: [...costs].sort((a, b) => a.wallMs - b.wallMs)[Math.floor((costs.length - 1) / 2)]!,
+      cost: { ...medianOf(costs), maxPauseMs: Math.max(...costs.map(({ maxPauseMs }) => maxPauseMs)) },
       runsMs: costs.map(({ wallMs }) => wallMs).sort((a, b) => a - b),
       downCost: undefined,
       bytesBefore: proof.beforeUp?.bytes ?? 0,
@@ -219,6 +219,11 @@ class Prover<S> {
 
   async #interrupt(noDown: string | undefined): Promise<void> {
     const steps = this.#steps
+    if (this.#settings.maxCrashes === 0) {
+      const names = [proofSteps.crashes, proofSteps.undone, proofSteps.downCrashes]
+      for (const name of names) steps.skip(name, 'maxCrashes is 0')
+      return
+    }
     let whole: Undisturbed | undefined
     await steps.run(proofSteps.crashes, async (signal, tick) => {
       const known = await this.#undisturbed(noDown === undefined, signal)
@@ -261,9 +266,13 @@ class Prover<S> {
       await this.#up(up, signal, false)
       const after = await trial.snapshot(signal)
       if (isUndoable) await this.#down(down, signal)
-      return { before, after, up: up.writes, down: down.writes }
+      return { before, after, up: up.begun, down: down.begun }
     }).catch((error: unknown) => {
-      throw new Error(`on the first ${maxCrashRows} rows of each collection: ${messageOf(error)}`)
+      const isCut = Object.values(this.#proof.beforeUp?.collections ?? {}).some(({ rows }) => rows > maxCrashRows)
+      if (!isCut) throw error
+      throw new Error(
+        `on the first ${maxCrashRows} rows of each collection, which may be too few (raise maxCrashRows): ${messageOf(error)}`,
+      )
     })
   }
 
@@ -299,7 +308,7 @@ class Prover<S> {
   async #killed(trial: Trial<S>, at: number, of: number, signal: AbortSignal, which: 'up' | 'down'): Promise<void> {
     const hooks: CallHooks = {
       before: ({ isWrite }) => {
-        if (isWrite && attempt.writes >= at) attempt.end(`killed after ${at} writes`)
+        if (isWrite && attempt.begun >= at) attempt.end(`killed after ${at} writes`)
       },
     }
     const attempt: Attempt<S> = trial.attempt(hooks)
@@ -361,6 +370,10 @@ export function checkedMigration(migration: Migration): Migration {
     throw new TypeError('migration has a down and is irreversible; leave one of them out')
   }
   return migration
+}
+
+function medianOf(costs: readonly Cost[]): Cost {
+  return [...costs].sort((a, b) => a.wallMs - b.wallMs)[Math.floor((costs.length - 1) / 2)]!
 }
 
 function impactOf(

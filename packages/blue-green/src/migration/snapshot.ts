@@ -154,15 +154,36 @@ export async function writeRows(
   return count
 }
 
-/** Every row of a store. */
+/**
+ * Every row of a store.
+ *
+ * @param maxRows - at most so many of each collection, whose others are not even read
+ */
 export async function* rowsOf(
   storage: ReadableStorage,
   signal: AbortSignal,
+  maxRows: number = Infinity,
 ): AsyncGenerator<Omit<RecordToWrite, 'type'>> {
+  if (maxRows < 1) return
   for (const collection of (await storage.collections()).sort()) {
+    let count = 0
     for await (const { key, value, expiresAt } of storage.collection(collection).scan()) {
       signal.throwIfAborted()
       yield { collection, key, value, expiresAt }
+      if (++count >= maxRows) break
     }
+  }
+}
+
+/** The rows as they pass by, remembered. */
+export async function* marked(
+  rows: AsyncIterable<Omit<RecordToWrite, 'type'>> | Iterable<Omit<RecordToWrite, 'type'>>,
+  into: Map<string, Map<string, RowMark>>,
+): AsyncGenerator<Omit<RecordToWrite, 'type'>> {
+  for await (const row of rows) {
+    const marks = into.get(row.collection) ?? new Map<string, RowMark>()
+    into.set(row.collection, marks)
+    marks.set(row.key, rowMark(row.key, canonicalJson(row.value), row.expiresAt))
+    yield row
   }
 }

@@ -1,5 +1,6 @@
 import { messageOf, runBounded } from '../bounded.js'
 import type { Clock } from '../ports.js'
+import { NotIsolatedError } from './errors.js'
 
 /** What became of a step. `skipped` says why in `why`, and is no failure. */
 export type StepOutcome = 'passed' | 'failed' | 'skipped'
@@ -39,6 +40,7 @@ export class Steps {
   readonly #signal: AbortSignal
   readonly #timeoutMs: number
   readonly #tell: (progress: Progress) => void
+  #isCut = false
 
   constructor(clock: Clock, signal: AbortSignal, timeoutMs: number, tell: (progress: Progress) => void) {
     this.#clock = clock
@@ -47,18 +49,20 @@ export class Steps {
     this.#tell = tell
   }
 
+  /** What failed, failed, also when the rest was cancelled. */
   get outcome(): RunOutcome {
-    if (this.#signal.aborted) return 'CANCELLED'
-    return this.reports.some(({ outcome }) => outcome === 'failed') ? 'FAILED' : 'PASSED'
+    if (this.reports.some(({ outcome }) => outcome === 'failed')) return 'FAILED'
+    return this.#isCut ? 'CANCELLED' : 'PASSED'
   }
 
   /**
    * Runs one. It passes with the clause that it resolves with, and fails with what it throws.
    *
    * @returns whether it passed
+   * @throws {@link NotIsolatedError} from the step, since nothing may follow on that
    */
   async run(name: string, step: (signal: AbortSignal, tick: Tick) => Promise<string>): Promise<boolean> {
-    if (this.#signal.aborted) return this.skip(name, 'cancelled')
+    if (this.#signal.aborted) return this.#cut(name, 0)
     const beganMs = this.#clock.monotonic()
     const tick: Tick = (done, total) => this.#tell({ step: name, done, total })
     tick(0)
@@ -69,13 +73,32 @@ export class Steps {
     try {
       return end('passed', await runBounded((signal) => step(signal, tick), this.#timeoutMs, this.#clock, this.#signal))
     } catch (error) {
-      return this.#signal.aborted ? end('skipped', 'cancelled') : end('failed', messageOf(error))
+      if (error instanceof NotIsolatedError) throw error
+      if (this.#signal.aborted) return this.#cut(name, this.#clock.monotonic() - beganMs)
+      return end('failed', messageOf(error))
     }
+  }
+
+  /** Runs the clean-up, also when all else was cancelled. It has a deadline of its own. @returns what is left, as clauses */
+  async cleanUp(run: () => Promise<readonly string[]>): Promise<readonly string[]> {
+    const [name, beganMs] = ['clean-up', this.#clock.monotonic()]
+    this.#tell({ step: name, done: 0, total: undefined })
+    const left = await run()
+    const [outcome, why] =
+      left.length === 0 ? (['passed', 'nothing is left'] as const) : (['failed', left.join('; ')] as const)
+    this.reports.push({ name, outcome, why, tookMs: this.#clock.monotonic() - beganMs })
+    return left
   }
 
   /** @returns false */
   skip(name: string, why: string): boolean {
     this.reports.push({ name, outcome: 'skipped', why, tookMs: 0 })
+    return false
+  }
+
+  #cut(name: string, tookMs: number): false {
+    this.#isCut = true
+    this.reports.push({ name, outcome: 'skipped', why: 'cancelled', tookMs })
     return false
   }
 }

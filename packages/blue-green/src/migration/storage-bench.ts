@@ -1,6 +1,6 @@
 import type { Attempt, Bench, Trial } from './bench.js'
 import type { Copies } from './copies.js'
-import type { RecordToWrite, WritableStorage } from './ports.js'
+import type { WritableStorage } from './ports.js'
 import { rowsOf, snapshotOf, writeRows } from './snapshot.js'
 import { type CallHooks, WatchedStorage } from './watched-storage.js'
 
@@ -16,7 +16,7 @@ export class StorageBench<S extends WritableStorage> implements Bench<S> {
 
   async trial(signal: AbortSignal, maxRows: number = Infinity): Promise<StorageTrial<S>> {
     const copy = await this.#copies.open()
-    await writeRows(copy, atMost(rowsOf(this.#original, signal), maxRows), signal)
+    await writeRows(copy, rowsOf(this.#original, signal, maxRows), signal)
     return new StorageTrial(copy, () => this.#copies.close(copy))
   }
 }
@@ -38,16 +38,5 @@ export class StorageTrial<S extends WritableStorage> implements Trial<S> {
 
   snapshot(signal: AbortSignal): ReturnType<typeof snapshotOf> {
     return snapshotOf(this.copy, signal)
-  }
-}
-
-type Row = Omit<RecordToWrite, 'type'>
-
-async function* atMost(rows: AsyncIterable<Row>, maxRows: number): AsyncGenerator<Row> {
-  const counts = new Map<string, number>()
-  for await (const row of rows) {
-    const count = (counts.get(row.collection) ?? 0) + 1
-    counts.set(row.collection, count)
-    if (count <= maxRows) yield row
   }
 }

@@ -5,7 +5,8 @@ import type { Clock } from '../ports.js'
 import { holdProcess, systemClock } from '../system-clock.js'
 import { Copies, type CopyOptions } from './copies.js'
 import type { Difference, StoreExtent } from './snapshot.js'
-import { rowsOf, writeRows } from './snapshot.js'
+import { rowsOf } from './snapshot.js'
+import { copyRows } from './copy-rows.js'
 import { estimate, type Estimate } from './estimate.js'
 import type { ReadableStorage, RecordToWrite, WritableStorage } from './ports.js'
 import { type Impact, type MakeMigration, type Proof, prove, type ProofSettings } from './prove.js'
@@ -85,10 +86,24 @@ export interface ValidationReport {
   readonly differences: Readonly<Record<string, readonly Difference[]>>
   /** What could not be removed in the end; empty when all is clean. */
   readonly leftBehind: readonly string[]
+  /** Folders of earlier runs that had been killed, which were removed. */
+  readonly leftovers: readonly string[]
 }
 
 const known = [
-  ...['source', 'copy', 'sourcePath', 'folder', 'migration', 'name', 'sample', 'runs', 'maxCrashes', 'maxCrashRows'],
+  ...[
+    'source',
+    'copy',
+    'sourcePath',
+    'folder',
+    'remove',
+    'migration',
+    'name',
+    'sample',
+    'runs',
+    'maxCrashes',
+    'maxCrashRows',
+  ],
   ...['timeoutMs', 'signal', 'onProgress', 'clock'],
 ]
 
@@ -146,22 +161,25 @@ export async function validateMigration<S extends WritableStorage>(
   let whole: { rows: number; copied: number } | undefined
   let leftBehind: readonly string[]
   try {
-    // Outside of the steps: it is wrong use, and nothing may follow.
-    const original = await copies.open()
-    const isCopied = await steps.run('copy', async (stop, tick) => {
+    let original: S | undefined
+    await steps.run('copy', async (stop, tick) => {
+      original = await copies.open()
       let rows = 0
-      const copied = await writeRows(
+      const copied = await copyRows(
         original,
         drawnRows(rowsOf(source, stop), drawn, () => rows++),
         stop,
         tick,
       )
+      if (copied === 0 && rows > 0) throw new Error(`none of ${rows} rows was drawn; raise sample.ratio`)
       whole = { rows, copied }
       return drawn === undefined ? `${copied} rows` : `${copied} of ${rows} rows`
     })
-    if (isCopied) proof = await prove(new StorageBench(copies, original), migration, settings, steps)
+    if (original !== undefined && whole !== undefined) {
+      proof = await prove(new StorageBench(copies, original), migration, settings, steps)
+    }
   } finally {
-    leftBehind = await copies.clean()
+    leftBehind = await steps.cleanUp(() => copies.clean())
     release()
   }
   const { impact, beforeUp: before, afterUp, afterDown, differences } = proof
@@ -176,6 +194,7 @@ export async function validateMigration<S extends WritableStorage>(
     extents: { before, afterUp, afterDown },
     differences,
     leftBehind,
+    leftovers: copies.leftovers,
   }
 }
 

@@ -23,7 +23,8 @@ export interface CallHooks {
 }
 
 const reads: ReadonlySet<string> = new Set(['get', 'entry', 'getMany', 'has', 'count'])
-const writes: ReadonlySet<string> = new Set(['set', 'setMany', 'delete', 'clear', 'update', 'compareAndSet'])
+/** Neither a question nor a write. Whatever else a collection can do is taken for a write. */
+const others: ReadonlySet<string> = new Set(['watch', 'on', 'off', 'once'])
 
 /** Whoever lets go of a migration hears from it no more, and neither does the store. */
 class Ended extends Error {}
@@ -34,6 +35,7 @@ export class WatchedStorage<S extends WritableStorage> {
   readonly storage: S
   readonly #hooks: CallHooks
   #writes = 0
+  #begun = 0
   #end: Error | undefined
 
   constructor(inner: S, hooks: CallHooks = {}) {
@@ -43,13 +45,23 @@ export class WatchedStorage<S extends WritableStorage> {
         return (of: string) => this.#collection(of, Reflect.apply(method, inner, [of]) as object)
       }
       if (name === 'batch') return (...args: unknown[]) => this.#call(true, name, undefined, args, inner, method)
-      return (...args: unknown[]) => Reflect.apply(method, inner, args) as unknown
+      const run = (...args: unknown[]): unknown => Reflect.apply(method, inner, args)
+      if (name !== 'collections') return run
+      return async () => {
+        this.#throwIfEnded()
+        return run()
+      }
     })
   }
 
   /** How many writes have taken effect. */
   get writes(): number {
     return this.#writes
+  }
+
+  /** How many writes have been begun: more than have taken effect, where some are refused or under way. */
+  get begun(): number {
+    return this.#begun
   }
 
   /** From now on nothing arrives: the process is dead, as far as the store can tell. */
@@ -63,13 +75,11 @@ export class WatchedStorage<S extends WritableStorage> {
 
   #collection(name: string, inner: object): object {
     return proxied(inner, (key, method) => {
-      if (reads.has(key) || writes.has(key)) {
-        return (...args: unknown[]) => this.#call(writes.has(key), key, name, args, inner, method)
-      }
       const run = (...args: unknown[]): unknown => Reflect.apply(method, inner, args)
       if (key === 'scan')
         return (...args: unknown[]) => this.#scan(name, run(...args) as AsyncIterable<{ key: string }>)
-      return run
+      if (others.has(key)) return run
+      return (...args: unknown[]) => this.#call(!reads.has(key), key, name, args, inner, method)
     })
   }
 
@@ -83,9 +93,12 @@ export class WatchedStorage<S extends WritableStorage> {
   ): Promise<unknown> {
     const call: StoreCall = { isWrite, method, collection, args }
     this.#throwIfEnded()
-    await this.#hooks.before?.(call)
+    const waiting = this.#hooks.before?.(call)
+    // Only where there is something to wait for: what is let through must be under way before the next call is looked at.
+    if (waiting !== undefined) await waiting
     // It may have ended while the hook ran.
     this.#throwIfEnded()
+    if (isWrite) this.#begun++
     const answer: unknown = await Reflect.apply(run, inner, args)
     if (isWrite) this.#writes++
     this.#hooks.after?.(call)

@@ -1,0 +1,117 @@
+import { spawn, spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
+import { once } from 'node:events'
+import { MemoryStorage } from '@evenkeel/storage-adapter'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { validateMigration, type ValidationOptions } from '../rehearsal.js'
+import { folderPrefix, leftoversIn } from './leftovers.js'
+
+let folder: string
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'evenkeel-leftovers-'))
+})
+afterEach(() => rmSync(folder, { recursive: true }))
+
+/** A folder as a process of this number leaves it. */
+async function leave(pid: number, began = '0'): Promise<string> {
+  const prefix = (await folderPrefix()).replace(/-\d+-\d+-$/, `-${pid}-${began}-`)
+  const path = join(folder, `${prefix}abcdef`)
+  mkdirSync(join(path, 'copy_1'), { recursive: true })
+  writeFileSync(join(path, 'copy_1', 'bot.db'), 'secrets')
+  return path
+}
+
+/** The number of a process that has ended. */
+function deadPid(): number {
+  return spawnSync(process.execPath, ['--eval', '0']).pid
+}
+
+describe('folders that are left', () => {
+  it('are those of dead processes', async () => {
+    const [dead, own] = [await leave(deadPid()), await leave(process.pid)]
+    mkdirSync(join(folder, 'evenkeel-rehearsal-of-somebody'))
+    expect(await leftoversIn(folder)).toEqual([dead])
+    expect(existsSync(own)).toBe(true)
+  })
+
+  it('are not those of a process that runs', async () => {
+    const child = spawn(process.execPath, ['--eval', 'setInterval(() => {}, 1000)'])
+    await once(child, 'spawn')
+    const path = await leave(child.pid!)
+    expect(await leftoversIn(folder)).toEqual([])
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+    expect(await leftoversIn(folder)).toEqual([path])
+  })
+
+  it.runIf(process.platform === 'linux')(
+    'are those of an earlier process that had the number of this one',
+    async () => {
+      const path = await leave(process.pid, '1')
+      expect(await leftoversIn(folder)).toEqual([path])
+    },
+  )
+
+  it('are not those of another machine, and no links', async () => {
+    const pid = deadPid()
+    mkdirSync(join(folder, `evenkeel-rehearsal-00000000-${pid}-0-abcdef`))
+    const elsewhere = mkdtempSync(join(folder, 'elsewhere-'))
+    symlinkSync(elsewhere, join(folder, `${(await folderPrefix()).replace(/-\d+-\d+-$/, `-${pid}-0-`)}abcdef`))
+    expect(await leftoversIn(folder)).toEqual([])
+  })
+})
+
+describe('a validation', () => {
+  const options = (): ValidationOptions<MemoryStorage> => ({
+    source: new MemoryStorage(),
+    copy: () => new MemoryStorage(),
+    folder,
+    migration: () => ({ async up() {}, async down() {} }),
+  })
+
+  it('removes first what one that was killed has left', async () => {
+    const left = await leave(deadPid())
+    const report = await validateMigration(options())
+    expect([report.leftovers, readdirSync(folder)]).toEqual([[left], []])
+  })
+
+  it('removes what a copy has elsewhere, once each, also of one that was killed', async () => {
+    const left = await leave(deadPid())
+    const schemas = new Set(['copy_1'])
+    const removed: string[] = []
+    const report = await validateMigration({
+      ...options(),
+      copy: (at) => {
+        schemas.add(basename(at))
+        return new MemoryStorage()
+      },
+      remove: (at) => {
+        removed.push(basename(at))
+        schemas.delete(basename(at))
+      },
+    })
+    expect([report.outcome, report.leftovers, [...schemas]]).toEqual(['PASSED', [left], []])
+    expect(new Set(removed).size).toBe(removed.length)
+    expect(removed.every((name) => /^copy_\w+$/.test(name))).toBe(true)
+  })
+
+  it('keeps the folder of what could not be removed elsewhere, so that a later run can find it', async () => {
+    const left = await leave(deadPid())
+    const remove = (): never => {
+      throw new Error('the database is away')
+    }
+    const report = await validateMigration({ ...options(), remove })
+    expect(report.outcome).toBe('FAILED')
+    expect(report.leftBehind[0]).toContain('of a killed process could not be removed: the database is away')
+    expect(report.leftovers).toEqual([])
+    expect(existsSync(left)).toBe(true)
+    expect(readdirSync(folder)).toHaveLength(2)
+  })
+
+  it('refuses to remove anything without a folder of its own', async () => {
+    const { folder: _, ...rest } = options()
+    await expect(validateMigration({ ...rest, remove: () => {} })).rejects.toThrow('remove needs a folder')
+  })
+})
