@@ -40,7 +40,8 @@ function* fileFaults({ manifest, path, entries }: Package): Generator<string> {
   for (const name of ['README.md', 'LICENSE', 'tsconfig.json', 'typedoc.json']) {
     if (!existsSync(join(path, name))) yield `${name} is missing`
   }
-  if (!isDeepStrictEqual(manifest.files, ['dist'])) yield 'files must be ["dist"]'
+  const files = existsSync(join(path, 'docs')) ? ['dist', 'docs'] : ['dist']
+  if (!isDeepStrictEqual(manifest.files, files)) yield `files must be ${JSON.stringify(files)}`
   const { entryPoints } = readJson(join(path, 'typedoc.json')) as { entryPoints: string[] }
   const sources = entries.map(({ source }) => relative(path, source))
   if (!isDeepStrictEqual(entryPoints.sort(), sources.sort())) {

@@ -1,4 +1,4 @@
-import { readFileSync, readdirSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -70,4 +70,12 @@ export const packages: readonly Package[] = readdirSync(join(root, 'packages'))
 /** The path as a person at the root would write it. */
 export function fromRoot(path: string): string {
   return relative(root, path)
+}
+
+/** The guides of a package, beside its README: `packages/blue-green/docs/workers.md`, relative to the root. */
+export function guidesOf({ folder }: Package): string[] {
+  const path = join(root, folder, 'docs')
+  if (!existsSync(path)) return []
+  const guides = readdirSync(path).filter((file) => file.endsWith('.md'))
+  return guides.sort().map((file) => `${folder}/docs/${file}`)
 }

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { inParallel } from '../shell.js'
 import { publishedFiles } from '../sources.js'
-import { fromRoot, packages, root } from '../workspace.js'
+import { fromRoot, guidesOf, packages, root } from '../workspace.js'
 import { checkDefaults } from './defaults.js'
 import { documentationOf, fencesOf, fencesWithoutTwin, type Fence } from './extract.js'
 import { runFence } from './run.js'
@@ -14,9 +14,9 @@ function exampleFences(): Fence[] {
     .flatMap((path) => fencesOf(fromRoot(path), documentationOf(readFileSync(path, 'utf8'))))
 }
 
-/** Compiles and runs every fence of every README and every TSDoc example, and compares the tables of options. */
+/** Compiles and runs every fence of every README, guide and TSDoc example, and compares the tables of options. */
 export async function checkDocuments(): Promise<string[]> {
-  const readmes = ['README.md', ...packages.map(({ folder }) => `${folder}/README.md`)]
+  const readmes = ['README.md', ...packages.flatMap((pkg) => [`${pkg.folder}/README.md`, ...guidesOf(pkg)])]
   const missing = readmes.filter((file) => !existsSync(join(root, file)))
   const present = readmes.filter((file) => !missing.includes(file))
   const readmeFences = present.map((file) => fencesOf(file, readFileSync(join(root, file), 'utf8')))

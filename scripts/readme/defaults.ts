@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { inspect } from 'node:util'
 import { runInNewContext } from 'node:vm'
-import { root, type Package } from '../workspace.js'
+import { guidesOf, root, type Package } from '../workspace.js'
 
 /** A table of options in a README, announced by `<!-- defaults: nameOfTheExportedObject -->`. */
 export interface DefaultsTable {
@@ -66,16 +66,20 @@ export function defaultsFaults(
   return faults
 }
 
-/** Compares the options tables of a package's README with what the package exports. */
-export async function checkDefaults({ folder, entries }: Package): Promise<string[]> {
-  const file = `${folder}/README.md`
-  const tables = defaultsTablesOf(readFileSync(join(root, file), 'utf8'))
+/** Compares the options tables of a package's README and guides with what the package exports. */
+export async function checkDefaults(pkg: Package): Promise<string[]> {
+  const { folder, entries } = pkg
+  const readme = `${folder}/README.md`
+  const tables = [readme, ...guidesOf(pkg)].flatMap((file) =>
+    defaultsTablesOf(readFileSync(join(root, file), 'utf8')).map((table) => ({ file, ...table })),
+  )
   const modules = await Promise.all(entries.map(({ source }) => import(pathToFileURL(source).href) as Promise<object>))
   const exported = Object.assign({}, ...modules) as Record<string, Record<string, unknown>>
   const announced = new Set(tables.map(({ name }) => name))
   const hidden = Object.keys(exported).filter((name) => name.endsWith('Defaults') && !announced.has(name))
-  const faults = hidden.map((name) => `${file} has no table after <!-- defaults: ${name} -->`)
+  const faults = hidden.map((name) => `${readme} has no table after <!-- defaults: ${name} -->`)
   const tableFaults = tables.flatMap((table) => {
+    const { file } = table
     const defaults = exported[table.name]
     if (defaults === undefined) return `${file}:${table.line} names ${table.name}, which the package does not export`
     if (table.rows.size === 0) return `${file}:${table.line} announces a table of options, but none follows`

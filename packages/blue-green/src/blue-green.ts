@@ -13,16 +13,26 @@ import {
 } from './deployment.js'
 import { Driver } from './driver.js'
 import { isCatastrophe } from './failing-guilds.js'
-import type { LaneLife } from './lane-life.js'
 import { Lane, type VersionCounters } from './lane.js'
 import { readDeployOptions, type DeployOptions } from './deploy-options.js'
-import { readOptions, type BlueGreenOptions, type Settings, type VersionOf, type Versions } from './options.js'
+import {
+  readOptions,
+  type AnswerOf,
+  type BlueGreenOptions,
+  type Handler,
+  type Settings,
+  type VersionOf,
+  type Versions,
+} from './options.js'
 import type { Plan } from './plan.js'
 import { failureIn, runProbes } from './probes.js'
 import { stepsOf, type DryRun } from './report/dry-run.js'
 import { Notices } from './report/notices.js'
 import type { DeploymentReport } from './report/report.js'
 import { versionFor } from './routing.js'
+import { Crew, type EventNews } from './slots/crew.js'
+import { functionSlot } from './slots/function-slot.js'
+import type { Slot } from './slots/slot.js'
 import { runningIn, type Phase } from './transitions.js'
 import { warn } from './warn.js'
 
@@ -54,6 +64,10 @@ export interface BlueGreenEvents {
   change: [change: BlueGreenChange]
   /** A deployment is over. */
   finished: [finished: BlueGreenFinished]
+  /** A version that is a slot could not serve an event that it was given; another one has it now. */
+  redelivered: [news: EventNews]
+  /** A version that is a slot died over an event that is not run again: nobody knows what became of it. Write it down. */
+  unknown: [news: EventNews]
 }
 
 /** All there is to know at one moment. */
@@ -131,7 +145,9 @@ export class BlueGreen<
 > extends EventEmitter<BlueGreenEvents> {
   readonly #settings: Settings
   readonly #context: (event: Event) => EventContext
-  readonly #lanes = new Map<string, Lane & LaneLife>()
+  readonly #lanes = new Map<string, Lane>()
+  /** Where a version is more than a function. */
+  readonly #crew: Crew | undefined
   readonly #claims: Claims
   readonly #driver: Driver
   readonly #notices: Notices | undefined
@@ -152,8 +168,8 @@ export class BlueGreen<
     super()
     this.#settings = readOptions(options)
     this.#context = options.context
-    const { handlers, clock, claimMs, maxClaims } = this.#settings
-    for (const [name, handler] of handlers) this.#lanes.set(name, new Lane(handler, this.#settings))
+    const { versions, clock, claimMs, maxClaims } = this.#settings
+    for (const name of versions.keys()) this.#lanes.set(name, new Lane(this.#settings))
     this.#claims = new Claims(clock, claimMs, maxClaims)
     this.#notices = this.#settings.notify && new Notices(this.#settings.notify)
     this.#driver = new Driver(this.#settings, {
@@ -163,18 +179,13 @@ export class BlueGreen<
       },
       finished: (deployment, result) => this.#tellFinished(deployment, result),
       began: (version) => this.#lanes.get(version)?.guilds.clear(),
-      stage: async (version, signal) => this.#lanes.get(version)?.stage?.(signal),
-      retire: (version) => this.#lanes.get(version)?.retire?.(),
+      stage: async (version, signal) => this.#crew?.stage(version, signal),
+      retire: (version) => void this.#crew?.retire(version),
       drained: (version) => this.#drained(version),
       call: (version, event) => this.#call(version, event),
       counters: () => this.#counters,
     })
-    for (const [version, lane] of this.#lanes) {
-      lane.watch?.({
-        died: (why) => this.#driver.died(version, why),
-        revived: () => this.#driver.revived(version),
-      })
-    }
+    this.#crew = this.#crewOf(versions)
   }
 
   /** Where everything is now: a snapshot. */
@@ -211,7 +222,7 @@ export class BlueGreen<
    * when the first one failed; `status.duplicates` counts it.
    * @throws TypeError or RangeError, as a rejection, when `context` returns what is no context; then nothing ran
    */
-  async handle(event: Event): Promise<Awaited<ReturnType<Named[keyof Named]>> | undefined> {
+  async handle(event: Event): Promise<AnswerOf<Named[keyof Named]> | undefined> {
     const { eventId, unitId } = readContext(this.#context(event))
     if (eventId !== undefined && !this.#claims.take(eventId)) {
       this.#duplicates += 1
@@ -219,15 +230,16 @@ export class BlueGreen<
     }
     const version = versionFor(this.#driver.route, unitId)
     const lane = this.#lanes.get(version)
-    if (lane === undefined) throw new Error(`no handler for version "${version}"; this is a fault of blue-green`)
+    if (lane === undefined) throw new Error(`there is no version "${version}"; this is a fault of blue-green`)
     const settled = this.#watched(version, unitId)
+    const serve = (): unknown => this.#serve(version, event, eventId)
     let isFailed = false
     try {
-      const result = await lane.run(event, unitId, () => {
+      const result = await lane.run(serve, unitId, () => {
         isFailed = true
         this.#failed(version, lane, unitId)
       })
-      return result as Awaited<ReturnType<Named[keyof Named]>>
+      return result as AnswerOf<Named[keyof Named]>
     } finally {
       settled?.(isFailed)
     }
@@ -354,11 +366,15 @@ export class BlueGreen<
   }
 
   /**
-   * Stops driving. Events are still handled as before; a deployment stays in the store for the next `start()`, and
-   * its `finished` resolves `STOPPED`.
+   * Stops driving. A deployment stays in the store for the next `start()`, and its `finished` resolves `STOPPED`. Versions that
+   * are functions handle events as before; those that are slots end when they are done with what they run, at the latest after
+   * `drainMs`.
    */
   stop(): Promise<void> {
-    return this.#next(() => this.#driver.close())
+    return this.#next(async () => {
+      await this.#driver.close()
+      await this.#crew?.stop()
+    })
   }
 
   /** The same as {@link BlueGreen.stop}, for `await using`. */
@@ -426,11 +442,41 @@ export class BlueGreen<
     this.#driver.takeBack(`${share(here)} are failing on "${version}", against ${share(there)} on "${blue}"`)
   }
 
+  /** Where a version is more than a function, another one may have to do. */
+  #serve(version: string, event: Event, eventId: string | undefined): unknown {
+    return this.#crew?.deliver(version, event, eventId) ?? this.#run(version, event)
+  }
+
+  /** A version that is a function. */
+  #run(version: string, event: unknown): unknown {
+    const run = this.#settings.versions.get(version) as Handler<never>
+    return run(event as never)
+  }
+
+  #crewOf(versions: Settings['versions']): Crew | undefined {
+    const slots = [...versions].map(([name, version]): [string, Slot<never>] => {
+      return [name, typeof version === 'function' ? functionSlot(version) : version]
+    })
+    if (slots.every(([name, slot]) => slot !== versions.get(name))) return undefined
+    const { maxWaitMs, drainMs, clock } = this.#settings
+    return new Crew(
+      { slots: new Map(slots), maxWaitMs, drainMs, clock },
+      {
+        active: () => this.#driver.state.active,
+        died: (version, why) => this.#driver.died(version, why),
+        revived: (version) => this.#driver.revived(version),
+        redelivered: (news) => this.#tell('redelivered', news),
+        unknown: (news) => this.#tell('unknown', news),
+      },
+    )
+  }
+
   /** A synthetic call: of no guild, so that it is no evidence. */
   async #call(version: string, event: unknown): Promise<unknown> {
     const lane = this.#lanes.get(version)
-    if (lane === undefined) throw new Error(`there is no handler for version "${version}"`)
-    return lane.run(event, undefined, () => undefined)
+    if (lane === undefined) throw new Error(`there is no version "${version}"`)
+    const serve = (): unknown => this.#crew?.call(version, event) ?? this.#run(version, event)
+    return lane.run(serve, undefined, () => undefined)
   }
 
   #drained(version: string): Promise<number> {
@@ -469,7 +515,7 @@ export class BlueGreen<
     this.#isTelling = false
   }
 
-  #emit(name: keyof BlueGreenEvents, news: BlueGreenChange | BlueGreenFinished): void {
+  #emit(name: keyof BlueGreenEvents, news: BlueGreenEvents[keyof BlueGreenEvents][0]): void {
     try {
       // Of a union of names, the emitter's types cannot work out the arguments.
       ;(this as EventEmitter).emit(name, news)

@@ -130,8 +130,6 @@ export class Driver {
   readonly #work: PhaseWork
   readonly #jury: Jury | undefined
   readonly #history: History
-  /** Settles when the last report is kept, or cannot be. */
-  #keeping: Promise<void> = Promise.resolve()
   /** The transitions of the deployment in force. */
   #log: readonly LogEntry[] = []
   /** Whether the step in force has had its time, and its synthetic calls have passed. */
@@ -151,7 +149,9 @@ export class Driver {
       pauseOver: () => this.#move({ type: 'DESCEND' }, this.#why),
       stillWaiting: () => this.#lookAgain(),
     })
-    this.#history = new History(settings)
+    this.#history = new History(settings, (report, why) => {
+      hooks.announce([historyChange(report, why, settings.clock.now())])
+    })
     const { judge } = settings
     this.#jury =
       judge &&
@@ -318,15 +318,9 @@ export class Driver {
     // The last process may have died before its report was kept.
     if (deployment !== null && isOver(deployment.phase)) {
       const outcome = deployment.phase as 'COMPLETE' | 'ROLLED_BACK' | 'FAILED'
-      this.#keepReport(this.reportOf(deployment.id, resultOf(outcome, log.at(-1)?.why ?? why, state)))
+      const report = this.reportOf(deployment.id, resultOf(outcome, log.at(-1)?.why ?? why, state))
+      if (report !== undefined) this.#history.keep(report)
     }
-  }
-
-  #keepReport(report: DeploymentReport | undefined): void {
-    if (report === undefined) return
-    this.#keeping = this.#history.keep(report).catch((error: unknown) => {
-      this.#hooks.announce([historyChange(report, messageOf(error), this.#settings.clock.now())])
-    })
   }
 
   /** Makes ready whatever the state routes to. @throws what kept the last of it from getting ready, when there is no other */
@@ -354,7 +348,7 @@ export class Driver {
     this.#leave('STOPPED')
     this.#starting?.reject(new StoppedError(this.#starting.to))
     await this.#writer?.stop()
-    await this.#keeping
+    await this.#history.settled
     const lost = this.#writer?.wanted
     const why = `stop() was called${lost?.type === 'ROLL_BACK' ? ' before the store confirmed the rollback' : ''}`
     this.#finish({ outcome: 'STOPPED', why })
@@ -755,7 +749,7 @@ export class Driver {
     const deployment = this.#deployment
     if (deployment?.finish(result) !== true) return
     // What another controller goes on with, or a later start, is not over.
-    if (result.outcome !== 'FENCED' && result.outcome !== 'STOPPED') this.#keepReport(deployment.report())
+    if (result.outcome !== 'FENCED' && result.outcome !== 'STOPPED') this.#history.keep(deployment.report())
     this.#hooks.finished(deployment, result)
   }
 
@@ -770,8 +764,8 @@ export class Driver {
   }
 
   #resume(stored: State): { readonly state: State; readonly why: string } {
-    const { handlers, initial } = this.#settings
-    const resumed = resume(stored, handlers, initial)
+    const { versions, initial } = this.#settings
+    const resumed = resume(stored, versions, initial)
     if (resumed === undefined) {
       const running = runningIn(stored)
       throw new VersionMissingError(running?.from ?? stored.active, running?.id ?? '')
@@ -784,9 +778,9 @@ export class Driver {
   }
 
   #hasCodeFor(state: State): boolean {
-    const { handlers } = this.#settings
+    const { versions } = this.#settings
     const running = runningIn(state)
-    return handlers.has(state.active) && (running === undefined || handlers.has(running.to))
+    return versions.has(state.active) && (running === undefined || versions.has(running.to))
   }
 
   /** 48 random bits: enough to tell deployments and controllers apart. */

@@ -1,6 +1,6 @@
 import { GuildLedger } from './failing-guilds.js'
 import { warn } from './warn.js'
-import type { Handler, Settings } from './options.js'
+import type { Settings } from './options.js'
 
 /** What became of the events that one version was given. `started` is the sum of the others. */
 export interface VersionCounters {
@@ -16,10 +16,9 @@ export interface VersionCounters {
   readonly running: number
 }
 
-/** One version at work: its handler, its running calls, and how it fares. */
+/** One version at work: its running calls, and how it fares. */
 export class Lane {
   readonly guilds: GuildLedger
-  readonly #handler: Handler<never>
   readonly #isUserError: (error: unknown) => boolean
   readonly #running = new Set<Promise<unknown>>()
   #started = 0
@@ -28,8 +27,7 @@ export class Lane {
   #userErrors = 0
   #hasWarned = false
 
-  constructor(handler: Handler<never>, { isUserError, clock, failuresPerGuild }: Settings) {
-    this.#handler = handler
+  constructor({ isUserError, clock, failuresPerGuild }: Settings) {
     this.#isUserError = isUserError
     this.guilds = new GuildLedger(clock, failuresPerGuild)
   }
@@ -54,14 +52,15 @@ export class Lane {
   }
 
   /**
-   * Runs the handler in this tick, and settles as it does.
+   * Calls the version in this tick, and settles as it does.
    *
+   * @param serve - calls it
    * @param failed - called before the rejection is passed on, unless the error is the user's own fault
    */
-  async run(event: unknown, unitId: string | undefined, failed: () => void): Promise<unknown> {
+  async run(serve: () => unknown, unitId: string | undefined, failed: () => void): Promise<unknown> {
     this.#started += 1
     // An async function, so that a handler that throws at once rejects like any other.
-    const call = (async () => this.#handler(event as never))()
+    const call = (async () => serve())()
     this.#running.add(call)
     try {
       const result = await call

@@ -16,7 +16,7 @@ describe('the options', () => {
     [{ clamMs: 5 }, TypeError, /BlueGreen has no option "clamMs"; it has versions, .*, claimMs/],
     [{ versions: undefined }, TypeError, /versions must be an object of handlers/],
     [{ versions: {} }, TypeError, /versions must be an object of handlers/],
-    [{ versions: { v1: 'handler' } }, TypeError, /the handler of "v1" is not a function/],
+    [{ versions: { v1: 'handler' } }, TypeError, /"v1" is no function and no slot/],
     [{ initial: 'v3' }, RangeError, /initial "v3" is none of the versions: v1, v2/],
     [{ initial: 'toString' }, RangeError, /initial "toString"/],
     [{ context: undefined }, TypeError, /context must be a function/],

@@ -4,13 +4,21 @@ import { readJudge, type JudgeOptions, type JudgeSettings } from './judgement/ju
 import type { Clock, HealthSource, StateStore } from './ports.js'
 import type { Backup, Migration, Probe, SyntheticTest } from './probes.js'
 import type { Notify } from './report/notices.js'
+import { isSlot, type Slot } from './slots/slot.js'
 import { systemClock, systemRandom } from './system-clock.js'
 
 /** A version of the bot: what is called with each event, and whose promise `handle` passes on. */
 export type Handler<Event> = (event: Event) => unknown
 
-/** Versions by name. */
-export type Versions<Event> = Record<string, Handler<Event>>
+/** Versions by name: functions in this process, or slots, such as `childProcessSlot` of `@evenkeel/blue-green/workers` makes. */
+export type Versions<Event> = Record<string, Handler<Event> | Slot<Event>>
+
+/** What a version answers. */
+export type AnswerOf<Version> = Version extends (...event: never) => infer Answer
+  ? Awaited<Answer>
+  : Version extends { handle(...event: never): infer Answer }
+    ? Awaited<Answer>
+    : never
 
 /** The names of versions. */
 export type VersionOf<Named> = keyof Named & string
@@ -19,7 +27,8 @@ export type VersionOf<Named> = keyof Named & string
 export interface BlueGreenOptions<Event, Named extends Versions<Event>> {
   /**
    * Every version that may serve, by name. Named here, and not in `deploy`, since a function does not survive a
-   * restart: after one, the stored names are looked up again.
+   * restart: after one, the stored names are looked up again. One that is a slot is started when it gets its first events, and
+   * ended when it has none any more.
    */
   readonly versions: Named & Readonly<Versions<Event>>
   /** The version that serves while nothing is stored yet. */
@@ -76,6 +85,11 @@ export interface BlueGreenOptions<Event, Named extends Versions<Event>> {
   readonly recoverMs?: number | undefined
   /** How long running calls are waited for, in ms, when a version has lost its traffic and in `drain()`. */
   readonly drainMs?: number | undefined
+  /**
+   * How long after its arrival an event may wait for a version that can take it, in ms, while versions that are slots are down;
+   * then `handle` rejects. Discord waits for 3,000 ms, and the handler needs some.
+   */
+  readonly maxWaitMs?: number | undefined
   /** How long a version may take to get ready, in ms: longer rolls the deployment back. */
   readonly stageTimeoutMs?: number | undefined
   /** How long one answer of the store may take, in ms. */
@@ -97,6 +111,7 @@ export type BlueGreenDefaults = Readonly<
     | 'maxClaims'
     | 'recoverMs'
     | 'drainMs'
+    | 'maxWaitMs'
     | 'historyLength'
     | 'probeTimeoutMs'
     | 'backupTimeoutMs'
@@ -118,6 +133,7 @@ export const blueGreenDefaults: BlueGreenDefaults = {
   maxClaims: 10_000,
   recoverMs: 30_000,
   drainMs: 30_000,
+  maxWaitMs: 1_500,
   historyLength: 20,
   probeTimeoutMs: 10_000,
   backupTimeoutMs: 600_000,
@@ -145,7 +161,7 @@ const optional = [
 
 /** Options, checked and filled in. */
 export interface Settings {
-  readonly handlers: ReadonlyMap<string, Handler<never>>
+  readonly versions: ReadonlyMap<string, Handler<never> | Slot<never>>
   readonly initial: string
   readonly store: StateStore
   readonly name: string
@@ -164,6 +180,7 @@ export interface Settings {
   readonly maxClaims: number
   readonly recoverMs: number
   readonly drainMs: number
+  readonly maxWaitMs: number
   readonly notify: Notify | undefined
   readonly historyLength: number
   readonly probeTimeoutMs: number
@@ -179,9 +196,9 @@ export interface Settings {
 /** @throws TypeError or RangeError that names the option and its value */
 export function readOptions<Event, Named extends Versions<Event>>(options: BlueGreenOptions<Event, Named>): Settings {
   requireKnown('BlueGreen', options, [...required, ...optional, ...Object.keys(blueGreenDefaults)])
-  const handlers = readVersions(options.versions)
-  if (!handlers.has(options.initial)) {
-    throw new RangeError(`initial "${options.initial}" is none of the versions: ${[...handlers.keys()].join(', ')}`)
+  const versions = readVersions(options.versions)
+  if (!versions.has(options.initial)) {
+    throw new RangeError(`initial "${options.initial}" is none of the versions: ${[...versions.keys()].join(', ')}`)
   }
   requireMethods('context', options, ['context'])
   requireMethods('store', options.store, ['entry', 'compareAndSet'])
@@ -195,7 +212,7 @@ export function readOptions<Event, Named extends Versions<Event>>(options: BlueG
   if (typeof given.name !== 'string' || given.name === '')
     throw new TypeError('name must be a string with something in it')
   return {
-    handlers,
+    versions,
     initial: options.initial,
     store: options.store,
     name: given.name,
@@ -214,6 +231,7 @@ export function readOptions<Event, Named extends Versions<Event>>(options: BlueG
     maxClaims: readCount('maxClaims', given.maxClaims, 1),
     recoverMs: readDuration('recoverMs', given.recoverMs),
     drainMs: readDuration('drainMs', given.drainMs),
+    maxWaitMs: readDuration('maxWaitMs', given.maxWaitMs),
     notify: options.notify,
     historyLength: readHistoryLength(given.historyLength),
     probeTimeoutMs: readDuration('probeTimeoutMs', given.probeTimeoutMs),
@@ -227,16 +245,18 @@ export function readOptions<Event, Named extends Versions<Event>>(options: BlueG
   }
 }
 
-function readVersions(versions: unknown): Map<string, Handler<never>> {
-  const handlers = new Map<string, Handler<never>>()
+function readVersions(versions: unknown): Map<string, Handler<never> | Slot<never>> {
+  const read = new Map<string, Handler<never> | Slot<never>>()
   if (typeof versions === 'object' && versions !== null) {
-    for (const [name, handler] of Object.entries(versions)) {
-      if (typeof handler !== 'function') throw new TypeError(`versions: the handler of "${name}" is not a function`)
-      handlers.set(name, handler as Handler<never>)
+    for (const [name, version] of Object.entries(versions)) {
+      if (typeof version !== 'function' && !isSlot(version)) {
+        throw new TypeError(`versions: "${name}" is no function and no slot, such as childProcessSlot makes`)
+      }
+      read.set(name, version as Handler<never> | Slot<never>)
     }
   }
-  if (handlers.size === 0) throw new TypeError('versions must be an object of handlers, such as { v1: handleV1 }')
-  return handlers
+  if (read.size === 0) throw new TypeError('versions must be an object of handlers, such as { v1: handleV1 }')
+  return read
 }
 
 /** So many of each kind at most: their results are in the record. */

@@ -7,15 +7,6 @@ export {
   type ServeVersionOptions,
 } from './slots/serve-version.js'
 export type { Delivery, RestartPolicy, Slot, SlotDeath, SlotDrained, SlotDrainOptions } from './slots/slot.js'
-export {
-  SlotCrew,
-  slotCrewDefaults,
-  type CrewNews,
-  type EventNews,
-  type SlotCrewEvents,
-  type SlotCrewOptions,
-  type VersionNews,
-} from './slots/slot-crew.js'
 export { workerThreadSlot, type WorkerThreadSlotOptions } from './slots/worker-thread-slot.js'
 export {
   workerSlotDefaults,

@@ -22,17 +22,27 @@ export interface HistorySettings {
 /** The reports of the last deployments, each under a key of its own: the numbers go round. */
 export class History {
   readonly #settings: HistorySettings
+  readonly #failed: (report: DeploymentReport, why: string) => void
+  #settled: Promise<unknown> = Promise.resolve()
 
-  constructor(settings: HistorySettings) {
+  /** @param failed - called when it is not known whether a report was written; must not throw */
+  constructor(settings: HistorySettings, failed: (report: DeploymentReport, why: string) => void) {
     this.#settings = settings
+    this.#failed = failed
   }
 
-  /**
-   * Keeps a report where it belongs. To keep one twice is to keep it once, and a later one is never overwritten.
-   *
-   * @throws StoreUnavailableError when it is not known whether it was written
-   */
-  async keep(report: DeploymentReport): Promise<void> {
+  /** Settles when every report is kept, or cannot be. Never rejects. */
+  get settled(): Promise<unknown> {
+    return this.#settled
+  }
+
+  /** Keeps a report where it belongs. To keep one twice is to keep it once, and a later one is never overwritten. */
+  keep(report: DeploymentReport): void {
+    const kept = this.#keep(report).catch((error: unknown) => this.#failed(report, messageOf(error)))
+    this.#settled = Promise.all([this.#settled, kept])
+  }
+
+  async #keep(report: DeploymentReport): Promise<void> {
     if (this.#settings.historyLength === 0) return
     const key = this.#keyOf(report.number)
     const plain = JSON.parse(JSON.stringify(report)) as DeploymentReport
@@ -48,8 +58,13 @@ export class History {
     }
   }
 
-  /** The newest first. What is damaged is left out. @throws StoreUnavailableError when the store does not answer */
+  /**
+   * The newest first, with what this process has just kept. What is damaged is left out.
+   *
+   * @throws StoreUnavailableError when the store does not answer
+   */
   async read(): Promise<readonly DeploymentReport[]> {
+    await this.#settled
     const keys = Array.from({ length: this.#settings.historyLength }, (_, i) => this.#keyOf(i))
     const found = await this.#ask('Reading', 'no', () =>
       Promise.all(keys.map((key) => this.#settings.store.entry(key))),

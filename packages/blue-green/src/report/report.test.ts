@@ -13,6 +13,19 @@ function restart(bot: TestBot, options: ConstructorParameters<typeof TestBot>[1]
   return new TestBot(new FaultyStore(bot.store.inner), options)
 }
 
+describe('a watch', () => {
+  it('misses nothing of what happens before its first status is asked for', async () => {
+    const bot = new TestBot()
+    const deployment = await bot.blueGreen.deploy('v2', { percentages: [100], stepMs: 1_000 })
+    const watch = deployment.watch()
+    await deployment.rollback()
+    const phases: string[] = []
+    for await (const { phase } of watch) phases.push(phase)
+    expect(phases[0]).toBe('CANARY_TESTING')
+    expect(phases.at(-1)).toBe('ROLLED_BACK')
+  })
+})
+
 describe('a rollback in batches', () => {
   async function atAll(
     options: ConstructorParameters<typeof TestBot>[1] = {},
@@ -220,6 +233,13 @@ describe('the report', () => {
 })
 
 describe('the history', () => {
+  it('has a deployment as soon as it is known to have finished', async () => {
+    const bot = new TestBot()
+    const deployment = await bot.blueGreen.deploy('v2', { percentages: [100], stepMs: 1_000 })
+    await deployment.rollback()
+    expect(await bot.blueGreen.history()).toHaveLength(1)
+  })
+
   it('has the last deployments, the newest first, under keys of their own', async () => {
     const bot = new TestBot(new FaultyStore(), { historyLength: 2 })
     expect(await bot.blueGreen.history()).toEqual([])

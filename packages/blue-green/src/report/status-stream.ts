@@ -3,9 +3,14 @@ import type { DeploymentStatus } from '../deployment.js'
 /** A reader that is slower than this many statuses misses the oldest of them. */
 const maxWaiting = 100
 
+interface Reader {
+  readonly waiting: DeploymentStatus[]
+  wake: () => void
+}
+
 /** Hands each status to whoever watches, in order, until the last. */
 export class StatusStream {
-  readonly #readers = new Set<{ waiting: DeploymentStatus[]; wake: () => void }>()
+  readonly #readers = new Set<Reader>()
   #isOver = false
 
   push(status: DeploymentStatus): void {
@@ -21,14 +26,15 @@ export class StatusStream {
     for (const reader of this.#readers) reader.wake()
   }
 
-  /** @param now - what it begins with */
-  async *read(
-    now: DeploymentStatus,
-    signal: AbortSignal | undefined,
-  ): AsyncGenerator<DeploymentStatus, void, undefined> {
-    const reader = { waiting: [now], wake: (): void => undefined }
-    const wake = (): void => reader.wake()
+  /** @param now - what it begins with; what comes from this call on follows, also what comes before the first is asked for */
+  read(now: DeploymentStatus, signal: AbortSignal | undefined): AsyncGenerator<DeploymentStatus, void, undefined> {
+    const reader: Reader = { waiting: [now], wake: () => undefined }
     this.#readers.add(reader)
+    return this.#follow(reader, signal)
+  }
+
+  async *#follow(reader: Reader, signal: AbortSignal | undefined): AsyncGenerator<DeploymentStatus, void, undefined> {
+    const wake = (): void => reader.wake()
     signal?.addEventListener('abort', wake)
     try {
       for (;;) {

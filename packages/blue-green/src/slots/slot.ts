@@ -50,6 +50,9 @@ export interface RestartPolicy {
   readonly maxDelayMs: number
 }
 
+/** How often a slot that says nothing of it is started again. */
+export const defaultRestarts: RestartPolicy = { maxRestarts: 5, windowMs: 60_000, delayMs: 100, maxDelayMs: 5_000 }
+
 /**
  * A version of the bot that need not be a function in this process: a child process, a thread, a machine elsewhere.
  *
@@ -78,7 +81,7 @@ export interface Slot<Event = unknown, Answer = unknown> {
   drain(options?: SlotDrainOptions): Promise<SlotDrained>
   /** Ends it. Events that it had not begun are given back. */
   stop(): Promise<void>
-  /** How often it is started again while it serves; never unless given. */
+  /** How often it is started again while it is the active version. */
   readonly restarts?: RestartPolicy | undefined
 }
 

@@ -1,6 +1,6 @@
 import type { Clock } from '../ports.js'
 import { maxDelayMs, systemClock } from '../system-clock.js'
-import type { RestartPolicy } from './slot.js'
+import { defaultRestarts, type RestartPolicy } from './slot.js'
 
 /**
  * What a second run of an event does, declared since nobody else can know it.
@@ -78,7 +78,7 @@ export const workerSlotDefaults: WorkerSlotDefaults = {
   // The token of an interaction is valid for fifteen minutes: nobody can be answered later.
   answerTimeoutMs: 900_000,
   maxInFlight: 1_000,
-  restarts: { maxRestarts: 5, windowMs: 60_000, delayMs: 100, maxDelayMs: 5_000 },
+  restarts: defaultRestarts,
 }
 
 /** Options, checked and filled in. */
