@@ -18,6 +18,8 @@ export interface RestartStatus {
   readonly role: 'stopped' | 'joining' | 'owner' | 'standby'
   /** The version that owns the events, as far as this process knows. */
   readonly ownerVersion: string | undefined
+  /** Goes up with each owner; 0 before `start()`. */
+  readonly epoch: number
   /** The versions of all processes that share the token, this one too. */
   readonly versions: readonly string[]
   /** Whether the store answered last. */
@@ -157,6 +159,7 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
     return {
       role,
       ownerVersion: table.owner === null ? undefined : table.members[table.owner]?.version,
+      epoch: table.ownerEpoch,
       versions: Object.values(table.members).map(({ version }) => version),
       store: isStoreUp ? 'up' : 'down',
       kept: this.#desk.kept,

@@ -61,6 +61,11 @@ export class FleetProcess {
   losesNextAnswer = false
   /** How long its handler works. */
   workMs = 0
+  /** How far its wall clock is ahead. */
+  skewMs = 0
+  /** Its time, and its way to the store: for what else runs in it. */
+  readonly clock: Clock
+  readonly store: SharedStore
   readonly #fleet: Fleet
   #thaw: (() => void) | undefined
   #frozen: Promise<void> | undefined
@@ -68,14 +73,16 @@ export class FleetProcess {
   constructor(fleet: Fleet, version: string, options: Partial<GaplessRestartOptions<string, string>>) {
     this.#fleet = fleet
     this.version = version
+    this.clock = this.#clock()
+    this.store = this.#reaching(fleet.store)
     this.restart = new GaplessRestart<string, string>({
       version,
       handle: (eventId, work) => this.#handle(eventId, work),
       context: (eventId) => ({ eventId, guildId: '1' }),
       effects: 'keyed',
-      store: this.#reaching(fleet.store),
+      store: this.store,
       scope: 'process',
-      clock: this.#clock(),
+      clock: this.clock,
       ...options,
     })
     this.restart.on('change', ({ what, from, to }) => this.told.push(`${what} ${from} > ${to}`))
@@ -91,7 +98,7 @@ export class FleetProcess {
   }
 
   receive(eventId: string): void {
-    void this.#whenAwake().then(() => {
+    void this.whenAwake().then(() => {
       if (!this.isLoggedIn) return
       this.restart.handle(eventId).then(
         (answer) => this.answers.set(eventId, answer),
@@ -118,13 +125,14 @@ export class FleetProcess {
   async #handle(eventId: string, { attempt }: EventWork): Promise<string> {
     const run: Run = { eventId, by: this.version, attempt, isEnded: false }
     this.#fleet.runs.push(run)
-    if (this.workMs > 0) await new Promise<void>((resolve) => this.#clock().after(this.workMs, resolve))
-    await this.#whenAwake()
+    if (this.workMs > 0) await new Promise<void>((resolve) => this.clock.after(this.workMs, resolve))
+    await this.whenAwake()
     run.isEnded = true
     return `${eventId} from ${this.version}`
   }
 
-  async #whenAwake(): Promise<void> {
+  /** Never settles in a process that is dead, and not before it wakes up in one that stands still. */
+  async whenAwake(): Promise<void> {
     while (this.#frozen !== undefined) await this.#frozen
     if (this.isDead) await new Promise(() => undefined)
   }
@@ -132,11 +140,11 @@ export class FleetProcess {
   #clock(): Clock {
     const { clock } = this.#fleet
     return {
-      now: () => clock.now(),
+      now: () => clock.now() + this.skewMs,
       monotonic: () => clock.monotonic(),
       after: (ms, run) => {
         let isCancelled = false
-        const cancel = clock.after(ms, () => void this.#whenAwake().then(() => (isCancelled ? undefined : run())))
+        const cancel = clock.after(ms, () => void this.whenAwake().then(() => (isCancelled ? undefined : run())))
         return () => {
           isCancelled = true
           cancel()
@@ -147,12 +155,12 @@ export class FleetProcess {
 
   #reaching(store: SharedStore): SharedStore {
     const through = async <T>(ask: () => Promise<T>): Promise<T> => {
-      await this.#whenAwake()
+      await this.whenAwake()
       if (this.isCutOff) throw new Error('the network is unreachable')
       try {
         return await ask()
       } finally {
-        await this.#whenAwake()
+        await this.whenAwake()
       }
     }
     return {

@@ -1,0 +1,219 @@
+import { withDeadline } from '../deadline.js'
+import { JobLostError } from './errors.js'
+import type { JobLedger, Kept } from './job-ledger.js'
+import type { JobRun, JobSettings, JobsSettings } from './options.js'
+import type { JobOperation } from './ports.js'
+import type { JobRecord, RunRecord } from './records.js'
+
+/** What has become of a run in this process. */
+export type Ended =
+  | { readonly how: 'done' }
+  | { readonly how: 'failed'; readonly error: unknown }
+  /** It is free for the next owner. */
+  | { readonly how: 'interrupted'; readonly error: unknown }
+  /** Another process has taken it. */
+  | { readonly how: 'lost'; readonly error: unknown }
+
+/** What a run is made of. */
+export interface ActiveRunOptions {
+  readonly job: JobSettings
+  readonly settings: JobsSettings
+  readonly ledger: JobLedger
+  /** The record with the run in it, as it was written. */
+  readonly kept: Kept & { readonly record: { readonly run: RunRecord } }
+  /** When the write that claimed it began, on the monotonic clock. */
+  readonly claimedMs: number
+  /** Its time is over, and it goes on. */
+  readonly overran: () => void
+}
+
+/**
+ * One run in this process: gives signs of life, ends it in time, and writes what became of it.
+ *
+ * @remarks
+ * The record of the job has one version from the claim to the end, unless another process takes the run. So that version is the fence:
+ * whatever is written under the condition of it is refused to one who stood still.
+ */
+export class ActiveRun {
+  /** Resolves when the store has what became of it, or somebody else has it. Never rejects. */
+  readonly ended: Promise<Ended>
+  readonly run: RunRecord
+  readonly #options: ActiveRunOptions
+  readonly #stop = new AbortController()
+  /** When the last sign of life that was confirmed began. */
+  #confirmedMs: number
+  #beats = 0
+  #isOver = false
+  #isLost = false
+  #isInterrupted = false
+  #isCommitted = false
+  #cancelBeat: (() => void) | undefined
+  #cancelLease: (() => void) | undefined
+
+  constructor(options: ActiveRunOptions) {
+    this.#options = options
+    this.run = options.kept.record.run
+    this.#confirmedMs = options.claimedMs
+    this.ended = this.#live()
+  }
+
+  /** This process stops: what the run has not done is for the next owner. */
+  interrupt(): void {
+    this.#isInterrupted = true
+    this.#stop.abort(new DOMException(`The process that runs ${this.#id} stops`, 'AbortError'))
+  }
+
+  get #id(): string {
+    return `${this.#options.job.name}:${this.run.scheduledAt}`
+  }
+
+  async #live(): Promise<Ended> {
+    const { job, settings } = this.#options
+    const { clock, leaseMs, lookMs } = settings
+    // It may have stood still between the claim and here: then another one may have begun it.
+    while (clock.monotonic() - this.#confirmedMs >= leaseMs / 2) {
+      const beganMs = clock.monotonic()
+      const isMine = await this.#isStillMine().catch(() => undefined)
+      if (isMine === true) this.#confirmedMs = beganMs
+      if (isMine === false) return { how: 'lost', error: this.#lostError }
+      if (isMine === undefined) await new Promise<void>((resolve) => clock.after(lookMs, resolve))
+    }
+    this.#confirmed(this.#confirmedMs)
+    this.#scheduleBeat()
+    const cancelTimeout = clock.after(job.timeoutMs, () => {
+      this.#stop.abort(new DOMException(`Run ${this.#id} has taken ${job.timeoutMs} ms`, 'TimeoutError'))
+      this.#options.overran()
+    })
+    const ended = await this.#work()
+    cancelTimeout()
+    const written = await this.#finish(ended)
+    this.#isOver = true
+    this.#cancelBeat?.()
+    this.#cancelLease?.()
+    return written
+  }
+
+  async #work(): Promise<Ended> {
+    const { job } = this.#options
+    const { scheduledAt, attempt, epoch, version } = this.run
+    const run: JobRun = {
+      job: job.name,
+      runId: this.#id,
+      scheduledAt,
+      attempt,
+      epoch,
+      version,
+      signal: this.#stop.signal,
+      commit: (operations) => this.#commit(operations),
+      fence: () => this.#fence(),
+    }
+    try {
+      // An async function, so that what throws at once rejects like anything else.
+      await (async () => job.run(run))()
+      return { how: 'done' }
+    } catch (error) {
+      return { how: this.#isInterrupted ? 'interrupted' : 'failed', error }
+    }
+  }
+
+  /** The store must hear of the end, however long that takes: until then others think that it runs. */
+  async #finish(ended: Ended): Promise<Ended> {
+    const { ledger, settings, kept } = this.#options
+    let known: Kept | undefined = kept
+    for (;;) {
+      try {
+        known ??= await ledger.read()
+        if (known === undefined || known.record.run?.id !== this.run.id) return { how: 'lost', error: this.#lostError }
+        if (known.record.run.state !== 'running') return this.#isCommitted ? { how: 'done' } : ended
+        const state = ended.how === 'lost' ? 'failed' : ended.how
+        const run: RunRecord = { ...this.run, state, endedAt: settings.clock.now() }
+        const record: JobRecord = { ...known.record, run }
+        // Its outcome is not known until the answer is there.
+        const expected: string = known.version
+        known = undefined
+        if ((await ledger.write(expected, record)) !== undefined) return ended
+      } catch {
+        known = undefined
+        await new Promise<void>((resolve) => settings.clock.after(settings.lookMs, resolve))
+      }
+    }
+  }
+
+  async #commit(operations: readonly JobOperation[]): Promise<void> {
+    const { settings, ledger, kept } = this.#options
+    const { storage, clock, storeTimeoutMs } = settings
+    if (storage === undefined) throw new TypeError('commit() needs the option storage of Jobs')
+    const run: RunRecord = { ...this.run, state: 'done', endedAt: clock.now() }
+    const { ifVersion, ...where } = this.#fence()
+    const done: JobOperation = { ...where, type: 'set', value: { ...kept.record, run }, ifVersion: ifVersion ?? '' }
+    try {
+      const timedOut = (): Error => new Error(`no answer within ${storeTimeoutMs} ms`)
+      await withDeadline(() => storage.batch([...operations, done]), storeTimeoutMs, clock, timedOut)
+    } catch (error) {
+      const found = await ledger.read()
+      const isMine = found?.record.run?.id === this.run.id
+      if (!isMine) this.#lose('another process has begun it')
+      if (!isMine) throw this.#lostError
+      if (found?.record.run?.state !== 'done') throw error
+    }
+    this.#isCommitted = true
+  }
+
+  #fence(): JobOperation {
+    const { settings, ledger, kept } = this.#options
+    const { name } = settings.store
+    if (name === undefined) throw new TypeError('fence() and commit() need a store with a name, such as a collection')
+    if (this.#isLost) throw this.#lostError
+    return { type: 'check', collection: name, key: ledger.key, ifVersion: kept.version }
+  }
+
+  #scheduleBeat(): void {
+    const { clock, leaseMs } = this.#options.settings
+    this.#cancelBeat = clock.after(leaseMs / 4, () => {
+      void this.#beat().then(() => {
+        if (!this.#isOver && !this.#isLost) this.#scheduleBeat()
+      })
+    })
+  }
+
+  async #beat(): Promise<void> {
+    const { clock } = this.#options.settings
+    try {
+      const beganMs = clock.monotonic()
+      if (!(await this.#isStillMine())) return
+      await this.#options.ledger.beat(this.run.id, (this.#beats += 1))
+      if (!this.#isOver) this.#confirmed(beganMs)
+    } catch {
+      // The lease runs out by itself.
+    }
+  }
+
+  /** Nobody else begins this run within a lease of that. What goes on for longer cannot be sure any more. */
+  #confirmed(beganMs: number): void {
+    const { clock, leaseMs } = this.#options.settings
+    this.#confirmedMs = beganMs
+    this.#cancelLease?.()
+    this.#cancelLease = clock.after(Math.max(0, beganMs + leaseMs - clock.monotonic()), () => {
+      this.#isInterrupted = true
+      this.#stop.abort(new JobLostError(this.#id, `the store has confirmed no sign of life for ${leaseMs} ms`))
+    })
+  }
+
+  /** @throws when the store does not answer */
+  async #isStillMine(): Promise<boolean> {
+    const found = await this.#options.ledger.read()
+    if (found?.record.run?.id === this.run.id) return true
+    this.#lose('another process has begun it')
+    return false
+  }
+
+  #lose(why: string): void {
+    this.#isLost = true
+    this.#stop.abort(new JobLostError(this.#id, why))
+  }
+
+  get #lostError(): Error {
+    const reason: unknown = this.#stop.signal.reason
+    return reason instanceof JobLostError ? reason : new JobLostError(this.#id, 'another process has begun it')
+  }
+}
