@@ -1,0 +1,308 @@
+import { FakeClock } from '@evenkeel/testing'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { kubernetesSlot, type KubernetesSlotOptions, type Slot } from '../kubernetes.js'
+import { serveVersionHttp } from '../slots-http.js'
+import {
+  answers,
+  breaks,
+  doesAndBreaks,
+  hangs,
+  KubernetesStandin,
+  podsOf,
+  sendsHalf,
+} from '../test-support/kubernetes-standin.js'
+import { serveFetch } from '../test-support/serve-fetch.js'
+import { slotContract } from '../test-support/slot-contract.js'
+import type { Task } from '../test-support/slot-worker-child.js'
+
+const token = 'a-token-that-nobody-guesses'
+const key = 'deployments/bot-green'
+
+function handle(
+  task: Task,
+  { eventId, isRepeat }: { readonly eventId: string | undefined; readonly isRepeat: boolean },
+) {
+  if (task.does === 'throw') throw Object.assign(new RangeError('no such command'), { code: 'USER' })
+  if (task.does === 'hang') return new Promise(() => undefined)
+  if (task.does === 'closure') return { member: { client: () => undefined } }
+  return { id: task.id, eventId, isRepeat, value: task.value }
+}
+
+/** A cluster with a version in it, scaled to so many pods. */
+async function cluster(replicas = 0): Promise<{ readonly standin: KubernetesStandin; readonly url: string }> {
+  const standin = await new KubernetesStandin().start()
+  onTestFinished(() => standin.stop())
+  standin.addDeployment('bot-green', replicas)
+  const served = await serveFetch(serveVersionHttp(handle, { token }))
+  onTestFinished(() => served.close())
+  return { standin, url: served.url }
+}
+
+function slotIn(
+  { standin, url }: { readonly standin: KubernetesStandin; readonly url: string },
+  options: Partial<KubernetesSlotOptions<Task>> = {},
+): Slot<Task, unknown> {
+  const slot = kubernetesSlot<Task, unknown>({
+    deployment: 'bot-green',
+    http: { url, token, effects: 'stored', healthMs: 50 },
+    epoch: () => 7,
+    api: standin.api(),
+    retryMs: 5,
+    maxRetryMs: 20,
+    ...options,
+  })
+  onTestFinished(() => slot.stop().catch(() => undefined))
+  return slot
+}
+
+const failure = (work: Promise<unknown>): Promise<unknown> =>
+  work.then(
+    (value) => ({ value }),
+    (error: unknown) => error,
+  )
+
+describe('a version in a Kubernetes cluster', () => {
+  slotContract(async () => slotIn(await cluster()))
+
+  it('is scaled up, waited for, and scaled down when it is given up', async () => {
+    const { standin, url } = await cluster()
+    const slot = slotIn({ standin, url }, { replicas: 3 })
+    await slot.start()
+    expect(standin.object(key)).toMatchObject({
+      spec: { replicas: 3 },
+      status: { readyReplicas: 3 },
+      metadata: { annotations: { 'evenkeel.dev/epoch': '7' } },
+    })
+    expect(await slot.handle({ id: '1' }, { eventId: '1' })).toMatchObject({ id: '1' })
+    expect(await slot.drain()).toMatchObject({ drained: true })
+    expect(standin.object(key).spec).toEqual({ replicas: 3 })
+    await slot.stop()
+    expect(standin.object(key).spec).toEqual({ replicas: 0 })
+  })
+
+  it('keeps its pods when its controller merely ends', async () => {
+    const { standin, url } = await cluster()
+    const slot = slotIn({ standin, url })
+    await slot.start()
+    await slot.stop()
+    expect(standin.object(key).spec).toEqual({ replicas: 1 })
+  })
+
+  it('keeps its pods when it was taken back while it was drained', async () => {
+    const { standin, url } = await cluster()
+    const slot = slotIn({ standin, url })
+    await slot.start()
+    const running = failure(slot.handle({ id: '1', does: 'hang' }))
+    const drain = slot.drain({ timeoutMs: 60_000 })
+    await slot.start()
+    await drain
+    await slot.stop()
+    await running
+    expect(standin.object(key).spec).toEqual({ replicas: 1 })
+  })
+
+  it('has no fewer pods than an autoscaler gave it', async () => {
+    const { standin, url } = await cluster(5)
+    await slotIn({ standin, url }, { replicas: 2 }).start()
+    expect(standin.object(key).spec).toEqual({ replicas: 5 })
+  })
+
+  it('is not ready before all its pods are', async () => {
+    const { standin, url } = await cluster()
+    standin.makesPodsReady = false
+    const slot = slotIn({ standin, url }, { replicas: 2 })
+    let isReady = false
+    const start = slot.start().then(() => (isReady = true))
+    await standin.until(`WATCH ${key}`)
+    expect(slot.health?.()).toBe('unknown')
+    standin.edit(key, ({ metadata, status }) => Object.assign(status, podsOf(metadata.generation, 1)))
+    standin.cutWatches()
+    await standin.until(`WATCH ${key}`, 2)
+    expect(isReady).toBe(false)
+    standin.edit(key, ({ metadata, status }) => Object.assign(status, podsOf(metadata.generation, 2)))
+    await start
+    expect(slot.health?.()).toBe('up')
+  })
+
+  it('whose pods never get ready says why, and what the cluster has given up ends at once', async () => {
+    const { standin, url } = await cluster()
+    standin.makesPodsReady = false
+    const slot = slotIn({ standin, url }, { startTimeoutMs: 300 })
+    expect(String(await failure(slot.start()))).toMatch(/not ready within 300 ms: the cluster has not seen it yet/)
+    const again = failure(slotIn({ standin, url }).start())
+    await standin.until(`WATCH ${key}`, 2)
+    const conditions = [{ type: 'Progressing', reason: 'ProgressDeadlineExceeded', message: 'no such image' }]
+    standin.edit(key, ({ metadata, status }) => Object.assign(status, podsOf(metadata.generation, 0), { conditions }))
+    expect(await again).toMatchObject({ code: 'SLOT_START', why: 'the cluster has given up: no such image' })
+  })
+
+  it('is read again and again where watching is not allowed', async () => {
+    const { standin, url } = await cluster()
+    standin.makesPodsReady = false
+    standin.may = (verb) => !verb.startsWith('WATCH')
+    const start = slotIn({ standin, url }).start()
+    await standin.until(`GET ${key}`, 3)
+    standin.edit(key, ({ metadata, status }) => Object.assign(status, podsOf(metadata.generation, 1)))
+    await start
+  })
+
+  it.each([
+    ['answers 429', answers(429)],
+    ['answers 500', answers(500)],
+    ['answers 401', answers(401)],
+    ['hangs', hangs],
+    ['breaks the connection', breaks],
+    ['does it and breaks the connection', doesAndBreaks],
+    ['sends half an answer', sendsHalf],
+  ])('is started and given up while the API %s, twice each', async (_, fault) => {
+    const { standin, url } = await cluster()
+    const slot = slotIn({ standin, url }, { api: standin.api({ timeoutMs: 200 }) })
+    const badly = (): void => [/GET/, /PATCH/, /WATCH/].forEach((what) => standin.fail(what, fault, 2))
+    badly()
+    await slot.start()
+    expect(standin.object(key).status).toMatchObject({ readyReplicas: 1 })
+    badly()
+    await slot.drain()
+    await slot.stop()
+    expect(standin.object(key).spec).toEqual({ replicas: 0 })
+  })
+
+  it('waits as long as an API that has too much to do says', async () => {
+    const { standin, url } = await cluster()
+    const clock = new FakeClock()
+    standin.fail(/GET/, answers(429, { 'retry-after': '9' }))
+    const slot = slotIn({ standin, url }, { clock, api: standin.api({ clock }) })
+    const waits = clock.pending
+    const start = slot.start()
+    await standin.until(`GET ${key}`)
+    // The deadline of the start, and the wait.
+    while (clock.pending !== waits + 2) await new Promise((resolve) => setImmediate(resolve))
+    await clock.advance(8_999)
+    expect(standin.asked.length).toBe(1)
+    await clock.advance(1)
+    await standin.until(`GET ${key}`, 2)
+    await slot.stop()
+    await failure(start)
+  })
+
+  it('reads again what somebody else has written meanwhile', async () => {
+    const { standin, url } = await cluster()
+    let edits = 0
+    const edit = (): void =>
+      standin.edit(key, ({ metadata }) => (metadata.annotations = { ...metadata.annotations, edits: String(++edits) }))
+    standin.fail(/PATCH/, (_request, _response, serve) => (edit(), serve()), 3)
+    await slotIn({ standin, url }).start()
+    expect(standin.count(`PATCH ${key}`)).toBe(4)
+    expect(standin.object(key)).toMatchObject({
+      spec: { replicas: 1 },
+      metadata: { annotations: { edits: '3' } },
+    })
+  })
+
+  it('of a stale controller is neither started nor scaled down', async () => {
+    const { standin, url } = await cluster(1)
+    const slot = slotIn({ standin, url }, { epoch: () => 7 })
+    await slot.start()
+    // The newer one has it started, and so has written its token.
+    await slotIn({ standin, url }, { epoch: () => 8 }).start()
+    await slot.drain()
+    expect(await failure(slot.stop())).toMatchObject({ code: 'FENCED', epoch: 8 })
+    expect(standin.object(key).spec).toEqual({ replicas: 1 })
+    const error = await failure(slotIn({ standin, url }, { epoch: () => 7 }).start())
+    expect(error).toMatchObject({ code: 'SLOT_START', cause: { code: 'FENCED' } })
+    expect(String(error)).toContain('kubectl annotate deployment/bot-green evenkeel.dev/epoch-')
+  })
+
+  it('whose write came too late for a newer controller is refused by its version', async () => {
+    const { standin, url } = await cluster()
+    standin.fail(/PATCH/, (_request, _response, serve) => {
+      standin.edit(key, ({ metadata }) => (metadata.annotations = { 'evenkeel.dev/epoch': '8' }))
+      serve()
+    })
+    expect(await failure(slotIn({ standin, url }).start())).toMatchObject({ cause: { code: 'FENCED', epoch: 8 } })
+    expect(standin.object(key).spec).toEqual({ replicas: 0 })
+  })
+
+  it('is not scaled by a controller that has no epoch yet', async () => {
+    const { standin, url } = await cluster()
+    const error = await failure(slotIn({ standin, url }, { epoch: () => 0 }).start())
+    expect(error).toMatchObject({ code: 'SLOT_START', cause: { code: 'FENCED' } })
+    expect(standin.count(`PATCH ${key}`)).toBe(0)
+    standin.addDeployment('bot-green', 1)
+    await slotIn({ standin, url }, { epoch: () => 0 }).start()
+    expect(standin.count(`PATCH ${key}`)).toBe(0)
+  })
+
+  it('with an annotation that is no epoch is left alone', async () => {
+    const { standin, url } = await cluster()
+    standin.edit(key, ({ metadata }) => (metadata.annotations = { 'evenkeel.dev/epoch': 'blue' }))
+    expect(await failure(slotIn({ standin, url }).start())).toMatchObject({ cause: { code: 'KUBERNETES_OBJECT' } })
+  })
+
+  it('is not scaled down while others send it something', async () => {
+    const { standin, url } = await cluster()
+    let asked = 0
+    const slot = slotIn({ standin, url }, { mayScaleDown: () => ++asked > 3 })
+    await slot.start()
+    await slot.drain()
+    await slot.stop()
+    expect([asked, standin.object(key).spec]).toEqual([4, { replicas: 0 }])
+    const never = slotIn({ standin, url }, { mayScaleDown: () => false, stopTimeoutMs: 50 })
+    await never.start()
+    await never.drain()
+    expect(String(await failure(never.stop()))).toContain('not within 50 ms: Scaling down deployments/bot-green')
+    expect(standin.object(key).spec).toEqual({ replicas: 1 })
+  })
+
+  it('is given up when the API is back, and kept when it is started again before', async () => {
+    const { standin, url } = await cluster()
+    const slot = slotIn({ standin, url })
+    await slot.start()
+    await slot.drain()
+    await standin.down()
+    const stop = slot.stop()
+    const start = slot.start()
+    await stop
+    await standin.up()
+    await start
+    expect(standin.object(key).spec).toEqual({ replicas: 1 })
+    await slot.drain()
+    await standin.down()
+    const end = slot.stop()
+    await standin.up()
+    await end
+    expect(standin.object(key).spec).toEqual({ replicas: 0 })
+  })
+
+  it('ends its start for stop(), and for a signal', async () => {
+    const { standin, url } = await cluster()
+    standin.fail(/GET/, hangs, 2)
+    const slot = slotIn({ standin, url })
+    const start = failure(slot.start())
+    await standin.until(`GET ${key}`)
+    await slot.stop()
+    expect(await start).toMatchObject({ code: 'SLOT_START', why: 'it was stopped' })
+    const stop = new AbortController()
+    const again = failure(slot.start({ signal: stop.signal }))
+    await standin.until(`GET ${key}`, 2)
+    stop.abort()
+    expect(await again).toMatchObject({ code: 'SLOT_START' })
+  })
+})
+
+it('options that make no sense are refused', () => {
+  const http = { url: 'http://x', token, effects: 'stored' }
+  const wrong: [Record<string, unknown>, string][] = [
+    [{ deployment: '../services/bot' }, 'deployment must be a name of Kubernetes'],
+    [{ epoch: 1 }, 'epoch must be a function'],
+    [{ replicas: 0 }, 'replicas'],
+    [{ retryMs: -1 }, 'retryMs'],
+    [{ http: { url: 'http://x' } }, 'token of httpSlot'],
+    [{ api: {} }, 'api.get must be a function'],
+    [{ pods: 1 }, 'has no option "pods"'],
+  ]
+  for (const [options, words] of wrong) {
+    const given = { deployment: 'bot', http, epoch: () => 1, ...options }
+    expect(() => kubernetesSlot(given as never)).toThrow(words)
+  }
+})
