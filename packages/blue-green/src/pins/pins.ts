@@ -1,0 +1,274 @@
+import { defined, readCount, readDuration, requireKnown } from '../checked-options.js'
+import type { Clock } from '../ports.js'
+import { PinnedElsewhereError } from './errors.js'
+
+/**
+ * What keeps a flow where it began: a `collector` of discord.js, a `followUp` of an answer, a `wizard` of several steps, or a connection for
+ * `voice`.
+ */
+export type PinKind = 'collector' | 'followUp' | 'wizard' | 'voice'
+
+/** How a flow is pinned. */
+export interface PinOptions {
+  /** What kind of flow it is, for the status; `wizard` unless given. `voice` stays, and has no `maxMs` unless you give one. */
+  readonly kind?: PinKind | undefined
+  /**
+   * How long the pin holds at most, in ms; 900,000 unless given, which is how long Discord takes answers to a command.
+   */
+  readonly maxMs?: number | undefined
+  /**
+   * Whether the flow stays also when its version is rolled back, and when it has been drained for `drainMs`: until it is released.
+   * Its version is not given up before that. Voice stays unless you say `false`.
+   */
+  readonly stays?: boolean | undefined
+}
+
+/** A flow that stays where it began, until one of both ends it. */
+export interface Pin extends Disposable {
+  /** What events of the flow have in common. */
+  readonly key: string
+  /** The version that has it. */
+  readonly version: string
+  /** What kind of flow it is. */
+  readonly kind: PinKind
+  /** `moved`: its events go where all others go, as the version was rolled back, drained or died. `expired`: so do they after `maxMs`. */
+  readonly state: 'held' | 'released' | 'moved' | 'expired'
+  /** Aborts when it is moved or expires, so that the flow can end itself. */
+  readonly signal: AbortSignal
+  /** The flow is over. May be called twice. */
+  release(): void
+}
+
+/** The pins of one version. */
+export interface PinCounts extends Readonly<Record<PinKind, number>> {
+  /** Of all kinds, now. */
+  readonly held: number
+  /** Those that were moved: by a rollback, a drain that took too long, or a death. */
+  readonly moved: number
+  /** Those that nobody released within `maxMs`. */
+  readonly expired: number
+}
+
+const kinds = ['collector', 'followUp', 'wizard', 'voice'] as const satisfies readonly PinKind[]
+const defaultMaxMs = 900_000
+
+/** What the registry is made of. */
+export interface PinsSettings {
+  readonly clock: Clock
+  /** More pins than this end the oldest that does not stay. */
+  readonly maxPins: number
+}
+
+/** Who holds a key, and how many times: a flow may begin another one with the same key. */
+interface Held {
+  readonly version: string
+  readonly pins: Set<HeldPin>
+}
+
+/**
+ * Which flows stay on which version.
+ *
+ * @remarks
+ * While there is none, routing need not ask: `size` is 0. A version is never given up while a pin that stays is on it.
+ */
+export class Pins {
+  readonly #clock: Clock
+  readonly #maxPins: number
+  readonly #keys = new Map<string, Held>()
+  /** In the order in which they were made. */
+  readonly #all = new Set<HeldPin>()
+  readonly #ends = new Map<string, { moved: number; expired: number }>()
+  /** What waits for a version that has no pin any more, or none that could move. */
+  readonly #waits = new Set<{ readonly version: string; readonly stays: boolean; readonly run: () => void }>()
+
+  constructor({ clock, maxPins }: PinsSettings) {
+    this.#clock = clock
+    this.#maxPins = readCount('maxPins', maxPins, 1)
+  }
+
+  /** How many keys are pinned. */
+  get size(): number {
+    return this.#keys.size
+  }
+
+  /** Where events of a flow go; `undefined` when they go where all others go. */
+  versionOf(key: string): string | undefined {
+    return this.#keys.get(key)?.version
+  }
+
+  /** What is pinned where. Only versions that have or had a pin are in it. */
+  get counts(): ReadonlyMap<string, PinCounts> {
+    const counts = new Map<string, Record<keyof PinCounts, number>>()
+    const of = (version: string): Record<keyof PinCounts, number> => {
+      const found = counts.get(version)
+      if (found !== undefined) return found
+      const { moved, expired } = this.#ends.get(version) ?? { moved: 0, expired: 0 }
+      const fresh = { held: 0, collector: 0, followUp: 0, wizard: 0, voice: 0, moved, expired }
+      counts.set(version, fresh)
+      return fresh
+    }
+    for (const version of this.#ends.keys()) of(version)
+    for (const { version, kind } of this.#all) {
+      of(version).held += 1
+      of(version)[kind] += 1
+    }
+    return counts
+  }
+
+  /**
+   * Keeps a flow on the version where it began.
+   *
+   * @throws {@link PinnedElsewhereError} when the key is pinned to another version
+   * @throws TypeError or RangeError when the key or an option is wrong
+   */
+  pin(version: string, key: string, options: PinOptions = {}): Pin {
+    requireKnown('pin', options, ['kind', 'maxMs', 'stays'])
+    if (typeof key !== 'string' || key === '')
+      throw new TypeError('the key of a pin must be a string with something in it')
+    const { kind = 'wizard', maxMs, stays = kind === 'voice' } = defined(options)
+    if (!kinds.includes(kind)) throw new RangeError(`kind of a pin must be ${kinds.join(', ')}, not ${String(kind)}`)
+    if (typeof stays !== 'boolean') throw new TypeError(`stays of a pin must be true or false, not ${String(stays)}`)
+    const endsMs = maxMs === undefined && kind === 'voice' ? undefined : readDuration('maxMs', maxMs ?? defaultMaxMs)
+    const held = this.#keys.get(key)
+    if (held !== undefined && held.version !== version) throw new PinnedElsewhereError(key, version, held.version)
+    if (this.#all.size >= this.#maxPins) this.#makeRoom()
+    const pin: HeldPin = new HeldPin(key, version, kind, stays, () => this.#forget(pin))
+    if (endsMs !== undefined) pin.cancel = this.#clock.after(endsMs, () => this.#end(pin, 'expired'))
+    this.#all.add(pin)
+    const there = this.#keys.get(key)
+    if (there === undefined) this.#keys.set(key, { version, pins: new Set([pin]) })
+    else there.pins.add(pin)
+    return pin
+  }
+
+  /** What can be moved goes where all others go: the version was rolled back, or had its time to drain. Returns how many. */
+  move(version: string): number {
+    return this.#endAll(version, (pin) => !pin.stays)
+  }
+
+  /** Nothing can stay on a version that is dead. Returns how many were moved. */
+  died(version: string): number {
+    return this.#endAll(version, () => true)
+  }
+
+  /** Resolves when no pin that could move is left on a version, at the latest after `timeoutMs`; then the rest is moved. */
+  async drained(version: string, timeoutMs: number): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const wait = this.#await(version, false, () => {
+        cancel()
+        resolve()
+      })
+      const cancel = this.#clock.after(timeoutMs, () => {
+        this.#waits.delete(wait)
+        resolve()
+      })
+      this.#settle(version)
+    })
+    this.move(version)
+  }
+
+  /** Runs it when no pin is left on a version: at once, if there is none. Returns what cancels it. */
+  whenFree(version: string, run: () => void): () => void {
+    const wait = this.#await(version, true, run)
+    this.#settle(version)
+    return () => this.#waits.delete(wait)
+  }
+
+  #await(version: string, stays: boolean, run: () => void): { version: string; stays: boolean; run: () => void } {
+    const wait = { version, stays, run }
+    this.#waits.add(wait)
+    return wait
+  }
+
+  #endAll(version: string, isMeant: (pin: HeldPin) => boolean): number {
+    const meant = [...this.#all].filter((pin) => pin.version === version && isMeant(pin))
+    for (const pin of meant) this.#end(pin, 'moved')
+    return meant.length
+  }
+
+  #end(pin: HeldPin, how: 'moved' | 'expired'): void {
+    const ends = this.#ends.get(pin.version) ?? { moved: 0, expired: 0 }
+    this.#ends.set(pin.version, ends)
+    ends[how] += 1
+    // Its events go elsewhere before anyone hears of it.
+    this.#forget(pin)
+    pin.end(how)
+  }
+
+  #forget(pin: HeldPin): void {
+    const { key, version } = pin
+    if (!this.#all.delete(pin)) return
+    pin.cancel?.()
+    const held = this.#keys.get(key)
+    held?.pins.delete(pin)
+    if (held?.pins.size === 0) this.#keys.delete(key)
+    this.#settle(version)
+  }
+
+  #settle(version: string): void {
+    if (this.#waits.size === 0) return
+    const left = [...this.#all].filter((pin) => pin.version === version)
+    for (const wait of this.#waits) {
+      if (wait.version !== version || left.some(({ stays }) => wait.stays || !stays)) continue
+      this.#waits.delete(wait)
+      wait.run()
+    }
+  }
+
+  #makeRoom(): void {
+    for (const pin of this.#all) {
+      if (pin.stays) continue
+      this.#end(pin, 'expired')
+      return
+    }
+  }
+}
+
+class HeldPin implements Pin {
+  readonly key: string
+  readonly version: string
+  readonly kind: PinKind
+  readonly stays: boolean
+  cancel: (() => void) | undefined
+  readonly #released: () => void
+  #state: Pin['state'] = 'held'
+  #stop: AbortController | undefined
+
+  constructor(key: string, version: string, kind: PinKind, stays: boolean, released: () => void) {
+    this.key = key
+    this.version = version
+    this.kind = kind
+    this.stays = stays
+    this.#released = released
+  }
+
+  get state(): Pin['state'] {
+    return this.#state
+  }
+
+  get signal(): AbortSignal {
+    this.#stop ??= new AbortController()
+    if (this.#state === 'moved' || this.#state === 'expired') this.end(this.#state)
+    return this.#stop.signal
+  }
+
+  release(): void {
+    if (this.#state !== 'held') return
+    this.#state = 'released'
+    this.#released()
+  }
+
+  [Symbol.dispose](): void {
+    this.release()
+  }
+
+  end(how: 'moved' | 'expired'): void {
+    this.#state = how
+    this.#stop?.abort(
+      new DOMException(
+        `The pin of "${this.key}" on version "${this.version}" has ${how === 'moved' ? 'been moved' : how}`,
+        'AbortError',
+      ),
+    )
+  }
+}
