@@ -1,6 +1,8 @@
 // What must and what must not compile. Checked by tsc; nothing here runs.
 import { BlueGreen } from './blue-green.js'
 import { memoryState } from './memory-state.js'
+import type { Versions } from './options.js'
+import type { Slot } from './slots/slot.js'
 import type { HealthSource, StateStore } from './ports.js'
 
 interface Interaction {
@@ -50,7 +52,23 @@ export const text: Promise<string | undefined> = inPlace.handle(interaction)
 
 // A field that holds one can be written down.
 const versions = { v1, v2 }
-export const field: BlueGreen<Interaction, typeof versions> = new BlueGreen({ versions, initial: 'v1', context, store })
+export const field: BlueGreen<typeof versions> = new BlueGreen({ versions, initial: 'v1', context, store })
+
+export const anyVersions: BlueGreen<Versions<Interaction>> = new BlueGreen<Versions<Interaction>>({
+  versions: { v1 },
+  initial: 'v1',
+  context: (i) => ({ eventId: i.id }),
+  store,
+})
+
+// A slot stands beside a function.
+declare const slot: Slot<Interaction, number>
+const mixed = new BlueGreen({ versions: { v1: (i) => i.id, v2: slot }, initial: 'v1', context, store })
+export const mixedResult: Promise<string | number | undefined> = mixed.handle(interaction)
+new BlueGreen({ versions: { v1: slot }, initial: 'v1', context: (i) => ({ eventId: i.user.id }), store })
+declare const other: Slot<string, number>
+// @ts-expect-error a slot of other events
+new BlueGreen({ versions: { v1, v2: other }, initial: 'v1', context, store })
 
 // @ts-expect-error no version has this name
 new BlueGreen({ versions: { v1, v2 }, initial: 'v3', context, store })

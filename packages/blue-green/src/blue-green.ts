@@ -19,6 +19,7 @@ import {
   readOptions,
   type AnswerOf,
   type BlueGreenOptions,
+  type EventOf,
   type Handler,
   type Settings,
   type VersionOf,
@@ -140,8 +141,9 @@ export interface Drained {
  * ```
  */
 export class BlueGreen<
-  Event = unknown,
-  Named extends Versions<Event> = Versions<Event>,
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- a BlueGreen whatever its versions
+  Named extends Versions<Event> = any,
+  Event = EventOf<Named[keyof Named]>,
 > extends EventEmitter<BlueGreenEvents> {
   readonly #settings: Settings
   readonly #context: (event: Event) => EventContext
@@ -164,7 +166,7 @@ export class BlueGreen<
    * @param options - the versions, what an event is about, and where the state is kept
    * @throws TypeError or RangeError that names the option, its value, and what would do
    */
-  constructor(options: BlueGreenOptions<Event, Named>) {
+  constructor(options: BlueGreenOptions<Named, Event>) {
     super()
     this.#settings = readOptions(options)
     this.#context = options.context

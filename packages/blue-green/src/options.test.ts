@@ -37,7 +37,7 @@ describe('the options', () => {
     [{ storeTimeoutMs: 0 }, RangeError, /storeTimeoutMs/],
     [{ storeRetryMs: -1 }, RangeError, /storeRetryMs/],
   ])('refuse %j', (wrong, type, message) => {
-    const options = { ...good, ...wrong } as unknown as BlueGreenOptions<unknown, Versions<unknown>>
+    const options = { ...good, ...wrong } as unknown as BlueGreenOptions<Versions<unknown>>
     const build = (): unknown => new BlueGreen(options)
     expect(build).toThrow(type)
     expect(build).toThrow(message)

@@ -13,6 +13,13 @@ export type Handler<Event> = (event: Event) => unknown
 /** Versions by name: functions in this process, or slots, such as `childProcessSlot` of `@evenkeel/blue-green/workers` makes. */
 export type Versions<Event> = Record<string, Handler<Event> | Slot<Event>>
 
+/** What a version takes. */
+export type EventOf<Version> = Version extends (event: infer Event) => unknown
+  ? Event
+  : Version extends { handle(event: infer Event, ...rest: never): unknown }
+    ? Event
+    : never
+
 /** What a version answers. */
 export type AnswerOf<Version> = Version extends (...event: never) => infer Answer
   ? Awaited<Answer>
@@ -24,13 +31,13 @@ export type AnswerOf<Version> = Version extends (...event: never) => infer Answe
 export type VersionOf<Named> = keyof Named & string
 
 /** What `new BlueGreen(...)` takes. */
-export interface BlueGreenOptions<Event, Named extends Versions<Event>> {
+export interface BlueGreenOptions<Named extends Versions<Event>, Event = EventOf<Named[keyof Named]>> {
   /**
    * Every version that may serve, by name. Named here, and not in `deploy`, since a function does not survive a
    * restart: after one, the stored names are looked up again. One that is a slot is started when it gets its first events, and
    * ended when it has none any more.
    */
-  readonly versions: Named & Readonly<Versions<Event>>
+  readonly versions: Named
   /** The version that serves while nothing is stored yet. */
   readonly initial: NoInfer<VersionOf<Named>>
   /** What the event is about. Called once per event; pick the fields, do not pass the whole event on. */
@@ -194,7 +201,7 @@ export interface Settings {
 }
 
 /** @throws TypeError or RangeError that names the option and its value */
-export function readOptions<Event, Named extends Versions<Event>>(options: BlueGreenOptions<Event, Named>): Settings {
+export function readOptions<Named extends Versions<Event>, Event>(options: BlueGreenOptions<Named, Event>): Settings {
   requireKnown('BlueGreen', options, [...required, ...optional, ...Object.keys(blueGreenDefaults)])
   const versions = readVersions(options.versions)
   if (!versions.has(options.initial)) {

@@ -285,16 +285,14 @@ describe('the history', () => {
 
   it('leaves out what is damaged, and never overwrites a later one', async () => {
     const bot = new TestBot()
-    const history = new History({
-      store: bot.store,
-      name: 'bot',
-      clock: bot.clock,
-      storeTimeoutMs: 1_000,
-      historyLength: 2,
-    })
+    const settings = { store: bot.store, name: 'bot', clock: bot.clock, storeTimeoutMs: 1_000, historyLength: 2 }
+    const history = new History(settings, (_, why) => expect.unreachable(why))
     const deployment = await bot.blueGreen.deploy('v2', plan)
     const report = (number: number): DeploymentReport => ({ ...deployment.report(), number })
-    for (const number of [4, 2, 3, 4]) await history.keep(report(number))
+    for (const number of [4, 2, 3, 4]) {
+      history.keep(report(number))
+      await history.settled
+    }
     expect((await history.read()).map(({ number }) => number)).toEqual([4, 3])
     const found = await bot.store.inner.entry('blue-green:bot:history:0')
     const damaged = JSON.parse(JSON.stringify(found?.value).replace('"v2"', '"v9"')) as unknown

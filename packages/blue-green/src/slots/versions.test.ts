@@ -18,7 +18,7 @@ interface Answer {
 }
 type WorkerOptions = Partial<WorkerSlotOptions<Task>>
 type Versions = Record<'v1' | 'v2', Slot<Task, Answer>>
-type Options = Partial<BlueGreenOptions<Task, Versions>>
+type Options = Partial<BlueGreenOptions<Versions>>
 
 const atOnce = { percentages: [100], stepMs: 600_000 }
 
@@ -33,7 +33,7 @@ function botOf(options: Options = {}, worker: WorkerOptions = {}, make = childPr
     return make<Task, Answer>({ ...base, name, ...worker })
   }
   const slots: Versions = { v1: slot('v1'), v2: slot('v2') }
-  const blueGreen = new BlueGreen<Task, Versions>({
+  const blueGreen = new BlueGreen<Versions>({
     versions: slots,
     initial: 'v1',
     context: ({ id }) => ({ eventId: id, guildId: id }),

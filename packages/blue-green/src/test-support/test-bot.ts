@@ -18,18 +18,18 @@ export const answer =
   (ping: Ping): unknown =>
     ping.run === undefined ? version : ping.run(version)
 
-type TestOptions = Partial<Omit<BlueGreenOptions<Ping, Versions<Ping>>, 'store'>>
+type TestOptions = Partial<Omit<BlueGreenOptions<Versions<Ping>>, 'store'>>
 
 /** A process that runs a bot: its clock, its store, and what it was told. */
 export class TestBot {
   readonly clock = new FakeClock()
   readonly store: FaultyStore
-  readonly blueGreen: BlueGreen<Ping, Versions<Ping>>
+  readonly blueGreen: BlueGreen<Versions<Ping>>
   readonly changes: BlueGreenChange[] = []
 
   constructor(store: FaultyStore = new FaultyStore(), options: TestOptions = {}) {
     this.store = store
-    this.blueGreen = new BlueGreen<Ping, Versions<Ping>>({
+    this.blueGreen = new BlueGreen<Versions<Ping>>({
       versions: { v1: answer('v1'), v2: answer('v2'), v3: answer('v3') },
       initial: 'v1',
       context: ({ id, guildId, userId }) => ({ eventId: id, guildId, userId }),

@@ -22,7 +22,7 @@ export class TestDriver {
     readonly store: FaultyStore = new FaultyStore(),
     /** How a version gets ready. */
     stage: (version: string) => Promise<void> = () => Promise.resolve(),
-    options: Partial<BlueGreenOptions<unknown, Versions<unknown>>> = {},
+    options: Partial<BlueGreenOptions<Versions<unknown>>> = {},
     hooks: Partial<DriverHooks> = {},
   ) {
     this.settings = readOptions({
