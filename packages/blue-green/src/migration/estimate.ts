@@ -24,11 +24,18 @@ export interface Estimate {
   readonly note: string
 }
 
+/** How much there is. */
+export interface Whole {
+  /** How many rows there are. */
+  readonly rows: number
+  /** How many of them were copied. */
+  readonly copied: number
+}
+
 /** For 95 %. */
 const z = 1.96
 
-/** @param whole - how many rows there are, and how many of them were copied */
-export function estimate(impact: Impact, whole: { readonly rows: number; readonly copied: number }): Estimate {
+export function estimate(impact: Impact, whole: Whole): Estimate {
   const { rows, copied } = whole
   const touched = Object.values(impact.collections).reduce((sum, { changed, removed }) => sum + changed + removed, 0)
   const scale = rows / Math.max(1, copied)

@@ -391,7 +391,7 @@ function impactOf(
 }
 
 /** 0 to `last`, or so many of these, evenly spread; the ends are among them. */
-function spread(last: number, max: number): number[] {
+export function spread(last: number, max: number): number[] {
   if (last + 1 <= max) return Array.from({ length: last + 1 }, (_, i) => i)
   if (max === 0) return []
   if (max === 1) return [Math.floor(last / 2)]

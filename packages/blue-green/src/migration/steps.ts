@@ -90,6 +90,11 @@ export class Steps {
     return left
   }
 
+  /** Whether a step of this name has passed. */
+  hasPassed(name: string): boolean {
+    return this.reports.some((report) => report.name === name && report.outcome === 'passed')
+  }
+
   /** @returns false */
   skip(name: string, why: string): boolean {
     this.reports.push({ name, outcome: 'skipped', why, tookMs: 0 })

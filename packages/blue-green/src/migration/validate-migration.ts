@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { readCount, readDuration, requireKnown, requireMethods } from '../checked-options.js'
 import { warn } from '../warn.js'
 import type { Clock } from '../ports.js'
@@ -6,25 +5,13 @@ import { holdProcess, systemClock } from '../system-clock.js'
 import { Copies, type CopyOptions } from './copies.js'
 import type { Difference, StoreExtent } from './snapshot.js'
 import { rowsOf } from './snapshot.js'
+import { drawnRows, readSample, type SampleOptions } from './sample.js'
 import { copyRows } from './copy-rows.js'
-import { estimate, type Estimate } from './estimate.js'
-import type { ReadableStorage, RecordToWrite, WritableStorage } from './ports.js'
+import { estimate, type Estimate, type Whole } from './estimate.js'
+import type { ReadableStorage, WritableStorage } from './ports.js'
 import { type Impact, type MakeMigration, type Proof, prove, type ProofSettings } from './prove.js'
 import { StorageBench } from './storage-bench.js'
 import { type Progress, type RunOutcome, type StepReport, Steps } from './steps.js'
-
-/** Which part of the source is copied. */
-export interface SampleOptions<Value = unknown> {
-  /** How much of it, above 0 and below 1. */
-  readonly ratio: number
-  /**
-   * What belongs together, and is copied whole or not at all: the id of the guild, say, so that references hold. Where it
-   * returns `undefined`, and without it, each row is drawn for itself.
-   */
-  readonly by?:
-    | ((row: { readonly collection: string; readonly key: string; readonly value: Value }) => string | undefined)
-    | undefined
-}
 
 /** How a migration is validated. */
 export interface ValidationOptions<S> extends CopyOptions<S> {
@@ -153,16 +140,15 @@ export async function validateMigration<S extends WritableStorage>(
   const { clock = systemClock, signal = new AbortController().signal } = options
   const settings = readProofSettings(options)
   const timeoutMs = readDuration('timeoutMs', options.timeoutMs ?? validationDefaults.timeoutMs)
-  const drawn = sample === undefined ? undefined : readSample(sample)
+  const drawn = readSample(sample)
   const copies = new Copies(options, source)
   const [startedAt, beganMs, release] = [clock.now(), clock.monotonic(), holdProcess()]
   const steps = new Steps(clock, signal, timeoutMs, guardedListener(onProgress))
   let proof: Proof = { differences: {} }
-  let whole: { rows: number; copied: number } | undefined
+  let [original, whole]: [S | undefined, Whole | undefined] = [undefined, undefined]
   let leftBehind: readonly string[]
   try {
-    let original: S | undefined
-    await steps.run('copy', async (stop, tick) => {
+    const isCopied = await steps.run('copy', async (stop, tick) => {
       original = await copies.open()
       let rows = 0
       const copied = await copyRows(
@@ -175,7 +161,7 @@ export async function validateMigration<S extends WritableStorage>(
       whole = { rows, copied }
       return drawn === undefined ? `${copied} rows` : `${copied} of ${rows} rows`
     })
-    if (original !== undefined && whole !== undefined) {
+    if (isCopied && original !== undefined) {
       proof = await prove(new StorageBench(copies, original), migration, settings, steps)
     }
   } finally {
@@ -222,35 +208,4 @@ export function guardedListener(listener: (progress: Progress) => void): (progre
       warn('EVENKEEL_LISTENER', 'A listener for progress threw', error)
     }
   }
-}
-
-function readSample(sample: SampleOptions): SampleOptions {
-  requireKnown('sample', sample, ['ratio', 'by'])
-  if (!(sample.ratio > 0 && sample.ratio < 1)) {
-    throw new RangeError(
-      `sample.ratio must be above 0 and below 1, not ${String(sample.ratio)}; leave sample out for all`,
-    )
-  }
-  if (sample.by !== undefined) requireMethods('sample', sample, ['by'])
-  return sample
-}
-
-type Row = Omit<RecordToWrite, 'type'>
-
-/** The same rows each time: what is drawn depends on a hash alone. */
-async function* drawnRows(
-  rows: AsyncIterable<Row>,
-  sample: SampleOptions | undefined,
-  seen: () => void,
-): AsyncGenerator<Row> {
-  for await (const row of rows) {
-    seen()
-    const unit = sample?.by?.(row) ?? `${row.collection}\n${row.key}`
-    if (sample === undefined || shareOf(unit) < sample.ratio) yield row
-  }
-}
-
-/** From 0 to 1, evenly. */
-function shareOf(text: string): number {
-  return createHash('sha256').update(text).digest().readUInt32BE() / 2 ** 32
 }

@@ -5,9 +5,9 @@ import { rowsOf } from '../migration/snapshot.js'
 export interface Leak {
   /** The collection. */
   readonly collection: string
-  /** The key in the copy. */
+  /** The key in the copy; `(an original)` where it holds one. */
   readonly key: string
-  /** The field, joined by dots; empty for the key itself. */
+  /** The field, joined by dots, alike; empty for the key itself. */
   readonly field: string
   /** What was found. */
   readonly what: 'id' | 'text'
@@ -31,6 +31,8 @@ export interface LeakReport {
   readonly first: readonly Leak[]
 }
 
+/** What is told in place of a name that must not be told. */
+const hidden = '(an original)'
 const minLength = 4
 const maxNamed = 20
 
@@ -71,15 +73,17 @@ export async function findLeaks(
     let isFound = false
     if (typeof value !== 'object' || value === null) return isFound
     for (const [name, inner] of Object.entries(value)) {
-      const path = field === '' ? name : `${field}.${name}`
-      if (!Array.isArray(value) && isLeak({ ...row, field: path }, name, true)) isFound = true
+      const pathOf = (last: string): string => (field === '' ? last : `${field}.${last}`)
+      const isNameFound = !Array.isArray(value) && isLeak({ ...row, field: pathOf(hidden) }, name, true)
+      const path = pathOf(isNameFound ? hidden : name)
+      if (isNameFound) isFound = true
       if (look(row, inner, path)) isFound = true
     }
     return isFound
   }
   for await (const { collection, key, value } of rowsOf(copy, signal)) {
-    isLeak({ collection, key, field: '' }, key, true)
-    look({ collection, key }, value, '')
+    const isKeyFound = isLeak({ collection, key: hidden, field: '' }, key, true)
+    look({ collection, key: isKeyFound ? hidden : key }, value, '')
   }
   return { ids: ids.size, texts: texts.size, skippedTexts: texts.skipped, strings, count, first }
 }

@@ -1,0 +1,447 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { FileStorage, MemoryStorage, type Storage } from '@evenkeel/storage-adapter'
+import { SqliteStorage } from '@evenkeel/storage-adapter/sqlite'
+import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { Migration } from '../probes.js'
+import {
+  botData,
+  exitCodeOf,
+  NotIsolatedError,
+  rehearsalMarkdown,
+  type RehearsalOptions,
+  type RehearsalReport,
+  rehearse,
+} from '../rehearsal.js'
+import { writeRows } from '../migration/snapshot.js'
+import { bundleChild } from '../test-support/bundle-child.js'
+import { randomFrom } from './random.js'
+
+interface Guild {
+  readonly name?: string
+  readonly zone?: string
+}
+
+let folder: string
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'evenkeel-rehearse-'))
+})
+afterEach(() => rmSync(folder, { recursive: true }))
+
+const data = botData({ guilds: 6, maxMembers: 12, maxReminders: 8 })
+
+/** Each guild gets a zone. Idempotent, undone exactly, and lets no write of the bot be lost. */
+function addZone(storage: Storage): Migration {
+  const guilds = storage.collection<Guild>('guilds')
+  return {
+    async up() {
+      for await (const { key, value } of guilds.scan()) {
+        if (typeof value !== 'object' || value === null || Array.isArray(value))
+          throw new TypeError(`${key} is no guild`)
+        await guilds.update(key, (guild) => ('zone' in guild ? guild : { ...guild, zone: 'UTC' }))
+      }
+    },
+    async down() {
+      for await (const { key, value } of guilds.scan()) {
+        if (value?.zone === 'UTC') await guilds.update(key, ({ zone: _, ...guild }) => guild)
+      }
+    },
+  }
+}
+
+async function rehearsed(
+  migration: (storage: Storage) => Migration,
+  options: Partial<RehearsalOptions<Storage>> = {},
+): Promise<RehearsalReport> {
+  return rehearse<Storage>({
+    copy: () => new MemoryStorage(),
+    ...(options.source === undefined ? { generate: data } : {}),
+    folder,
+    migration,
+    runs: 2,
+    maxCrashes: 8,
+    maxCrashRows: 6,
+    ...options,
+  })
+}
+
+/** What a step found, or the outcome of it. */
+function step(report: RehearsalReport, name: string): string {
+  const { outcome, why } = report.steps.find((each) => each.name === name) ?? { outcome: 'none', why: '' }
+  return `${outcome}: ${why}`
+}
+
+async function realBot<S extends Storage>(storage: S): Promise<S> {
+  await writeRows(storage, data(randomFrom(42)), new AbortController().signal)
+  await storage.collection('guilds').set('81384788765712384', { id: '81384788765712384', name: 'Secret Society' })
+  return storage
+}
+
+describe('rehearse', () => {
+  it.each([
+    ['SQLite', (at: string) => new SqliteStorage({ path: join(at, 'bot.db') })],
+    ['file', (at: string) => new FileStorage({ path: join(at, 'bot') })],
+  ])(
+    'rehearses a good migration on real data of a %s storage under other names, and leaves nothing',
+    async (_, make) => {
+      const [home, copies] = [join(folder, 'home'), join(folder, 'copies')]
+      for (const path of [home, copies]) mkdirSync(path)
+      const source: Storage = await realBot(make(home))
+      const report = await rehearsed(addZone, {
+        source,
+        sourcePath: home,
+        folder: copies,
+        copy: make,
+        maxCrashes: 3,
+        anonymize: {
+          keep: ['settings.locale', 'settings.prefix', 'guilds.features.*'],
+          userKeys: ['settings.aliases'],
+          allow: ['constructor', 'tostring'],
+        },
+        mayChange: ['guilds'],
+        invariants: {
+          'each member has a guild': async (storage) => {
+            const guilds = storage.collection('guilds')
+            for await (const { key } of storage.collection('members').scan()) {
+              if (!(await guilds.has(key.split(':')[0]!))) throw new Error(`${key} has none`)
+            }
+          },
+        },
+        limits: { maxUpMs: 60_000, maxDownMs: 60_000, maxPauseMs: 60_000, maxReadMs: 60_000, maxGrowthRatio: 2 },
+      })
+      expect(report.steps.filter(({ outcome }) => outcome !== 'passed')).toEqual([])
+      expect(report.steps.map(({ name }) => name)).toEqual([
+        'data',
+        'no original in the copy',
+        'loads',
+        'dry run of up',
+        'up twice',
+        'rollback by down',
+        'down twice',
+        'up interrupted',
+        'half an up undone',
+        'down interrupted',
+        'changes only what it may',
+        'invariants',
+        'reads meanwhile',
+        'limits',
+        'a write fails',
+        'a read fails',
+        'a row is damaged',
+        'the bot writes meanwhile',
+        'two run it at once',
+        'clean-up',
+      ])
+      expect([report.outcome, exitCodeOf(report), report.data.kind]).toEqual(['PASSED', 0, 'anonymised'])
+      expect(report.extents.afterDown).toEqual(report.extents.before)
+      expect(report.data.rows).toBe(report.extents.before!.rows)
+      expect(report.data.leaks).toMatchObject({ count: 0 })
+      expect(report.limits.map(({ isMet }) => isMet)).toEqual([true, true, true, true, true])
+      expect(readdirSync(copies)).toEqual([])
+      expect(await source.collection('guilds').get('81384788765712384')).toEqual({
+        id: '81384788765712384',
+        name: 'Secret Society',
+      })
+      // Whoever reads the report learns of nobody.
+      const told = JSON.stringify(report) + rehearsalMarkdown(report)
+      expect(told).not.toContain('Secret')
+      for await (const { key } of source.collection('users').scan()) expect(told).not.toContain(key)
+      await source.stop()
+    },
+  )
+
+  it('makes the same data for the same seed, and other data for another', async () => {
+    const hashOf = async (seed?: number): Promise<unknown> =>
+      (await rehearsed(addZone, { maxCrashes: 0, ...(seed === undefined ? {} : { seed }) })).extents.before?.hash
+    const first = await hashOf()
+    expect(first).toMatch(/^[0-9a-f]{64}$/)
+    expect([await hashOf(1), (await hashOf(2)) === first]).toEqual([first, false])
+  })
+
+  it('refuses the source as its own copy, and does not touch it', async () => {
+    const source = await realBot(new MemoryStorage())
+    let isStopped = false
+    source.stop = async () => void (isStopped = true)
+    for (const options of [{ source }, { source, generate: data }]) {
+      await expect(rehearsed(addZone, { ...options, copy: () => source })).rejects.toThrow(NotIsolatedError)
+    }
+    expect([isStopped, readdirSync(folder)]).toEqual([false, []])
+  })
+
+  it('works with no copy in which it finds an original, deletes it, and does not tell what it was', async () => {
+    const source = await realBot(new MemoryStorage())
+    const copies: MemoryStorage[] = []
+    let hasRun = false
+    const report = await rehearsed(
+      () => ({
+        async up() {
+          hasRun = true
+        },
+      }),
+      {
+        source,
+        anonymize: { keep: ['guilds.name'] },
+        copy: () => copies[copies.push(new MemoryStorage()) - 1]!,
+      },
+    )
+    // Some names of guilds are nicknames too, and those are replaced.
+    expect([report.outcome, hasRun]).toEqual(['FAILED', false])
+    expect(step(report, 'no original in the copy')).toMatch(/^failed: \d+ strings hold an original: guilds\.name/)
+    expect(step(report, 'all else')).toBe('skipped: the copy was not to be worked with')
+    expect([copies.length, readdirSync(folder)]).toEqual([1, []])
+    expect(rehearsalMarkdown(report)).toContain('in guilds name')
+  })
+
+  it('finds a write whose failure is swallowed, and one that is doubled when the answer was lost', async () => {
+    const swallowing = await rehearsed((storage) => ({
+      async up() {
+        for (const key of ['a', 'b'])
+          await storage
+            .collection('marks')
+            .set(key, 1)
+            .catch(() => undefined)
+      },
+    }))
+    expect(step(swallowing, 'a write fails')).toMatch(
+      /^failed: up with call 1 of 2 as a refused write: 1 row differs: marks\/a removed/,
+    )
+    const doubling = await rehearsed((storage) => {
+      const marks = storage.collection<number>('marks')
+      const add = (): Promise<unknown> => marks.update('count', (count) => count + 1, { initial: 0 })
+      return {
+        async up() {
+          if ((await marks.get('count')) === undefined) await add().catch(add)
+        },
+      }
+    })
+    expect(step(doubling, 'a write fails')).toMatch(/as a unanswered write: 1 row differs: marks\/count changed/)
+  })
+
+  it('finds a row that is skipped when it cannot be read', async () => {
+    const report = await rehearsed((storage) => ({
+      async up() {
+        const [guilds, marks] = [storage.collection('guilds'), storage.collection('marks')]
+        for await (const { key } of guilds.scan()) {
+          const guild = await guilds.get(key).catch(() => undefined)
+          if (guild !== undefined) await marks.set(key, 1)
+        }
+      },
+    }))
+    expect(step(report, 'a write fails')).toMatch(/^passed/)
+    expect(step(report, 'a read fails')).toMatch(/as a failed read: 1 row differs: marks\/\d+ removed/)
+  })
+
+  it('finds a down that makes of a damaged row another one', async () => {
+    const report = await rehearsed((storage) => {
+      const guilds = storage.collection<Guild>('guilds')
+      return {
+        async up() {
+          for await (const { key, value } of guilds.scan()) await guilds.set(key, { ...value, zone: 'UTC' })
+        },
+        async down() {
+          for await (const { key, value } of guilds.scan()) {
+            const { zone: _, ...guild } = Object(value) as Guild
+            await guilds.set(key, guild)
+          }
+        },
+      }
+    })
+    expect(step(report, 'rollback by down')).toMatch(/^passed/)
+    expect(step(report, 'a row is damaged')).toMatch(/^failed: guilds\/\d+ as null: 1 row differs: guilds\/\d+ changed/)
+    expect(report.differences['a row is damaged']).toHaveLength(1)
+  })
+
+  it('finds writes of the bot that are lost between a read and a write, in up, in down and in a batch', async () => {
+    const guildsOf = async (storage: Storage): Promise<(readonly [string, Guild])[]> => {
+      const rows: [string, Guild][] = []
+      for await (const { key, value } of storage.collection<Guild>('guilds').scan()) rows.push([key, value])
+      return rows
+    }
+    const { up, down } = addZoneBy(guildsOf)
+    const lost = /ended neither as if made before nor after it: guilds\/\d+/
+    const careful = (storage: Storage): Migration => addZone(storage)
+    const inUp = await rehearsed((storage) => ({ ...careful(storage), up: () => up(storage) }))
+    expect(step(inUp, 'the bot writes meanwhile')).toMatch(lost)
+    expect(step(inUp, 'the bot writes meanwhile')).toMatch(/^failed: up: of 6 writes/)
+    const inDown = await rehearsed((storage) => ({ ...careful(storage), down: () => down(storage) }))
+    expect(step(inDown, 'the bot writes meanwhile')).toMatch(/^failed: down: of 6 writes/)
+    const inBatch = await rehearsed((storage) => ({
+      ...careful(storage),
+      async up() {
+        const rows = await guildsOf(storage)
+        await storage.batch(
+          rows.map(([key, guild]) => ({ type: 'set', collection: 'guilds', key, value: { zone: 'UTC', ...guild } })),
+        )
+      },
+    }))
+    expect(step(inBatch, 'the bot writes meanwhile')).toMatch(/^failed: up: of 6 writes/)
+  })
+
+  it('asks what the bot writes, where it is told', async () => {
+    const asked: string[] = []
+    const report = await rehearsed(addZone, {
+      rewrite: ({ collection, key, value }) => {
+        asked.push(`${collection}/${key}`)
+        return { ...(value as Guild), name: 'renamed' }
+      },
+    })
+    expect(step(report, 'the bot writes meanwhile')).toBe(
+      'passed: up: none of 6 writes of the bot is lost; down: none of 6 writes of the bot is lost',
+    )
+    expect(asked).toHaveLength(12)
+    const none = await rehearsed(addZone, { rewrite: () => undefined })
+    expect(step(none, 'the bot writes meanwhile')).toContain('up writes no row that the bot has')
+  })
+
+  it('finds what two that run at once do twice', async () => {
+    const report = await rehearsed((storage) => {
+      const marks = storage.collection<number>('marks')
+      return {
+        async up() {
+          if (await marks.has('done')) return
+          await marks.update('runs', (runs) => runs + 1, { initial: 0 })
+          await marks.set('done', 1)
+        },
+      }
+    })
+    expect(step(report, 'two run it at once')).toBe('failed: 1 row differs: marks/runs changed')
+  })
+
+  it('leaves out the scenarios that are not chosen, and all of them when up does not work', async () => {
+    const chosen = await rehearsed(addZone, { scenarios: ['corruption'] })
+    expect(step(chosen, 'a row is damaged')).toMatch(/^passed: 8 damages, of which up refused \d+; each rolled back/)
+    expect(step(chosen, 'a write fails')).toBe('none: ')
+    const broken = await rehearsed(() => ({ up: () => Promise.reject(new Error('no')) }))
+    expect(step(broken, 'two run it at once')).toBe('skipped: its up does not work')
+    expect(step(await rehearsed(addZone, { maxCrashes: 0 }), 'a read fails')).toBe('skipped: maxCrashes is 0')
+  })
+
+  it('tells which limits are broken, and by how much', async () => {
+    const report = await rehearsed(
+      (storage) => ({
+        async up() {
+          const endMs = process.hrtime.bigint() + 60_000_000n
+          while (process.hrtime.bigint() < endMs);
+          await storage.collection('marks').set('x', 'x'.repeat(100_000))
+        },
+      }),
+      {
+        scenarios: [],
+        maxCrashes: 0,
+        limits: { maxUpMs: 5, maxDownMs: 100, maxPauseMs: 5, maxGrowthRatio: 1.1 },
+      },
+    )
+    expect(step(report, 'limits')).toMatch(
+      /^failed: maxUpMs 5, found \d+\.\d; maxDownMs 100, found nothing; maxPauseMs 5, found \d+\.\d; maxGrowthRatio 1.1, found /,
+    )
+    expect(report.limits.map(({ name, isMet }) => [name, isMet])).toEqual([
+      ['maxUpMs', false],
+      ['maxDownMs', false],
+      ['maxPauseMs', false],
+      ['maxGrowthRatio', false],
+    ])
+    expect(rehearsalMarkdown(report)).toMatch(/\| maxUpMs \| 5 \| \d+(\.\d+)? \| broken \|/)
+  })
+
+  it('tells which invariant does not hold, and when', async () => {
+    const report = await rehearsed(
+      (storage) => ({
+        async up() {
+          await storage.collection('guilds').clear()
+        },
+      }),
+      {
+        maxCrashes: 0,
+        invariants: { 'there are guilds': async (storage) => (await storage.collection('guilds').count()) > 0 },
+      },
+    )
+    expect(step(report, 'invariants')).toBe('failed: after up: there are guilds')
+  })
+
+  it('tells of a collection that was not to be changed', async () => {
+    const report = await rehearsed(addZone, { maxCrashes: 0, mayChange: ['users'] })
+    expect(step(report, 'changes only what it may')).toBe('failed: it changed guilds too')
+  })
+
+  it('can be cancelled in each of its steps, and leaves nothing', async () => {
+    const all = new Set<string>()
+    const options = { maxCrashes: 2, limits: { maxUpMs: 60_000 } }
+    await rehearsed(addZone, { ...options, onProgress: ({ step: name }) => void all.add(name) })
+    all.delete('clean-up')
+    expect(all.size).toBeGreaterThan(12)
+    for (const name of all) {
+      const stop = new AbortController()
+      const report = await rehearsed(addZone, {
+        ...options,
+        copy: (at) => new SqliteStorage({ path: join(at, 'copy.db') }),
+        signal: stop.signal,
+        onProgress: (progress) => void (progress.step === name && stop.abort()),
+      })
+      expect([name, report.outcome, exitCodeOf(report), readdirSync(folder)]).toEqual([name, 'CANCELLED', 2, []])
+    }
+  })
+
+  it('does not pass without a row', async () => {
+    const report = await rehearsed(addZone, { generate: () => [] })
+    expect([step(report, 'data'), report.outcome]).toEqual(['failed: there is no row', 'FAILED'])
+  })
+
+  it.each([
+    [{ generate: undefined }, 'rehearse needs a source, or generate'],
+    [{ seed: 0.5 }, 'seed must be a whole number'],
+    [{ anonymize: {} }, 'anonymize and sample are for a source'],
+    [{ sample: { ratio: 0.5 } }, 'anonymize and sample are for a source'],
+    [{ source: new MemoryStorage(), seed: 1 }, 'seed is for generate'],
+    [{ generate: [] }, 'generate must be a function'],
+    [{ mayChange: 'guilds' }, 'mayChange must be a list of names'],
+    [{ invariants: { x: 1 } }, 'invariants.x must be a function'],
+    [{ limits: { maxUpMs: 0 } }, 'limits.maxUpMs must be a number above 0'],
+    [{ limits: { upMs: 1 } }, 'limits has no option "upMs"'],
+    [{ scenarios: ['fire'] }, 'scenarios has no "fire"; it has failure, corruption, concurrency'],
+    [{ rewrite: 1 }, 'rewrite must be a function'],
+    [{ runs: 0 }, 'runs must be a whole number from 1'],
+    [{ target: 1 }, 'no option "target"'],
+  ])('refuses %j', async (options, why) => {
+    await expect(rehearsed(addZone, options as never)).rejects.toThrow(why)
+  })
+})
+
+/** What `addZone` does, with a gap between reading and writing. */
+function addZoneBy(guildsOf: (storage: Storage) => Promise<(readonly [string, Guild])[]>): {
+  readonly up: (storage: Storage) => Promise<void>
+  readonly down: (storage: Storage) => Promise<void>
+} {
+  return {
+    async up(storage) {
+      for (const [key, guild] of await guildsOf(storage)) {
+        await storage.collection<Guild>('guilds').set(key, { zone: 'UTC', ...guild })
+      }
+    },
+    async down(storage) {
+      for (const [key, { zone: _, ...guild }] of await guildsOf(storage)) {
+        await storage.collection<Guild>('guilds').set(key, guild)
+      }
+    },
+  }
+}
+
+describe('a rehearsal that is killed', () => {
+  const program = bundleChild('rehearsal-child.ts')
+  afterAll(() => program[Symbol.dispose]())
+
+  it('leaves its copies, which the next one removes', async () => {
+    const child = spawn(process.execPath, [program.file, folder], { stdio: ['ignore', 'pipe', 'inherit'] })
+    await once(child.stdout, 'data')
+    const [left] = readdirSync(folder)
+    expect(readdirSync(join(folder, left!)).length).toBeGreaterThan(0)
+    // While it lives, another one leaves it alone.
+    expect((await rehearsed(addZone, { maxCrashes: 0 })).leftovers).toEqual([])
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+    const report = await rehearsed(addZone, { maxCrashes: 0 })
+    expect([report.leftovers, report.outcome, readdirSync(folder)]).toEqual([[join(folder, left!)], 'PASSED', []])
+  })
+})
