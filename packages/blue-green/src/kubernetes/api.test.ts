@@ -3,7 +3,7 @@ import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { kubernetesApi, type KubernetesApiOptions } from '../kubernetes.js'
+import { kubernetesApi } from '../kubernetes.js'
 import {
   answers,
   breaks,

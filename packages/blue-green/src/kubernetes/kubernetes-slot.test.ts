@@ -1,5 +1,6 @@
 import { FakeClock } from '@evenkeel/testing'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { BlueGreen, memoryState } from '../index.js'
 import { kubernetesSlot, type KubernetesSlotOptions, type Slot } from '../kubernetes.js'
 import { serveVersionHttp } from '../slots-http.js'
 import {
@@ -17,6 +18,8 @@ import type { Task } from '../test-support/slot-worker-child.js'
 
 const token = 'a-token-that-nobody-guesses'
 const key = 'deployments/bot-green'
+
+const driving = (epoch: number) => () => ({ controller: 'DRIVING', epoch }) as const
 
 function handle(
   task: Task,
@@ -45,7 +48,7 @@ function slotIn(
   const slot = kubernetesSlot<Task, unknown>({
     deployment: 'bot-green',
     http: { url, token, effects: 'stored', healthMs: 50 },
-    epoch: () => 7,
+    status: driving(7),
     api: standin.api(),
     retryMs: 5,
     maxRetryMs: 20,
@@ -84,6 +87,34 @@ describe('a version in a Kubernetes cluster', () => {
     const { standin, url } = await cluster()
     const slot = slotIn({ standin, url })
     await slot.start()
+    await slot.stop()
+    expect(standin.object(key).spec).toEqual({ replicas: 1 })
+  })
+
+  it.each(['STOPPED', 'FENCED'] as const)(
+    'keeps its pods when its controller drives no more: %s',
+    async (controller) => {
+      const { standin, url } = await cluster()
+      let status: { controller: 'DRIVING' | 'STOPPED' | 'FENCED'; epoch: number } = { controller: 'DRIVING', epoch: 7 }
+      const slot = slotIn({ standin, url }, { status: () => status })
+      await slot.start()
+      status = { controller, epoch: 7 }
+      await slot.drain()
+      await slot.stop()
+      expect(standin.object(key).spec).toEqual({ replicas: 1 })
+    },
+  )
+
+  it('keeps its pods when its controller ends while it tries to scale them down', async () => {
+    const { standin, url } = await cluster()
+    let status: { controller: 'DRIVING' | 'STOPPED'; epoch: number } = { controller: 'DRIVING', epoch: 7 }
+    const slot = slotIn({ standin, url }, { status: () => status })
+    await slot.start()
+    await slot.drain()
+    standin.fail(/GET/, (request, response) => {
+      status = { controller: 'STOPPED', epoch: 7 }
+      breaks(request, response, () => undefined)
+    })
     await slot.stop()
     expect(standin.object(key).spec).toEqual({ replicas: 1 })
   })
@@ -201,14 +232,14 @@ describe('a version in a Kubernetes cluster', () => {
 
   it('of a stale controller is neither started nor scaled down', async () => {
     const { standin, url } = await cluster(1)
-    const slot = slotIn({ standin, url }, { epoch: () => 7 })
+    const slot = slotIn({ standin, url }, { status: driving(7) })
     await slot.start()
     // The newer one has it started, and so has written its token.
-    await slotIn({ standin, url }, { epoch: () => 8 }).start()
+    await slotIn({ standin, url }, { status: driving(8) }).start()
     await slot.drain()
     expect(await failure(slot.stop())).toMatchObject({ code: 'FENCED', epoch: 8 })
     expect(standin.object(key).spec).toEqual({ replicas: 1 })
-    const error = await failure(slotIn({ standin, url }, { epoch: () => 7 }).start())
+    const error = await failure(slotIn({ standin, url }, { status: driving(7) }).start())
     expect(error).toMatchObject({ code: 'SLOT_START', cause: { code: 'FENCED' } })
     expect(String(error)).toContain('kubectl annotate deployment/bot-green evenkeel.dev/epoch-')
   })
@@ -225,11 +256,11 @@ describe('a version in a Kubernetes cluster', () => {
 
   it('is not scaled by a controller that has no epoch yet', async () => {
     const { standin, url } = await cluster()
-    const error = await failure(slotIn({ standin, url }, { epoch: () => 0 }).start())
+    const error = await failure(slotIn({ standin, url }, { status: driving(0) }).start())
     expect(error).toMatchObject({ code: 'SLOT_START', cause: { code: 'FENCED' } })
     expect(standin.count(`PATCH ${key}`)).toBe(0)
     standin.addDeployment('bot-green', 1)
-    await slotIn({ standin, url }, { epoch: () => 0 }).start()
+    await slotIn({ standin, url }, { status: driving(0) }).start()
     expect(standin.count(`PATCH ${key}`)).toBe(0)
   })
 
@@ -290,11 +321,47 @@ describe('a version in a Kubernetes cluster', () => {
   })
 })
 
+it('stands in versions of BlueGreen: scaled up when it is deployed, and blue scaled down when that is complete', async () => {
+  const { standin, url } = await cluster()
+  standin.addDeployment('bot-blue', 2)
+  const slotOf = (name: string): Slot<Task, unknown> =>
+    kubernetesSlot<Task, unknown>({
+      deployment: name,
+      http: { url, token, effects: 'stored', healthMs: 50 },
+      status: () => blueGreen.status,
+      api: standin.api(),
+    })
+  const blueGreen: BlueGreen<Record<'v1' | 'v2', Slot<Task, unknown>>> = new BlueGreen({
+    versions: { v1: slotOf('bot-blue'), v2: slotOf('bot-green') },
+    initial: 'v1',
+    context: ({ id = '' }: Task) => ({ eventId: id, guildId: id }),
+    store: memoryState(),
+  })
+  onTestFinished(() => blueGreen.stop())
+  const replicas = (): unknown[] =>
+    ['blue', 'green'].map((name) => standin.object(`deployments/bot-${name}`).spec['replicas'])
+  await blueGreen.start()
+  expect(await blueGreen.handle({ id: '1' })).toMatchObject({ id: '1' })
+  const rolledBack = await blueGreen.deploy('v2', { percentages: [100], stepMs: 600_000 })
+  expect(replicas()).toEqual([2, 1])
+  await rolledBack.rollback({ why: 'users complain' })
+  while (replicas()[1] !== 0)
+    await standin.until('PATCH deployments/bot-green', standin.count('PATCH deployments/bot-green') + 1)
+  const complete = await blueGreen.deploy('v2', { percentages: [100], stepMs: 600_000, retry: true })
+  await complete.promote()
+  expect((await complete.finished).outcome).toBe('COMPLETE')
+  while (replicas()[0] !== 0)
+    await standin.until('PATCH deployments/bot-blue', standin.count('PATCH deployments/bot-blue') + 1)
+  expect(await blueGreen.handle({ id: '2' })).toMatchObject({ id: '2' })
+  await blueGreen.stop()
+  expect(replicas()).toEqual([0, 1])
+})
+
 it('options that make no sense are refused', () => {
   const http = { url: 'http://x', token, effects: 'stored' }
   const wrong: [Record<string, unknown>, string][] = [
     [{ deployment: '../services/bot' }, 'deployment must be a name of Kubernetes'],
-    [{ epoch: 1 }, 'epoch must be a function'],
+    [{ status: {} }, 'status must be a function'],
     [{ replicas: 0 }, 'replicas'],
     [{ retryMs: -1 }, 'retryMs'],
     [{ http: { url: 'http://x' } }, 'token of httpSlot'],
@@ -302,7 +369,7 @@ it('options that make no sense are refused', () => {
     [{ pods: 1 }, 'has no option "pods"'],
   ]
   for (const [options, words] of wrong) {
-    const given = { deployment: 'bot', http, epoch: () => 1, ...options }
+    const given = { deployment: 'bot', http, status: driving(1), ...options }
     expect(() => kubernetesSlot(given as never)).toThrow(words)
   }
 })

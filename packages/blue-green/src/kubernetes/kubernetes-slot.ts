@@ -10,6 +10,7 @@ import { KubernetesRefusedError, KubernetesUnavailableError } from './errors.js'
 import { pause, patience } from './patience.js'
 import { deployment, labelOf, type KubernetesObject, type KubernetesResource } from './resources.js'
 import { replicasOf, rolloutOf, type Rollout } from './rollout.js'
+import type { RoutedStatus } from './share.js'
 
 /** What {@link kubernetesSlot} takes. */
 export interface KubernetesSlotOptions<Event> {
@@ -17,8 +18,11 @@ export interface KubernetesSlotOptions<Event> {
   readonly deployment: string
   /** How events reach its pods: `url` is that of the Service before them. */
   readonly http: HttpSlotOptions<Event>
-  /** The fencing token of the controller that uses the slot: `() => blueGreen.status.epoch`. A stale one scales nothing. */
-  readonly epoch: () => number
+  /**
+   * Who uses the slot: `() => blueGreen.status`. A controller with a stale `epoch` scales nothing; one that does not drive scales
+   * nothing down.
+   */
+  readonly status: () => Pick<RoutedStatus, 'controller' | 'epoch'>
   /**
    * Asked before it is scaled down, again and again for `stopTimeoutMs`: whether nobody but `BlueGreen` sends its pods anything any
    * more. `() => router.status.isWritten`, where a {@link TrafficRouter} follows the same `BlueGreen`.
@@ -52,7 +56,7 @@ export const kubernetesSlotDefaults: KubernetesSlotDefaults = {
   replicas: 1,
   retiredReplicas: 0,
   startTimeoutMs: 300_000,
-  stopTimeoutMs: 60_000,
+  stopTimeoutMs: 30_000,
   retryMs: 1_000,
   maxRetryMs: 15_000,
 }
@@ -63,13 +67,13 @@ export const kubernetesSlotDefaults: KubernetesSlotDefaults = {
  *
  * @remarks
  * `start()` scales up, waits until the cluster says that all pods are ready, and then until they answer. `stop()` scales down only
- * after `drain()`: a controller that merely ends leaves its pods alone. Every write carries the fencing token, in the annotation
+ * after `drain()`, and while the controller drives: one that merely ends leaves its pods alone. Every write carries the fencing token, in the annotation
  * `evenkeel.dev/epoch`, and the resource version that was read.
  *
  * *Gotchas*: the pods may be ready and a Service still without them, so `start()` asks the Service too. Of several pods each remembers
  * the events that it handled itself: an event that comes once more may reach another pod, where `effects` counts.
  *
- * @param options - the Deployment, the way to its pods, and the fencing token
+ * @param options - the Deployment, the way to its pods, and who drives
  * @returns the slot; nothing is sent before `start()`
  * @throws TypeError or RangeError that names the option, its value, and what would do
  *
@@ -80,7 +84,7 @@ export const kubernetesSlotDefaults: KubernetesSlotDefaults = {
  * const v2 = kubernetesSlot<{ id: string }, string>({
  *   deployment: 'bot-green',
  *   http: { url: 'http://bot-green:4100/events', token: 'sixteen-characters-or-more', effects: 'keyed' },
- *   epoch: () => 1, // () => blueGreen.status.epoch
+ *   status: () => ({ controller: 'DRIVING', epoch: 1 }), // () => blueGreen.status
  *   api: kubernetesApi({ url: 'http://127.0.0.1:8001', namespace: 'bots' }), // not needed in a pod
  * })
  * console.log(v2.health?.()) // => down
@@ -96,7 +100,7 @@ class KubernetesSlot<Event, Answer> implements Slot<Event, Answer> {
   readonly #http: Slot<Event, Answer>
   readonly #api: KubernetesApi
   readonly #resource: KubernetesResource
-  readonly #epoch: () => number
+  readonly #status: KubernetesSlotOptions<Event>['status']
   readonly #mayScaleDown: () => boolean
   readonly #given: KubernetesSlotDefaults
   readonly #clock: Clock
@@ -109,7 +113,7 @@ class KubernetesSlot<Event, Answer> implements Slot<Event, Answer> {
     const known = [
       'deployment',
       'http',
-      'epoch',
+      'status',
       'mayScaleDown',
       'api',
       'clock',
@@ -117,8 +121,8 @@ class KubernetesSlot<Event, Answer> implements Slot<Event, Answer> {
     ]
     requireKnown('kubernetesSlot', options, known)
     this.#resource = deployment(options.deployment)
-    requireMethods('epoch', options, ['epoch'])
-    this.#epoch = options.epoch
+    requireMethods('status', options, ['status'])
+    this.#status = options.status
     if (options.mayScaleDown !== undefined) requireMethods('mayScaleDown', options, ['mayScaleDown'])
     this.#mayScaleDown = options.mayScaleDown ?? (() => true)
     if (options.api !== undefined) requireMethods('api', options.api, ['get', 'patch', 'watch'])
@@ -240,13 +244,15 @@ class KubernetesSlot<Event, Answer> implements Slot<Event, Answer> {
   }
 
   async #scaleDown(change: (object: KubernetesObject) => object | undefined, signal: AbortSignal): Promise<unknown> {
+    // Its pods serve on, for the next controller.
+    if (this.#status().controller !== 'DRIVING') return
     if (this.#mayScaleDown()) return this.#write(change, signal)
     const why = 'mayScaleDown says that others still send it something'
     throw new KubernetesUnavailableError(`Scaling down ${labelOf(this.#resource)}`, why, { applied: 'no' })
   }
 
   #write(change: (object: KubernetesObject) => object | undefined, signal: AbortSignal): Promise<unknown> {
-    return fencedWrite(this.#api, this.#resource, this.#epoch, change, signal)
+    return fencedWrite(this.#api, this.#resource, () => this.#status().epoch, change, signal)
   }
 
   /** Tries until it works, it makes no sense, or time is over. */
