@@ -3,7 +3,7 @@ import { emptyReport, type DeploymentReport } from './report/report.js'
 import { StatusStream } from './report/status-stream.js'
 import type { Batches } from './deploy-options.js'
 import type { BackupMade, Migrated, ProbeResult } from './plan.js'
-import type { Phase } from './transitions.js'
+import { stepMsOf, type DeploymentState, type Phase } from './transitions.js'
 
 /** How a deployment ended, as far as this process is concerned. */
 export type Outcome =
@@ -49,6 +49,14 @@ export interface RollbackOptions extends RollbackReason {
    * finds by itself, gives back the rest at once.
    */
   readonly batches?: Batches | undefined
+}
+
+/** The status of a deployment, from its state. Pure. */
+export function statusFrom(deployment: DeploymentState, elapsedMs: number, why: string): DeploymentStatus {
+  const { id, from, to, phase, percentage, percentages, step, awaitsEvidence, migrated, results } = deployment
+  const place = { id, from, to, phase, percentage, percentages, step, elapsedMs, stepMs: stepMsOf(deployment) }
+  const isHeldByHand = deployment.heldByHand !== null
+  return { ...place, isHeldByHand, awaitsEvidence, migrated, backup: deployment.backedUp, results, why }
 }
 
 /** What a reason says, if anything. Whatever was passed for one, it must not keep a rollback from happening. */

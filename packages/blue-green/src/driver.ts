@@ -10,11 +10,11 @@ import {
   refusalChange,
   revivalChange,
   storeChange,
-  type BlueGreenChange,
   type Controller,
 } from './changes.js'
 import {
   alreadyActive,
+  statusFrom,
   DrivenDeployment,
   type Deployment,
   type DeploymentResult,
@@ -26,25 +26,26 @@ import {
   FencedError,
   RolledBackVersionError,
   StoppedError,
-  VersionMissingError,
 } from './errors.js'
 import { messageOf, runBounded } from './bounded.js'
 import { Chores } from './chores.js'
 import { Deaths } from './deaths.js'
-import { readBatches, type Batches } from './deploy-options.js'
+import { readBatches } from './deploy-options.js'
+import type { DriverHooks, RollBackHow } from './driver-hooks.js'
 import { healthProblem, statusOf } from './health-gate.js'
 import { Journal } from './journal.js'
 import { forecast, type Forecast } from './judgement/forecast.js'
 import { Jury } from './judgement/jury.js'
-import type { VersionCounters } from './lane.js'
 import type { Settings } from './options.js'
 import { Pace } from './pace.js'
 import { PhaseWork, workOf } from './phase-work.js'
-import type { Plan, ProbeResult } from './plan.js'
+import type { Plan } from './plan.js'
 import { logged, type LogEntry, type StateRecord } from './record.js'
 import { routeOf, type Route } from './routing.js'
+import { problemsFor } from './report/dry-run.js'
 import { History } from './report/history.js'
 import { makeReport, type DeploymentReport } from './report/report.js'
+import { routedIn, takeOver } from './resumption.js'
 import { makeStarting, type Starting } from './starting.js'
 import {
   hasShare,
@@ -53,50 +54,16 @@ import {
   isPreparing,
   isRollingBack,
   isStepping,
-  resume,
   runningIn,
-  stepMsOf,
   transition,
   type DeploymentState,
   type Descent,
   type Input,
   type State,
 } from './transitions.js'
+import { StepGate } from './step-gate.js'
 import { Waiters } from './waiters.js'
 import { Writer, type Wanted } from './writer.js'
-
-/** How a rollback is to go. */
-export interface RollBackHow {
-  /** A person accepts that the migration is irreversible. */
-  readonly acceptIrreversible?: boolean | undefined
-  /** In batches; at once unless given. */
-  readonly batches?: Batches | undefined
-  /** What failed. */
-  readonly results?: readonly ProbeResult[]
-}
-
-/** What the driver tells and asks of the router that it belongs to. None of it may throw. */
-export interface DriverHooks {
-  /** Called when everything is settled. */
-  announce(changes: readonly BlueGreenChange[]): void
-  /** Called once per deployment, last of all. */
-  finished(deployment: Deployment, result: DeploymentResult): void
-  /** Called before the first event can reach the new version. */
-  began(version: string): void
-  /**
-   * Gets a version ready for its events. May be called again when it is ready. Called for green in `GREEN_STAGING`, and for
-   * whatever a resumed state routes to. What rejects, or takes longer than `stageTimeoutMs`, is not ready.
-   */
-  stage(version: string, signal: AbortSignal): Promise<void>
-  /** No event goes to this version any more: to green when it was rolled back, to blue when the deployment is complete. */
-  retire(version: string): void
-  /** Waits for the calls that run on a version now, up to its deadline; resolves with how many still run. */
-  drained(version: string): Promise<number>
-  /** Gives a version a synthetic event. */
-  call(version: string, event: unknown): Promise<unknown>
-  /** What became of the calls of each version since it was made. */
-  counters(): ReadonlyMap<string, VersionCounters>
-}
 
 /**
  * Moves a deployment along: by time, by health, by the store, by hand.
@@ -129,15 +96,10 @@ export class Driver {
   readonly #pace: Pace
   readonly #work: PhaseWork
   readonly #jury: Jury | undefined
+  readonly #gate: StepGate
   readonly #history: History
   /** The transitions of the deployment in force. */
   #log: readonly LogEntry[] = []
-  /** Whether the step in force has had its time, and its synthetic calls have passed. */
-  #isTimeOver = false
-  #tested: readonly ProbeResult[] | undefined
-  /** How many calls green had had when the step began. */
-  #callsBefore = 0
-
   constructor(settings: Settings, hooks: DriverHooks) {
     this.#settings = settings
     this.#hooks = hooks
@@ -159,12 +121,13 @@ export class Driver {
         looked: () => this.#lookAgain(),
         trouble: (why) => hooks.announce([evidenceChange(this.#state, why, settings.clock.now())]),
       })
+    this.#gate = new StepGate(this.#jury, (version) => hooks.counters().get(version)?.started ?? 0)
     this.#work = new PhaseWork(settings, {
       move: (input, why) => this.#move(input, why),
       rollBack: (why, results = []) => void this.rollBack(why, { results }),
       advance: (why, results = []) => this.#prepare(why, { type: 'ADVANCE', results }),
       tested: (results) => {
-        this.#tested = results
+        this.#gate.tested(results)
         this.#endStep()
       },
       tell: (change) => hooks.announce([change]),
@@ -223,25 +186,7 @@ export class Driver {
   statusOf(deploymentId: string): DeploymentStatus | undefined {
     const deployment = this.#state.deployment
     if (deployment?.id !== deploymentId) return undefined
-    const { id, from, to, phase, percentage, percentages, step, awaitsEvidence, migrated, backedUp, results } =
-      deployment
-    return {
-      id,
-      from,
-      to,
-      phase,
-      percentage,
-      percentages,
-      step,
-      elapsedMs: this.#elapsedMs(),
-      stepMs: stepMsOf(deployment),
-      isHeldByHand: deployment.heldByHand !== null,
-      awaitsEvidence,
-      migrated,
-      backup: backedUp,
-      results,
-      why: this.#why,
-    }
+    return statusFrom(deployment, this.#elapsedMs(), this.#why)
   }
 
   /** What is known of a deployment: of the one in force, or that was in force last. */
@@ -261,37 +206,22 @@ export class Driver {
 
   /** What would keep a version from being deployed now, or hold it at once. */
   problemsOf(to: string, retry: boolean): readonly string[] {
-    if (this.#controller === 'STOPPED') {
-      return ['this process does not drive, so what runs is not known: call start() first']
-    }
-    const running = this.#starting ?? runningIn(this.#state)
-    const status = statusOf(this.#settings.health)
-    return [
-      ...(this.#fencedBy === undefined ? [] : [this.#fencedBy.message]),
-      ...(running === undefined ? [] : [`deployment ${running.id} to "${running.to}" is running`]),
-      ...(this.#state.active === to ? [`version "${to}" is the active one already`] : []),
-      ...(this.#state.rolledBack.includes(to) && !retry ? [`version "${to}" was rolled back before`] : []),
-      ...(status === 'down' || status === 'unknown' ? [`health is ${status}, so it would be held at 0 %`] : []),
-      ...(this.#isStoreUp ? [] : ['the store of the deployment state cannot be reached']),
-    ]
+    return problemsFor(to, retry, {
+      isDriving: this.#controller !== 'STOPPED',
+      fencedBy: this.#fencedBy,
+      running: this.#starting ?? runningIn(this.#state),
+      state: this.#state,
+      health: this.#settings.health,
+      isStoreUp: this.#isStoreUp,
+    })
   }
 
   /** Takes over from whoever drove last, and goes on where the record says. */
   async open(): Promise<void> {
-    const { store, name, clock, storeTimeoutMs, storeRetryMs, initial, health } = this.#settings
+    const { store, name, clock, storeTimeoutMs, storeRetryMs, health } = this.#settings
     const key = `blue-green:${name}`
     const journal = new Journal({ store, key, controller: this.#controllerId, clock, timeoutMs: storeTimeoutMs })
-    let found: State = { active: initial, rolledBack: [], count: 0, deployment: null }
-    let why = 'nothing was stored yet'
-    let log: readonly LogEntry[] = []
-    const state = await journal.open((stored, storedLog) => {
-      if (stored === undefined) return { state: found, why }
-      found = stored
-      const resumed = this.#resume(stored)
-      why = resumed.why
-      log = logged(storedLog, stored, resumed.state, why, clock.now())
-      return { ...resumed, log }
-    })
+    const { found, state, why, log } = await takeOver(journal, this.#settings, { state: this.#state, why: this.#why })
     await this.#jury?.open(journal.epoch)
     const failures = await this.#stageAll(state)
     const from = this.#controller
@@ -325,9 +255,7 @@ export class Driver {
 
   /** Makes ready whatever the state routes to. @throws what kept the last of it from getting ready, when there is no other */
   async #stageAll(state: State): Promise<ReadonlyMap<string, Error>> {
-    const running = runningIn(state)
-    const routed =
-      running === undefined ? [state.active] : hasShare(running) ? [running.from, running.to] : [running.from]
+    const routed = routedIn(state)
     const failures = new Map<string, Error>()
     const opened = new AbortController().signal
     await Promise.all(
@@ -517,7 +445,7 @@ export class Driver {
   }
 
   #stepElapsed(stepMs: number): void {
-    this.#isTimeOver = true
+    this.#gate.timeIsOver()
     // A source may have changed without saying so. If it did, this holds, and the advance means nothing any more.
     this.#reconsider()
     this.#endStep(`${stepMs} ms have passed${this.#settings.health === undefined ? '' : ' in good health'}`)
@@ -526,32 +454,14 @@ export class Driver {
   /** The step ends when it has had its time, its synthetic calls have passed, and nothing else is waited for. */
   #endStep(why: string = 'its canary tests have passed'): void {
     const running = runningIn(this.#state)
-    if (running === undefined || !isStepping(running) || !this.#isTimeOver) return
-    if (running.canaryTests.length > 0 && this.#tested === undefined) return
+    if (running === undefined || !this.#gate.isThrough(running)) return
     this.#jury?.look()
     if (this.#convict()) return
-    const lacking = this.#lacking(running)
-    const results = this.#tested ?? []
+    const lacking = this.#gate.lacking(running)
+    const { results } = this.#gate
     if (lacking === undefined) return this.#prepare(why, { type: 'ADVANCE', results })
     const elapsedMs = this.#elapsedMs()
     this.#move({ type: 'HOLD', elapsedMs, byHand: null, awaitsEvidence: true, results }, lacking)
-  }
-
-  /** What the step still needs to know; `undefined` when it may end. */
-  #lacking(running: DeploymentState): string | undefined {
-    const { advance, minEvents, percentage, to } = running
-    // Nobody is left to compare with, or nobody is there yet.
-    if (percentage === 0 || percentage === 100) return undefined
-    if (advance === 'time') {
-      const calls = this.#calls(to) - this.#callsBefore
-      return calls >= minEvents ? undefined : `"${to}" has had ${calls} calls in this step, fewer than ${minEvents}`
-    }
-    const finding = this.#jury?.find()
-    return finding === undefined || finding.mayAdvance ? undefined : finding.why
-  }
-
-  #calls(version: string): number {
-    return this.#hooks.counters().get(version)?.started ?? 0
   }
 
   /** Another window has ended: green may be found harmful, or what a held step waited for may be there. */
@@ -559,7 +469,7 @@ export class Driver {
     const running = runningIn(this.#state)
     if (running === undefined || this.#controller !== 'DRIVING' || this.#convict()) return
     if (running.phase !== 'HOLD' || !running.awaitsEvidence || running.heldByHand !== null) return
-    if (this.#writer?.wanted !== undefined || this.#lacking(running) !== undefined) return
+    if (this.#writer?.wanted !== undefined || this.#gate.lacking(running) !== undefined) return
     // A source of health may have changed without saying so.
     this.#reconsider()
     this.#prepare(this.#jury?.find().why ?? 'it has had as many calls as the plan asks for', { type: 'FORWARD' })
@@ -568,11 +478,9 @@ export class Driver {
   /** @returns whether green is found harmful, and was taken back for it */
   #convict(): boolean {
     const running = runningIn(this.#state)
-    const isTried = running !== undefined && (isStepping(running) || (running.phase === 'HOLD' && running.step >= 0))
-    if (!isTried || running.isOverruled || this.#jury === undefined) return false
-    const finding = this.#jury.find()
-    if (finding.verdict !== 'HARMFUL') return false
-    this.takeBack(`the new version is worse: ${finding.why}`)
+    const harm = running && this.#gate.harm(running)
+    if (harm === undefined) return false
+    this.takeBack(harm)
     return true
   }
 
@@ -678,11 +586,7 @@ export class Driver {
     this.#log = log
     this.#route = routeOf(state)
     const last = runningIn(before)
-    if (running?.step !== last?.step || running?.phase !== last?.phase) {
-      this.#isTimeOver = false
-      this.#tested = undefined
-      if (running !== undefined && running.phase !== 'HOLD') this.#callsBefore = this.#calls(running.to)
-    }
+    if (running?.step !== last?.step || running?.phase !== last?.phase) this.#gate.entered(running)
     this.#chores.keep(workOf(running))
     if (running !== undefined) this.#jury?.follow(running)
     this.#pace.enter(runningIn(before), running, this.#controller === 'DRIVING')
@@ -761,20 +665,6 @@ export class Driver {
     const why = this.#fencedBy ?? new StoppedError(runningIn(this.#state)?.to ?? this.#state.active)
     this.#waiters.leave(why)
     this.#settings.health?.off('change', this.#reconsider)
-  }
-
-  #resume(stored: State): { readonly state: State; readonly why: string } {
-    const { versions, initial } = this.#settings
-    const resumed = resume(stored, versions, initial)
-    if (resumed === undefined) {
-      const running = runningIn(stored)
-      throw new VersionMissingError(running?.from ?? stored.active, running?.id ?? '')
-    }
-    // A rollback that the store never confirmed, because this controller was stopped first, still stands.
-    const isRolledBackHere =
-      this.#state.deployment?.phase === 'ROLLING_BACK' && this.#state.deployment.id === stored.deployment?.id
-    const rolledBack = isRolledBackHere && transition(resumed.state, { type: 'ROLL_BACK', elapsedMs: 0 })
-    return rolledBack ? { state: rolledBack, why: this.#why } : resumed
   }
 
   #hasCodeFor(state: State): boolean {

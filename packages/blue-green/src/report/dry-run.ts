@@ -1,6 +1,8 @@
 import type { Forecast } from '../judgement/forecast.js'
+import { statusOf } from '../health-gate.js'
 import type { Plan, ProbeResult } from '../plan.js'
-import type { Phase } from '../transitions.js'
+import type { HealthSource } from '../ports.js'
+import type { Phase, State } from '../transitions.js'
 
 /** A step that a deployment would take. */
 export interface DryStep {
@@ -34,6 +36,32 @@ export interface DryRun {
   readonly atLeastMs: number
   /** How long the evidence takes. */
   readonly forecast: Forecast
+}
+
+/** What stands in the way of a deployment, or does not. */
+export interface Standing {
+  readonly isDriving: boolean
+  readonly fencedBy: Error | undefined
+  /** The deployment that runs, or is to run. */
+  readonly running: { readonly id: string; readonly to: string } | undefined
+  readonly state: State
+  readonly health: HealthSource | undefined
+  readonly isStoreUp: boolean
+}
+
+/** What would keep a version from being deployed now, or hold it at once, as clauses. Pure. */
+export function problemsFor(to: string, retry: boolean, standing: Standing): readonly string[] {
+  const { isDriving, fencedBy, running, state, health, isStoreUp } = standing
+  if (!isDriving) return ['this process does not drive, so what runs is not known: call start() first']
+  const status = statusOf(health)
+  return [
+    ...(fencedBy === undefined ? [] : [fencedBy.message]),
+    ...(running === undefined ? [] : [`deployment ${running.id} to "${running.to}" is running`]),
+    ...(state.active === to ? [`version "${to}" is the active one already`] : []),
+    ...(state.rolledBack.includes(to) && !retry ? [`version "${to}" was rolled back before`] : []),
+    ...(status === 'down' || status === 'unknown' ? [`health is ${status}, so it would be held at 0 %`] : []),
+    ...(isStoreUp ? [] : ['the store of the deployment state cannot be reached']),
+  ]
 }
 
 /** How long what somebody else's functions do may take, in ms. */

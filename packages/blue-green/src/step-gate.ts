@@ -1,0 +1,64 @@
+import type { Jury } from './judgement/jury.js'
+import type { ProbeResult } from './plan.js'
+import { isStepping, type DeploymentState } from './transitions.js'
+
+/** What has to be known before a step may end: that its time is over, its synthetic calls have passed, and what the plan asks for beside. */
+export class StepGate {
+  readonly #jury: Jury | undefined
+  readonly #calls: (version: string) => number
+  #isTimeOver = false
+  #tested: readonly ProbeResult[] | undefined
+  /** How many calls green had had when the step began. */
+  #callsBefore = 0
+
+  /** @param calls - how many calls a version has had since it was made */
+  constructor(jury: Jury | undefined, calls: (version: string) => number) {
+    this.#jury = jury
+    this.#calls = calls
+  }
+
+  /** Another step has begun, or the same one in another phase. A hold is part of its step, as far as calls are counted. */
+  entered(running: DeploymentState | undefined): void {
+    this.#isTimeOver = false
+    this.#tested = undefined
+    if (running !== undefined && running.phase !== 'HOLD') this.#callsBefore = this.#calls(running.to)
+  }
+
+  timeIsOver(): void {
+    this.#isTimeOver = true
+  }
+
+  tested(results: readonly ProbeResult[]): void {
+    this.#tested = results
+  }
+
+  /** Of the synthetic calls of this step. */
+  get results(): readonly ProbeResult[] {
+    return this.#tested ?? []
+  }
+
+  /** Whether the step has had its time, and its synthetic calls have passed: only knowledge can be lacking now. */
+  isThrough(running: DeploymentState): boolean {
+    return isStepping(running) && this.#isTimeOver && (running.canaryTests.length === 0 || this.#tested !== undefined)
+  }
+
+  /** What the plan asks to know beside; `undefined` when the step may end. */
+  lacking({ advance, minEvents, percentage, to }: DeploymentState): string | undefined {
+    // Nobody is left to compare with, or nobody is there yet.
+    if (percentage === 0 || percentage === 100) return undefined
+    if (advance === 'time') {
+      const calls = this.#calls(to) - this.#callsBefore
+      return calls >= minEvents ? undefined : `"${to}" has had ${calls} calls in this step, fewer than ${minEvents}`
+    }
+    const finding = this.#jury?.find()
+    return finding === undefined || finding.mayAdvance ? undefined : finding.why
+  }
+
+  /** Why green is to be taken back, if the evidence says so and no person has gone on in spite of it. */
+  harm(running: DeploymentState): string | undefined {
+    const isTried = isStepping(running) || (running.phase === 'HOLD' && running.step >= 0)
+    if (!isTried || running.isOverruled || this.#jury === undefined) return undefined
+    const finding = this.#jury.find()
+    return finding.verdict === 'HARMFUL' ? `the new version is worse: ${finding.why}` : undefined
+  }
+}
