@@ -1,11 +1,33 @@
+import { MemoryStorage } from '@evenkeel/storage-adapter'
 import { describe, expect, it } from 'vitest'
-import { Fleet } from '../test-support/fleet.js'
+import { BlueGreen, memoryState } from '../index.js'
+import { Jobs, type JobOptions, type JobRun } from '../jobs.js'
+import { FaultyStore } from '../test-support/faulty-store.js'
+import { Fleet, type FleetProcess } from '../test-support/fleet.js'
 import { JobFleet } from '../test-support/job-fleet.js'
+import { plan, TestBot } from '../test-support/test-bot.js'
 
+const startAt = Date.UTC(2026, 0, 1)
 const everyMinute = { everyMs: 60_000, effects: 'keyed' } as const
 
 function newFleet(): JobFleet {
   return new JobFleet(new Fleet())
+}
+
+/** The due times of all runs, in minutes, and who ran them. */
+function minutesOf(bot: JobFleet): string[] {
+  return bot.runs.map(({ scheduledAt, attempt, by }) => {
+    return `${(scheduledAt - startAt) / 60_000} ${by.version}${attempt > 1 ? ` again` : ''}`
+  })
+}
+
+/** Somebody whose run is under way: it was due at the first minute, and works for ten. */
+async function inTheMiddle(effects: JobOptions['effects'], bot: JobFleet, more = {}): Promise<FleetProcess> {
+  bot.workMs = () => 600_000
+  const first = await bot.begin({ digest: { ...everyMinute, effects, ...more } })
+  await bot.fleet.clock.advance(65_000)
+  bot.workMs = () => 0
+  return first
 }
 
 describe('jobs of a bot of several processes', () => {
@@ -16,13 +38,444 @@ describe('jobs of a bot of several processes', () => {
     await clock.advance(150_000)
     const second = bot.begin({ digest: everyMinute })
     await clock.advance(200_000)
-    const startAt = Date.UTC(2026, 0, 1)
-    expect(bot.runs.map(({ scheduledAt }) => (scheduledAt - startAt) / 60_000)).toEqual([1, 2, 3, 4, 5])
-    const by = bot.runs.map((run) => (run.by === first ? 'first' : 'second'))
-    expect(by).toEqual(['first', 'first', 'second', 'second', 'second'])
+    expect(minutesOf(bot)).toEqual(['1 v1', '2 v1', '3 v2', '4 v2', '5 v2'])
     expect(bot.runs.every(({ at, scheduledAt }) => at - scheduledAt < 1_000)).toBe(true)
     expect(bot.runs[4]?.epoch).toBeGreaterThan(bot.runs[0]?.epoch ?? Infinity)
     expect(bot.jobs.get(first)?.status).toMatchObject({ role: 'standby', version: undefined })
     expect(bot.jobs.get(await second)?.status).toMatchObject({ role: 'owner', version: 'v2' })
+  })
+
+  it('go back with the events when the old process takes them back', async () => {
+    const bot = newFleet()
+    const { clock } = bot.fleet
+    const first = await bot.begin({ digest: everyMinute })
+    await clock.advance(70_000)
+    void bot.begin({ digest: everyMinute })
+    await clock.advance(60_000)
+    void first.restart.takeOver()
+    await clock.advance(60_000)
+    expect(minutesOf(bot)).toEqual(['1 v1', '2 v2', '3 v1'])
+    expect(bot.changes).toEqual(['v1 owner nobody here > v1', 'v1 owner v1 > nobody here', 'v2 owner nobody here > v2', 'v2 owner v2 > nobody here', 'v1 owner nobody here > v1']) // prettier-ignore
+  })
+
+  it('end where they began, and the next run waits for them', async () => {
+    const bot = newFleet()
+    const { clock } = bot.fleet
+    const first = await inTheMiddle('keyed', bot)
+    void bot.begin({ digest: everyMinute })
+    await clock.advance(60_000)
+    const second = bot.fleet.processes[1] as FleetProcess
+    expect(bot.jobs.get(second)?.status.jobs.get('digest')).toMatchObject({ state: 'elsewhere', nextAt: undefined })
+    expect(bot.jobs.get(first)?.status.jobs.get('digest')).toMatchObject({ state: 'running' })
+    await clock.advance(600_000)
+    expect(minutesOf(bot)).toEqual(['1 v1', '11 v2', '12 v2'])
+    expect(bot.told.map(({ to }) => to)).toEqual(['ran', 'ran', 'ran'])
+  })
+
+  it('are taken up when their process died in the middle', async () => {
+    const bot = newFleet()
+    const { clock } = bot.fleet
+    const first = await inTheMiddle('keyed', bot)
+    void bot.begin({ digest: everyMinute })
+    await clock.advance(5_000)
+    first.kill()
+    await clock.advance(14_000)
+    expect(minutesOf(bot)).toEqual(['1 v1'])
+    await clock.advance(6_000)
+    expect(minutesOf(bot)).toEqual(['1 v1', '1 v2 again'])
+    expect(bot.told.map(({ to, attempt }) => `${to} ${attempt}`)).toEqual(['repeated 2', 'ran 2'])
+    await clock.advance(60_000)
+    expect(minutesOf(bot).slice(2)).toEqual(['2 v2'])
+  })
+
+  it('are reported, and not run again, where that was declared', async () => {
+    const bot = newFleet()
+    const { clock } = bot.fleet
+    const first = await inTheMiddle('atMostOnce', bot)
+    void bot.begin({ digest: { ...everyMinute, effects: 'atMostOnce' } })
+    await clock.advance(5_000)
+    first.kill()
+    await clock.advance(80_000)
+    expect(minutesOf(bot)).toEqual(['1 v1', '2 v2'])
+    expect(bot.told.map(({ to, attempt }) => `${to} ${attempt}`)).toEqual(['unfinished 1', 'ran 1'])
+  })
+
+  it('are given up when every process dies with them', async () => {
+    const bot = newFleet()
+    const { clock } = bot.fleet
+    let dying = await inTheMiddle('keyed', bot, { maxAttempts: 2 })
+    for (let i = 0; i < 2; i++) {
+      bot.workMs = () => 600_000
+      void bot.begin({ digest: { ...everyMinute, maxAttempts: 2 } })
+      await clock.advance(5_000)
+      dying.kill()
+      await clock.advance(40_000)
+      dying = bot.fleet.processes.at(-1) as FleetProcess
+    }
+    expect(bot.told.map(({ to, attempt }) => `${to} ${attempt}`)).toEqual(['repeated 2', 'unfinished 2'])
+  })
+
+  it('are for the next one at once when a process stops in the middle', async () => {
+    const bot = newFleet()
+    const { clock } = bot.fleet
+    bot.workMs = () => 600_000
+    const first = await bot.begin({ digest: everyMinute }, { drainMs: 1_000 })
+    await clock.advance(65_000)
+    bot.workMs = () => 0
+    void bot.begin({ digest: everyMinute })
+    await clock.advance(3_000)
+    void bot.end(first)
+    await clock.advance(5_000)
+    // Its run ignores the signal, so it is not over yet.
+    expect(minutesOf(bot)).toEqual(['1 v1'])
+    expect(bot.jobs.get(first)?.status.role).toBe('draining')
+  })
+
+  it('give up what they run when the signal asks them to, and begin nothing more', async () => {
+    const fleet = new Fleet()
+    const process = fleet.process()
+    const reasons: unknown[] = []
+    const run = ({ signal, attempt }: JobRun): unknown => {
+      if (attempt > 1) return undefined
+      return new Promise((_, reject) => {
+        signal.addEventListener('abort', () => {
+          reasons.push((signal.reason as Error).message)
+          reject(signal.reason as Error)
+        })
+      })
+    }
+    const make = (one: FleetProcess): Jobs =>
+      new Jobs({ jobs: { digest: { ...everyMinute, run } }, owner: one.restart, store: one.store, scope: 'process', clock: one.clock, drainMs: 1_000 }) // prettier-ignore
+    await process.restart.start()
+    const jobs = make(process)
+    await jobs.start()
+    await fleet.clock.advance(61_000)
+    const stopped = jobs.stop()
+    await fleet.clock.advance(2_000)
+    await stopped
+    expect(reasons).toEqual([`The process that runs digest:${startAt + 60_000} stops`])
+    expect(jobs.status.jobs.get('digest')).toMatchObject({ state: 'stopped', failed: 1 })
+    const again = make(process)
+    const told: string[] = []
+    again.on('repeated', ({ message }) => told.push(message))
+    await again.start()
+    await fleet.clock.advance(1_000)
+    expect(told).toEqual(['Job "digest", due at 2026-01-01T00:01:00.000Z, runs for the 2. time: its process stopped in the middle.']) // prettier-ignore
+    await again.stop()
+    await process.restart.stop()
+    expect(fleet.clock.pending).toBe(0)
+  })
+
+  it('do not begin while the store is out, and then once', async () => {
+    const bot = newFleet()
+    const { clock, store } = bot.fleet
+    const first = await bot.begin({ digest: everyMinute })
+    await clock.advance(50_000)
+    store.isDown = true
+    await clock.advance(200_000)
+    expect(bot.runs).toEqual([])
+    expect(bot.jobs.get(first)?.status.store).toBe('down')
+    store.isDown = false
+    await clock.advance(3_000)
+    expect(minutesOf(bot)).toEqual(['4 v1'])
+    expect(bot.changes.slice(1)).toEqual(['v1 store up > down', 'v1 store down > up'])
+  })
+
+  it('abort a run of which they cannot be sure any more', async () => {
+    const bot = newFleet()
+    const first = await inTheMiddle('keyed', bot)
+    first.isCutOff = true
+    void bot.begin({ digest: everyMinute })
+    await bot.fleet.clock.advance(40_000)
+    expect(minutesOf(bot)).toEqual(['1 v1', '1 v2 again'])
+    first.isCutOff = false
+    await bot.fleet.clock.advance(600_000)
+    const told = bot.told.filter(({ by }) => by === first)
+    expect(told.map(({ to }) => to)).toEqual(['failed'])
+  })
+
+  it('belong to the later owner of two that believe to be one', async () => {
+    const store = memoryState()
+    const [first, second] = [new TestBot(new FaultyStore(store)), new TestBot(new FaultyStore(store))]
+    const ran: string[] = []
+    const make = (bot: TestBot, who: string): Jobs =>
+      new Jobs({ jobs: { digest: { ...everyMinute, run: () => ran.push(who) } }, owner: bot.blueGreen, store, clock: bot.clock }) // prettier-ignore
+    const jobs = [make(first, 'first'), make(second, 'second')] as const
+    const changes: string[] = []
+    jobs[0].on('change', ({ what, to, severity }) => changes.push(`${what} ${to} ${severity}`))
+    await first.blueGreen.start()
+    await jobs[0].start()
+    await second.blueGreen.start()
+    await jobs[1].start()
+    // The first one has not heard of the second, and still believes that it drives.
+    for (let i = 0; i < 125; i++) {
+      await first.clock.advance(1_000)
+      await second.clock.advance(1_000)
+    }
+    expect(first.blueGreen.status.controller).toBe('DRIVING')
+    expect(ran).toEqual(['second', 'second'])
+    expect(changes).toEqual(['owner v1 INFO', 'fence on CRITICAL'])
+    expect(jobs[0].status.jobs.get('digest')?.state).toBe('fenced')
+  })
+})
+
+describe('jobs of one process with two versions', () => {
+  it('run by the active version, and by no other one', async () => {
+    const bot = new TestBot()
+    const ran: string[] = []
+    const jobs = new Jobs({
+      jobs: {
+        tick: { everyMs: 100, effects: 'atLeastOnce', run: ({ version, epoch }) => ran.push(`${version} ${epoch}`) },
+      },
+      owner: bot.blueGreen,
+      store: bot.store.inner,
+      clock: bot.clock,
+    })
+    await jobs.start()
+    await bot.clock.advance(1_000)
+    expect([ran.length, jobs.status.role]).toEqual([0, 'standby'])
+    await bot.blueGreen.start()
+    await bot.clock.advance(1_000)
+    await bot.blueGreen.deploy('v2', plan)
+    await bot.clock.advance(3_500)
+    expect(bot.blueGreen.status.deployment?.percentage).toBe(100)
+    expect(new Set(ran)).toEqual(new Set(['v1 1']))
+    await bot.clock.advance(1_000)
+    expect(bot.blueGreen.status.active).toBe('v2')
+    expect([...new Set(ran)]).toEqual(['v1 1', 'v2 1'])
+    expect(ran.length).toBe(55)
+    await jobs.stop()
+    await bot.blueGreen.stop()
+    expect(bot.clock.pending).toBe(0)
+  })
+})
+
+describe('a run', () => {
+  const storage = new MemoryStorage()
+  let names = 0
+
+  /** One process that owns the bot, with its effects in the same storage. */
+  async function alone(run: (run: JobRun) => unknown, more: Partial<JobOptions> = {}) {
+    const name = `bot-${(names += 1)}`
+    const fleet = new Fleet()
+    const process = fleet.process()
+    await process.restart.start()
+    const jobs = new Jobs({
+      jobs: { digest: { ...everyMinute, ...more, run } },
+      owner: process.restart,
+      store: storage.collection('evenkeel'),
+      storage,
+      name,
+      scope: 'process',
+      clock: process.clock,
+    })
+    const told: string[] = []
+    for (const event of ['ran', 'failed', 'repeated', 'unfinished', 'skipped'] as const) {
+      jobs.on(event, ({ to, why }) => told.push(`${to}: ${why}`))
+    }
+    jobs.on('change', ({ what, to, why }) => told.push(`${what} ${to}: ${why}`))
+    await jobs.start()
+    told.length = 0
+    return { ...fleet, fleet, process, clock: fleet.clock, jobs, told, name, key: `job:${name}:digest` }
+  }
+
+  it('commits its effects and its end in one batch', async () => {
+    const notes = storage.collection('notes')
+    const seen: JobRun[] = []
+    const bot = await alone(async (run) => {
+      seen.push(run)
+      await run.commit([{ type: 'set', collection: 'notes', key: run.runId, value: 'tea' }])
+    }, { effects: 'stored' }) // prettier-ignore
+    await bot.clock.advance(60_000)
+    const runId = `digest:${startAt + 60_000}`
+    expect(seen.map(({ signal: _, commit: _c, fence: _f, ...run }) => run)).toEqual([
+      {
+        job: 'digest',
+        runId,
+        scheduledAt: startAt + 60_000,
+        attempt: 1,
+        epoch: bot.process.restart.status.epoch,
+        version: 'v1',
+      },
+    ])
+    expect(await notes.get(runId)).toBe('tea')
+    expect(bot.told).toEqual(['ran: it has ended well'])
+    await bot.clock.advance(60_000)
+    expect(seen.length).toBe(2)
+    await expect(seen[0]?.commit([])).rejects.toMatchObject({ code: 'JOB_LOST' })
+    await bot.jobs.stop()
+  })
+
+  it('commits nothing when another process has begun it meanwhile', async () => {
+    const caught: unknown[] = []
+    const bot = await alone(async ({ commit, fence }) => {
+      const check = fence()
+      const store = storage.collection('evenkeel')
+      const found = await store.entry(bot.key)
+      const value = found?.value as { run: { id: string } }
+      await store.set(bot.key, { ...value, run: { ...value.run, id: 'another', by: 'another' } })
+      await commit([{ type: 'set', collection: 'notes', key: 'never', value: 1 }]).catch((error: unknown) => caught.push(error)) // prettier-ignore
+      await storage.batch([check as never]).catch((error: unknown) => caught.push(error))
+    }, { effects: 'stored' }) // prettier-ignore
+    await bot.clock.advance(60_000)
+    expect(caught).toEqual([
+      expect.objectContaining({ code: 'JOB_LOST', runId: `digest:${startAt + 60_000}` }),
+      expect.objectContaining({ code: 'STORAGE_CONFLICT' }),
+    ])
+    expect(await storage.collection('notes').get('never')).toBeUndefined()
+    expect(bot.told).toEqual([expect.stringContaining('failed: Run digest:')])
+    await bot.jobs.stop()
+  })
+
+  it('tells what a batch of its own was refused for', async () => {
+    const bot = await alone(async ({ commit }) => {
+      await commit([{ type: 'check', collection: 'notes', key: 'absent', ifVersion: 'none' }])
+    }, { effects: 'stored' }) // prettier-ignore
+    const errors: unknown[] = []
+    bot.jobs.on('failed', ({ error }) => errors.push(error))
+    await bot.clock.advance(60_000)
+    expect(errors).toEqual([expect.objectContaining({ code: 'STORAGE_CONFLICT' })])
+    await bot.jobs.stop()
+  })
+
+  it('that fails comes again when it is due next', async () => {
+    let runs = 0
+    const bot = await alone(() => {
+      runs += 1
+      throw new Error('no network')
+    })
+    await bot.clock.advance(90_000)
+    expect([runs, bot.told]).toEqual([1, ['failed: no network']])
+    await bot.clock.advance(30_000)
+    expect(runs).toBe(2)
+    await bot.jobs.stop()
+  })
+
+  it('that takes too long is asked to end, and keeps its turn until it does', async () => {
+    const aborted: boolean[] = []
+    const bot = await alone(
+      ({ signal }) =>
+        new Promise<void>((resolve) =>
+          bot.clock.after(150_000, () => {
+            aborted.push(signal.aborted)
+            resolve()
+          }),
+        ),
+      { timeoutMs: 50_000 },
+    )
+    await bot.clock.advance(60_000)
+    await bot.clock.advance(140_000)
+    expect(bot.told).toEqual([`job overrunning: the run of 2026-01-01T00:01:00.000Z has taken 50000 ms`])
+    await bot.clock.advance(20_000)
+    expect(aborted).toEqual([true])
+    void bot.jobs.stop()
+    await bot.clock.advance(200_000)
+  })
+
+  it('is skipped where what came meanwhile is not wanted', async () => {
+    const due: number[] = []
+    const bot = await alone(
+      ({ scheduledAt }) => {
+        due.push((scheduledAt - startAt) / 60_000)
+        return new Promise<void>((resolve) => bot.clock.after(90_000, resolve))
+      },
+      { overlap: 'skip' },
+    )
+    await bot.clock.advance(300_000)
+    expect(due).toEqual([1, 3, 5])
+    expect(bot.told.filter((line) => line.startsWith('skipped'))).toEqual(Array(2).fill('skipped: the run before it had not ended when it was due')) // prettier-ignore
+    void bot.jobs.stop()
+    await bot.clock.advance(100_000)
+  })
+
+  it('comes once when the clock leaps forward, and not again when it goes back', async () => {
+    const due: number[] = []
+    const bot = await alone(({ scheduledAt }) => due.push((scheduledAt - startAt) / 60_000))
+    await bot.clock.advance(125_000)
+    bot.clock.jump(3_600_000)
+    await bot.clock.advance(5_000)
+    expect(due).toEqual([1, 2, 62])
+    bot.clock.jump(-3_600_000)
+    await bot.clock.advance(5_000)
+    expect(due).toEqual([1, 2, 62])
+    await bot.clock.advance(120_000)
+    expect(due).toEqual([1, 2, 62, 3, 4])
+    bot.clock.jump(-180_000)
+    await bot.clock.advance(180_000)
+    expect(due).toEqual([1, 2, 62, 3, 4])
+    await bot.clock.advance(62 * 60_000)
+    expect(new Set(due).size).toBe(due.length)
+    expect(due.slice(5, 8)).toEqual([5, 6, 7])
+    expect(due.at(-1)).toBeGreaterThan(64)
+    expect(bot.told.filter((line) => line.startsWith('clock'))).toHaveLength(2)
+    await bot.jobs.stop()
+  })
+
+  it('is not due while its function fails, and says so once', async () => {
+    let isBroken = false
+    const due: number[] = []
+    const nextAt = (at: number): number => {
+      if (isBroken) throw new Error('no such time zone')
+      return (Math.floor(at / 60_000) + 1) * 60_000
+    }
+    const bot = await alone(({ scheduledAt }) => due.push((scheduledAt - startAt) / 60_000), { everyMs: undefined, nextAt }) // prettier-ignore
+    await bot.clock.advance(60_000)
+    isBroken = true
+    await bot.clock.advance(300_000)
+    expect(due).toEqual([1])
+    expect(bot.told.slice(1)).toEqual([expect.stringMatching(/^job broken: nextAt\(\d+\) must give a later time/)])
+    isBroken = false
+    await bot.clock.advance(60_000)
+    expect(due).toEqual([1, 6, 7])
+    await bot.jobs.stop()
+  })
+
+  it('survives a listener that throws', async () => {
+    const bot = await alone(() => undefined)
+    bot.jobs.on('ran', () => {
+      throw new Error('broken listener')
+    })
+    await bot.clock.advance(125_000)
+    expect(bot.jobs.status.jobs.get('digest')).toMatchObject({ state: 'waiting', ran: 2, nextAt: startAt + 180_000 })
+    await bot.jobs.stop()
+  })
+})
+
+describe('the options of jobs', () => {
+  const blueGreen = new BlueGreen({
+    versions: { v1: () => 1 },
+    initial: 'v1',
+    context: () => ({ eventId: null }),
+    store: memoryState(),
+  })
+  const restart = new Fleet().process().restart
+  const good = { everyMs: 1_000, effects: 'keyed', run: () => undefined } as const
+  const whole = { jobs: { a: good }, owner: blueGreen, store: memoryState() }
+
+  it.each([
+    ['no jobs', { jobs: {} }, /Jobs needs jobs/],
+    ['an unknown option', { every: 5 }, /Jobs has no option "every"/],
+    ['an unknown option of a job', { jobs: { a: { ...good, cron: '* * * * *' } } }, /job "a" has no option "cron"/],
+    ['no effects', { jobs: { a: { ...good, effects: undefined } } }, /job "a" needs effects/],
+    ['neither everyMs nor nextAt', { jobs: { a: { ...good, everyMs: undefined } } }, /needs everyMs or nextAt/],
+    ['both', { jobs: { a: { ...good, nextAt: () => 1 } } }, /needs everyMs or nextAt/],
+    [
+      'a period that is too short',
+      { jobs: { a: { ...good, everyMs: 99 } } },
+      /everyMs of job "a" must be ms, at least 100/,
+    ],
+    ['a period that is none', { jobs: { a: { ...good, everyMs: NaN } } }, /everyMs of job "a"/],
+    ['no function', { jobs: { a: { ...good, run: 'digest' } } }, /needs a function as run/],
+    ['another word for missed', { jobs: { a: { ...good, missed: 'all' } } }, /missed of job "a"/],
+    ['another word for overlap', { jobs: { a: { ...good, overlap: 'kill' } } }, /overlap of job "a"/],
+    ['stored effects without a storage', { jobs: { a: { ...good, effects: 'stored' } } }, /needs storage/],
+    ['a storage whose collection it is not', { storage: new MemoryStorage() }, /store must be a collection of storage/],
+    ['a Map', { store: new Map() }, /store\.entry must be a function/],
+    ['no owner', { owner: {} }, /owner must be a GaplessRestart/],
+    ['a store that does not reach the other process', { owner: restart }, /store reaches one process/],
+    ['a lease that is too short', { leaseMs: 1_500 }, /leaseMs must be at least twice lookMs/],
+    ['an empty name', { name: '' }, /name must be a string/],
+  ])('refuse %s', (_, options, message) => {
+    expect(() => new Jobs({ ...whole, ...options } as never)).toThrow(message)
   })
 })

@@ -32,9 +32,9 @@ export interface JobRun {
    *
    * @throws {@link JobLostError} when another process has begun the run meanwhile; nothing was written
    */
-  commit(operations: readonly JobOperation[]): Promise<void>
+  readonly commit: (operations: readonly JobOperation[]) => Promise<void>
   /** A condition for a batch of your own, which is refused as soon as somebody else has taken the run. */
-  fence(): JobOperation
+  readonly fence: () => JobOperation
 }
 
 /** Something to do again and again. Give `everyMs` or `nextAt`. */
