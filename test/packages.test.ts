@@ -11,6 +11,7 @@ const allowedImports: Readonly<Record<string, readonly string[]>> = {
   '@evenkeel/blue-green': ['@evenkeel/canary-judge', 'eventemitter3'],
   '@evenkeel/blue-green/workers': ['eventemitter3'],
   '@evenkeel/blue-green/http': [],
+  '@evenkeel/blue-green/jobs': ['eventemitter3'],
   '@evenkeel/blue-green/restart': ['eventemitter3'],
   '@evenkeel/degradation-manager': ['eventemitter3'],
   '@evenkeel/degradation-manager/bolt': ['eventemitter3'],
