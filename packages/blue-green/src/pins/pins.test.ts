@@ -97,11 +97,11 @@ describe('pins', () => {
     expect(given).toEqual(['v2'])
     const voice = pins.pin('v1', 'a', { kind: 'voice' })
     pins.whenFree('v1', () => given.push('v1'))
-    const cancel = pins.whenFree('v1', () => given.push('cancelled'))
-    cancel()
+    pins.keep('v1')
+    pins.whenFree('v1', () => given.push('v1 again'))
     expect(given).toEqual(['v2'])
     voice.release()
-    expect(given).toEqual(['v2', 'v1'])
+    expect(given).toEqual(['v2', 'v1 again'])
   })
 
   it('are bounded: the oldest that does not stay goes first', () => {

@@ -167,11 +167,16 @@ export class Pins {
     this.move(version)
   }
 
-  /** Runs it when no pin is left on a version: at once, if there is none. Returns what cancels it. */
-  whenFree(version: string, run: () => void): () => void {
-    const wait = this.#await(version, true, run)
+  /** The version may be given up: runs it when no pin is left on it, and at once if there is none. */
+  whenFree(version: string, run: () => void): void {
+    this.keep(version)
+    this.#await(version, true, run)
     this.#settle(version)
-    return () => this.#waits.delete(wait)
+  }
+
+  /** The version is wanted again: what was to run when it is free does not. */
+  keep(version: string): void {
+    for (const wait of this.#waits) if (wait.version === version && wait.stays) this.#waits.delete(wait)
   }
 
   #await(version: string, stays: boolean, run: () => void): { version: string; stays: boolean; run: () => void } {
