@@ -2,6 +2,7 @@
  * The long form of the crash tests: kills processes that write, and cuts the power of simulated disks, again and again.
  *
  *   pnpm chaos --seed 7 --kills 1000 --cuts 1000 --only file,failover
+ *   pnpm chaos blue-green --seed 7 --runs 1000
  *
  * The same seed strikes at the same places. It ends with a table, and with exit code 1 when anything was lost.
  */
@@ -11,6 +12,7 @@ import { cutFailoverStorages } from '../packages/storage-adapter/src/test-suppor
 import { cutFileStores } from '../packages/storage-adapter/src/test-support/power-cut-file.js'
 import type { CrashReport } from '../packages/storage-adapter/src/test-support/power-cut-report.js'
 import { cutSqliteStorages } from '../packages/storage-adapter/src/test-support/power-cut-sqlite.js'
+import { blueGreenChaos } from './chaos-blue-green/main.js'
 
 /** So often it says how far it has come, in milliseconds. */
 const PROGRESS_MS = 10_000
@@ -36,6 +38,7 @@ interface Row {
 }
 
 async function main(): Promise<boolean> {
+  if (process.argv[2] === 'blue-green') return blueGreenChaos(process.argv.slice(3))
   const { values } = parseArgs({
     options: {
       seed: { type: 'string', default: String(Math.floor(Math.random() * 2 ** 32)) },

@@ -1,0 +1,494 @@
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { startStandin, type StandinProcess } from '@evenkeel-examples/discord-standin'
+import { storageFromUrl } from '@evenkeel/storage-adapter/url'
+import { Actor } from './actor.js'
+import type { Programs } from './bundle.js'
+import type { Fact } from './facts.js'
+import { weighted, type Action, type Kind, type Plan, type Store } from './plan.js'
+import { judge, type Fault, type Sent, type Tally } from './truth.js'
+import { paid } from './work.js'
+
+/** How long a run waits for the last of its events: twice what the slowest honest way takes. */
+const patienceMs = 9_000
+/** How long a kill waits until nobody is lost by it. */
+const sparePatienceMs = 3_000
+const maxActors = 3
+
+/** Addresses of the servers, each for a store that is to be used. */
+export type Servers = Readonly<Partial<Record<Store, string>>>
+
+/** What came of the runs of one arena. */
+export interface Outcome {
+  readonly tally: Tally
+  readonly faults: readonly Fault[]
+  readonly kills: number
+  readonly freezes: number
+  /** What was done in a run, and what was said of an event, for the report of a fault. */
+  readonly story: (fault: Fault) => readonly string[]
+}
+
+/**
+ * A platform, a store, and the processes of one bot, for some runs one after the other: whoever is alive at the end of a run is there at
+ * the beginning of the next.
+ */
+export class Arena {
+  readonly #kind: Kind
+  readonly #programs: Programs
+  readonly #standin: StandinProcess
+  readonly #url: string
+  readonly #folder: string
+  readonly #actors: Actor[] = []
+  readonly #byName = new Map<string, Actor>()
+  /** The processes of versions, as they have said. */
+  readonly #workers: { readonly by: string; readonly pid: number }[] = []
+  readonly #facts: Fact[] = []
+  readonly #sent = new Map<string, Sent>()
+  readonly #unsettled = new Set<string>()
+  readonly #disturbedAt = new Map<string, number>()
+  /** Frozen, killed, or counted out: it may not have what it got. */
+  readonly #out = new Set<string>()
+  readonly #stoodStill = new Set<string>()
+  readonly #wasFrozen = new Set<string>()
+  readonly #done: string[] = []
+  readonly #wakes = new Set<() => void>()
+  readonly #faults: Fault[] = []
+  #names = 0
+  #kills = 0
+  #freezes = 0
+  #run = 0
+
+  private constructor(kind: Kind, programs: Programs, standin: StandinProcess, url: string, folder: string) {
+    this.#kind = kind
+    this.#programs = programs
+    this.#standin = standin
+    this.#url = url
+    this.#folder = folder
+  }
+
+  static async open(kind: Kind, store: Store, server: string | undefined, programs: Programs): Promise<Arena> {
+    const folder = mkdtempSync(join(tmpdir(), 'evenkeel-chaos-'))
+    const name = folder.slice(-6).toLowerCase()
+    const standin = await startStandin({ guilds: 20, heartbeatIntervalMs: 45_000 })
+    return new Arena(kind, programs, standin, addressOf(store, server, join(folder, 'bot.db'), name), folder)
+  }
+
+  /** Lives through one run. What is wrong is found by {@link Arena.judge}. */
+  async live(plan: Plan, random: () => number): Promise<void> {
+    this.#run = plan.run
+    this.#note(`run ${plan.run} begins`)
+    await this.#heal()
+    const doubled = plan.isDoubled ? await this.#standin.inject({ kind: 'duplicate-events', times: 2 }) : undefined
+    const traffic = this.#traffic(plan, random)
+    const pending: Promise<void>[] = []
+    for (const action of plan.actions) {
+      await sleep(action.afterMs)
+      pending.push(...(await this.#act(action, plan)))
+    }
+    await Promise.all(pending)
+    await this.#heal()
+    await sleep(100)
+    await traffic()
+    await this.#until(() => this.#isQuiet(), patienceMs)
+    if (doubled !== undefined) await this.#standin.clear(doubled.id)
+    this.#note(`run ${plan.run} ends`)
+  }
+
+  /** Ends everything, and says what came of all runs. */
+  async judge(): Promise<Outcome> {
+    // Second runs of what was frozen may come yet.
+    await this.#until(() => this.#actors.every(({ isFrozen }) => !isFrozen), patienceMs)
+    const { events } = await this.#standin.ledger()
+    await Promise.all(this.#actors.map((actor) => actor.end()))
+    const effects = await this.#effects()
+    const { tally, faults } = judge({
+      sent: this.#sent,
+      events,
+      facts: this.#facts,
+      effects,
+      disturbedAt: (by) => this.#disturbed(by),
+      stoodStill: (by) => this.#stoodStill.has(ownerOf(by)),
+      isOut: (by) => this.#out.has(by),
+    })
+    const story = ({ run, id }: Fault): string[] => {
+      const event = events.find((one) => one.id === id)
+      const said = this.#facts.filter((fact) => fact.id === id).map((fact) => JSON.stringify(fact))
+      const from = this.#done.findIndex((line) => line.endsWith(`run ${run} begins`))
+      const to = this.#done.findIndex((line) => line.endsWith(`run ${run} ends`))
+      const got = JSON.stringify(this.#sent.get(id))
+      return [`ledger ${JSON.stringify(event)}`, `sent ${got}`, ...said, ...this.#done.slice(from, to + 1)]
+    }
+    return { tally, faults: [...this.#faults, ...faults], kills: this.#kills, freezes: this.#freezes, story }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#actors.map((actor) => actor.end()))
+    await this.#standin.stop()
+    rmSync(this.#folder, { recursive: true, force: true })
+  }
+
+  // Traffic
+
+  /** Sends events until the result is called, which resolves when the last one is on its way. */
+  #traffic({ perSecond, run }: Plan, random: () => number): () => Promise<void> {
+    let isOver = false
+    const send = async (): Promise<void> => {
+      while (!isOver) {
+        await sleep(Math.min(200, (-Math.log(1 - random()) * 1_000) / perSecond))
+        const command = weighted(commands[this.#kind], random)
+        const ms = Math.round(weighted(works, random) * random())
+        await this.#send(run, command, ms)
+      }
+    }
+    const sending = send()
+    return () => {
+      isOver = true
+      return sending
+    }
+  }
+
+  async #send(run: number, command: string, ms: number): Promise<void> {
+    const recipients = this.#actors
+      .filter(({ readyAt, isGone }) => readyAt < Infinity && !isGone)
+      .map(({ name }) => name)
+    // What nobody can get proves nothing.
+    if (recipients.length === 0) return
+    const { id } = await this.#standin.command({ name: command, options: { ms } })
+    this.#sent.set(id, { run, command, recipients })
+    if (!this.#facts.some((fact) => fact.id === id && settles.has(fact.fact))) this.#unsettled.add(id)
+  }
+
+  // What is done
+
+  /** @returns what has to end before the run does */
+  async #act(action: Action, { isReckless }: Plan): Promise<Promise<void>[]> {
+    const { what, pick, ms, line } = action
+    const owner = this.#owner()
+    const others = this.#serving().filter((actor) => actor !== owner)
+    const other = others[Math.floor(pick * others.length)]
+    const some = this.#serving()[Math.floor(pick * this.#serving().length)]
+    switch (what) {
+      case 'start':
+        return this.#hasRoom() ? [this.#readied(this.#start())] : []
+      case 'doubleStart':
+        if (!this.#hasRoom()) return []
+        return [this.#readied(this.#start()), this.#readied(this.#start())]
+      case 'takeOver':
+        this.#tell(other ?? some, 'takeOver')
+        return []
+      case 'leave':
+        return this.#leave(some)
+      case 'killOwner':
+        return this.#kill(owner, isReckless)
+      case 'killOther':
+        return this.#kill(other, isReckless)
+      case 'killNewcomer': {
+        if (!this.#hasRoom()) return []
+        const newcomer = this.#start()
+        return [sleep(ms).then(() => void this.#kill(newcomer, isReckless))]
+      }
+      case 'freezeOwner':
+        return this.#freeze(owner, ms)
+      case 'freezeOther':
+        return this.#freeze(other, ms)
+      case 'blink':
+        return some === undefined ? [] : [this.#blink(some, pick)]
+      case 'reconnect':
+        this.#note('all connections break')
+        await this.#standin.inject({ kind: pick < 0.5 ? 'drop' : 'reconnect' })
+        return []
+      case 'killVersion':
+        this.#killWorker(pick)
+        return []
+      case 'freezeVersion':
+        return this.#freezeWorker(pick, ms)
+      case 'stumble':
+        await this.#send(this.#run, 'stumble', 0)
+        return []
+      case 'jump':
+        this.#tell(some, line ?? `jump ${ms}`)
+        return []
+      case 'doubleDeploy':
+        for (const actor of this.#serving()) this.#tell(actor, line ?? '')
+        this.#tell(owner, (line ?? '').replace(/ v\d/, ' v1'))
+        return []
+      default:
+        this.#tell(owner, line ?? what)
+        return []
+    }
+  }
+
+  #start(): Actor {
+    this.#names += 1
+    const name = `p${this.#names}`
+    const { api, token } = this.#standin
+    const isBot = this.#kind === 'bots'
+    const program = isBot ? this.#programs.bot : this.#programs.owner
+    const more = isBot ? [] : [this.#programs.version, this.#kind === 'pair' ? 'pair' : 'one']
+    const actor = new Actor(name, program, [api, token, this.#url, ...more], (fact) => this.#heard(fact))
+    actor.onEnd((how, last) => this.#ended(actor, how, last))
+    this.#actors.push(actor)
+    this.#byName.set(name, actor)
+    this.#note(`${name} starts`)
+    return actor
+  }
+
+  /** It is there, or has died on the way. */
+  async #readied(actor: Actor): Promise<void> {
+    await this.#until(() => actor.isGone || actor.isServing, patienceMs)
+  }
+
+  /** Somebody has to be there. */
+  async #heal(): Promise<void> {
+    while (this.#serving().length === 0) {
+      const coming = this.#actors.find(({ isGone, isLeaving }) => !isGone && !isLeaving)
+      await this.#readied(coming ?? this.#start())
+    }
+  }
+
+  #tell(actor: Actor | undefined, line: string): void {
+    if (actor === undefined) return
+    this.#note(`${actor.name} is told: ${line}`)
+    actor.tell(line)
+  }
+
+  #leave(actor: Actor | undefined): Promise<void>[] {
+    if (actor === undefined || this.#serving().length < 2) return []
+    actor.isLeaving = true
+    this.#tell(actor, 'leave')
+    return []
+  }
+
+  /** Without recklessness only when all that it has got is also with another one that stays. */
+  #kill(actor: Actor | undefined, isReckless: boolean): Promise<void>[] {
+    if (actor === undefined || actor.isGone) return []
+    return isReckless ? this.#killNow(actor) : [this.#whenSpare(actor, () => void this.#killNow(actor))]
+  }
+
+  async #whenSpare(actor: Actor, strike: () => void): Promise<void> {
+    if (!this.#isSpare(actor) && this.#serving().length < 2 && this.#hasRoom()) this.#start()
+    await this.#until(() => actor.isGone || this.#isSpare(actor), sparePatienceMs)
+    if (!actor.isGone && !actor.isFrozen && this.#isSpare(actor)) strike()
+    else this.#note(`${actor.name} is spared: it alone has events, or it has gone`)
+  }
+
+  #killNow(actor: Actor): Promise<void>[] {
+    this.#disturb(actor.name)
+    this.#out.add(actor.name)
+    this.#kills += 1
+    this.#note(`${actor.name} is killed`)
+    actor.kill()
+    if (this.#kind !== 'owner') return []
+    // As a process manager does.
+    return [this.#readied(this.#start())]
+  }
+
+  #freeze(actor: Actor | undefined, ms: number): Promise<void>[] {
+    if (actor === undefined) return []
+    let thawed: Promise<void> | undefined
+    const strike = (): void => {
+      this.#disturb(actor.name)
+      this.#wasFrozen.add(actor.name)
+      this.#freezes += 1
+      this.#note(`${actor.name} is frozen for ${ms} ms`)
+      actor.freeze()
+      thawed = sleep(ms).then(() => this.#thaw(actor))
+    }
+    return [this.#whenSpare(actor, strike).then(() => thawed)]
+  }
+
+  /** For so short a time that nobody can notice, or ought to mind. */
+  async #blink(actor: Actor, pick: number): Promise<void> {
+    const ms = Math.round(pick * 300)
+    this.#note(`${actor.name} stands still for ${ms} ms`)
+    this.#disturb(actor.name)
+    this.#wasFrozen.add(actor.name)
+    actor.freeze()
+    await sleep(ms)
+    this.#thaw(actor)
+  }
+
+  #thaw(actor: Actor): void {
+    this.#note(`${actor.name} goes on`)
+    actor.thaw()
+  }
+
+  #killWorker(pick: number): void {
+    const worker = this.#someWorker(pick)
+    if (worker === undefined) return
+    this.#disturb(worker.by)
+    this.#kills += 1
+    this.#note(`${worker.by} is killed`)
+    signal(worker.pid, 'SIGKILL')
+  }
+
+  #freezeWorker(pick: number, ms: number): Promise<void>[] {
+    const worker = this.#someWorker(pick)
+    if (worker === undefined) return []
+    this.#disturb(worker.by)
+    this.#freezes += 1
+    this.#note(`${worker.by} is frozen for ${ms} ms`)
+    signal(worker.pid, 'SIGSTOP')
+    return [sleep(ms).then(() => void signal(worker.pid, 'SIGCONT'))]
+  }
+
+  #someWorker(pick: number): { readonly by: string; readonly pid: number } | undefined {
+    const alive = this.#workers.filter(({ by, pid }) => {
+      return this.#byName.get(ownerOf(by))?.isServing === true && !this.#disturbedAt.has(by) && signal(pid, 0)
+    })
+    return alive[Math.floor(pick * alive.length)]
+  }
+
+  // What is so
+
+  #serving(): Actor[] {
+    return this.#actors.filter((actor) => actor.isServing)
+  }
+
+  /** Whoever said last that the events are its own. */
+  #owner(): Actor | undefined {
+    return this.#serving().sort((a, b) => b.ownerAt - a.ownerAt)[0]
+  }
+
+  #hasRoom(): boolean {
+    return this.#kind !== 'owner' && this.#actors.filter(({ isGone }) => !isGone).length < maxActors
+  }
+
+  /** Whether another one that stays has got each event that this one has, and that nobody has settled yet. */
+  #isSpare(actor: Actor): boolean {
+    if (actor.readyAt === Infinity) return true
+    const staying = this.#serving().filter((one) => one !== actor && !this.#out.has(one.name))
+    if (staying.length === 0) return false
+    return [...this.#unsettled].every((id) => {
+      const recipients = this.#sent.get(id)?.recipients ?? []
+      return staying.some(({ name }) => recipients.includes(name))
+    })
+  }
+
+  #isQuiet(): boolean {
+    if (this.#actors.some(({ isLeaving, isGone }) => isLeaving && !isGone)) return false
+    for (const id of this.#unsettled) {
+      const recipients = this.#sent.get(id)?.recipients ?? []
+      if (!recipients.every((name) => this.#out.has(name))) return false
+    }
+    return true
+  }
+
+  #disturb(by: string): void {
+    if (!this.#disturbedAt.has(by)) this.#disturbedAt.set(by, Date.now())
+  }
+
+  /** What happens to an owner happens to its versions. */
+  #disturbed(by: string): number {
+    return Math.min(this.#disturbedAt.get(by) ?? Infinity, this.#disturbedAt.get(ownerOf(by)) ?? Infinity)
+  }
+
+  #heard(fact: Fact): void {
+    this.#facts.push(fact)
+    const { by, id } = fact
+    if (fact.fact === 'up' && fact.version !== undefined && fact.pid !== undefined) {
+      this.#workers.push({ by, pid: fact.pid })
+    }
+    if (fact.fact === 'dies') {
+      this.#disturb(by)
+      this.#kills += 1
+    }
+    if (fact.fact === 'out') {
+      this.#out.add(by)
+      if (!this.#wasFrozen.has(by)) this.#stoodStill.add(by)
+    }
+    if (id !== undefined && settles.has(fact.fact)) this.#unsettled.delete(id)
+    if (id === undefined) this.#note(`${by}: ${fact.fact} ${fact.why ?? ''}`)
+    for (const wake of [...this.#wakes]) wake()
+  }
+
+  #ended(actor: Actor, how: string | undefined, last: string): void {
+    // It may have been the only one that had got something, and whoever is there has to know.
+    if (how !== undefined) {
+      this.#out.add(actor.name)
+      this.#disturb(actor.name)
+      this.#faults.push({ run: this.#run, id: actor.name, what: `ended by itself: ${how}\n${last}` })
+    }
+    for (const wake of [...this.#wakes]) wake()
+  }
+
+  async #until(isSo: () => boolean, timeoutMs: number): Promise<void> {
+    const endsMs = performance.now() + timeoutMs
+    while (!isSo() && performance.now() < endsMs) {
+      const heard = new AbortController()
+      const wake = (): void => heard.abort()
+      this.#wakes.add(wake)
+      await Promise.race([once(heard.signal, 'abort'), sleep(endsMs - performance.now(), undefined, heard)]).catch(
+        () => undefined,
+      )
+      this.#wakes.delete(wake)
+    }
+  }
+
+  #note(line: string): void {
+    this.#done.push(`${new Date().toISOString().slice(11, 23)} ${line}`)
+  }
+
+  async #effects(): Promise<Map<string, number>> {
+    const storage = storageFromUrl(this.#url)
+    const effects = new Map<string, number>()
+    try {
+      for await (const { key } of storage.collection(paid).scan()) {
+        const id = key.slice(0, key.indexOf(':'))
+        effects.set(id, (effects.get(id) ?? 0) + 1)
+      }
+    } finally {
+      await storage.stop()
+    }
+    return effects
+  }
+}
+
+const settles: ReadonlySet<Fact['fact']> = new Set(['ended', 'unfinished', 'failed'])
+
+const commands: Readonly<Record<Kind, readonly (readonly [string, number])[]>> = {
+  bots: [
+    ['reply', 5],
+    ['pay', 4],
+    ['once', 1],
+  ],
+  owner: [
+    ['reply', 1],
+    ['pay', 1],
+  ],
+  pair: [
+    ['reply', 1],
+    ['pay', 1],
+  ],
+}
+
+/** How long a handler works at most, in ms. */
+const works: readonly (readonly [number, number])[] = [
+  [0, 5],
+  [100, 4],
+  [500, 1],
+]
+
+/** `p1/v2/4711` is a version of `p1`. */
+function ownerOf(by: string): string {
+  return by.split('/', 1)[0] ?? by
+}
+
+/** @returns whether the process is there */
+function signal(pid: number, what: NodeJS.Signals | 0): boolean {
+  try {
+    return process.kill(pid, what)
+  } catch {
+    return false
+  }
+}
+
+function addressOf(store: Store, server: string | undefined, path: string, name: string): string {
+  if (store === 'sqlite') return `sqlite:${path}`
+  if (server === undefined) throw new Error(`There is no address of a server for ${store}`)
+  const parameter = store === 'redis' ? `prefix=chaos-${name}:` : `schema=chaos_${name.replaceAll('-', '_')}&poolSize=2`
+  return `${server}${server.includes('?') ? '&' : '?'}${parameter}`
+}
