@@ -1,0 +1,188 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { startStandin, type LedgerEvent, type StandinProcess } from '@evenkeel-examples/discord-standin'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+
+const program = fileURLToPath(new URL('children/discord-session-owner.ts', import.meta.url))
+
+/** One process of the bot, and what it has said. */
+class Bot {
+  readonly lines: string[] = []
+  readonly #child: ChildProcess
+  readonly #ended: Promise<unknown>
+  readonly #wakes = new Set<() => void>()
+
+  constructor(...parameters: readonly string[]) {
+    const flags = ['--disable-warning=ExperimentalWarning', '--import', 'tsx', '--conditions=@evenkeel/source']
+    this.#child = spawn(process.execPath, [...flags, program, ...parameters], { stdio: ['ignore', 'pipe', 'inherit'] })
+    this.#ended = once(this.#child, 'close')
+    createInterface({ input: this.#child.stdout! }).on('line', (line) => {
+      this.lines.push(line)
+      for (const wake of this.#wakes) wake()
+    })
+    void this.#ended.then(() => {
+      for (const wake of this.#wakes) wake()
+    })
+  }
+
+  /** Waits for lines that begin so; fails when the process ends without them. */
+  async said(start: string, times = 1): Promise<void> {
+    while (this.lines.filter((line) => line.startsWith(start)).length < times) {
+      if (this.#child.exitCode !== null || this.#child.signalCode !== null) {
+        await this.#ended
+        if (this.lines.filter((line) => line.startsWith(start)).length >= times) return
+        throw new Error(`The bot ended without saying ${start}:\n${this.lines.join('\n')}`)
+      }
+      await new Promise<void>((resolve) => {
+        const wake = (): void => {
+          this.#wakes.delete(wake)
+          resolve()
+        }
+        this.#wakes.add(wake)
+      })
+    }
+  }
+
+  /** What it has said that begins so, without the beginning. */
+  all(start: string): string[] {
+    return this.lines.filter((line) => line.startsWith(`${start} `)).map((line) => line.slice(start.length + 1))
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal)
+  }
+
+  async end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+    if (this.#child.exitCode === null && this.#child.signalCode === null) this.#child.kill(signal)
+    await this.#ended
+  }
+}
+
+describe('a bot on @discordjs/ws whose session goes from one process to the next under traffic', () => {
+  let standin: StandinProcess
+  let folder: string
+  const bots: Bot[] = []
+
+  function bot(version: string, workMs = 0): Bot {
+    const next = new Bot(version, standin.api, standin.token, join(folder, 'bot.db'), String(workMs))
+    bots.push(next)
+    return next
+  }
+
+  beforeEach(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'evenkeel-session-'))
+    // What is handed over is handled; how soon is another promise, and a busy machine keeps none.
+    standin = await startStandin({ guilds: 5, ackDeadlineMs: 600_000 })
+  })
+
+  afterEach(async () => {
+    await Promise.all(bots.splice(0).map((one) => one.end('SIGKILL')))
+    await standin.stop()
+    rmSync(folder, { recursive: true })
+  })
+
+  /** Stops the traffic, and waits until all of it is answered. */
+  async function events(): Promise<readonly LedgerEvent[]> {
+    await standin.traffic({ perSecond: 0, mix: [] })
+    await standin.ask({ name: 'ping', timeoutMs: 60_000 })
+    for (;;) {
+      const { events } = await standin.ledger()
+      if (events.every(({ attempts }) => attempts.length > 0)) return events
+    }
+  }
+
+  it('answers each command once by one session, while work that has begun ends where it began', async () => {
+    const mix = [{ name: 'ping', weight: 1 }]
+    let serving = bot('v1', 300)
+    await serving.said('OWNER')
+    await standin.traffic({ perSecond: 100, mix })
+    await serving.said('BEGAN', 20)
+    for (const version of ['v2', 'v3']) {
+      const next = bot(version, 300)
+      await next.said('BEGAN', 20)
+      await serving.said('ENDED true')
+      expect(serving.lines).toContain('REPLACED')
+      serving = next
+    }
+    // A process manager that stops the old one first: the session waits for the next.
+    await serving.end('SIGTERM')
+    expect(serving.lines.at(-1)).toMatch(/^ENDED true/)
+    const last = bot('v4', 0)
+    await last.said('BEGAN', 20)
+    for (const { id, attempts } of await events()) expect(attempts, id).toHaveLength(1)
+    const { events: all, gateway } = await standin.ledger()
+    expect(gateway).toMatchObject({ identifies: 1, resumes: 3 })
+    expect(new Set(all.map(({ answer }) => answer))).toEqual(new Set(['v1 1', 'v2 1', 'v3 1', 'v4 1']))
+    expect(bots.flatMap(({ lines }) => lines).filter((line) => /^(REPEATED|FAILED|ERROR)/.test(line))).toEqual([])
+    // Some commands were under way when the session went on: each was sent to two processes.
+    expect(all.some(({ deliveries }) => deliveries > 1)).toBe(true)
+  }, 60_000)
+
+  it('loses nothing when the owner is killed, and reports what was under way and runs again', async () => {
+    const before = bot('v1', 200)
+    await before.said('OWNER')
+    await standin.traffic({ perSecond: 50, mix: [{ name: 'ping', weight: 1 }] })
+    await before.said('BEGAN', 40)
+    await before.end('SIGKILL')
+    const after = bot('v2', 0)
+    await after.said('BEGAN', 20)
+    const all = await events()
+    const begun = new Set(before.all('BEGAN').map((line) => line.split(' ')[0]))
+    const repeated = after.all('REPEATED').map((line) => line.replace(/^interactionCreate:(\d+) 2$/, '$1'))
+    expect(repeated.length).toBeGreaterThan(0)
+    for (const id of repeated) expect(begun).toContain(id)
+    for (const { id, answer, attempts } of all) {
+      expect(answer, id).toMatch(/^v1 1$|^v2 [12]$/)
+      // A second run is reported, whether the first one had answered or not.
+      if (attempts.length > 1) expect(repeated).toContain(id)
+    }
+    expect((await standin.ledger()).gateway).toMatchObject({ identifies: 1, resumes: 1 })
+  }, 60_000)
+
+  it('begins nothing any more when it wakes up and another process has gone on', async () => {
+    const before = bot('v1')
+    await before.said('OWNER')
+    await standin.ask({ name: 'ping', timeoutMs: 60_000 })
+    before.signal('SIGUSR2')
+    const after = bot('v2')
+    await standin.traffic({ perSecond: 50, mix: [{ name: 'ping', weight: 1 }] })
+    await after.said('BEGAN', 20)
+    before.signal('SIGCONT')
+    await before.said('CHANGE membership out')
+    await after.said('BEGAN', 60)
+    for (const { id, attempts } of await events()) expect(attempts, id).toHaveLength(1)
+    expect((await standin.ledger()).gateway).toMatchObject({ identifies: 1, resumes: 1 })
+  }, 60_000)
+
+  it('identifies anew where Discord has ended the session, and goes on in it when a connection breaks', async () => {
+    const before = bot('v1')
+    await before.said('OWNER')
+    await before.end('SIGTERM')
+    await standin.inject({ kind: 'invalid-session', resumable: false })
+    const after = bot('v2')
+    await after.said('OWNER')
+    expect(after.all('CHANGE').map((line) => line.split(' ').slice(0, 2).join(' '))).toEqual([
+      'session lost',
+      'session new',
+    ])
+    expect((await standin.ask({ name: 'ping', timeoutMs: 60_000 })).content).toBe('v2 1')
+    await standin.inject({ kind: 'drop' })
+    expect((await standin.ask({ name: 'ping', timeoutMs: 60_000 })).content).toBe('v2 1')
+    expect((await standin.ledger()).gateway).toMatchObject({ identifies: 2, refusedResumes: 1, resumes: 1 })
+  }, 60_000)
+
+  it('handles an event once that is sent more than once', async () => {
+    const one = bot('v1')
+    await one.said('OWNER')
+    await standin.inject({ kind: 'duplicate-events', times: 3 })
+    const { id } = await standin.ask({ name: 'ping', timeoutMs: 60_000 })
+    await one.end('SIGTERM')
+    expect(one.all('BEGAN')).toEqual([`${id} 1`])
+    expect(one.lines.at(-1)).toBe('ENDED true 2')
+  }, 60_000)
+})
