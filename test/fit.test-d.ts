@@ -6,6 +6,7 @@ import type {
   StateStore,
 } from '@evenkeel/blue-green'
 import { memoryState } from '@evenkeel/blue-green'
+import type { GaplessRestart } from '@evenkeel/blue-green/restart'
 import { memoryState as memoryModes } from '@evenkeel/degradation-manager'
 import type {
   Clock as DegradationClock,
@@ -43,6 +44,8 @@ import type { Pool } from 'pg'
 // every port that it should fit, and none that it should not.
 
 declare const clock: FakeClock
+declare const restart: GaplessRestart
+declare const jobs: Jobs
 declare const client: Client
 declare const pool: Pool
 declare const memory: MemoryStorage
