@@ -6,6 +6,14 @@ import type {
   StateStore,
 } from '@evenkeel/blue-green'
 import { memoryState } from '@evenkeel/blue-green'
+import type { KubernetesSlotOptions, RoutedBlueGreen } from '@evenkeel/blue-green/kubernetes'
+import type { JobOwner, Jobs, JobStorage, JobStore } from '@evenkeel/blue-green/jobs'
+import type {
+  fromHealthCheck,
+  ProbedCollection,
+  ReadableStorage,
+  WritableStorage,
+} from '@evenkeel/blue-green/preparation'
 import type { GaplessRestart } from '@evenkeel/blue-green/restart'
 import { memoryState as memoryModes } from '@evenkeel/degradation-manager'
 import type {
@@ -29,6 +37,8 @@ import type {
 } from '@evenkeel/health-monitor'
 import type { DiscordClient, DiscordRestClient } from '@evenkeel/health-monitor/discord'
 import type { HealthServer, LiveServer, ShownHealth } from '@evenkeel/health-monitor/http'
+import type { HealthCheck } from '@evenkeel/health-monitor'
+import { environmentCheck, nodeVersionCheck } from '@evenkeel/health-monitor/preflight'
 import type { LoggablePart, Part } from '@evenkeel/health-monitor/lifecycle'
 import type { MeasuredHealth, ProcessMetrics } from '@evenkeel/health-monitor/metrics'
 import type { Clock as StorageClock, FailoverStorage, FileStorage, MemoryStorage } from '@evenkeel/storage-adapter'
@@ -58,6 +68,7 @@ declare const schedule: Schedule
 declare const failover: FailoverStorage
 declare const flags: FeatureFlags
 declare const health: HealthMonitor
+declare const healthCheck: HealthCheck
 declare const server: HealthServer
 declare const live: LiveServer
 declare const numbers: ProcessMetrics
@@ -111,6 +122,35 @@ fits<BlueGreenHealth>(alerts)
 fits<BlueGreenHealth>(failover)
 // @ts-expect-error modes follow health and are none
 fits<DegradationHealth>(modes)
+
+// The traffic of a cluster follows a deployment.
+fits<RoutedBlueGreen>(blueGreen)
+fits<ReturnType<KubernetesSlotOptions<unknown>['status']>>(blueGreen.status)
+// @ts-expect-error the flags shift nothing
+fits<RoutedBlueGreen>(flags)
+
+// Jobs are owned by a process among several, or by a version in one, and kept in a collection.
+fits<JobOwner>(restart, blueGreen)
+fits<JobStore>(memory.collection('state'), sqlite.collection('state'), postgres.collection('state'), memoryState())
+fits<JobStorage>(memory, file, sqlite, postgres, redis, failover)
+// @ts-expect-error health owns nothing
+fits<JobOwner>(health)
+// @ts-expect-error a Map has no compare-and-set
+fits<JobStore>(new Map<string, unknown>())
+fits<Part>(jobs)
+fits<LoggablePart>(jobs)
+fits<NewsSource>(jobs)
+
+// What is backed up before a deployment is a storage; a restore writes one.
+fits<ReadableStorage>(memory, file, sqlite, postgres, redis, failover)
+fits<WritableStorage>(memory, file, sqlite, postgres, redis, failover)
+fits<ProbedCollection>(memory.collection('state'), sqlite.collection('state'), new Map<string, string>())
+// @ts-expect-error a Map has no collections
+fits<ReadableStorage>(new Map<string, unknown>())
+// Whatever the monitor takes for a check, a deployment takes too, by way of an adapter.
+fits<Parameters<typeof fromHealthCheck>[0]>(nodeVersionCheck('20'), environmentCheck({}), healthCheck)
+// @ts-expect-error a monitor is no check
+fits<Parameters<typeof fromHealthCheck>[0]>(health)
 
 // Each check takes what it is named after.
 fits<CheckableStorage>(memory, file, sqlite, postgres, redis, failover)

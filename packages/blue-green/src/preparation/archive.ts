@@ -1,0 +1,23 @@
+/** A row of a backup. */
+export interface ArchivedRow {
+  /** The name of its collection. */
+  readonly collection: string
+  /** Its key. */
+  readonly key: string
+  /** A JSON value. */
+  readonly value: unknown
+  /** When it ceases to exist, in epoch ms; `undefined` for never. */
+  readonly expiresAt?: number | undefined
+}
+
+/** Where backups are kept. {@link fileArchive} is one; two functions make one of whatever you have. */
+export interface Archive {
+  /**
+   * Keeps all rows under a name, or rejects and keeps nothing.
+   *
+   * It rejects with an error of the code `EEXIST` when there is something of this name, which it leaves as it is.
+   */
+  write(name: string, rows: AsyncIterable<ArchivedRow>, signal: AbortSignal): Promise<{ readonly bytes?: number }>
+  /** The rows that are kept under a name. It throws where they are not what was written. */
+  read(name: string, signal: AbortSignal): AsyncIterable<ArchivedRow>
+}

@@ -1,0 +1,39 @@
+/** A backup cannot be read back as it was written. Do not deploy on it. */
+export class BackupDamagedError extends Error {
+  /** The class of this error, also across two copies of the package. */
+  override readonly name = 'BackupDamagedError'
+  /** Stable, for code that has to tell errors apart. */
+  readonly code = 'BACKUP_DAMAGED'
+  /** The same backup is read the same way again; another one may be made. */
+  readonly retryable = false
+  /** The store that was backed up is untouched; where a restore was under way, a part of it may be written. */
+  readonly applied = 'unknown'
+  /** The backup. */
+  readonly id: string
+
+  /** @internal */
+  constructor(id: string, why: string) {
+    super(`The backup "${id}" is damaged: ${why}. Keep an older one, and look at the disk.`)
+    this.id = id
+  }
+}
+
+/** The store to restore into holds something already. It was left as it is. */
+export class NotEmptyError extends Error {
+  /** The class of this error, also across two copies of the package. */
+  override readonly name = 'NotEmptyError'
+  /** Stable, for code that has to tell errors apart. */
+  readonly code = 'NOT_EMPTY'
+  /** The same call succeeds with an empty store. */
+  readonly retryable = false
+  /** Nothing was written. */
+  readonly applied = 'no'
+  /** The collections that hold something. */
+  readonly collections: readonly string[]
+
+  /** @internal */
+  constructor(what: string, collections: readonly string[]) {
+    super(`${what} is not empty: it has ${collections.slice(0, 5).join(', ')}. Give a new, empty store.`)
+    this.collections = collections
+  }
+}

@@ -1,0 +1,151 @@
+import { createHash, randomUUID } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { link, mkdir, open, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Archive, ArchivedRow } from './archive.js'
+import { BackupDamagedError } from './errors.js'
+
+/** The format of the files; a newer one is refused. */
+const format = 1
+
+/** Bytes that are gathered before they are written. */
+const chunkBytes = 256 * 1024
+
+/**
+ * Keeps backups as files of JSON lines, which a person can read: a head, a line for each row, and an end with the number of rows and
+ * the SHA-256 of all that precedes it.
+ *
+ * @remarks
+ * A file has its name only when all of it is on the disk (written beside, synced, linked), and no file is ever overwritten.
+ * It is readable for its owner alone. Nothing is deleted: keep an eye on the disk, for example with `diskSpaceCheck`.
+ *
+ * @param folder - made when it is not there
+ * @throws TypeError when it is no path
+ */
+export function fileArchive(folder: string): Archive {
+  if (typeof folder !== 'string' || folder === '') throw new TypeError('fileArchive: give the folder for the backups')
+  const pathOf = (name: string): string => {
+    if (/^[\w][\w.-]{0,200}$/.test(name)) return join(folder, `${name}.jsonl`)
+    throw new TypeError(`A backup is named by letters, digits, "_", "." and "-", not ${JSON.stringify(name)}`)
+  }
+  return {
+    async write(name, rows, signal) {
+      const path = pathOf(name)
+      await mkdir(folder, { recursive: true })
+      const part = join(folder, `.${randomUUID()}.part`)
+      try {
+        await writeFile(part, linesOf(rows), signal)
+        // Unlike a rename, a link never takes the place of what is there.
+        await link(part, path)
+      } finally {
+        await rm(part, { force: true })
+      }
+      await syncFolder(folder)
+      return { bytes: (await stat(path)).size }
+    },
+    read: (name, signal) => readFile(name, pathOf(name), signal),
+  }
+}
+
+async function* linesOf(rows: AsyncIterable<ArchivedRow>): AsyncGenerator<string> {
+  const hash = createHash('sha256')
+  const line = (value: unknown): string => {
+    const text = `${JSON.stringify(value)}\n`
+    hash.update(text)
+    return text
+  }
+  yield line({ evenkeelBackup: format })
+  let count = 0
+  for await (const { collection, key, value, expiresAt } of rows) {
+    count++
+    yield line(expiresAt === undefined ? [collection, key, value] : [collection, key, value, expiresAt])
+  }
+  yield `${JSON.stringify({ rows: count, sha256: hash.digest('hex') })}\n`
+}
+
+async function writeFile(path: string, lines: AsyncIterable<string>, signal: AbortSignal): Promise<void> {
+  const file = await open(path, 'wx', 0o600)
+  try {
+    let pending: string[] = []
+    let size = 0
+    // writeFile() of a handle goes on after a short write.
+    const flush = async (): Promise<void> => file.writeFile(pending.join(''))
+    for await (const line of lines) {
+      signal.throwIfAborted()
+      pending.push(line)
+      size += line.length
+      if (size < chunkBytes) continue
+      await flush()
+      ;[pending, size] = [[], 0]
+    }
+    await flush()
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+}
+
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+/** Rows are yielded before the end has been seen: who takes them must not rely on them until the iteration has ended well. */
+async function* readFile(name: string, path: string, signal: AbortSignal): AsyncGenerator<ArchivedRow> {
+  const hash = createHash('sha256')
+  const damaged = (why: string): Error => new BackupDamagedError(name, why)
+  let [number, count, isWhole] = [0, 0, false]
+  const input = createReadStream(path, { encoding: 'utf8' })
+  try {
+    for await (const text of linesIn(input as AsyncIterable<string>)) {
+      signal.throwIfAborted()
+      number++
+      if (isWhole) throw damaged(`line ${number} comes after its end`)
+      const line = parse(text)
+      if (line === undefined) throw damaged(`line ${number} cannot be read`)
+      if (number === 1) {
+        const { evenkeelBackup } = line as { evenkeelBackup?: unknown }
+        if (evenkeelBackup !== format)
+          throw damaged(`it has format ${String(evenkeelBackup)}, and this release reads ${format}`)
+      } else if (Array.isArray(line)) {
+        count++
+        const [collection, key, value, expiresAt] = line as [string, string, unknown, number | undefined]
+        yield { collection, key, value, expiresAt }
+      } else {
+        const { rows, sha256 } = line as { rows?: unknown; sha256?: unknown }
+        if (rows !== count) throw damaged(`it has ${count} rows, and its end says ${String(rows)}`)
+        if (sha256 !== hash.digest('hex')) throw damaged('its checksum does not fit')
+        isWhole = true
+        continue
+      }
+      hash.update(`${text}\n`)
+    }
+  } finally {
+    input.destroy()
+  }
+  if (!isWhole) throw damaged('its end is missing')
+}
+
+/** By line feeds alone: node:readline also splits at U+2028, which JSON leaves as it is. */
+async function* linesIn(chunks: AsyncIterable<string>): AsyncGenerator<string> {
+  let rest = ''
+  for await (const chunk of chunks) {
+    const lines = (rest + chunk).split('\n')
+    rest = lines.pop() ?? ''
+    yield* lines
+  }
+  if (rest !== '') yield rest
+}
+
+function parse(text: string): object | undefined {
+  try {
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' && value !== null ? value : undefined
+  } catch {
+    return undefined
+  }
+}

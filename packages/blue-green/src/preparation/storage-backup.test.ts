@@ -1,0 +1,183 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { FileStorage, MemoryStorage } from '@evenkeel/storage-adapter'
+import { SqliteStorage } from '@evenkeel/storage-adapter/sqlite'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { type Archive, BackupDamagedError, fileArchive, restoreBackup, storageBackup } from '../preparation.js'
+
+const signal = new AbortController().signal
+const now = Date.UTC(2026, 10, 29, 1, 2, 3, 45)
+const clock = { now: () => now }
+
+let folder: string
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'evenkeel-backup-'))
+})
+afterEach(() => rmSync(folder, { recursive: true }))
+
+async function filled<S extends MemoryStorage | FileStorage | SqliteStorage>(storage: S): Promise<S> {
+  const notes = storage.collection('notes')
+  // All that a line of JSON has been known to break at.
+  await notes.set('__proto__', { text: 'a\u2028b\u2029c\nd\re\u0000f', list: [1, null, { constructor: '🦊' }] })
+  await notes.set('n̄', 'NFD')
+  await notes.set('%_*', -0.5)
+  for (let i = 0; i < 700; i++) await storage.collection('reminders').set(`r${i}`, { i, text: 'x'.repeat(700) })
+  await storage.collection('sessions').set('s', 1, { expiresAt: Date.now() + 3_600_000 })
+  return storage
+}
+
+async function rowsIn(storage: MemoryStorage | FileStorage | SqliteStorage): Promise<unknown[]> {
+  const rows: unknown[] = []
+  for (const name of (await storage.collections()).sort()) {
+    for await (const { key, value, expiresAt } of storage.collection(name).scan())
+      rows.push([name, key, value, expiresAt])
+  }
+  return rows
+}
+
+describe('storageBackup', () => {
+  it.each([
+    [
+      'file',
+      'SQLite',
+      () => new FileStorage({ path: join(folder, 'from') }),
+      () => new SqliteStorage({ path: join(folder, 'into.db') }),
+    ],
+    [
+      'SQLite',
+      'file',
+      () => new SqliteStorage({ path: join(folder, 'from.db') }),
+      () => new FileStorage({ path: join(folder, 'into') }),
+    ],
+  ])(
+    'keeps everything of a %s storage, and restores it into a %s storage',
+    async (_from, _into, makeSource, makeTarget) => {
+      const [source, into] = [await filled(makeSource()), makeTarget()]
+      const archive = fileArchive(join(folder, 'backups'))
+      const backup = storageBackup({ source, archive, scratch: () => new MemoryStorage(), clock })
+      const made = await backup({ deploymentId: 'v2/../x', signal })
+      expect(made.id).toBe('2026-11-29T01-02-03-045Z-v2_.._x')
+      expect(made.rows).toBe(704)
+      expect(made.bytes).toBe(statSync(join(folder, 'backups', `${made.id}.jsonl`)).size)
+      expect(await restoreBackup({ archive, id: made.id, into })).toBe(704)
+      expect(await rowsIn(into)).toEqual(await rowsIn(source))
+      expect(readdirSync(join(folder, 'backups'))).toEqual([`${made.id}.jsonl`])
+      await Promise.all([source.stop(), into.stop()])
+    },
+  )
+
+  it('never overwrites one, also in the same millisecond', async () => {
+    const source = new MemoryStorage()
+    await source.collection('notes').set('1', 'first')
+    const backup = storageBackup({ source, archive: fileArchive(folder), scratch: () => new MemoryStorage(), clock })
+    const first = await backup({ deploymentId: 'd', signal })
+    const text = readFileSync(join(folder, `${first.id}.jsonl`), 'utf8')
+    await source.collection('notes').set('1', 'second')
+    const second = await backup({ deploymentId: 'd', signal })
+    expect(second.id).toBe(`${first.id}-2`)
+    expect(second.hash).not.toBe(first.hash)
+    expect(readFileSync(join(folder, `${first.id}.jsonl`), 'utf8')).toBe(text)
+  })
+
+  it.each([
+    ['a row less', (lines: string[]) => lines.splice(1, 1)],
+    ['no end', (lines: string[]) => lines.splice(-2)],
+    ['half a line', (lines: string[]) => (lines[1] = lines[1]!.slice(0, 9))],
+    ['another letter', (lines: string[]) => (lines[1] = lines[1]!.replace('tea', 'pea'))],
+    ['something after its end', (lines: string[]) => lines.splice(-1, 1, '["notes","9","x"]')],
+    ['a newer format', (lines: string[]) => (lines[0] = '{"evenkeelBackup":2}')],
+  ])('refuses to restore a file with %s, and writes nothing', async (_, damage) => {
+    const source = new MemoryStorage()
+    await source.collection('notes').set('1', 'tea')
+    await source.collection('notes').set('2', 'milk')
+    const archive = fileArchive(folder)
+    const { id } = await storageBackup({ source, archive, scratch: () => new MemoryStorage() })({
+      deploymentId: 'd',
+      signal,
+    })
+    const path = join(folder, `${id}.jsonl`)
+    const lines = readFileSync(path, 'utf8').split('\n')
+    damage(lines)
+    writeFileSync(path, lines.join('\n'))
+    const into = new MemoryStorage()
+    await expect(restoreBackup({ archive, id, into })).rejects.toMatchObject({ code: 'BACKUP_DAMAGED', id })
+    expect(await into.collections()).toEqual([])
+  })
+
+  it('does not believe an archive that says that all is well', async () => {
+    const source = new MemoryStorage()
+    await source.collection('notes').set('1', { text: 'tea' })
+    const kept: { collection: string; key: string; value: unknown }[] = []
+    const forgetful: Archive = {
+      write: async (_, rows) => {
+        for await (const row of rows) kept.push({ ...row, value: { text: 'pea' } })
+        return {}
+      },
+      async *read() {
+        yield* kept
+      },
+    }
+    const backup = storageBackup({ source, archive: forgetful, scratch: () => new MemoryStorage() })
+    const error = await backup({ deploymentId: 'd', signal }).catch((thrown: unknown) => thrown)
+    expect(error).toBeInstanceOf(BackupDamagedError)
+    expect((error as Error).message).toContain('1 row differs: notes/1 changed')
+  })
+
+  it('lets go of the scratch store, and keeps nothing, when it is told to end', async () => {
+    const source = await filled(new MemoryStorage())
+    const stop = new AbortController()
+    let [isStopped, reads] = [false, 0]
+    const scratch = (): MemoryStorage => {
+      const storage = new MemoryStorage()
+      const inner = storage.stop.bind(storage)
+      storage.stop = () => ((isStopped = true), inner())
+      return storage
+    }
+    const archive = fileArchive(folder)
+    const slow: Archive = {
+      write: (name, rows, signal) => archive.write(name, rows, signal),
+      async *read(name, signal) {
+        for await (const row of archive.read(name, signal)) {
+          if (++reads === 10) stop.abort(new Error('cancelled'))
+          yield row
+        }
+      },
+    }
+    const backup = storageBackup({ source, archive: slow, scratch })
+    await expect(backup({ deploymentId: 'd', signal: stop.signal })).rejects.toThrow('cancelled')
+    expect(isStopped).toBe(true)
+    await expect(
+      storageBackup({ source, archive: fileArchive(join(folder, 'none')), scratch })({
+        deploymentId: 'd',
+        signal: stop.signal,
+      }),
+    ).rejects.toThrow('cancelled')
+    expect(readdirSync(join(folder, 'none'))).toEqual([])
+  })
+
+  it('restores into an empty store only', async () => {
+    const source = new MemoryStorage()
+    await source.collection('notes').set('1', 'tea')
+    const archive = fileArchive(folder)
+    const { id } = await storageBackup({ source, archive, scratch: () => new MemoryStorage() })({
+      deploymentId: 'd',
+      signal,
+    })
+    await expect(restoreBackup({ archive, id, into: source })).rejects.toMatchObject({
+      code: 'NOT_EMPTY',
+      applied: 'no',
+    })
+    const full = storageBackup({ source, archive, scratch: () => source })
+    await expect(full({ deploymentId: 'd', signal })).rejects.toMatchObject({ code: 'NOT_EMPTY' })
+  })
+
+  it('refuses options and names that are none', async () => {
+    const [source, archive, scratch] = [new MemoryStorage(), fileArchive(folder), () => new MemoryStorage()]
+    expect(() => storageBackup({ source, archive, scratch, folder } as never)).toThrow('no option "folder"')
+    expect(() => storageBackup({ source: new Map() as never, archive, scratch })).toThrow('source.collection')
+    expect(() => storageBackup({ source, archive: {} as never, scratch })).toThrow('archive.write')
+    expect(() => fileArchive('')).toThrow(TypeError)
+    await expect(restoreBackup({ archive, id: '../x', into: source })).rejects.toThrow('A backup is named by')
+  })
+})
