@@ -29,8 +29,10 @@ export interface AnonymizeOptions {
 
 type Row = Omit<RecordToWrite, 'type'>
 
-const separators = /([:/|.,;@#\s]+)/
-const fieldName = /^[A-Za-z_$][\w$-]{0,63}$/
+/** What keys are put together with, and the ids in them. */
+const seams = /([:/|#]+|(?<!\d)\d{15,20}(?!\d))/
+/** What code calls a field or a part of a key. Names of people have spaces, signs or other letters; for those that have not, see `userKeys`. */
+const fieldName = /^[\w$.-]{1,64}$/
 
 /** Replaces what names or was said by a person, row by row. */
 export class Anonymizer {
@@ -95,16 +97,10 @@ export class Anonymizer {
   /** A key or the name of a field, part by part: `guild:81384788765712384:prefix`. */
   #name(name: string, path: readonly string[]): string {
     const isOfUsers = path.length > 0 && this.#isUserKeyed(path)
-    const replaced = name.split(separators).map((part, i) => {
-      if (i % 2 === 1 || part === '') return part
+    const replaced = name.split(seams).map((part) => {
       if (isSnowflake(part)) return this.pseudonyms.id(part)
-      if (isOfUsers) return /^\d+$/.test(part) ? this.pseudonyms.digits(part) : this.pseudonyms.text(part)
-      if (/\d{15}/.test(part)) {
-        return part.replace(/\d{15,}/g, (run) =>
-          isSnowflake(run) ? this.pseudonyms.id(run) : this.pseudonyms.text(run),
-        )
-      }
-      return fieldName.test(part) || /^[\d-]+$/.test(part) ? part : this.pseudonyms.text(part)
+      if (isOfUsers && /^\d+$/.test(part)) return this.pseudonyms.digits(part)
+      return fieldName.test(part) && !isOfUsers ? part : this.pseudonyms.text(part)
     })
     return replaced.join('')
   }

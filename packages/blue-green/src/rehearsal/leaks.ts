@@ -53,7 +53,8 @@ export async function findLeaks(
     strings++
     for (const [as, form] of formsOf(string)) {
       const hasId = (form.match(/\d{15,}/g) ?? []).some((run) => hasAny(run, ids))
-      const hasText = isName && as === 'plain' ? texts.isAny(form) : texts.isIn(form)
+      const isCode = isName && as === 'plain' && /^[\w$.:/|#-]*$/.test(form)
+      const hasText = isCode ? texts.isAny(form) : texts.isIn(form)
       if (!hasId && !hasText) continue
       count++
       if (first.length < maxNamed) first.push({ ...at, what: hasId ? 'id' : 'text', as })

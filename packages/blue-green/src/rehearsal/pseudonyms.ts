@@ -19,7 +19,7 @@ const pools = {
   // By how many bytes of UTF-8 they take, so that keys and texts remain as long.
   two: 'ѯѱѳѵѻѽѿҁ',
   three: 'ꙁꙃꙅꙇꙉꙋꙍꙏ',
-  four: ['🝆', '🝇', '🝈', '🝉', '🝊', '🝋', '🝌', '🝍'],
+  four: ['𐔀', '𐔁', '𐔂', '𐔃', '𐔄', '𐔅', '𐔆', '𐔇'],
 }
 
 /** Other names for ids and texts. The same original has the same pseudonym everywhere, and nobody finds it without the key. */
