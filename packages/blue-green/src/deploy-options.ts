@@ -143,7 +143,8 @@ function readPercentages(value: unknown): readonly number[] {
 /** Each is in the record, which is written at every transition. */
 const maxFirst = 1_000
 
-function readFirst(value: unknown): string[] {
+/** @throws TypeError or RangeError when it is no list of ids, or too long a one */
+export function readFirst(value: unknown): string[] {
   if (!Array.isArray(value)) throw new TypeError(`first must be a list of ids, not ${String(value)}`)
   if (value.length > maxFirst) {
     throw new RangeError(`first has ${value.length} ids, more than ${maxFirst}; a first step at 1 % takes many guilds`)

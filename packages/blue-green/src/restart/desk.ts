@@ -9,6 +9,8 @@ import type { ClaimRecord, Table } from './records.js'
 /** An event that came to this process. */
 interface Kept {
   readonly eventId: string
+  /** The guild, or the user of a direct message. */
+  readonly unitId: string | undefined
   readonly event: never
   readonly arrivedMs: number
   /**
@@ -35,13 +37,15 @@ export interface Standing {
   readonly isAlone: boolean
   /** For how long, in ms; 0 while it is not. */
   readonly aloneMs: number
-  /** For how long it has been the owner, in ms; 0 while it is not. */
-  readonly ownerMs: number
-  readonly isOwner: boolean
+  /** For how long the same events have been its own, in ms; 0 while none are. */
+  readonly servingMs: number
+  readonly isServing: boolean
   readonly holdsLease: boolean
   readonly isStoreUp: boolean
   readonly isConfirmed: boolean
   readonly table: Table
+  /** Whether the events of a guild are its own. */
+  owns(unitId: string | undefined): boolean
   hasReachedStoreSince(sinceMs: number): boolean
   beat(): Promise<void>
 }
@@ -123,8 +127,8 @@ export class Desk {
 
   /** Settles as the handler does, or resolves `undefined` when another process has the event. */
   handle(event: never): Promise<unknown> {
-    const { eventId } = readContext(this.#settings.context(event))
-    if (eventId === undefined) return this.#handleUnnamed(event)
+    const { eventId, unitId } = readContext(this.#settings.context(event))
+    if (eventId === undefined) return this.#handleUnnamed(event, unitId)
     if (!this.#seen.take(eventId)) {
       this.counts.duplicates += 1
       return Promise.resolve(undefined)
@@ -134,12 +138,12 @@ export class Desk {
     if (isUncontested && !this.#isOutside) return this.#run(event, { eventId, attempt: 1 })
     return new Promise((resolve, reject) => {
       const arrivedMs = this.#settings.clock.monotonic()
-      const isOwn = Math.max(this.#standing.aloneMs, this.#standing.ownerMs) >= this.#settings.leaseMs
+      const isOwn = Math.max(this.#standing.aloneMs, this.#standing.servingMs) >= this.#settings.leaseMs
       const state = this.#isOutside ? 'outside' : 'waiting'
-      const kept: Kept = { eventId, event, arrivedMs, isOwn, resolve, reject, state, by: undefined }
+      const kept: Kept = { eventId, unitId, event, arrivedMs, isOwn, resolve, reject, state, by: undefined }
       this.#kept.set(eventId, kept)
       if (this.#kept.size > this.#settings.maxKept) this.#makeRoom()
-      if (!this.#isOutside && (this.#standing.isAlone || this.#standing.isOwner)) void this.#begin(kept)
+      if (!this.#isOutside && this.#isMine(unitId)) void this.#begin(kept)
       else this.#schedule()
     })
   }
@@ -147,8 +151,9 @@ export class Desk {
   /** This process may have more to do than before: whoever owns the events begins all that wait, in the order of their arrival. */
   reconsider(): void {
     this.#forgetOld()
-    if (this.#isOutside || (!this.#standing.isOwner && !this.#standing.isAlone)) return
+    if (this.#isOutside || (!this.#standing.isServing && !this.#standing.isAlone)) return
     for (const kept of this.#kept.values()) {
+      if (!this.#isMine(kept.unitId)) continue
       if (kept.state === 'stalled') void this.#begin(kept)
       else if (kept.state === 'waiting') this.#due(kept)
     }
@@ -185,11 +190,15 @@ export class Desk {
   }
 
   /** Nobody can claim an event that has no name, so only whoever owns the events handles it. */
-  #handleUnnamed(event: never): Promise<unknown> {
-    const isMine = this.#standing.isAlone || this.#standing.isOwner
-    return isMine && !this.#isOutside
+  #handleUnnamed(event: never, unitId: string | undefined): Promise<unknown> {
+    return this.#isMine(unitId) && !this.#isOutside
       ? this.#run(event, { eventId: undefined, attempt: 1 })
       : Promise.resolve(undefined)
+  }
+
+  /** Whether this process begins the events of a guild at once. */
+  #isMine(unitId: string | undefined): boolean {
+    return this.#standing.isAlone || this.#standing.owns(unitId)
   }
 
   /** Claims an event, and runs it if nobody was first. */
@@ -199,8 +208,8 @@ export class Desk {
     if (!(await this.#isStillIn())) return this.#drop(kept)
     if (this.#standing.isAlone && kept.isOwn && !this.#standing.isStoreUp) return this.#withoutStore(kept, false)
     // Short of `keepMs`: then the others, who cannot see that this one serves, begin to look after the event.
-    const isOwner = this.#standing.isOwner
-    await this.#follow(kept, await this.#claims.take(kept.eventId, isOwner ? keepMs * 0.8 : 0))
+    const isOwn = this.#standing.owns(kept.unitId)
+    await this.#follow(kept, await this.#claims.take(kept.eventId, isOwn ? keepMs * 0.8 : 0))
   }
 
   async #follow(kept: Kept, claimed: Claimed): Promise<void> {
@@ -213,7 +222,7 @@ export class Desk {
       case 'mine':
         // The claim may have taken longer than the lease: then the others have gone on without this process.
         if (!(await this.#isStillIn())) return this.#drop(kept)
-        if (!this.#standing.isOwner && !this.#standing.isAlone && claimed.attempt === 1) this.counts.takenOver += 1
+        if (!this.#isMine(kept.unitId) && claimed.attempt === 1) this.counts.takenOver += 1
         return this.#runKept(kept, claimed.attempt, claimed.version)
     }
   }
@@ -276,8 +285,8 @@ export class Desk {
 
   /** The store does not answer. The last owner that all agreed on serves; anyone else does not know what has been done. */
   #withoutStore(kept: Kept, isUnknown: boolean): void {
-    const { isOwner, isAlone, isConfirmed } = this.#standing
-    if (isOwner || isAlone) {
+    const { isAlone, isConfirmed } = this.#standing
+    if (this.#isMine(kept.unitId)) {
       if (!kept.isOwn || !isConfirmed || (!isAlone && this.#settings.whenStoreIsOut === 'wait')) {
         kept.state = 'stalled'
         return

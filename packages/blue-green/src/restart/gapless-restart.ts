@@ -1,5 +1,7 @@
 import { EventEmitter } from 'eventemitter3'
 import { readDuration } from '../checked-options.js'
+import type { Id } from '../context.js'
+import { readFirst } from '../deploy-options.js'
 import type { Severity } from '../changes.js'
 import { StoreUnavailableError } from '../errors.js'
 import { holdProcess } from '../system-clock.js'
@@ -9,13 +11,18 @@ import { NotStartedError, TakeOverError } from './errors.js'
 import type { EventOfTheDead, RestartChange, RestartEvents } from './events.js'
 import { Membership } from './membership.js'
 import { readRestartOptions, type GaplessRestartOptions, type RestartSettings } from './options.js'
-import type { Table } from './records.js'
-import { isOwnerFor, successorOf, withOwner } from './table.js'
+import type { Share, Table } from './records.js'
+import { hasPart, isOwnerFor, successorOf, withOwner, withShare } from './table.js'
 
 /** All there is to know at one moment. */
 export interface RestartStatus {
-  /** `owner` handles the events; `standby` takes over what the owner leaves; `joining` and `stopped` handle nothing. */
-  readonly role: 'stopped' | 'joining' | 'owner' | 'standby'
+  /**
+   * `owner` handles the events, but for those that a process which is `sharing` has in its place; `standby` takes over what they
+   * leave; `joining` and `stopped` handle nothing.
+   */
+  readonly role: 'stopped' | 'joining' | 'owner' | 'sharing' | 'standby'
+  /** How many percent of the guilds are this process's, apart from those that were named. */
+  readonly percentage: number
   /** The version that owns the events, as far as this process knows. */
   readonly ownerVersion: string | undefined
   /** Goes up with each owner; 0 before `start()`. */
@@ -46,6 +53,13 @@ export interface TakeOverOptions {
   readonly why?: string | undefined
   /** How long at most, in ms; three leases unless given. */
   readonly timeoutMs?: number | undefined
+  /**
+   * A share of the guilds alone, in percent: the others stay with the owner. A higher one only ever adds guilds; 100, which is so unless
+   * given, makes this process the owner, and 0 gives all to the other one.
+   */
+  readonly percentage?: number | undefined
+  /** Guilds, and users of direct messages, that are in the share whatever its percentage: your own test guild. 1,000 at most. */
+  readonly first?: readonly Id[] | undefined
 }
 
 /** How `drain` is to wait. */
@@ -154,10 +168,12 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
 
   /** Where everything is now: a snapshot. */
   get status(): RestartStatus {
-    const { table, isOwner, isAlone, isStoreUp } = this.#membership
-    const role = this.#role === 'in' ? (isOwner || isAlone ? 'owner' : 'standby') : this.#role
+    const { table, isStoreUp } = this.#membership
+    const role = this.#role === 'in' ? this.#roleIn : this.#role
+    const shared = table.share?.percentage ?? 0
     return {
       role,
+      percentage: role === 'owner' ? 100 - shared : role === 'sharing' ? shared : 0,
       ownerVersion: table.owner === null ? undefined : table.members[table.owner]?.version,
       epoch: table.ownerEpoch,
       versions: Object.values(table.members).map(({ version }) => version),
@@ -209,34 +225,49 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
   }
 
   /**
-   * Owns the events from now on; resolves when no other process begins one any more. Call it when the client is ready. Called in the old
-   * process, it takes them back.
+   * Owns the events from now on, or those of a share of the guilds; resolves when no other process begins one of them any more. Call it
+   * when the client is ready. Called in the old process, it takes all back.
    *
-   * @param options - `why`, and how long to wait
-   * @throws {@link TakeOverError} when this process was not started, or another one took over meanwhile, or did not answer in time
+   * @param options - `why`, how long to wait, and the share
+   * @throws {@link TakeOverError} when this process was not started, or another one took over meanwhile, or did not answer in time; or
+   * when the owner asks for a share, for the others take one, or gives all away and nobody else is ready
+   * @throws RangeError or TypeError that names the option and its value
    * @throws {@link StoreUnavailableError} when the store does not answer
    */
   takeOver(options: TakeOverOptions = {}): Promise<void> {
     return whileHeld(() => this.#takeOver(options))
   }
 
-  async #takeOver({ why, timeoutMs = this.#settings.leaseMs * 3 }: TakeOverOptions): Promise<void> {
+  async #takeOver({ why, timeoutMs = this.#settings.leaseMs * 3, ...asked }: TakeOverOptions): Promise<void> {
     const { id, version, clock } = this.#settings
     readDuration('timeoutMs', timeoutMs)
+    const share = readShare(id, asked)
     const endsMs = clock.monotonic() + timeoutMs
     if (this.#role !== 'in') throw new TakeOverError(version, 'it was not started')
-    const wanted = await this.#membership.change((table) => {
-      if (table.members[id] === undefined) return table
-      return table.owner === id ? table : withOwner(table, id)
-    })
-    while (!this.#membership.isOwner) {
+    if (share !== 'all' && this.#membership.isAlone) return
+    const wanted = await this.#membership.change((table) => this.#takenOver(table, share))
+    const isDone = (): boolean =>
+      share === 'none' || (share === 'all' ? this.#membership.isOwner : this.#membership.isServing)
+    while (!isDone()) {
       if (this.#membership.table.ownerEpoch > wanted.ownerEpoch)
         throw new TakeOverError(version, 'another one took over')
       if (clock.monotonic() >= endsMs) throw new TakeOverError(version, `the others have not agreed in ${timeoutMs} ms`)
       await this.#pause(Math.min(this.#settings.heartbeatMs / 10, 50))
       await this.#membership.beat()
     }
-    if (why !== undefined) this.#owned(why)
+    if (why !== undefined && share === 'all') this.#owned(why)
+  }
+
+  #takenOver(table: Table, share: Share | 'all' | 'none'): Table {
+    const { id, version } = this.#settings
+    if (table.members[id] === undefined) return table
+    if (share === 'all') return table.owner === id && table.share === null ? table : withOwner(table, id)
+    if (table.owner !== id)
+      return share === 'none' && table.share?.to !== id ? table : withShare(table, share === 'none' ? null : share)
+    if (share !== 'none') throw new TakeOverError(version, 'it does already, so the others take a share of them')
+    const heir = successorOf(table, id)
+    if (heir === undefined) throw new TakeOverError(version, 'it does, and nobody else is ready')
+    return withOwner(table, heir)
   }
 
   /**
@@ -259,10 +290,12 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
     while (this.#role === 'in' && !this.#isHandedOver && !this.#membership.isAlone && !isOver()) {
       const heir = successorOf(this.#membership.table, id)
       const handOver = (table: Table): Table => {
+        if (table.share?.to === id) return withShare(table, null)
         const isMine = table.owner === id && heir !== undefined && table.members[heir] !== undefined
         return isMine ? withOwner(table, heir) : table
       }
-      if (heir !== undefined) await this.#membership.change(handOver).catch(() => undefined)
+      if (heir !== undefined || this.#roleIn === 'sharing')
+        await this.#membership.change(handOver).catch(() => undefined)
       if (!this.#isHandedOver) await this.#pause(Math.min(this.#settings.heartbeatMs, 100), signal)
     }
     const left = await this.#ended(Math.max(1, endsMs - clock.monotonic()), signal)
@@ -309,8 +342,13 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
   }
 
   get #isHandedOver(): boolean {
-    const { owner, members } = this.#membership.table
-    return owner !== null && owner !== this.#settings.id && members[owner] !== undefined
+    const { table } = this.#membership
+    return table.owner !== null && table.members[table.owner] !== undefined && !hasPart(table, this.#settings.id)
+  }
+
+  get #roleIn(): 'owner' | 'sharing' | 'standby' {
+    const { isOwner, isAlone, isServing } = this.#membership
+    return isOwner || isAlone ? 'owner' : isServing ? 'sharing' : 'standby'
   }
 
   #next(step: () => Promise<void>): Promise<void> {
@@ -349,7 +387,9 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
       const message = `${is} ${is === 1 ? 'process shares' : 'processes share'} the token now: ${versions.join(', ')}.`
       this.#tellChange('members', was, is, is > was ? 'one has come' : 'one has gone', 'INFO', message)
     }
-    if (table.owner !== before.owner || table.ownerEpoch !== before.ownerEpoch) this.#ownerIs(table, before)
+    const isShared = table.owner === before.owner && (table.share ?? before.share) !== null
+    if (isShared && table.ownerEpoch !== before.ownerEpoch) this.#shareIs(table, before)
+    else if (table.owner !== before.owner || table.ownerEpoch !== before.ownerEpoch) this.#ownerIs(table, before)
     // The others may have agreed only now, without anyone having changed.
     else if (table.owner === this.#settings.id && this.#membership.isOwner) this.#desk.reconsider()
   }
@@ -382,6 +422,15 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
         message: `This process (version "${version}") is replaced and may go. Why: ${because}.`,
       })
     })
+  }
+
+  #shareIs(table: Table, before: Table): void {
+    const [was, is] = [before.share?.percentage ?? 0, table.share?.percentage ?? 0]
+    const of = (share: Share | null): string => (share && table.members[share.to]?.version) ?? 'one that is gone'
+    const why = table.share !== null ? 'it has taken them' : 'it has given them back, or they were taken back'
+    const version = of(table.share ?? before.share)
+    const message = `Version "${version}" has ${is} % of the guilds now, before ${was} %. Why: ${why}.`
+    this.#tellChange('share', was, is, why, 'INFO', message)
   }
 
   #owned(why: string): void {
@@ -491,4 +540,14 @@ async function whileHeld<T>(run: () => Promise<T>): Promise<T> {
   } finally {
     letGo()
   }
+}
+
+/** What is asked for: everything, nothing any more, or a share. */
+function readShare(to: string, { percentage = 100, first = [] }: TakeOverOptions): Share | 'all' | 'none' {
+  if (typeof percentage !== 'number' || !(percentage >= 0 && percentage <= 100)) {
+    throw new RangeError(`percentage must be from 0 to 100, not ${String(percentage)}`)
+  }
+  const ids = readFirst(first)
+  if (percentage === 100) return 'all'
+  return percentage === 0 && ids.length === 0 ? 'none' : { to, percentage, first: ids }
 }

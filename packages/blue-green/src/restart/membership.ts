@@ -3,7 +3,18 @@ import { StoreUnavailableError } from '../errors.js'
 import type { Clock } from '../ports.js'
 import type { SharedStore } from './ports.js'
 import { noTable, readTable, type Table } from './records.js'
-import { diedBetween, haveAcked, isAloneIn, isOwnerFor, withBeat, withLeaver, withNewcomer, without } from './table.js'
+import {
+  diedBetween,
+  hasPart,
+  haveAcked,
+  isAloneIn,
+  isOwnerFor,
+  ownerOf,
+  withBeat,
+  withLeaver,
+  withNewcomer,
+  without,
+} from './table.js'
 
 /** More lost races than this in a row mean that the store, not the others, is at fault. */
 const maxAttempts = 16
@@ -54,8 +65,8 @@ export class Membership {
   #lastFailureMs = -Infinity
   /** Since when nobody else has been there; the first process has never been otherwise. */
   #aloneSinceMs = -Infinity
-  /** Since when the events have been this process's. */
-  #ownerSinceMs = Infinity
+  /** Since when the events of now have been this process's. */
+  #servingSinceMs = Infinity
   #isStoreUp = true
   #isConfirmed = true
   /** When each of the others was first seen at its present beat. */
@@ -99,12 +110,29 @@ export class Membership {
     return this.isAlone ? this.#settings.clock.monotonic() - this.#aloneSinceMs : 0
   }
 
-  /** For how long the events have been this process's, in ms; 0 while they are not. */
-  get ownerMs(): number {
-    return this.isOwner ? this.#settings.clock.monotonic() - this.#ownerSinceMs : 0
+  /** For how long the same events have been this process's, in ms; 0 while none are. */
+  get servingMs(): number {
+    return this.isServing ? this.#settings.clock.monotonic() - this.#servingSinceMs : 0
   }
 
-  /** Whether the events are this process's, and nobody else begins one. */
+  /** Whether some events are this process's, and nobody else begins one of them. */
+  get isServing(): boolean {
+    const { id } = this.#settings
+    return this.#hasAgreement && this.#views.every((table) => hasPart(table, id))
+  }
+
+  /** Whether the events of a guild are this process's, and nobody else begins one of them. */
+  owns(unitId: string | undefined): boolean {
+    const { id } = this.#settings
+    return this.#hasAgreement && this.#views.every((table) => ownerOf(table, unitId) === id)
+  }
+
+  /** Whether all others act by the last change of owner or share. */
+  get #hasAgreement(): boolean {
+    return this.#isIn && haveAcked(this.#table, this.#settings.id, this.#table.ownerEpoch)
+  }
+
+  /** Whether the events are this process's, but for a share, and nobody else begins one. */
   get isOwner(): boolean {
     const { id } = this.#settings
     return this.#isIn && isOwnerFor(this.#table, id) && this.#views.every((table) => table.owner === id)
@@ -227,11 +255,12 @@ export class Membership {
 
   #actBy(table: Table): void {
     const before = this.#table
-    const wasOwner = this.isOwner
+    const wasServing = this.isServing
     this.#table = table
     if (!isAloneIn(table, this.#settings.id)) this.#aloneSinceMs = this.#settings.clock.monotonic()
     this.#coming = undefined
-    if (this.isOwner && !wasOwner) this.#ownerSinceMs = this.#settings.clock.monotonic()
+    const isNews = !wasServing || table.ownerEpoch !== before.ownerEpoch
+    if (this.isServing && isNews) this.#servingSinceMs = this.#settings.clock.monotonic()
     if (!this.#isIn) return
     const dead = diedBetween(before, table)
     if (dead.length > 0) this.#hooks.died(dead, before)

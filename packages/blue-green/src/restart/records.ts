@@ -11,13 +11,24 @@ export interface Member {
   readonly isReady: boolean
 }
 
+/** A part of the guilds that another process has in the owner's place. Plain JSON. */
+export interface Share {
+  /** Who has it; also the salt that says which guilds are in it. */
+  readonly to: string
+  /** From 0 up to but not including 100. */
+  readonly percentage: number
+  /** Guilds, and users of direct messages, that are in it whatever the percentage. */
+  readonly first: readonly string[]
+}
+
 /** Who is there, and who owns the events: the one record by which the processes agree. Plain JSON. */
 export interface Table {
   readonly format: 1
   /** Goes up whenever someone comes, goes, or takes over. */
   readonly epoch: number
   readonly owner: string | null
-  /** The epoch of the last change of owner. */
+  readonly share: Share | null
+  /** The epoch of the last change of owner or share. */
   readonly ownerEpoch: number
   readonly members: Readonly<Record<string, Member>>
   /** Those who went by themselves, the last of them: nobody has to finish what they began. */
@@ -33,23 +44,35 @@ export interface ClaimRecord {
   readonly done: boolean
 }
 
-export const noTable: Table = { format: 1, epoch: 0, owner: null, ownerEpoch: 0, members: {}, left: [] }
+export const noTable: Table = { format: 1, epoch: 0, owner: null, share: null, ownerEpoch: 0, members: {}, left: [] }
 
 /** @throws {@link StateFormatError} when it was written by a newer release, or by something else */
 export function readTable(key: string, value: unknown): Table {
-  const { format, epoch, ownerEpoch, owner, members, left } = Object(value) as Partial<Table>
+  const { format, epoch, ownerEpoch, owner, share, members, left } = Object(value) as Partial<Table>
   const isWhole = (given: unknown): boolean => Number.isSafeInteger(given)
   const isOurs =
     format === 1 &&
     isWhole(epoch) &&
     isWhole(ownerEpoch) &&
     (owner === null || typeof owner === 'string') &&
+    (share === null || isShare(share)) &&
     Array.isArray(left) &&
     typeof members === 'object' &&
     members !== null &&
     Object.values(members).every(({ beat, acked }) => isWhole(beat) && isWhole(acked))
   if (!isOurs) throw malformed(key, format)
   return value as Table
+}
+
+function isShare(share: Share | undefined): boolean {
+  const { to, percentage, first } = Object(share) as Partial<Share>
+  return (
+    typeof to === 'string' &&
+    typeof percentage === 'number' &&
+    percentage >= 0 &&
+    percentage < 100 &&
+    Array.isArray(first)
+  )
 }
 
 /** @throws {@link StateFormatError} when it was written by a newer release, or by something else */

@@ -47,6 +47,11 @@ async function live(random: () => number, world: World): Promise<Fleet> {
           ?.restart.takeOver()
           .catch(() => undefined)
         break
+      case 5:
+        void some()
+          ?.restart.takeOver({ percentage: below(101) })
+          .catch(() => undefined)
+        break
       case 2: {
         const goes = some()
         if (goes === undefined || alive.length < 2 || frozen !== undefined) break
@@ -67,7 +72,7 @@ async function live(random: () => number, world: World): Promise<Fleet> {
         frozen?.freeze()
         frozenMs = below(12_000)
         break
-      case 5:
+      case 6:
         if (!world.outages || store.isDown) break
         store.isDown = true
         downMs = below(8_000)

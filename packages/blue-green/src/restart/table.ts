@@ -1,4 +1,5 @@
-import type { Member, Table } from './records.js'
+import { makeRoute, versionFor, type Route } from '../routing.js'
+import type { Member, Share, Table } from './records.js'
 
 /** More than ever leave between two looks at the table. */
 const maxLeft = 32
@@ -22,12 +23,14 @@ export function withBeat(table: Table, id: string): Table {
   return { ...table, members: { ...table.members, [id]: { ...own, beat: own.beat + 1, acked: table.epoch } } }
 }
 
-/** Some are gone. If the owner is among them, the events go to one who can serve, preferably to `heir`. */
+/** Some are gone. If the owner is among them, all events go to one who can serve, preferably to `heir`; a share goes back to the owner. */
 export function without(table: Table, gone: readonly string[], heir: string | undefined): Table {
   const members = Object.fromEntries(Object.entries(table.members).filter(([id]) => !gone.includes(id)))
   const next = { ...table, epoch: table.epoch + 1, members }
-  if (table.owner !== null && members[table.owner] !== undefined) return next
-  return withOwner(next, heirOf(members, heir))
+  if (table.owner === null || members[table.owner] === undefined) return withOwner(next, heirOf(members, heir))
+  return table.share === null || members[table.share.to] !== undefined
+    ? next
+    : { ...next, share: null, ownerEpoch: next.epoch }
 }
 
 /** Someone goes by itself. */
@@ -40,13 +43,38 @@ export function diedBetween(before: Table, after: Table): string[] {
   return Object.keys(before.members).filter((id) => after.members[id] === undefined && !after.left.includes(id))
 }
 
-/** Someone else owns the events from this epoch on, as soon as all others act by it. */
+/** Someone else owns all events from this epoch on, as soon as all others act by it. */
 export function withOwner(table: Table, owner: string | undefined): Table {
   const epoch = table.epoch + 1
-  const next = { ...table, epoch, owner: owner ?? null, ownerEpoch: epoch }
+  const next = { ...table, epoch, owner: owner ?? null, share: null, ownerEpoch: epoch }
   const member = owner === undefined ? undefined : table.members[owner]
   if (owner === undefined || member === undefined) return next
   return { ...next, members: { ...table.members, [owner]: { ...member, isReady: true } } }
+}
+
+/** Someone has a part of the guilds in the owner's place from this epoch on, as soon as all others act by it; `null` gives it back. */
+export function withShare(table: Table, share: Share | null): Table {
+  const epoch = table.epoch + 1
+  const next = { ...table, epoch, share, ownerEpoch: epoch }
+  const member = share === null ? undefined : table.members[share.to]
+  if (share === null || member === undefined) return next
+  return { ...next, members: { ...table.members, [share.to]: { ...member, isReady: true } } }
+}
+
+const routes = new WeakMap<Share, Route>()
+
+/** Who has the events of a guild, or of a user of direct messages. The higher the percentage, the more guilds, and never others. */
+export function ownerOf({ owner, share }: Table, unitId: string | undefined): string | null {
+  if (share === null || owner === null) return owner
+  let route = routes.get(share)
+  if (route === undefined)
+    routes.set(share, (route = makeRoute(owner, share.to, share.percentage, share.to, share.first)))
+  return versionFor(route, unitId)
+}
+
+/** Whether some events are this process's. */
+export function hasPart({ owner, share }: Table, id: string): boolean {
+  return owner === id || share?.to === id
 }
 
 /** Who would serve if `id` went: the last that came and is ready. */

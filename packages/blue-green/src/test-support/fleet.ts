@@ -78,7 +78,8 @@ export class FleetProcess {
     this.restart = new GaplessRestart<string, string>({
       version,
       handle: (eventId, work) => this.#handle(eventId, work),
-      context: (eventId) => ({ eventId, guildId: '1' }),
+      // Event `7/1` is the first of guild 7.
+      context: (eventId) => ({ eventId, guildId: eventId.split('/')[0] }),
       effects: 'keyed',
       store: this.store,
       scope: 'process',
