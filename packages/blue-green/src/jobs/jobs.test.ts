@@ -1,7 +1,7 @@
 import { MemoryStorage } from '@evenkeel/storage-adapter'
 import { describe, expect, it } from 'vitest'
 import { BlueGreen, memoryState } from '../index.js'
-import { Jobs, type JobOptions, type JobRun } from '../jobs.js'
+import { Jobs, type JobOptions, type JobRun, type JobStore } from '../jobs.js'
 import { FaultyStore } from '../test-support/faulty-store.js'
 import { Fleet, type FleetProcess } from '../test-support/fleet.js'
 import { JobFleet } from '../test-support/job-fleet.js'
@@ -192,6 +192,60 @@ describe('jobs of a bot of several processes', () => {
     await bot.fleet.clock.advance(600_000)
     const told = bot.told.filter(({ by }) => by === first)
     expect(told.map(({ to }) => to)).toEqual(['failed'])
+  })
+
+  /** The store of a process that stands still in the very moment in which an answer is on its way to it. */
+  function standingStill(process: FleetProcess, store: JobStore, isThen: (key: string, value: unknown) => boolean) {
+    const answered = async <T>(key: string, value: unknown, answer: T): Promise<T> => {
+      if (isThen(key, value)) process.freeze()
+      await process.whenAwake()
+      return answer
+    }
+    return {
+      scope: store.scope,
+      entry: async (key: string) => answered(key, undefined, await store.entry(key)),
+      compareAndSet: async (key: string, expected: string | undefined, value: unknown) =>
+        answered(key, value, await store.compareAndSet(key, expected, value)),
+    }
+  }
+
+  it.each([0, 500, 1_000, 1_500, 2_000])(
+    'are not taken from one who lives by one who slept over an answer (%d ms)',
+    async (ms) => {
+      const bot = newFleet()
+      const { clock, store } = bot.fleet
+      await inTheMiddle('keyed', bot)
+      const second = bot.fleet.process()
+      let isArmed = false
+      const sleepy = standingStill(second, store, (key) => isArmed && key.startsWith('job-beat:') && !(isArmed = false))
+      void bot.begin({ digest: everyMinute }, { store: sleepy, storeTimeoutMs: 120_000 }, second)
+      await clock.advance(10_000 + ms)
+      isArmed = true
+      await clock.advance(60_000)
+      second.thaw()
+      await clock.advance(1_000)
+      expect(minutesOf(bot)).toEqual(['1 v1'])
+    },
+  )
+
+  it('are not begun by one who slept between the claim and the run', async () => {
+    const bot = newFleet()
+    const { clock, store } = bot.fleet
+    const first = bot.fleet.process()
+    let isArmed = true
+    const isClaim = (value: unknown): boolean => (value as { run?: object | null } | undefined)?.run != null
+    const sleepy = standingStill(first, store, (_, value) => isArmed && isClaim(value) && !(isArmed = false))
+    void bot.begin({ digest: everyMinute }, { store: sleepy, storeTimeoutMs: 120_000 }, first)
+    await clock.advance(50_000)
+    void bot.begin({ digest: everyMinute })
+    await clock.advance(5_000)
+    void first.restart.takeOver()
+    await clock.advance(40_000)
+    expect(minutesOf(bot)).toEqual(['1 v2 again'])
+    first.thaw()
+    await clock.advance(5_000)
+    expect(minutesOf(bot)).toEqual(['1 v2 again'])
+    expect(bot.told.map(({ by, to }) => `${by.version} ${to}`)).toEqual(['v2 repeated', 'v2 ran', 'v1 failed'])
   })
 
   it('belong to the later owner of two that believe to be one', async () => {
