@@ -1,7 +1,6 @@
 import { alerts } from './alerts.js'
 import { alone } from './flags/alone.js'
 import { judge } from './judge.js'
-import { routing } from './routing.js'
 import { failover } from './storage/failover.js'
 import { files } from './storage/files.js'
 import { postgres } from './storage/postgres.js'
@@ -28,9 +27,16 @@ const all = {
   'guard-allows': alone('asked', 'yielding/program'),
   'guard-overload': alone('overload', 'yielding/program'),
   'guard-package': alone('packaged', 'yielding/program'),
+  'blue-green-routing': alone('routing', 'blue-green/program'),
+  'blue-green-handle': alone('handling', 'blue-green/program'),
+  'blue-green-rollback': alone('rollback', 'blue-green/program'),
+  'blue-green-journal': alone('journal', 'blue-green/program'),
+  'blue-green-resume': alone('resume', 'blue-green/program'),
+  'blue-green-wire': alone('wire', 'blue-green/program'),
+  'blue-green-switching': alone('switching', 'blue-green/program'),
+  'blue-green-package': alone('packaged', 'blue-green/program'),
   alerts,
   judge,
-  routing,
   files,
   sqlite,
   postgres,

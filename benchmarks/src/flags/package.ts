@@ -7,7 +7,9 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 const IMPORTS = 13
 
 /** What a bot takes on with the package: its size, the packages that come with it, and the time that it takes to load. */
-export function packaged(name: 'feature-flags' | 'health-monitor' | 'degradation-manager' = 'feature-flags'): void {
+export function packaged(
+  name: 'feature-flags' | 'health-monitor' | 'degradation-manager' | 'blue-green' = 'feature-flags',
+): void {
   const folder = fileURLToPath(new URL(`../../packages/${name}`, import.meta.url))
   const entry = join(folder, 'dist/index.js')
   console.log(`\n${name}: the package`)
