@@ -248,6 +248,76 @@ describe('jobs of a bot of several processes', () => {
     expect(bot.told.map(({ by, to }) => `${by.version} ${to}`)).toEqual(['v2 repeated', 'v2 ran', 'v1 failed'])
   })
 
+  /** The store of a process that hears nothing of a claim that has landed. */
+  function deafToItsClaim(store: JobStore): JobStore {
+    let isDeaf = true
+    return {
+      scope: store.scope,
+      entry: (key) => store.entry(key),
+      compareAndSet: async (key, expected, value) => {
+        const written = await store.compareAndSet(key, expected, value)
+        const isClaim = (value as { run?: { state: string } | null }).run?.state === 'running'
+        if (isDeaf && isClaim && !(isDeaf = false)) throw new Error('the connection was lost')
+        return written
+      },
+    }
+  }
+
+  it('run, once and untold, when the claim has landed without an answer', async () => {
+    const bot = newFleet()
+    const { clock, store } = bot.fleet
+    await bot.begin({ digest: everyMinute }, { store: deafToItsClaim(store) })
+    await clock.advance(63_000)
+    expect(minutesOf(bot)).toEqual(['1 v1'])
+    expect(bot.told.map(({ to, attempt }) => `${to} ${attempt}`)).toEqual(['ran 1'])
+  })
+
+  it('are given back by one who stops before it has heard of its claim', async () => {
+    const bot = newFleet()
+    const { clock, store } = bot.fleet
+    const first = await bot.begin({ digest: everyMinute }, { store: deafToItsClaim(store) })
+    await clock.advance(60_100)
+    expect(bot.runs).toEqual([])
+    void bot.end(first)
+    await clock.advance(1_000)
+    void bot.begin({ digest: everyMinute })
+    await clock.advance(5_000)
+    expect(minutesOf(bot)).toEqual(['1 v2'])
+    expect(bot.told.map(({ to }) => to)).toEqual(['ran'])
+  })
+
+  it('begin once more when the store was out for so long that they were asked to end', async () => {
+    const fleet = new Fleet()
+    const process = fleet.process()
+    const attempts: string[] = []
+    const run = ({ signal, attempt }: JobRun): unknown => {
+      attempts.push(`${attempt}`)
+      if (attempt > 1) return undefined
+      return new Promise((_, reject) => {
+        signal.addEventListener('abort', () => {
+          attempts.push((signal.reason as { code: string }).code)
+          reject(signal.reason as Error)
+        })
+      })
+    }
+    const jobs = new Jobs({ jobs: { digest: { ...everyMinute, run } }, owner: process.restart, store: process.store, scope: 'process', clock: process.clock }) // prettier-ignore
+    const told: string[] = []
+    for (const event of ['ran', 'failed', 'repeated'] as const) jobs.on(event, ({ to }) => told.push(to))
+    await process.restart.start()
+    await jobs.start()
+    await fleet.clock.advance(61_000)
+    fleet.store.isDown = true
+    await fleet.clock.advance(15_000)
+    expect(attempts).toEqual(['1', 'JOB_LOST'])
+    fleet.store.isDown = false
+    await fleet.clock.advance(5_000)
+    expect(attempts).toEqual(['1', 'JOB_LOST', '2'])
+    expect(told).toEqual(['failed', 'repeated', 'ran'])
+    await jobs.stop()
+    await process.restart.stop()
+    expect(fleet.clock.pending).toBe(0)
+  })
+
   it('belong to the later owner of two that believe to be one', async () => {
     const store = memoryState()
     const [first, second] = [new TestBot(new FaultyStore(store)), new TestBot(new FaultyStore(store))]
