@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { once } from 'node:events'
@@ -53,6 +53,12 @@ describe('folders that are left', () => {
       expect(await leftoversIn(folder)).toEqual([path])
     },
   )
+
+  it.runIf(process.getuid?.() === 0)('are not those of another user', async () => {
+    const path = await leave(deadPid())
+    chownSync(path, 12_345, 12_345)
+    expect(await leftoversIn(folder)).toEqual([])
+  })
 
   it('are not those of another machine, and no links', async () => {
     const pid = deadPid()

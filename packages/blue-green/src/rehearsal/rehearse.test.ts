@@ -236,6 +236,20 @@ describe('rehearse', () => {
     expect(step(report, 'a read fails')).toMatch(/as a failed read: 1 row differs: marks\/\d+ removed/)
   })
 
+  it('finds rows that are skipped when a scan ends early', async () => {
+    const report = await rehearsed((storage) => ({
+      async up() {
+        try {
+          for await (const { key } of storage.collection('guilds').scan()) await storage.collection('marks').set(key, 1)
+        } catch (error) {
+          if (!(error as Error).message.includes('failed read')) throw error
+        }
+      },
+    }))
+    expect(step(report, 'a write fails')).toMatch(/^passed/)
+    expect(step(report, 'a read fails')).toMatch(/as a failed read: \d rows differ: marks\/\d+ removed/)
+  })
+
   it('finds a down that makes of a damaged row another one', async () => {
     const report = await rehearsed((storage) => {
       const guilds = storage.collection<Guild>('guilds')
@@ -282,6 +296,21 @@ describe('rehearse', () => {
     expect(step(inBatch, 'the bot writes meanwhile')).toMatch(/^failed: up: of 6 writes/)
   })
 
+  it('has the bot write each row once, so that a migration may do so twice', async () => {
+    const report = await rehearsed((storage) => {
+      const guilds = storage.collection<Guild & { checked?: boolean }>('guilds')
+      return {
+        async up(context) {
+          await addZone(storage).up(context)
+          for await (const { key, value } of guilds.scan()) {
+            if (value.zone === 'UTC') await guilds.update(key, (guild) => ({ ...guild, checked: true }))
+          }
+        },
+      }
+    })
+    expect(step(report, 'the bot writes meanwhile')).toBe('passed: up: none of 6 writes of the bot is lost')
+  })
+
   it('asks what the bot writes, where it is told', async () => {
     const asked: string[] = []
     const report = await rehearsed(addZone, {
@@ -325,8 +354,8 @@ describe('rehearse', () => {
     const report = await rehearsed(
       (storage) => ({
         async up() {
-          const endMs = process.hrtime.bigint() + 60_000_000n
-          while (process.hrtime.bigint() < endMs);
+          const began = process.cpuUsage()
+          while (process.cpuUsage(began).user + process.cpuUsage(began).system < 60_000);
           await storage.collection('marks').set('x', 'x'.repeat(100_000))
         },
       }),
@@ -361,6 +390,18 @@ describe('rehearse', () => {
       },
     )
     expect(step(report, 'invariants')).toBe('failed: after up: there are guilds')
+    const stages: string[] = []
+    const late = await rehearsed(addZone, {
+      maxCrashes: 0,
+      invariants: {
+        late: (_, stage) => {
+          stages.push(stage)
+          if (stage === 'after down') throw new Error('too late')
+        },
+      },
+    })
+    expect(stages).toEqual(['before', 'after up', 'after down'])
+    expect(step(late, 'invariants')).toBe('failed: after down: late (too late)')
   })
 
   it('tells of a collection that was not to be changed', async () => {
