@@ -65,7 +65,7 @@ describe('environmentCheck', () => {
 
   it('refuses rules that are none', () => {
     expect(() => environmentCheck({})).toThrow('name at least one variable')
-    expect(() => environmentCheck({ A: false as never })).toThrow('A must be true or a pattern, not false')
+    expect(() => environmentCheck({ A: false as never })).toThrow('A must be true or a pattern, not a boolean')
   })
 })
 

@@ -1,5 +1,7 @@
 import { statfs } from 'node:fs/promises'
-import { CheckFailedError, found, type PreparationCheck } from './check.js'
+import { messageOf } from '../bounded.js'
+import { requireKnown } from '../checked-options.js'
+import { checkBy, CheckFailedError, found, type PreparationCheck } from './check.js'
 
 /** What {@link diskSpaceCheck} needs to be free. */
 export interface DiskSpaceOptions {
@@ -8,7 +10,8 @@ export interface DiskSpaceOptions {
 }
 
 /**
- * Looks whether the disk has room, as far as this user may fill it.
+ * Looks whether the disk has room, without what is kept back for the administrator. Quotas are not seen: {@link pathsCheck}, which
+ * really writes, meets a full one.
  *
  * @param path - a file or folder on that disk
  * @param options - how much must be free
@@ -23,18 +26,22 @@ export interface DiskSpaceOptions {
  * console.log((await check({ signal: AbortSignal.timeout(1_000) })).ok) // => true
  * ```
  */
-export function diskSpaceCheck(path: string, { minFreeBytes }: DiskSpaceOptions): PreparationCheck {
+export function diskSpaceCheck(path: string, options: DiskSpaceOptions): PreparationCheck {
   if (typeof path !== 'string' || path === '') throw new TypeError(`diskSpaceCheck: path must be a path, not ${path}`)
+  requireKnown('diskSpaceCheck', options, ['minFreeBytes'])
+  const { minFreeBytes } = options
   if (!(minFreeBytes > 0) || !Number.isFinite(minFreeBytes)) {
     throw new RangeError(`diskSpaceCheck: minFreeBytes must be bytes above 0, not ${minFreeBytes}`)
   }
-  return async () => {
-    const { bavail, bsize } = await statfs(path)
+  return checkBy(async () => {
+    const { bavail, bsize } = await statfs(path).catch((error: unknown) => {
+      throw new CheckFailedError(`the disk of ${path} cannot be asked: ${messageOf(error)}`, error)
+    })
     const freeBytes = bavail * bsize
     const free = `${megabytes(freeBytes)} MB are free at ${path}`
     if (freeBytes < minFreeBytes) throw new CheckFailedError(`${free}, less than ${megabytes(minFreeBytes)} MB`)
     return found(free)
-  }
+  })
 }
 
 function megabytes(bytes: number): string {

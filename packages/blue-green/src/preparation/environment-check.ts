@@ -1,4 +1,4 @@
-import { CheckFailedError, found, type PreparationCheck } from './check.js'
+import { checkBy, CheckFailedError, found, type PreparationCheck } from './check.js'
 
 /**
  * Looks whether the environment has what the new version needs. Names are told, values never: they are secrets.
@@ -24,9 +24,10 @@ export function environmentCheck(
   if (rules.length === 0) throw new TypeError('environmentCheck: name at least one variable')
   for (const [name, rule] of rules) {
     if (rule === true || rule instanceof RegExp) continue
-    throw new TypeError(`environmentCheck: ${name} must be true or a pattern, not ${String(rule)}`)
+    // Not what it is: whoever mistakes a rule for the value gives a secret.
+    throw new TypeError(`environmentCheck: ${name} must be true or a pattern, not a ${typeof rule}`)
   }
-  return async () => {
+  return checkBy(async () => {
     const values = environment ?? process.env
     const faults = rules.flatMap(([name, rule]) => {
       const value = Object.hasOwn(values, name) ? values[name] : undefined
@@ -36,5 +37,5 @@ export function environmentCheck(
     })
     if (faults.length > 0) throw new CheckFailedError(faults.join('; '))
     return found(`${rules.length} variables are as they should be`)
-  }
+  })
 }

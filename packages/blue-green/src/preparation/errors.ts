@@ -37,3 +37,23 @@ export class NotEmptyError extends Error {
     this.collections = collections
   }
 }
+
+/** A restored store is not what was written into it: it lost or changed rows. The backup is sound; throw that store away. */
+export class RestoreMismatchError extends Error {
+  /** The class of this error, also across two copies of the package. */
+  override readonly name = 'RestoreMismatchError'
+  /** Stable, for code that has to tell errors apart. */
+  readonly code = 'RESTORE_MISMATCH'
+  /** The same call can succeed with another empty store. */
+  readonly retryable = false
+  /** The rows were written, and not all of them are there. */
+  readonly applied = 'yes'
+  /** The backup. */
+  readonly id: string
+
+  /** @internal */
+  constructor(id: string, why: string) {
+    super(`The store is not what the backup "${id}" says: ${why}. Throw it away, and restore into another one.`)
+    this.id = id
+  }
+}

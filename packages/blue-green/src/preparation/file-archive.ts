@@ -1,7 +1,8 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { link, mkdir, open, rm, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { link, mkdir, open, readdir, rm, stat } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
+import { systemClock } from '../system-clock.js'
 import type { Archive, ArchivedRow } from './archive.js'
 import { BackupDamagedError } from './errors.js'
 
@@ -17,7 +18,9 @@ const chunkBytes = 256 * 1024
  *
  * @remarks
  * A file has its name only when all of it is on the disk (written beside, synced, linked), and no file is ever overwritten.
- * It is readable for its owner alone. Nothing is deleted: keep an eye on the disk, for example with `diskSpaceCheck`.
+ * It is readable for its owner alone, and so is the folder where it is made here. No backup is deleted: keep an eye on the disk, for
+ * example with {@link diskSpaceCheck}. What a killed process left half written (`.part`) is, a day later. The file system must know
+ * hard links, as all but FAT do.
  *
  * @param folder - made when it is not there
  * @throws TypeError when it is no path
@@ -31,7 +34,8 @@ export function fileArchive(folder: string): Archive {
   return {
     async write(name, rows, signal) {
       const path = pathOf(name)
-      await mkdir(folder, { recursive: true })
+      await makeFolder(folder)
+      await removeAbandoned(folder)
       const part = join(folder, `.${randomUUID()}.part`)
       try {
         await writeFile(part, linesOf(rows), signal)
@@ -85,6 +89,27 @@ async function writeFile(path: string, lines: AsyncIterable<string>, signal: Abo
   }
 }
 
+/** As durable as what is put into it. */
+async function makeFolder(folder: string): Promise<void> {
+  const first = await mkdir(folder, { recursive: true, mode: 0o700 })
+  if (first === undefined) return
+  for (let made = resolve(folder); made.length >= resolve(first).length; made = dirname(made)) {
+    await syncFolder(dirname(made))
+  }
+}
+
+/** A file that is being written was written to a moment ago; one of yesterday is of a process that is dead. */
+const abandonedMs = 86_400_000
+
+async function removeAbandoned(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    if (!/^\.[\da-f-]{36}\.part$/.test(name)) continue
+    const path = join(folder, name)
+    const { mtimeMs } = await stat(path).catch(() => ({ mtimeMs: Infinity }))
+    if (mtimeMs < systemClock.now() - abandonedMs) await rm(path, { force: true })
+  }
+}
+
 async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, 'r')
   try {
@@ -101,7 +126,7 @@ async function* readFile(name: string, path: string, signal: AbortSignal): Async
   let [number, count, isWhole] = [0, 0, false]
   const input = createReadStream(path, { encoding: 'utf8' })
   try {
-    for await (const text of linesIn(input as AsyncIterable<string>)) {
+    for await (const text of linesIn(input as AsyncIterable<string>, damaged)) {
       signal.throwIfAborted()
       number++
       if (isWhole) throw damaged(`line ${number} comes after its end`)
@@ -130,15 +155,25 @@ async function* readFile(name: string, path: string, signal: AbortSignal): Async
   if (!isWhole) throw damaged('its end is missing')
 }
 
+/** More characters than this in one line are none of a backup: it is left before it fills the memory. */
+const maxLineLength = 64 * 1024 * 1024
+
 /** By line feeds alone: node:readline also splits at U+2028, which JSON leaves as it is. */
-async function* linesIn(chunks: AsyncIterable<string>): AsyncGenerator<string> {
-  let rest = ''
+async function* linesIn(chunks: AsyncIterable<string>, damaged: (why: string) => Error): AsyncGenerator<string> {
+  // Joined once a line, not once a chunk.
+  let [parts, length]: [string[], number] = [[], 0]
   for await (const chunk of chunks) {
-    const lines = (rest + chunk).split('\n')
-    rest = lines.pop() ?? ''
-    yield* lines
+    const [first = '', ...others] = chunk.split('\n')
+    parts.push(first)
+    length += first.length
+    if (length > maxLineLength) throw damaged(`it has a line that is longer than ${maxLineLength} characters`)
+    const last = others.pop()
+    if (last === undefined) continue
+    yield parts.join('')
+    yield* others
+    ;[parts, length] = [[last], last.length]
   }
-  if (rest !== '') yield rest
+  if (length > 0) yield parts.join('')
 }
 
 function parse(text: string): object | undefined {

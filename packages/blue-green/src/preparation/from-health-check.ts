@@ -1,4 +1,4 @@
-import { CheckFailedError, found, type PreparationCheck } from './check.js'
+import { checkBy, CheckFailedError, found, type PreparationCheck } from './check.js'
 
 /** What a check of `@evenkeel/health-monitor` may return. */
 export type HealthOutcome =
@@ -32,7 +32,7 @@ export function fromHealthCheck(
   check: (signal: AbortSignal) => HealthOutcome | Promise<HealthOutcome>,
 ): PreparationCheck {
   if (typeof check !== 'function') throw new TypeError('fromHealthCheck: give a check, which is a function')
-  return async ({ signal }) => {
+  return checkBy(async (signal) => {
     const outcome = await check(signal)
     if (outcome === undefined || outcome === true) return found('up')
     const { status, reason } = Object(outcome) as { status?: unknown; reason?: unknown }
@@ -40,5 +40,5 @@ export function fromHealthCheck(
     if (status === 'up') return found(why ?? 'up')
     if (outcome === false) throw new CheckFailedError('it returned false')
     throw new CheckFailedError(`${String(status)}: ${why ?? 'it does not say why'}`)
-  }
+  })
 }

@@ -1,5 +1,5 @@
 import { readCount, requireKnown } from '../checked-options.js'
-import { CheckFailedError, found, type CheckFinding } from './check.js'
+import { checkBy, CheckFailedError, found, type CheckFinding } from './check.js'
 
 /** What Discord allows of new sessions: `session_start_limit` of its answer to `GET /gateway/bot`. */
 export interface SessionStartLimit {
@@ -70,7 +70,7 @@ export function identifyBudgetCheck(
   requireKnown('identifyBudgetCheck', options, ['shards', 'reserve'])
   const shards = readCount('shards', options.shards, 1)
   const reserve = readCount('reserve', options.reserve ?? identifyBudgetDefaults.reserve, 0)
-  return async ({ signal }) => {
+  return checkBy(async (signal) => {
     const { remaining, reset_after: resetAfterMs, max_concurrency: atOnce } = readLimit(await fetchLimit(signal))
     const deploysLeft = Math.max(0, Math.floor((remaining - reserve) / (shards * 2)))
     const identifyMs = Math.ceil(shards / atOnce) * bucketMs
@@ -83,7 +83,7 @@ export function identifyBudgetCheck(
       )
     }
     return { ...found(why), remaining, deploysLeft, identifyMs, resetAfterMs }
-  }
+  })
 }
 
 function readLimit(answer: unknown): SessionStartLimit {
@@ -92,7 +92,7 @@ function readLimit(answer: unknown): SessionStartLimit {
   for (const name of ['remaining', 'reset_after', 'max_concurrency'] as const) {
     const [value, min] = [limit[name], name === 'max_concurrency' ? 1 : 0]
     if (typeof value === 'number' && Number.isFinite(value) && value >= min) continue
-    throw new CheckFailedError(`the answer of Discord has no ${name} that can be read, but ${JSON.stringify(value)}`)
+    throw new CheckFailedError(`the answer of Discord has no ${name} that can be read, but a ${typeof value}`)
   }
   return limit as unknown as SessionStartLimit
 }

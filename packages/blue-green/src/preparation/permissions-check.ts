@@ -1,4 +1,4 @@
-import { CheckFailedError, found, type PreparationCheck } from './check.js'
+import { checkBy, CheckFailedError, found, type PreparationCheck } from './check.js'
 
 /**
  * Looks whether the bot was granted what the new version needs.
@@ -19,14 +19,14 @@ import { CheckFailedError, found, type PreparationCheck } from './check.js'
  */
 export function permissionsCheck(missing: (signal: AbortSignal) => Missing | Promise<Missing>): PreparationCheck {
   if (typeof missing !== 'function') throw new TypeError('permissionsCheck: give a function that says what is missing')
-  return async ({ signal }) => {
+  return checkBy(async (signal) => {
     const names = await missing(signal)
     if (names === undefined || names === null) throw new CheckFailedError('the bot is not a member there')
     if (!Array.isArray(names))
       throw new CheckFailedError(`a list of what is missing was expected, not ${String(names)}`)
     if (names.length > 0) throw new CheckFailedError(`not granted: ${names.join(', ')}`)
     return found('everything is granted that is needed')
-  }
+  })
 }
 
 /** The names of what is not granted; `undefined` or `null` where the bot is not a member. */

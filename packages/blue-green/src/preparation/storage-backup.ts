@@ -1,12 +1,14 @@
 import { requireKnown, requireMethods } from '../checked-options.js'
 import type { ReadableStorage, WritableStorage } from '../migration/ports.js'
-import { compare, differencesText, extentOf, rowMark, rowsOf, snapshotOf, writeRows } from '../migration/snapshot.js'
-import type { RowMark, Snapshot } from '../migration/snapshot.js'
-import { canonicalJson } from '../migration/canonical.js'
+import { rowsOf } from '../migration/snapshot.js'
 import type { Clock } from '../ports.js'
 import { systemClock } from '../system-clock.js'
-import type { Archive, ArchivedRow } from './archive.js'
-import { BackupDamagedError, NotEmptyError } from './errors.js'
+import { readsWithin, storageWithin } from './answering.js'
+import type { Archive } from './archive.js'
+import { BackupDamagedError } from './errors.js'
+import { teller, type BackupProgress } from './progress.js'
+import { writeInto } from './restore-backup.js'
+import { RowLedger } from './row-ledger.js'
 
 /** What {@link storageBackup} backs up, and where. */
 export interface StorageBackupOptions {
@@ -16,6 +18,13 @@ export interface StorageBackupOptions {
   readonly archive: Archive
   /** Makes an empty store, into which each backup is restored to prove that it can be: `() => new MemoryStorage()`. */
   readonly scratch: () => WritableStorage
+  /**
+   * Collections that are not backed up. Name the one in which the `BlueGreen` keeps its state: a store restored with it would go on with
+   * the deployment before which the backup was made.
+   */
+  readonly leaveOut?: readonly string[] | undefined
+  /** Told how far it is, every 500 rows. */
+  readonly onProgress?: ((progress: BackupProgress) => void) | undefined
   /** Where the time in the name comes from. */
   readonly clock?: Pick<Clock, 'now'> | undefined
 }
@@ -28,7 +37,7 @@ export interface VerifiedBackup {
   readonly bytes?: number | undefined
   /** How many rows it has. */
   readonly rows: number
-  /** SHA-256 of its rows. */
+  /** SHA-256 of its rows in the order of the store, in hex: the same for the same rows. */
   readonly hash: string
 }
 
@@ -61,61 +70,37 @@ export interface VerifiedBackup {
 export function storageBackup(
   options: StorageBackupOptions,
 ): (context: { readonly deploymentId: string; readonly signal: AbortSignal }) => Promise<VerifiedBackup> {
-  requireKnown('storageBackup', options, ['source', 'archive', 'scratch', 'clock'])
-  const { source, archive, scratch, clock = systemClock } = options
+  requireKnown('storageBackup', options, ['source', 'archive', 'scratch', 'leaveOut', 'onProgress', 'clock'])
+  const { source, archive, scratch, onProgress, clock = systemClock } = options
+  const leftOut = readNames(options.leaveOut ?? [])
   requireMethods('source', source, ['collection', 'collections'])
   requireMethods('archive', archive, ['write', 'read'])
   requireMethods('scratch', { scratch }, ['scratch'])
   return async ({ deploymentId, signal }) => {
-    const { id, bytes, written } = await write(source, archive, nameOf(deploymentId, clock.now()), signal)
-    const restored = await restoredFrom(archive, id, scratch, signal)
-    // Expiry is told by the clock of the scratch store, which is that of the machine.
-    const comparison = compare(written, restored, systemClock.now())
-    if (comparison.count > 0) throw new BackupDamagedError(id, differencesText(comparison))
-    const { rows, hash } = extentOf(written)
+    const reads = readsWithin(without(source, leftOut), signal)
+    const { id, bytes, ledger } = await keep(reads, archive, nameOf(deploymentId, clock.now()), signal, onProgress)
+    const { rows, hash } = ledger
+    const differences = await differencesOnceRestored(ledger, archive, id, scratch, signal, onProgress)
+    if (differences !== undefined) throw new BackupDamagedError(id, differences)
     return { id, rows, hash, ...(bytes === undefined ? {} : { bytes }) }
   }
 }
 
-/** What {@link restoreBackup} restores, and where. */
-export interface RestoreBackupOptions {
-  /** Where the backup is kept. */
-  readonly archive: Archive
-  /** Its name. */
-  readonly id: string
-  /** An empty store. */
-  readonly into: WritableStorage
-  /** Ends it early. */
-  readonly signal?: AbortSignal | undefined
-}
-
-/**
- * Writes a backup into an empty store. It is read to its end before the first row is written, so a damaged one writes nothing.
- *
- * @returns how many rows were written
- * @throws {@link NotEmptyError} when the store holds something
- * @throws {@link BackupDamagedError} when the backup is not what was written
- */
-export async function restoreBackup({ archive, id, into, signal }: RestoreBackupOptions): Promise<number> {
-  const stop = signal ?? new AbortController().signal
-  const held = await into.collections()
-  if (held.length > 0) throw new NotEmptyError('The store to restore into', held)
-  for await (const _ of archive.read(id, stop)) stop.throwIfAborted()
-  return writeRows(into, archive.read(id, stop), stop)
-}
-
-async function write(
+/** Reads the store into the archive, under a name that is not taken. */
+async function keep(
   source: ReadableStorage,
   archive: Archive,
   name: string,
   signal: AbortSignal,
-): Promise<{ id: string; bytes: number | undefined; written: Snapshot }> {
+  onProgress: ((progress: BackupProgress) => void) | undefined,
+): Promise<{ id: string; bytes: number | undefined; ledger: RowLedger }> {
   for (let attempt = 1; ; attempt++) {
     const id = attempt === 1 ? name : `${name}-${attempt}`
-    const written = new Map<string, Map<string, RowMark>>()
+    const ledger = new RowLedger()
     try {
-      const { bytes } = await archive.write(id, marked(rowsOf(source, signal), written), signal)
-      return { id, bytes, written }
+      const rows = ledger.passing(rowsOf(source, signal), teller('reading', onProgress))
+      const { bytes } = await archive.write(id, rows, signal)
+      return { id, bytes, ledger }
     } catch (error) {
       const { code } = Object(error) as { code?: unknown }
       // Two backups in one millisecond; more than a few are another fault.
@@ -124,30 +109,30 @@ async function write(
   }
 }
 
-async function* marked(
-  rows: AsyncIterable<ArchivedRow>,
-  into: Map<string, Map<string, RowMark>>,
-): AsyncGenerator<ArchivedRow> {
-  for await (const row of rows) {
-    const marks = into.get(row.collection) ?? new Map<string, RowMark>()
-    into.set(row.collection, marks)
-    marks.set(row.key, rowMark(row.key, canonicalJson(row.value), row.expiresAt))
-    yield row
-  }
-}
-
-async function restoredFrom(
+/** Restores a backup into a store that is thrown away, and says what is otherwise in it. */
+async function differencesOnceRestored(
+  ledger: RowLedger,
   archive: Archive,
   id: string,
   scratch: () => WritableStorage,
   signal: AbortSignal,
-): Promise<Snapshot> {
-  const into = scratch()
+  onProgress: ((progress: BackupProgress) => void) | undefined,
+): Promise<string | undefined> {
+  const into = storageWithin(scratch(), signal)
   try {
-    await restoreBackup({ archive, id, into, signal })
-    return await snapshotOf(into, signal)
+    await writeInto(into, archive, id, signal, onProgress)
+    // Expiry is told by the clock of the scratch store, which is that of the machine.
+    const now = (): number => systemClock.now()
+    return await ledger.differencesIn(rowsOf(into, signal), now, teller('comparing', onProgress))
   } finally {
     await into.stop?.()
+  }
+}
+
+function without(source: ReadableStorage, leftOut: readonly string[]): ReadableStorage {
+  return {
+    collection: (name) => source.collection(name),
+    collections: async () => (await source.collections()).filter((name) => !leftOut.includes(name)),
   }
 }
 
@@ -155,4 +140,9 @@ async function restoredFrom(
 function nameOf(deploymentId: string, now: number): string {
   const time = new Date(now).toISOString().replace(/[:.]/g, '-')
   return `${time}-${deploymentId.replace(/[^\w.-]/g, '_').slice(0, 80)}`
+}
+
+function readNames(names: unknown): readonly string[] {
+  if (Array.isArray(names) && names.every((name) => typeof name === 'string')) return names
+  throw new TypeError('storageBackup: leaveOut must be a list of names of collections')
 }

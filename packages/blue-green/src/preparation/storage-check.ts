@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { requireMethods } from '../checked-options.js'
-import { CheckFailedError, found, type PreparationCheck } from './check.js'
+import { checkBy, CheckFailedError, found, type PreparationCheck } from './check.js'
+import { untilAborted } from './until-aborted.js'
 
 /** What {@link storageCheck} writes to: a collection of `@evenkeel/storage-adapter`, a `Map`, a Keyv. */
 export interface ProbedCollection {
@@ -30,24 +31,29 @@ export interface ProbedCollection {
  */
 export function storageCheck(collection: ProbedCollection): PreparationCheck {
   requireMethods('collection', collection, ['get', 'set', 'delete'])
-  return async ({ signal }) => {
+  return checkBy(async (signal) => {
     const [key, value] = [`evenkeel-probe:${randomUUID()}`, randomUUID()]
-    signal.throwIfAborted()
+    const written = (async () => collection.set(key, value))()
+    // Whatever became of the write, and however late: what it may have left is removed.
+    const remove = async (): Promise<void> => {
+      await written.catch(() => undefined)
+      await collection.delete(key)
+    }
     let seen: unknown
     try {
-      await collection.set(key, value)
-      seen = await collection.get(key)
+      await untilAborted(written, signal)
+      seen = await untilAborted(collection.get(key), signal)
     } catch (error) {
-      // The write may have taken effect all the same. What failed first is what is told.
-      await Promise.resolve(collection.delete(key)).catch(() => undefined)
+      // What failed first is what is told.
+      await untilAborted(remove(), signal).catch(() => undefined)
       throw error
     }
-    await collection.delete(key)
+    await remove()
     if (seen !== value) {
       const instead = seen === undefined ? 'nothing' : 'something else'
       throw new CheckFailedError(`what was written was not read back, but ${instead}`)
     }
     if ((await collection.get(key)) !== undefined) throw new CheckFailedError(`the probe ${key} could not be deleted`)
     return found('what was written was read back and deleted')
-  }
+  })
 }
