@@ -104,6 +104,19 @@ describe('pins', () => {
     expect(given).toEqual(['v2', 'v1 again'])
   })
 
+  it.each([
+    ['was rolled back', (version: string) => pins.move(version)],
+    ['may be given up', (version: string) => pins.whenFree(version, () => undefined)],
+  ])('begin on no version that %s, until it is wanted again, unless they stay', (_, leave) => {
+    leave('v2')
+    const [late, voice] = [pins.pin('v2', 'a'), pins.pin('v2', 'b', { kind: 'voice' })]
+    expect([late.state, late.signal.aborted, voice.state]).toEqual(['moved', true, 'held'])
+    expect([pins.versionOf('a'), pins.versionOf('b'), clock.pending]).toEqual([undefined, 'v2', 0])
+    expect(pins.counts.get('v2')).toMatchObject({ held: 1, moved: 1 })
+    pins.keep('v2')
+    expect(pins.pin('v2', 'a').state).toBe('held')
+  })
+
   it('are bounded: the oldest that does not stay goes first', () => {
     const voice = pins.pin('v1', 'a', { kind: 'voice' })
     const oldest = pins.pin('v1', 'b')

@@ -77,6 +77,8 @@ export class Pins {
   readonly #keys = new Map<string, Held>()
   /** In the order in which they were made. */
   readonly #all = new Set<HeldPin>()
+  /** Versions on which nothing begins any more: a call that still runs there may pin a flow late. */
+  readonly #left = new Set<string>()
   readonly #ends = new Map<string, { moved: number; expired: number }>()
   /** What waits for a version that has no pin any more, or none that could move. */
   readonly #waits = new Set<{ readonly version: string; readonly stays: boolean; readonly run: () => void }>()
@@ -131,8 +133,12 @@ export class Pins {
     const endsMs = maxMs === undefined && kind === 'voice' ? undefined : readDuration('maxMs', maxMs ?? defaultMaxMs)
     const held = this.#keys.get(key)
     if (held !== undefined && held.version !== version) throw new PinnedElsewhereError(key, version, held.version)
-    if (this.#all.size >= this.#maxPins) this.#makeRoom()
     const pin: HeldPin = new HeldPin(key, version, kind, stays, () => this.#forget(pin))
+    if (!stays && this.#left.has(version)) {
+      this.#end(pin, 'moved')
+      return pin
+    }
+    if (this.#all.size >= this.#maxPins) this.#makeRoom()
     if (endsMs !== undefined) pin.cancel = this.#clock.after(endsMs, () => this.#end(pin, 'expired'))
     this.#all.add(pin)
     const there = this.#keys.get(key)
@@ -141,8 +147,12 @@ export class Pins {
     return pin
   }
 
-  /** What can be moved goes where all others go: the version was rolled back, or had its time to drain. Returns how many. */
+  /**
+   * What can be moved goes where all others go, now and until the version is wanted again: it was rolled back, or had its time to drain.
+   * Returns how many.
+   */
   move(version: string): number {
+    this.#left.add(version)
     return this.#endAll(version, (pin) => !pin.stays)
   }
 
@@ -170,12 +180,14 @@ export class Pins {
   /** The version may be given up: runs it when no pin is left on it, and at once if there is none. */
   whenFree(version: string, run: () => void): void {
     this.keep(version)
+    this.#left.add(version)
     this.#await(version, true, run)
     this.#settle(version)
   }
 
   /** The version is wanted again: what was to run when it is free does not. */
   keep(version: string): void {
+    this.#left.delete(version)
     for (const wait of this.#waits) if (wait.version === version && wait.stays) this.#waits.delete(wait)
   }
 
