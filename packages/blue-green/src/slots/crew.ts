@@ -138,7 +138,10 @@ export class Crew {
       const to = this.#pick(version, refused)
       if (to === undefined) {
         const leftMs = untilMs - clock.monotonic()
-        if (leftMs <= 0 || this.#isStopped) throw last?.error ?? new NotBegunError(version, 'no version can take it')
+        if (leftMs <= 0 || this.#isStopped) {
+          if (last?.wasBegun === true) this.#hooks.unknown(this.#newsOf(last, undefined, eventId))
+          throw last?.error ?? new NotBegunError(version, 'no version can take it')
+        }
         await this.#change(Math.min(askAgainMs, leftMs))
         refused.clear()
         continue
@@ -150,12 +153,14 @@ export class Crew {
         const failure = failureOf(error)
         if (failure === undefined) throw error
         const wasBegun = failure.kind === 'unknown'
-        last = { from: to, error: error as Error, wasBegun }
+        const failed: Failed = { from: to, error: error as Error, wasBegun }
         // A second version that dies over it says that the event is what kills them.
         if (wasBegun && (!failure.mayRepeat || isRepeat)) {
-          this.#hooks.unknown(this.#newsOf(last, undefined, eventId))
+          this.#hooks.unknown(this.#newsOf(failed, undefined, eventId))
           throw error
         }
+        // Once a version has begun it, that is what there is to tell, whoever refuses it later.
+        if (!isRepeat) last = failed
         isRepeat ||= wasBegun
         refused.add(to)
       }
