@@ -182,6 +182,7 @@ export class Arena {
       case 'leave':
         return this.#leave(some)
       case 'killOwner':
+        if (pick < 0.7) await this.#giveWork()
         return this.#kill(owner, isReckless)
       case 'killOther':
         return this.#kill(other, isReckless)
@@ -219,6 +220,13 @@ export class Arena {
         this.#tell(owner, line ?? what)
         return []
     }
+  }
+
+  /** Something is under way when this resolves. */
+  async #giveWork(): Promise<void> {
+    const before = this.#facts.length
+    await this.#send(this.#run, 'pay', 400)
+    await this.#until(() => this.#facts.slice(before).some(({ fact }) => fact === 'began'), 1_000)
   }
 
   #start(): Actor {

@@ -14,7 +14,7 @@ import type { Tally } from './truth.js'
  * when an event was lost, an effect was committed twice, or a second run was not reported or had no cause.
  */
 const kinds: readonly Kind[] = ['bots', 'owner', 'pair']
-/** So many faults are told. */
+/** So many faults are told whole, and of further ones the first line. */
 const maxTold = 10
 
 export async function blueGreenChaos(args: readonly string[]): Promise<boolean> {
@@ -47,7 +47,8 @@ export async function blueGreenChaos(args: readonly string[]): Promise<boolean> 
         `${runs} runs, ${kills} kills, ${freezes} freezes, ${events} events, ${lost} lost, ` +
           `${tally['effects committed twice']} effects twice, ${faults.length} faults, ${seconds} s`,
       )
-      for (; told < Math.min(faults.length, maxTold); told++) console.error(faults[told])
+      for (; told < faults.length; told++)
+        console.error(told < maxTold ? faults[told] : faults[told]?.split('\n', 1)[0])
     },
   })
   console.table(tableOf(report))

@@ -67,7 +67,7 @@ const menus: Readonly<Record<Kind, readonly (readonly [string, number])[]>> = {
 }
 
 export function makePlan(run: number, kind: Kind, random: () => number): Plan {
-  const count = 2 + Math.floor(random() * 4)
+  const count = 3 + Math.floor(random() * 4)
   const actions = Array.from({ length: count }, () => makeAction(kind, random))
   return {
     run,

@@ -103,10 +103,13 @@ async function leave(): Promise<void> {
   process.exit(0)
 }
 
-createInterface({ input: process.stdin }).on('line', (line) => {
+const orders = createInterface({ input: process.stdin })
+orders.on('line', (line) => {
   const [what, value] = line.split(' ')
   if (what === 'takeOver') void takeOver()
   if (what === 'jump') jumpMs += Number(value)
   if (what === 'leave') void leave()
 })
+// Whoever gave the orders is gone.
+orders.once('close', () => process.exit())
 await takeOver()

@@ -165,7 +165,8 @@ function absurd(version: 'v1' | 'v2' | 'v3' | 'v4'): void {
   for (let i = 0; i < 3; i++) blueGreen.report({ guildId: '1' })
 }
 
-createInterface({ input: process.stdin }).on('line', (line) => {
+const orders = createInterface({ input: process.stdin })
+orders.on('line', (line) => {
   const [what = '', version = 'v1', ...numbers] = line.split(' ')
   const known = version as 'v1' | 'v2' | 'v3' | 'v4'
   const why = 'chaos'
@@ -185,6 +186,8 @@ createInterface({ input: process.stdin }).on('line', (line) => {
   if (what === 'takeOver' && how === 'pair') attempt('takeOver', takeOver)
   if (what === 'leave') void leave()
 })
+// Whoever gave the orders is gone.
+orders.once('close', () => process.exit())
 
 try {
   await storage.start()
