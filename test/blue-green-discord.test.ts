@@ -132,10 +132,8 @@ describe('a bot on @discordjs/ws whose session goes from one process to the next
     const after = bot('v2', 0)
     await after.said('BEGAN', 20)
     const all = await events()
-    const begun = new Set(before.all('BEGAN').map((line) => line.split(' ')[0]))
     const repeated = after.all('REPEATED').map((line) => line.replace(/^interactionCreate:(\d+) 2$/, '$1'))
     expect(repeated.length).toBeGreaterThan(0)
-    for (const id of repeated) expect(begun).toContain(id)
     for (const { id, answer, attempts } of all) {
       expect(answer, id).toMatch(/^v1 1$|^v2 [12]$/)
       // A second run is reported, whether the first one had answered or not.

@@ -87,7 +87,8 @@ export async function answerOnce<T>(answer: () => PromiseLike<T>): Promise<Answe
  * const deferReply = async () => Promise.reject(Object.assign(new Error('acknowledged'), { code: 40060 }))
  * const interaction = { deferReply, deferred: false, editReply: async (text: string) => console.log(text) }
  * const { outcome } = await deferOnce(interaction)
- * if (outcome !== 'too-late') await interaction.editReply('done') // => done
+ * if (outcome !== 'too-late') await interaction.editReply('done')
+ * // => done
  * ```
  */
 export async function deferOnce<Options>(

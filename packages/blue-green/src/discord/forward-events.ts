@@ -43,7 +43,8 @@ export interface ForwardOptions<Event> {
  * const client = new EventEmitter() // new Client({ intents })
  * const bot = { handle: async (event: AnyDiscordEvent) => console.log(contextOf(event).eventId) } // a GaplessRestart
  * forwardEvents(client, ['messageCreate', 'messageDelete'], bot, { onError: console.error })
- * client.emit('messageDelete', { id: '1043', guildId: null }) // => messageDelete:1043
+ * client.emit('messageDelete', { id: '1043', guildId: null })
+ * // => messageDelete:1043
  * ```
  */
 export function forwardEvents<Event extends AnyDiscordEvent>(

@@ -240,8 +240,7 @@ export class SessionHandover<
     const letGo = holdProcess()
     try {
       await this.#close()
-      const ended = Promise.allSettled(this.#desk.underWay)
-      await Promise.race([ended, this.#pause(timeoutMs)])
+      await this.#atMost(timeoutMs, Promise.allSettled(this.#desk.underWay))
       const { running } = this.#desk.counts
       return { drained: running === 0, running }
     } finally {
@@ -403,7 +402,7 @@ export class SessionHandover<
   async #disconnect(reason: string): Promise<void> {
     const closed = Promise.resolve(this.#manager?.destroy({ code: resumableCode, reason }))
     const heard = closed.catch((error: unknown) => warn('EVENKEEL_GATEWAY', 'The gateway manager did not close', error))
-    await Promise.race([heard, this.#pause(closeTimeoutMs)])
+    await this.#atMost(closeTimeoutMs, heard)
   }
 
   async #leave(): Promise<void> {
@@ -484,5 +483,16 @@ export class SessionHandover<
 
   #pause(ms: number): Promise<void> {
     return new Promise((resolve) => this.#settings.clock.after(ms, resolve))
+  }
+
+  /** Waits for something that never rejects, but not for ever. */
+  #atMost(ms: number, settled: Promise<unknown>): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = this.#settings.clock.after(ms, resolve)
+      void settled.then(() => {
+        cancel()
+        resolve()
+      })
+    })
   }
 }
