@@ -48,7 +48,8 @@ export interface VerifiedBackup {
  * @remarks
  * *Gotchas*: a scan is no snapshot. What the bot writes while the backup is made may be in it or not, row by row; a store with
  * snapshots of its own is better backed up by these. Nothing is overwritten or deleted, also after a crash, so a second attempt
- * makes a second backup. About 150 bytes of memory are held for each row, and what the scratch store takes.
+ * makes a second backup. About 200 bytes of memory are held for each row, and what the scratch
+ * store takes.
  *
  * @throws TypeError when an option is wrong
  *
