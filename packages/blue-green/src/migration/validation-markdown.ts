@@ -41,7 +41,7 @@ export function validationMarkdown(report: ValidationReport): string {
 }
 
 /** The steps as a table. */
-export function stepTable(steps: readonly StepReport[]): string {
+function stepTable(steps: readonly StepReport[]): string {
   const rows = steps.map(
     ({ name, outcome, why, tookMs }) => `| ${text(name)} | ${outcome} | ${text(why)} | ${round(tookMs)} |`,
   )
@@ -49,7 +49,7 @@ export function stepTable(steps: readonly StepReport[]): string {
 }
 
 /** What a migration did and took. */
-export function impactText({ collections, cost, runsMs, writes, bytesBefore, bytesAfter }: Impact): string {
+function impactText({ collections, cost, runsMs, writes, bytesBefore, bytesAfter }: Impact): string {
   const names = Object.keys(collections)
   const rows = names.map((name) => {
     const { before, after, added, changed, removed } = collections[name]!
@@ -68,7 +68,7 @@ export function impactText({ collections, cost, runsMs, writes, bytesBefore, byt
 }
 
 /** Which rows were not as they should be. */
-export function differenceLists(differences: Readonly<Record<string, readonly Difference[]>>): string[] {
+function differenceLists(differences: Readonly<Record<string, readonly Difference[]>>): string[] {
   return Object.entries(differences).map(([step, rows]) => {
     const lines = rows.map(({ collection, key, what }) => `- ${text(`${collection}/${key}`)}: ${what}`)
     return `Rows that differ in "${text(step)}":\n\n${lines.join('\n')}`

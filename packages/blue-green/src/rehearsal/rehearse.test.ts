@@ -219,7 +219,7 @@ describe('rehearse', () => {
         },
       }
     })
-    expect(step(doubling, 'a write fails')).toMatch(/as a unanswered write: 1 row differs: marks\/count changed/)
+    expect(step(doubling, 'a write fails')).toMatch(/as a lost answer: 1 row differs: marks\/count changed/)
   })
 
   it('finds a row that is skipped when it cannot be read', async () => {

@@ -81,7 +81,7 @@ export interface RehearsalReport extends ValidationReport {
   /** What it was rehearsed with. */
   readonly data: {
     /** Whether it was made up, or real with other names. */
-    readonly kind: Data['kind']
+    readonly kind: 'generated' | 'anonymised'
     /** Makes the same data again; `undefined` for data that was not made up. */
     readonly seed: number | undefined
     /** How many rows there were. */

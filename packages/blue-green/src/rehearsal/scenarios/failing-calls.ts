@@ -5,7 +5,7 @@ import type { CallHooks } from '../../migration/watched-storage.js'
 import type { Stage, Undisturbed, Way } from './stage.js'
 
 /** How one call of the store fails, while the process lives on. */
-export type Failure = 'refused write' | 'unanswered write' | 'failed read'
+export type Failure = 'refused write' | 'lost answer' | 'failed read'
 
 /**
  * One call of the store fails. Either the migration gets over it, and all is as without; or it rejects, and all is so when it is run
@@ -42,6 +42,6 @@ function failing(failure: Failure, at: number): CallHooks {
     if (count++ === at) throw new Error(`a ${failure}, which was rehearsed`)
   }
   if (failure === 'refused write') return { before: ({ isWrite }) => (isWrite ? fail() : undefined) }
-  if (failure === 'unanswered write') return { after: ({ isWrite }) => (isWrite ? fail() : undefined) }
+  if (failure === 'lost answer') return { after: ({ isWrite }) => (isWrite ? fail() : undefined) }
   return { before: ({ isWrite }) => (isWrite ? undefined : fail()), row: fail }
 }

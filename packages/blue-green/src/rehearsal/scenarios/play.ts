@@ -12,7 +12,7 @@ export type Scenario = 'failure' | 'corruption' | 'concurrency'
 export const scenarios: readonly Scenario[] = ['failure', 'corruption', 'concurrency']
 
 /** The steps of the scenarios. Public as names in reports. */
-export const scenarioSteps = {
+const scenarioSteps = {
   failure: { writes: 'a write fails', reads: 'a read fails' },
   corruption: { rows: 'a row is damaged' },
   concurrency: { bot: 'the bot writes meanwhile', two: 'two run it at once' },
@@ -41,7 +41,7 @@ export async function playScenarios<S extends WritableStorage>(
   }
   if (chosen.includes('failure')) {
     const failing: readonly (readonly [string, readonly Failure[]])[] = [
-      [scenarioSteps.failure.writes, ['refused write', 'unanswered write']],
+      [scenarioSteps.failure.writes, ['refused write', 'lost answer']],
       [scenarioSteps.failure.reads, ['failed read']],
     ]
     for (const [step, failures] of failing) {
