@@ -56,8 +56,8 @@ describe('a bot with jobs whose processes take over, go, and are killed', () => 
   let folder: string
   const bots: Bot[] = []
 
-  function bot(version: string, workMs = 0): Bot {
-    const next = new Bot(version, join(folder, 'bot.db'), String(workMs))
+  function bot(version: string, workMs = 0, leaseMs = 10_000): Bot {
+    const next = new Bot(version, join(folder, 'bot.db'), String(workMs), String(leaseMs))
     bots.push(next)
     return next
   }
@@ -109,10 +109,10 @@ describe('a bot with jobs whose processes take over, go, and are killed', () => 
   }, 60_000)
 
   it('repeats or reports what a process had begun when it was killed, and commits no effect twice', async () => {
-    const serving = bot('v1', 250)
+    const serving = bot('v1', 250, 1_000)
     await serving.said('RAN stored', 2)
     for (const version of ['v2', 'v3', 'v4']) {
-      const next = bot(version, 250)
+      const next = bot(version, 250, 1_000)
       await next.said('OWNER')
       // The new one works already, and dies in the middle; the old one goes on.
       await next.said('BEGAN stored')
@@ -135,6 +135,7 @@ describe('a bot with jobs whose processes take over, go, and are killed', () => 
     expect(sum).toBe(done.filter((run) => run.startsWith('stored')).length)
     const stored = new Set(begun.filter((run) => run.startsWith('stored')).map((run) => run.replace(/ \d+$/, '')))
     expect(done.filter((run) => run.startsWith('stored')).sort()).toEqual([...stored].sort())
-    expect(said('FAILED')).toEqual([])
+    // On a busy machine one that lives may be silent for longer than its lease; then its run is refused, and nothing else fails.
+    expect(said('FAILED').filter((line) => !line.includes("is not this process's any more"))).toEqual([])
   }, 120_000)
 })

@@ -5,7 +5,7 @@ import { SqliteStorage } from '@evenkeel/storage-adapter/sqlite'
 // One process of a bot with jobs, beside others on the same SQLite file. Each run is written down when it begins and when it ends; SIGTERM
 // hands over. It says what it does, a line each.
 
-const [version = '', path = '', workMs = '0'] = process.argv.slice(2)
+const [version = '', path = '', workMs = '0', leaseMs = '10000'] = process.argv.slice(2)
 
 function say(...words: readonly unknown[]): void {
   process.stdout.write(`${words.join(' ')}\n`)
@@ -58,7 +58,7 @@ const jobs = new Jobs({
   owner: restart,
   store,
   storage,
-  leaseMs: 1_000,
+  leaseMs: Number(leaseMs),
   lookMs: 100,
 })
 jobs.on('repeated', ({ job, scheduledAt, attempt }) => say('REPEATED', `${job}:${scheduledAt}`, attempt))
