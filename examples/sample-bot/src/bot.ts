@@ -17,7 +17,7 @@ import { HealthMonitor, httpCheck, storageCheck } from '@evenkeel/health-monitor
 import { discordCheck } from '@evenkeel/health-monitor/discord'
 import { FailoverStorage } from '@evenkeel/storage-adapter'
 import { createCommands } from './commands/index.js'
-import type { GuildCommand, Member } from './commands/command.js'
+import type { GuildCommand, Member, Say } from './commands/command.js'
 import { medalScores, plainScores } from './commands/leaderboard.js'
 import { apologise, apology } from './apology.js'
 import { openDatabase } from './database.js'
@@ -27,7 +27,8 @@ import { createMetrics, createOperators, type OperatorsOptions } from './operato
 import { readPlans, type Plans } from './plans.js'
 import { type Reminder, Reminders } from './reminders.js'
 import { Scores } from './scores.js'
-import { v1, v2, v3 } from './versions.js'
+import { inProcess, ping } from './slots.js'
+import type { Question } from './versions.js'
 
 export interface SampleBotOptions extends OperatorsOptions {
   /** The bot's token. */
@@ -52,6 +53,8 @@ export interface SampleBotOptions extends OperatorsOptions {
   readonly minDwellMs?: number
   /** How often the database is asked whether it is back, milliseconds. */
   readonly probeIntervalMs?: number
+  /** Options of Node.js for the processes of the versions; those of this process unless told. */
+  readonly execArgv?: readonly string[]
   /** How long the local copy serves at least once it does, milliseconds. */
   readonly cooldownMs?: number
 }
@@ -179,13 +182,36 @@ export async function createBot(options: SampleBotOptions) {
       () => askPirate(text),
       reading,
     )
-  const commandParts = {
+
+  // Swap: versions of how the bot speaks, each in a process of its own, changed while it runs.
+  const { execArgv } = options
+  const versions = {
+    v1: inProcess('v1', execArgv),
+    v2: inProcess('v2', execArgv),
+    v3: inProcess('v3', execArgv),
+    v4: inProcess('v4', execArgv),
+  }
+  const blueGreen = new BlueGreen({
+    versions,
+    initial: 'v1',
+    context: ({ id, guildId, userId }: Question) => ({ eventId: id, guildId, userId }),
+    // Who owns which guild never lives on a fallback.
+    store: shared,
+    health,
+    recoverMs: 1_000,
+    smokeTests: { speaks: ({ call }) => call(ping) },
+  })
+  const say: Say = ({ id, guildId, user, member: { nickname } }, subject) =>
+    blueGreen.handle({ id, guildId, userId: user.id, nickname, subject })
+
+  const commandList = createCommands({
+    say,
     reminders,
     findReminders,
     scores,
     translate,
     showScores: (guildId: string) => (flags.isEnabled('medals', { guildId }) ? medalScores : plainScores),
-  }
+  })
   // As many commands at once as do the most good; what matters goes first, and every guild gets its turn.
   const admission = new AdaptiveLimiter({
     name: 'commands',
@@ -206,21 +232,6 @@ export async function createBot(options: SampleBotOptions) {
     },
     texts: { en: { failed: () => apology } },
     onUnanswered: ({ commandName }, error) => console.warn(`/${commandName} stays without an answer: ${String(error)}`),
-  })
-
-  // Swap: versions of the handler, changed while it runs.
-  const blueGreen = new BlueGreen({
-    versions: { v1: v1(commandParts), v2: v2(commandParts), v3: v3(commandParts) },
-    initial: 'v1',
-    context: (interaction: GuildCommand) => ({
-      eventId: interaction.id,
-      guildId: interaction.guildId,
-      userId: interaction.user.id,
-    }),
-    // Who owns which guild never lives on a fallback.
-    store: shared,
-    health,
-    recoverMs: 1_000,
   })
 
   // Roll out: new features by a plan each, judged by the calls of `flags.run`.
@@ -247,7 +258,12 @@ export async function createBot(options: SampleBotOptions) {
   const { alerts, machine, readiness, pages, live } = createOperators(health, metrics, options)
   alerts.watch(health, modes, discord, admission, blueGreen, ...Object.values(rollouts))
 
-  const serve = gate((interaction: GuildCommand) => blueGreen.handle(interaction))
+  const byName = new Map(commandList.map((command) => [command.data.name, command]))
+  const serve = gate(async (interaction: GuildCommand) => {
+    const command = byName.get(interaction.commandName)
+    if (command === undefined) await interaction.reply(`This bot no longer knows /${interaction.commandName}.`)
+    else await command.execute(interaction)
+  })
   client.on(Events.InteractionCreate, (interaction) => {
     if (!interaction.isChatInputCommand()) return
     if (!interaction.inCachedGuild()) {
@@ -268,8 +284,9 @@ export async function createBot(options: SampleBotOptions) {
       const ready = new Promise<void>((resolve) => client.once(Events.ClientReady, () => resolve()))
       await client.login(options.token)
       await ready
-      await client.application?.commands.set(createCommands(commandParts).map(({ data }) => data.toJSON()))
+      await client.application?.commands.set(commandList.map(({ data }) => data.toJSON()))
     },
+    drain: () => load.idle(),
     stop: () => client.destroy(),
   }
 
@@ -281,6 +298,7 @@ export async function createBot(options: SampleBotOptions) {
     health,
     modes,
     admission,
+    versions,
     blueGreen,
     rollouts,
     reminders,

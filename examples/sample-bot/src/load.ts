@@ -3,6 +3,7 @@ export class Load {
   /** Commands being worked on. */
   inFlight = 0
   #recentMs: number[] = []
+  readonly #idle = new Set<() => void>()
 
   /** Notes that a command arrived; call the result when it is done. */
   begin(): () => void {
@@ -11,7 +12,15 @@ export class Load {
     return () => {
       this.inFlight--
       this.#recentMs.push(performance.now() - startedMs)
+      if (this.inFlight > 0) return
+      for (const resolve of this.#idle) resolve()
+      this.#idle.clear()
     }
+  }
+
+  /** Resolves when nothing is worked on. */
+  async idle(): Promise<void> {
+    if (this.inFlight > 0) await new Promise<void>((resolve) => this.#idle.add(resolve))
   }
 
   /** What was done since the last call. */

@@ -1,7 +1,9 @@
 import { discordChannel } from '@evenkeel/alerts'
 import { logAll, runUntilSignal } from '@evenkeel/health-monitor/lifecycle'
 import { createBot } from './bot.js'
+import { processOf } from './slots.js'
 import { startTranslationService } from './translation-service.js'
+import type { VersionName } from './versions.js'
 
 // With a token this is a real bot; without one it talks to a stand-in for Discord on this machine.
 const { DISCORD_TOKEN, DISCORD_API, DATA_DIRECTORY = 'data', STORAGE_URL, TRANSLATE_URL } = process.env
@@ -26,7 +28,12 @@ logAll(console, bot.storage, bot.flags, bot.health, bot.modes, bot.blueGreen, bo
 
 const place = bot.database.path === undefined ? '' : `, in ${bot.database.path}`
 const announcement = {
-  start: () => console.log(`Serving. Reminders are kept in ${bot.database.kind}${place}.`),
+  start: async () => {
+    const { active } = bot.blueGreen.status
+    const speaker = bot.versions[active as VersionName]
+    console.log(`${active} speaks from process ${await processOf(speaker)}.`)
+    console.log(`Serving. Reminders are kept in ${bot.database.kind}${place}.`)
+  },
 }
 const services = [trial, translation].filter((service) => service !== undefined)
 await runUntilSignal([...services, ...bot.parts, ...rollouts, announcement])

@@ -79,21 +79,42 @@ export class Reminders {
     return found.sort((a, b) => a.dueAt - b.dueAt).slice(0, limit)
   }
 
-  /** Resolves the forgotten reminder, or undefined when there was none, or when it is already on its way. */
-  async forgetLatest(guildId: string, userId: string): Promise<Reminder | undefined> {
-    for await (const { key, value } of this.#kept.scan({ prefix: `${guildId}:${userId}:`, reverse: true })) {
+  /**
+   * Takes the last promise back that is not on its way already. The words for it are asked for first: without any it is kept.
+   *
+   * @param wordsFor - what to say of that reminder, or of there being none
+   * @returns the words, once the reminder is gone for good
+   */
+  async forgetLatest(
+    guildId: string,
+    userId: string,
+    wordsFor: (latest: Reminder | undefined) => Promise<string | undefined>,
+  ): Promise<string | undefined> {
+    const latest = await this.#takeLatest(guildId, userId)
+    if (latest === undefined) return wordsFor(undefined)
+    let isForgotten = false
+    try {
+      const words = await wordsFor(latest)
+      if (words === undefined) return undefined
+      await this.#kept.delete(keyOf(latest))
+      isForgotten = true
+      return words
+    } finally {
+      // Nobody was told that it is forgotten, or it is not known to be deleted: so it stays promised.
+      if (!isForgotten) {
+        this.#enqueue(latest)
+        this.#arm()
+      }
+    }
+  }
+
+  /** From now on it is not delivered. */
+  async #takeLatest(guildId: string, userId: string): Promise<Reminder | undefined> {
+    for await (const { value } of this.#kept.scan({ prefix: `${guildId}:${userId}:`, reverse: true })) {
       const index = this.#waiting.findIndex((waiting) => waiting.id === value.id)
       if (index === -1) continue
       this.#waiting.splice(index, 1)
-      try {
-        await this.#kept.delete(key)
-        return value
-      } catch (error) {
-        // Not known to be deleted, so it stays promised.
-        this.#enqueue(value)
-        this.#arm()
-        throw error
-      }
+      return value
     }
     return undefined
   }

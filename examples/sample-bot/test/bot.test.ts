@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { startStandin, type StandinProcess } from '@evenkeel-examples/discord-standin'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import type { EventNews } from '@evenkeel/blue-green'
 import { createBot, type SampleBot } from '../src/bot.js'
 import type { Plans } from '../src/plans.js'
 import { webhookChannel } from '@evenkeel/alerts'
@@ -13,6 +14,7 @@ import { startInbox } from '../src/demo/inbox.js'
 import { breakDatabase } from '../src/demo/sabotage.js'
 import { calmTraffic, peakTraffic } from '../src/demo/traffic.js'
 import { isClean, judge } from '../src/demo/verdict.js'
+import { processOf } from '../src/slots.js'
 import { startTranslationService, type TranslationService } from '../src/translation-service.js'
 
 const config = fileURLToPath(new URL('../config', import.meta.url))
@@ -25,6 +27,8 @@ const plan = {
   triggers: { responseTimeIncrease: 0.5 },
 }
 const plans: Plans = { soonestFirst: plan, keepNames: plan }
+// The workers of a bot that runs in the tests' own process, which reads TypeScript in a way of its own.
+const execArgv = ['--import', import.meta.resolve('tsx'), '--conditions=@evenkeel/source']
 const patience = { timeout: 15_000, interval: 20 }
 
 let standin: StandinProcess
@@ -65,6 +69,7 @@ describe('the sample bot in one process', () => {
       plans,
       lookIntervalMs: 100,
       translateUrl: translation.url,
+      execArgv,
       minDwellMs: 300,
       probeIntervalMs: 100,
       cooldownMs: 300,
@@ -169,6 +174,65 @@ describe('the sample bot in one process', () => {
     expect(isClean(verdict)).toBe(true)
   })
 
+  it('promises nothing and forgets nothing that its version fails to put in words', async () => {
+    const [guild] = standin.guilds
+    const who = { guildId: guild?.id ?? '', userId: guild?.memberIds[0] ?? '' }
+    await standin.ask({ ...who, name: 'remind', options: { in: '1h', text: 'tea' } })
+    const first = [who.guildId]
+    const deployment = await bot.blueGreen.deploy('v3', { first, percentages: [0, 100], stepMs: 60_000 })
+    for (const command of [{ name: 'forget' }, { name: 'remind', options: { in: '1h', text: 'cake' } }]) {
+      expect((await standin.ask({ ...who, ...command })).content).toMatch(/^Sorry/)
+    }
+    expect(bot.reminders.pending).toBe(1)
+    await deployment.rollback()
+    expect((await standin.ask({ ...who, name: 'reminders' })).content).toMatch(/^<t:\d+:R>: tea$/)
+    expect((await standin.ask({ ...who, name: 'forget' })).content).toBe('Forgotten: tea')
+    expect(bot.reminders.pending).toBe(0)
+  })
+
+  it('answers a command once that Discord sends twice, and forgets one promise for it', async () => {
+    const [guild] = standin.guilds
+    const who = { guildId: guild?.id ?? '', userId: guild?.memberIds[0] ?? '' }
+    await standin.inject({ kind: 'duplicate-events', times: 2 })
+    for (const text of ['tea', 'cake']) await standin.ask({ ...who, name: 'remind', options: { in: '1h', text } })
+    expect((await standin.ask({ ...who, name: 'forget' })).content).toBe('Forgotten: cake')
+    await vi.waitFor(() => expect(bot.blueGreen.status.duplicates).toBe(3), patience)
+    await vi.waitFor(() => expect(bot.load.inFlight).toBe(0), patience)
+    expect(bot.reminders.pending).toBe(1)
+    expect(judge(await standin.ledger())).toMatchObject({ sent: 3, doubled: 0 })
+  })
+
+  it('takes a version back whose process dies over a command, and answers that command by the old one', async () => {
+    const redelivered: EventNews[] = []
+    bot.blueGreen.on('redelivered', (news) => redelivered.push(news))
+    await standin.traffic({ perSecond: 60, mix: calmTraffic('1s') })
+    const deployment = await bot.blueGreen.deploy('v4', { percentages: [50, 100], stepMs: 60_000 })
+    const { outcome, why } = await deployment.finished
+    expect([outcome, why]).toEqual(['ROLLED_BACK', '"v4" died: it ended with code 1'])
+    await standin.traffic({ perSecond: 0, mix: calmTraffic('1s') })
+    await vi.waitFor(() => expect(bot.reminders.pending + bot.load.inFlight).toBe(0), patience)
+    expect(redelivered).toContainEqual(expect.objectContaining({ from: 'v4', to: 'v1', isRepeat: true }))
+    const verdict = judge(await standin.ledger())
+    expect(verdict).toMatchObject({ apologies: 0 })
+    expect(isClean(verdict)).toBe(true)
+  })
+
+  it('loses nothing when a process that serves is killed with kill -9, nor when it is the only one', async () => {
+    const kill = async (version: 'v1' | 'v2') => process.kill(await processOf(bot.versions[version]), 'SIGKILL')
+    await standin.traffic({ perSecond: 60, mix: calmTraffic('1s') })
+    const deployment = await bot.blueGreen.deploy('v2', { percentages: [50, 100], stepMs: 60_000 })
+    await kill('v2')
+    expect(await deployment.finished).toMatchObject({ outcome: 'ROLLED_BACK' })
+    const revived = new Promise((resolve) => bot.blueGreen.on('change', ({ to }) => to === 'up' && resolve(true)))
+    await standin.traffic({ perSecond: 20, mix: calmTraffic('1s') })
+    await kill('v1')
+    await revived
+    expect((await standin.ask({ name: 'reminders' })).content).not.toMatch(/^Sorry/)
+    await standin.traffic({ perSecond: 0, mix: calmTraffic('1s') })
+    await vi.waitFor(() => expect(bot.reminders.pending + bot.load.inFlight).toBe(0), patience)
+    expect(judge(await standin.ledger())).toMatchObject({ lost: 0, doubled: 0, missing: 0, repeated: 0 })
+  })
+
   it('shows with its new features what is due next first, and names as they are', async () => {
     const [guild] = standin.guilds
     const who = { guildId: guild?.id ?? '', userId: guild?.memberIds[0] ?? '' }
@@ -270,8 +334,19 @@ describe('the sample bot in one process', () => {
 })
 
 describe('the sample bot in a process of its own', () => {
+  it('takes its versions with it, however it ends', async () => {
+    for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
+      const owner = await startProcess()
+      const [, worker] = /v1 speaks from process (\d+)/.exec(owner.printed()) ?? []
+      expect(isAlive(Number(worker))).toBe(true)
+      owner.child.kill(signal)
+      await once(owner.child, 'exit')
+      await vi.waitFor(() => expect(isAlive(Number(worker))).toBe(false), patience)
+    }
+  })
+
   it('delivers after kill -9 what it had promised before, and ends by itself on SIGTERM', async () => {
-    const first = await startProcess()
+    const { child: first } = await startProcess()
     const due = await standin.ask({ name: 'remind', options: { in: '2s', text: 'tea {id}' } })
     const far = await standin.ask({ name: 'remind', options: { in: '1h', text: 'tea {id}' } })
     expect([due.content, far.content]).toEqual([
@@ -281,7 +356,7 @@ describe('the sample bot in a process of its own', () => {
     first.kill('SIGKILL')
     await once(first, 'exit')
 
-    const second = await startProcess()
+    const { child: second } = await startProcess()
     await vi.waitFor(async () => {
       const { messages } = await standin.ledger()
       expect(messages.filter(({ content }) => content.includes(due.id))).toHaveLength(1)
@@ -292,7 +367,7 @@ describe('the sample bot in a process of its own', () => {
     expect((await standin.ledger()).messages).toHaveLength(1)
   })
 
-  async function startProcess(): Promise<ChildProcess> {
+  async function startProcess(): Promise<{ readonly child: ChildProcess; printed(): string }> {
     const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))
     const child = spawn(process.execPath, ['--import', 'tsx', '--conditions=@evenkeel/source', main], {
       cwd: fileURLToPath(new URL('..', import.meta.url)),
@@ -315,6 +390,14 @@ describe('the sample bot in a process of its own', () => {
     await vi.waitFor(() => expect(printed).toContain('Serving'), patience)
     // Nobody else serves this bot, so a rollout goes on at once, also after kill -9.
     expect(printed).toContain('This process drives the rollout of "soonestFirst" now')
-    return child
+    return { child, printed: () => printed }
   }
 })
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}

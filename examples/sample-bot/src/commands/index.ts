@@ -1,14 +1,16 @@
 import type { Reminders } from '../reminders.js'
 import type { Scores } from '../scores.js'
-import type { Command } from './command.js'
+import type { Command, Say } from './command.js'
 import { forgetCommand } from './forget.js'
 import { leaderboardCommand, type ShowScores } from './leaderboard.js'
 import { remindCommand } from './remind.js'
 import { remindersCommand, type FindReminders } from './reminders.js'
 import { translateCommand, type Translate } from './translate.js'
 
-/** What the commands work with. All versions of the bot share it. */
+/** What the commands work with. */
 export interface CommandParts {
+  /** The version of the bot speaks; all else is common to all versions. */
+  readonly say: Say
   readonly reminders: Reminders
   readonly findReminders: FindReminders
   readonly scores: Scores
@@ -17,12 +19,12 @@ export interface CommandParts {
   readonly showScores: (guildId: string) => ShowScores
 }
 
-export function createCommands(parts: CommandParts, { numbered = false } = {}): Command[] {
+export function createCommands({ say, ...parts }: CommandParts): Command[] {
   return [
-    remindCommand(parts.reminders, parts.scores),
-    remindersCommand(parts.findReminders, numbered),
-    forgetCommand(parts.reminders),
-    leaderboardCommand(parts.scores, parts.showScores),
-    translateCommand(parts.translate),
+    remindCommand(parts.reminders, parts.scores, say),
+    remindersCommand(parts.findReminders, say),
+    forgetCommand(parts.reminders, say),
+    leaderboardCommand(parts.scores, parts.showScores, say),
+    translateCommand(parts.translate, say),
   ]
 }

@@ -1,8 +1,8 @@
 import { SlashCommandBuilder, userMention } from 'discord.js'
 import type { Score, Scores } from '../scores.js'
-import type { Command } from './command.js'
+import type { Command, Say } from './command.js'
 
-/** How a version of the bot shows the leaderboard. */
+/** How the leaderboard is shown: a flag decides. */
 export type ShowScores = (scores: readonly Score[]) => string
 
 /** `1. @alice 12` */
@@ -16,14 +16,14 @@ export const medalScores: ShowScores = (scores) =>
   scores.map(({ userId, points }, index) => `${medals[index] ?? '▫️'} ${userMention(userId)} ${points}`).join('\n')
 
 /** `/leaderboard` */
-export function leaderboardCommand(scores: Scores, show: (guildId: string) => ShowScores): Command {
+export function leaderboardCommand(scores: Scores, show: (guildId: string) => ShowScores, say: Say): Command {
   return {
     data: new SlashCommandBuilder().setName('leaderboard').setDescription('Shows who asks for the most reminders here'),
 
     async execute(interaction) {
       const best = await scores.best(interaction.guildId, 10)
-      const content = best.length === 0 ? 'Nobody has asked for a reminder yet.' : show(interaction.guildId)(best)
-      await interaction.reply({ content, allowedMentions: { parse: [] } })
+      const content = await say(interaction, { about: 'leaderboard', scores: show(interaction.guildId)(best) })
+      if (content !== undefined) await interaction.reply({ content, allowedMentions: { parse: [] } })
     },
   }
 }

@@ -1,7 +1,7 @@
-import { SlashCommandBuilder, time, TimestampStyles } from 'discord.js'
+import { SlashCommandBuilder } from 'discord.js'
 import type { Reminders } from '../reminders.js'
 import type { Scores } from '../scores.js'
-import type { Command } from './command.js'
+import type { Command, Say } from './command.js'
 
 const unitsMs: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 const maxDelayMs = 365 * 86_400_000
@@ -16,7 +16,7 @@ function parseDelay(text: string): number | undefined {
 }
 
 /** `/remind in:10m text:tea` */
-export function remindCommand(reminders: Reminders, scores: Scores): Command {
+export function remindCommand(reminders: Reminders, scores: Scores, say: Say): Command {
   return {
     data: new SlashCommandBuilder()
       .setName('remind')
@@ -28,17 +28,21 @@ export function remindCommand(reminders: Reminders, scores: Scores): Command {
 
     async execute(interaction) {
       const delayMs = parseDelay(interaction.options.getString('in', true))
-      if (delayMs === undefined) {
-        await interaction.reply('Say when as 10s, 5m, 2h or 1d, a year at most.')
-        return
-      }
       const { id, guildId, channelId, user } = interaction
       const text = interaction.options.getString('text', true)
-      const dueAt = interaction.createdTimestamp + delayMs
+      const dueAt = interaction.createdTimestamp + (delayMs ?? 0)
+      // Before anything is stored: a version that fails to say it promises nothing.
+      const promised = delayMs === undefined ? undefined : { text, dueAt }
+      const words = await say(interaction, { about: 'remind', promised })
+      if (words === undefined) return
+      if (promised === undefined) {
+        await interaction.reply(words)
+        return
+      }
       await reminders.add({ id, guildId, channelId, userId: user.id, text, dueAt })
       // From here on the promise is kept; a lost point on the leaderboard is no reason to take it back.
       await scores.add(guildId, user.id).catch((error: unknown) => console.warn('A point was not counted:', error))
-      await interaction.reply(`I will remind you ${time(new Date(dueAt), TimestampStyles.RelativeTime)}: ${text}`)
+      await interaction.reply(words)
     },
   }
 }

@@ -1,11 +1,11 @@
 import { SlashCommandBuilder } from 'discord.js'
-import { memberOf, type Command, type Member } from './command.js'
+import { memberOf, type Command, type Member, type Say } from './command.js'
 
 /** Asks a translation service; the bot hands in a guarded one. */
 export type Translate = (text: string, who: Member) => Promise<string>
 
 /** `/translate text:hello` */
-export function translateCommand(translate: Translate): Command {
+export function translateCommand(translate: Translate, say: Say): Command {
   return {
     data: new SlashCommandBuilder()
       .setName('translate')
@@ -15,10 +15,9 @@ export function translateCommand(translate: Translate): Command {
       ),
 
     async execute(interaction) {
-      await interaction.reply({
-        content: await translate(interaction.options.getString('text', true), memberOf(interaction)),
-        allowedMentions: { parse: [] },
-      })
+      const translated = await translate(interaction.options.getString('text', true), memberOf(interaction))
+      const content = await say(interaction, { about: 'translate', translated })
+      if (content !== undefined) await interaction.reply({ content, allowedMentions: { parse: [] } })
     },
   }
 }

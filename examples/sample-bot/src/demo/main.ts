@@ -86,6 +86,7 @@ try {
   const verdict = judge(ledger)
   await bot.alerts.flush()
   const told = inbox.about('database')
+  const crashSeen = apologiesAfter(ledger, marks.crashingDeployedAt, marks.slowFeatureBegunAt)
   const slowFeatureSeen = apologiesAfter(ledger, marks.slowFeatureBegunAt)
   view.end()
   view.write(
@@ -94,7 +95,8 @@ try {
       guildCount,
       promiseAfterFailureMs: firstPromiseAfter(ledger, marks.databaseFailedAt),
       replayMs: marks.backOnDatabaseAt - marks.databaseHealedAt,
-      rollback: apologiesAfter(ledger, marks.faultyDeployedAt, marks.slowFeatureBegunAt),
+      rollback: apologiesAfter(ledger, marks.faultyDeployedAt, marks.crashingDeployedAt),
+      crash: crashSeen,
       slowFeature: slowFeatureSeen,
       alerts: { count: inbox.count, database: told },
       marks,
@@ -102,9 +104,12 @@ try {
   )
   const asPlanned =
     [marks.goodOutcome, marks.featureOutcome].every((outcome) => outcome === 'COMPLETE') &&
-    [marks.faultyOutcome, marks.slowFeatureOutcome].every((outcome) => outcome === 'ROLLED_BACK') &&
+    [marks.faultyOutcome, marks.crashingOutcome, marks.slowFeatureOutcome].every(
+      (outcome) => outcome === 'ROLLED_BACK',
+    ) &&
     marks.featurePercentage === 100 &&
-    slowFeatureSeen.count === 0 &&
+    marks.takenOver > 0 &&
+    crashSeen.count + slowFeatureSeen.count === 0 &&
     told.began === 1 &&
     told.ended === 1
   exitCode = isClean(verdict) && verdict.promised > 0 && asPlanned ? 0 : 1

@@ -9,6 +9,7 @@ export interface Circumstances {
   readonly promiseAfterFailureMs: number | undefined
   readonly replayMs: number
   readonly rollback: { readonly count: number; readonly forMs: number }
+  readonly crash: { readonly count: number }
   readonly slowFeature: { readonly count: number }
   readonly alerts: { readonly count: number; readonly database: Told }
   readonly marks: Marks
@@ -40,6 +41,10 @@ export function report(verdict: Verdict, circumstances: Circumstances): string {
       `${marks.slowFeatureOutcome} after ${ms(marks.slowFeatureCaughtAt - marks.slowFeatureBegunAt)}, seen by members as a failure ${circumstances.slowFeature.count} times`,
     ],
     ['faulty version', `${marks.faultyOutcome}, seen by members ${rollback.count} times within ${ms(rollback.forMs)}`],
+    [
+      'crashing version',
+      `${marks.crashingOutcome}, ${marks.takenOver} commands finished by the old one, seen by members as a failure ${circumstances.crash.count} times`,
+    ],
   ]
   const width = Math.max(...rows.map(([name]) => name.length)) + 2
   return [

@@ -39,6 +39,10 @@ export interface Marks {
   goodOutcome: string
   faultyDeployedAt: number
   faultyOutcome: string
+  crashingDeployedAt: number
+  crashingOutcome: string
+  /** Commands that its process had in hand when it died. */
+  takenOver: number
   featureOutcome: string
   featurePercentage: number
   slowFeatureOutcome: string
@@ -83,7 +87,7 @@ export async function play(bot: SampleBot, standin: StandinProcess, pace: Pace, 
   const backOnDatabaseAt = Date.now()
   await seconds(8)
 
-  stage.act('5. A new version is rolled out: 10, 50, 100 % of the guilds')
+  stage.act('5. A new version is rolled out in a process of its own: 10, 50, 100 % of the guilds')
   const goodDeployedAt = Date.now()
   const percentages = [10, 50, 100]
   const good = await bot.blueGreen.deploy('v2', { percentages, stepMs: 7 * pace.secondMs })
@@ -95,20 +99,31 @@ export async function play(bot: SampleBot, standin: StandinProcess, pace: Pace, 
   const faulty = await bot.blueGreen.deploy('v3', { percentages, stepMs: 20 * pace.secondMs })
   const { outcome: faultyOutcome, why } = await within('the faulty version is caught', faulty.finished)
   stage.say(why)
-  await seconds(8)
+  await seconds(5)
+
+  stage.act('7. A version that crashes is rolled out: its process dies over its first command')
+  const takenOver = new Set<string | undefined>()
+  bot.blueGreen.on('redelivered', ({ eventId, message }) => {
+    takenOver.add(eventId)
+    stage.say(message)
+  })
+  const crashingDeployedAt = Date.now()
+  const crashing = await bot.blueGreen.deploy('v4', { percentages, stepMs: 20 * pace.secondMs })
+  const { outcome: crashingOutcome } = await within('the version that crashes is caught', crashing.finished)
+  await seconds(3)
 
   // It was judged all the while, but for the outage, and is through by now unless chance was against it.
   const { outcome: featureOutcome } = await within('the new feature is for everybody', soonestFirst.finished)
 
   await until('no command rests', () => bot.modes.mode === 'FULL')
-  stage.act('7. A slow feature is rolled out: /translate leaves names alone, and asks for one word after the other')
+  stage.act('8. A slow feature is rolled out: /translate leaves names alone, and asks for one word after the other')
   const slowFeatureBegunAt = Date.now()
   await keepNames.start()
   const { outcome: slowFeatureOutcome } = await within('the slow feature is caught', keepNames.finished)
   const slowFeatureCaughtAt = Date.now()
   await seconds(5)
 
-  stage.act('8. Quiet: the last reminders come')
+  stage.act('9. Quiet: the last reminders come')
   await standin.traffic({ ...calm, perSecond: 0 })
   await until('every reminder has come', () => bot.reminders.pending === 0 && bot.load.inFlight === 0)
   await sleep(500)
@@ -122,6 +137,9 @@ export async function play(bot: SampleBot, standin: StandinProcess, pace: Pace, 
     goodOutcome,
     faultyDeployedAt,
     faultyOutcome,
+    crashingDeployedAt,
+    crashingOutcome,
+    takenOver: takenOver.size,
     featureOutcome,
     featurePercentage: soonestFirst.status.percentage,
     slowFeatureOutcome,
