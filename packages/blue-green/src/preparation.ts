@@ -1,4 +1,4 @@
-export type { Archive, ArchivedRow } from './preparation/archive.js'
+export type { Archive, ArchivedRow, KeptBackup } from './preparation/archive.js'
 export { CheckFailedError, type CheckFinding, type PreparationCheck } from './preparation/check.js'
 export { diskSpaceCheck, type DiskSpaceOptions } from './preparation/disk-space-check.js'
 export { environmentCheck } from './preparation/environment-check.js'

@@ -10,6 +10,12 @@ export interface ArchivedRow {
   readonly expiresAt?: number | undefined
 }
 
+/** What an archive says of a backup that it keeps. */
+export interface KeptBackup {
+  /** How large it is, where that is known. */
+  readonly bytes?: number
+}
+
 /** Where backups are kept. {@link fileArchive} is one; two functions make one of whatever you have. */
 export interface Archive {
   /**
@@ -17,7 +23,7 @@ export interface Archive {
    *
    * It rejects with an error of the code `EEXIST` when there is something of this name, which it leaves as it is.
    */
-  write(name: string, rows: AsyncIterable<ArchivedRow>, signal: AbortSignal): Promise<{ readonly bytes?: number }>
+  write(name: string, rows: AsyncIterable<ArchivedRow>, signal: AbortSignal): Promise<KeptBackup>
   /** The rows that are kept under a name. It throws where they are not what was written. */
   read(name: string, signal: AbortSignal): AsyncIterable<ArchivedRow>
 }

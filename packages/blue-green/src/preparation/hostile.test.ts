@@ -297,6 +297,20 @@ describe('a backup', () => {
     expect(await restoreBackup({ archive, id, into: new MemoryStorage() })).toBe(2)
   })
 
+  it('that is damaged only at its end writes nothing, however many rows come before', async () => {
+    const archive = fileArchive(folder)
+    const { id } = await storageBackup({ source: await withNotes(1_200), archive, scratch })({
+      deploymentId: 'd',
+      signal: never,
+    })
+    const path = join(folder, `${id}.jsonl`)
+    const lines = readFileSync(path, 'utf8').split('\n')
+    writeFileSync(path, lines.slice(0, -2).join('\n'))
+    const into = new MemoryStorage()
+    await expect(restoreBackup({ archive, id, into })).rejects.toMatchObject({ code: 'BACKUP_DAMAGED' })
+    expect(await into.collections()).toEqual([])
+  })
+
   it('is refused when it has no line feeds at all, before it fills the memory', async () => {
     writeFileSync(join(folder, 'x.jsonl'), 'a'.repeat(70 * 1024 * 1024))
     const into = new MemoryStorage()

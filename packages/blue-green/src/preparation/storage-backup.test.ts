@@ -22,7 +22,8 @@ async function filled<S extends MemoryStorage | FileStorage | SqliteStorage>(sto
   await notes.set('__proto__', { text: 'a\u2028b\u2029c\nd\re\u0000f', list: [1, null, { constructor: '🦊' }] })
   await notes.set('n̄', 'NFD')
   await notes.set('%_*', -0.5)
-  for (let i = 0; i < 700; i++) await storage.collection('reminders').set(`r${i}`, { i, text: 'x'.repeat(700) })
+  const many = Array.from({ length: 700 }, (_, i) => [`r${i}`, { i, text: 'x'.repeat(700) }] as const)
+  await storage.collection('reminders').setMany(many)
   await storage.collection('sessions').set('s', 1, { expiresAt: Date.now() + 3_600_000 })
   return storage
 }
