@@ -25,6 +25,7 @@ import {
   type VersionOf,
   type Versions,
 } from './options.js'
+import { Pins, type Pin, type PinCounts, type PinOptions } from './pins/pins.js'
 import type { Plan } from './plan.js'
 import { failureIn, runProbes } from './probes.js'
 import { stepsOf, type DryRun } from './report/dry-run.js'
@@ -89,6 +90,8 @@ export interface BlueGreenStatus {
   readonly store: 'up' | 'down'
   /** Further copies of events, which were not handled. */
   readonly duplicates: number
+  /** The flows that are pinned to a version, by version. Those that have or had none are not in it. */
+  readonly pins: ReadonlyMap<string, PinCounts>
   /** What became of the events, by version. */
   readonly versions: ReadonlyMap<string, VersionCounters>
 }
@@ -151,6 +154,7 @@ export class BlueGreen<
   /** Where a version is more than a function. */
   readonly #crew: Crew | undefined
   readonly #claims: Claims
+  readonly #pins: Pins
   readonly #driver: Driver
   readonly #notices: Notices | undefined
   /** What is yet to be told. */
@@ -170,19 +174,20 @@ export class BlueGreen<
     super()
     this.#settings = readOptions(options)
     this.#context = options.context
-    const { versions, clock, claimMs, maxClaims } = this.#settings
+    const { versions, clock, claimMs, maxClaims, maxPins } = this.#settings
     for (const name of versions.keys()) this.#lanes.set(name, new Lane(this.#settings))
     this.#claims = new Claims(clock, claimMs, maxClaims)
+    this.#pins = new Pins({ clock, maxPins })
     this.#notices = this.#settings.notify && new Notices(this.#settings.notify)
     this.#driver = new Driver(this.#settings, {
-      announce: (changes) => {
-        for (const change of changes) this.#notices?.told(change)
-        this.#tell('change', ...changes)
-      },
+      announce: (changes) => this.#announce(changes),
       finished: (deployment, result) => this.#tellFinished(deployment, result),
       began: (version) => this.#lanes.get(version)?.guilds.clear(),
-      stage: async (version, signal) => this.#crew?.stage(version, signal),
-      retire: (version) => void this.#crew?.retire(version),
+      stage: async (version, signal) => {
+        this.#pins.keep(version)
+        await this.#crew?.stage(version, signal)
+      },
+      retire: (version) => this.#pins.whenFree(version, () => void this.#crew?.retire(version)),
       drained: (version) => this.#drained(version),
       call: (version, event) => this.#call(version, event),
       counters: () => this.#counters,
@@ -203,6 +208,7 @@ export class BlueGreen<
       epoch,
       store: isStoreUp ? 'up' : 'down',
       duplicates: this.#duplicates,
+      pins: this.#pins.counts,
       versions: this.#counters,
     }
   }
@@ -225,12 +231,12 @@ export class BlueGreen<
    * @throws TypeError or RangeError, as a rejection, when `context` returns what is no context; then nothing ran
    */
   async handle(event: Event): Promise<AnswerOf<Named[keyof Named]> | undefined> {
-    const { eventId, unitId } = readContext(this.#context(event))
+    const { eventId, unitId, pin } = readContext(this.#context(event))
     if (eventId !== undefined && !this.#claims.take(eventId)) {
       this.#duplicates += 1
       return undefined
     }
-    const version = versionFor(this.#driver.route, unitId)
+    const version = this.#pinned(pin) ?? versionFor(this.#driver.route, unitId)
     const lane = this.#lanes.get(version)
     if (lane === undefined) throw new Error(`there is no version "${version}"; this is a fault of blue-green`)
     const settled = this.#watched(version, unitId)
@@ -323,6 +329,23 @@ export class BlueGreen<
    */
   history(): Promise<readonly DeploymentReport[]> {
     return this.#driver.history.read()
+  }
+
+  /**
+   * Keeps a flow of several events where it began: a collector, a wizard, the follow-ups of an answer, a voice connection. While it is
+   * pinned, events whose `context` gives the same key as `pin` go to that version, whatever is deployed. A rollback moves it, unless it
+   * `stays`; so does a drain that takes longer than `drainMs`.
+   *
+   * @param version - the version that begins the flow
+   * @param key - what its events have in common
+   * @param options - what kind of flow it is, and how long it may take
+   * @returns to be released when the flow is over
+   * @throws {@link PinnedElsewhereError} when the key is pinned to another version
+   * @throws TypeError or RangeError when the version, the key or an option is wrong
+   */
+  pin(version: VersionOf<Named>, key: string, options?: PinOptions): Pin {
+    if (this.#lanes.has(version)) return this.#pins.pin(version, key, options)
+    throw new RangeError(`Cannot pin to "${version}": it is none of ${[...this.#lanes.keys()].join(', ')}`)
   }
 
   /**
@@ -444,6 +467,20 @@ export class BlueGreen<
     this.#driver.takeBack(`${share(here)} are failing on "${version}", against ${share(there)} on "${blue}"`)
   }
 
+  /** Where the flow began that an event belongs to. */
+  #pinned(pin: string | undefined): string | undefined {
+    return pin === undefined || this.#pins.size === 0 ? undefined : this.#pins.versionOf(pin)
+  }
+
+  #announce(changes: readonly BlueGreenChange[]): void {
+    for (const change of changes) {
+      // Its share is gone already, and with it whatever can be moved.
+      if (change.what === 'phase' && change.to === 'ROLLING_BACK') this.#pins.move(this.#driver.route.green)
+      this.#notices?.told(change)
+    }
+    this.#tell('change', ...changes)
+  }
+
   /** Where a version is more than a function, another one may have to do. */
   #serve(version: string, event: Event, eventId: string | undefined): unknown {
     return this.#crew?.deliver(version, event, eventId) ?? this.#run(version, event)
@@ -465,7 +502,10 @@ export class BlueGreen<
       { slots: new Map(slots), maxWaitMs, drainMs, clock },
       {
         active: () => this.#driver.state.active,
-        died: (version, why) => this.#driver.died(version, why),
+        died: (version, why) => {
+          this.#pins.died(version)
+          this.#driver.died(version, why)
+        },
         revived: (version) => this.#driver.revived(version),
         redelivered: (news) => this.#tell('redelivered', news),
         unknown: (news) => this.#tell('unknown', news),
@@ -481,9 +521,14 @@ export class BlueGreen<
     return lane.run(serve, undefined, () => undefined)
   }
 
-  #drained(version: string): Promise<number> {
+  /** First the flows, which give it calls, and then the calls. */
+  async #drained(version: string): Promise<number> {
     const lane = this.#lanes.get(version)
-    return lane === undefined ? Promise.resolve(0) : this.#settled(lane, this.#settings.drainMs)
+    if (lane === undefined) return 0
+    const { clock, drainMs } = this.#settings
+    const endsMs = clock.monotonic() + drainMs
+    if (this.#pins.size > 0) await this.#pins.drained(version, drainMs)
+    return this.#settled(lane, Math.max(1, endsMs - clock.monotonic()))
   }
 
   /** Waits for the calls that run now; resolves with how many of them still do when the time is over. */

@@ -12,6 +12,8 @@ export interface EventContext {
   readonly guildId?: Id | null | undefined
   /** The user, who is the unit of routing where there is no guild. */
   readonly userId?: Id | null | undefined
+  /** The key of the flow that the event belongs to, if any: while it is pinned (`blueGreen.pin`), the event goes where the flow began. */
+  readonly pin?: string | null | undefined
 }
 
 /** A context as the router wants it. */
@@ -19,6 +21,8 @@ export interface Routed {
   readonly eventId: string | undefined
   /** What moves as a whole: the guild, or the user in a direct message, or nothing. */
   readonly unitId: string | undefined
+  /** The flow, if any. */
+  readonly pin: string | undefined
 }
 
 /** @throws TypeError when the context is no object or says nothing of an `eventId`, RangeError when an identifier has lost digits */
@@ -33,6 +37,7 @@ export function readContext(context: EventContext): Routed {
   return {
     eventId: readId('eventId', context.eventId),
     unitId: readId('guildId', context.guildId) ?? readId('userId', context.userId),
+    pin: readPin(context.pin),
   }
 }
 
@@ -46,4 +51,12 @@ export function readId(name: string, id: Id | null | undefined): string | undefi
     throw new RangeError(`${name} ${id} is no safe integer: its last digits are lost; pass it as a string or a bigint`)
   }
   return String(id)
+}
+
+function readPin(pin: unknown): string | undefined {
+  if (pin === undefined || pin === null) return undefined
+  if (typeof pin === 'string' && pin !== '') return pin
+  throw new TypeError(
+    `pin must be a string with something in it, not ${typeof pin === 'string' ? 'an empty one' : String(pin)}`,
+  )
 }

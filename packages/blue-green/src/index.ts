@@ -29,6 +29,8 @@ export type { AnswerOf, BlueGreenDefaults, BlueGreenOptions, EventOf, Handler, V
 export type { EventNews } from './slots/crew.js'
 export { NotBegunError, OutcomeUnknownError, SlotStartError } from './slots/errors.js'
 export type { Delivery, RestartPolicy, Slot, SlotDeath, SlotDrained, SlotDrainOptions } from './slots/slot.js'
+export { PinnedElsewhereError } from './pins/errors.js'
+export type { Pin, PinCounts, PinKind, PinOptions } from './pins/pins.js'
 export type { BackupMade, Migrated, Plan, PlannedMigration, ProbeResult } from './plan.js'
 export type { Clock, HealthSource, HealthStatus, PartHealth, StateStore, StoredValue, StoredVersion } from './ports.js'
 export type {

@@ -88,6 +88,8 @@ export interface BlueGreenOptions<Named extends Versions<Event>, Event = EventOf
   readonly claimMs?: number | undefined
   /** How many ids are remembered at most; the oldest go first. */
   readonly maxClaims?: number | undefined
+  /** How many flows may be pinned at once; of more, the oldest that may move is moved. */
+  readonly maxPins?: number | undefined
   /** How long all must be well, in ms, before a held deployment goes on. */
   readonly recoverMs?: number | undefined
   /** How long running calls are waited for, in ms, when a version has lost its traffic and in `drain()`. */
@@ -116,6 +118,7 @@ export type BlueGreenDefaults = Readonly<
     | 'maxFailingGuilds'
     | 'claimMs'
     | 'maxClaims'
+    | 'maxPins'
     | 'recoverMs'
     | 'drainMs'
     | 'maxWaitMs'
@@ -138,6 +141,7 @@ export const blueGreenDefaults: BlueGreenDefaults = {
   maxFailingGuilds: 2,
   claimMs: 900_000,
   maxClaims: 10_000,
+  maxPins: 10_000,
   recoverMs: 30_000,
   drainMs: 30_000,
   maxWaitMs: 1_500,
@@ -185,6 +189,7 @@ export interface Settings {
   readonly maxFailingGuilds: number
   readonly claimMs: number
   readonly maxClaims: number
+  readonly maxPins: number
   readonly recoverMs: number
   readonly drainMs: number
   readonly maxWaitMs: number
@@ -236,6 +241,7 @@ export function readOptions<Named extends Versions<Event>, Event>(options: BlueG
     maxFailingGuilds: readCount('maxFailingGuilds', given.maxFailingGuilds, 0),
     claimMs: readDuration('claimMs', given.claimMs),
     maxClaims: readCount('maxClaims', given.maxClaims, 1),
+    maxPins: readCount('maxPins', given.maxPins, 1),
     recoverMs: readDuration('recoverMs', given.recoverMs),
     drainMs: readDuration('drainMs', given.drainMs),
     maxWaitMs: readDuration('maxWaitMs', given.maxWaitMs),
