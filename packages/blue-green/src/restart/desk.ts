@@ -375,10 +375,18 @@ export class Desk {
    * had the store been out, the owner may have served without a claim.
    */
   #due(kept: Kept): void {
-    if (this.#standing.isIn && this.#standing.hasReachedStoreSince(kept.arrivedMs)) {
-      void this.#begin(kept)
-      return
-    }
+    const { isIn, isStoreUp } = this.#standing
+    if (isIn && this.#standing.hasReachedStoreSince(kept.arrivedMs)) void this.#begin(kept)
+    else if (isIn && isStoreUp) void this.#lookFor(kept)
+    else this.#giveUp(kept)
+  }
+
+  /** The store was out for a while. A claim that is there all the same says who has the event. */
+  async #lookFor(kept: Kept): Promise<void> {
+    kept.state = 'claiming'
+    const theirs = await this.#claims.look(kept.eventId)
+    if (!this.#kept.has(kept.eventId)) return
+    if (theirs?.kind === 'theirs') return this.#leaveTo(kept, theirs)
     this.#giveUp(kept)
   }
 

@@ -262,6 +262,23 @@ describe('two processes on one token', () => {
     expect(before.restart.status).toMatchObject({ role: 'standby', undecided: 20 })
   })
 
+  it('find the claim of one that died also where the store was out for a moment', async () => {
+    const fleet = new Fleet()
+    const [before, after] = await twoProcesses(fleet)
+    after.workMs = 60_000
+    await fleet.clock.advance(3_000)
+    fleet.send('1')
+    await fleet.clock.advance(100)
+    before.isCutOff = true
+    await fleet.clock.advance(600)
+    before.isCutOff = false
+    after.kill()
+    await fleet.clock.advance(10_000)
+    expect(fleet.runs).toMatchObject([{ by: 'v2' }, { by: 'v1', attempt: 2, isEnded: true }])
+    expect(before.repeated).toEqual(['1'])
+    expect(before.restart.status).toMatchObject({ undecided: 0 })
+  })
+
   it('keep the events until the store is back, where that was asked for', async () => {
     const fleet = new Fleet()
     const [, after] = await twoProcesses(fleet, { whenStoreIsOut: 'wait' })
