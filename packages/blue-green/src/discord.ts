@@ -38,5 +38,6 @@ export {
   type IdentifyBudget,
   type IdentifyBudgetOptions,
 } from './preparation/identify-budget-check.js'
+export type { Severity } from './changes.js'
 export type { EventContext, Id } from './context.js'
-export type { Clock } from './ports.js'
+export type { Clock, StateStore, StoredValue, StoredVersion } from './ports.js'

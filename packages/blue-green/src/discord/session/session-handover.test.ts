@@ -153,7 +153,8 @@ describe('a session that is handed over', () => {
 
   it('leaves an event to the next process that was claimed by one that then stood still', async () => {
     const fleet = new SessionFleet(() => 0.5)
-    const [before, after] = [fleet.process(), fleet.process()]
+    // It hears that the claim was written only when it wakes up.
+    const [before, after] = [fleet.process({ storeTimeoutMs: 60_000 }), fleet.process()]
     await begin(fleet, before)
     fleet.fleet.store.slowMs = 100
     fleet.send('1')
