@@ -1,3 +1,4 @@
+import type { WebSocketManager, WebSocketManagerOptions } from '@discordjs/ws'
 import type { Alerts, Clock as AlertsClock, NewsSource } from '@evenkeel/alerts'
 import type {
   BlueGreen,
@@ -6,6 +7,15 @@ import type {
   StateStore,
 } from '@evenkeel/blue-green'
 import { memoryState } from '@evenkeel/blue-green'
+import type {
+  EventSource,
+  EventTaker,
+  GatewayManager,
+  GatewayRest,
+  SessionHandover,
+  SharedStore,
+  WholeInteraction,
+} from '@evenkeel/blue-green/discord'
 import type { KubernetesSlotOptions, RoutedBlueGreen } from '@evenkeel/blue-green/kubernetes'
 import type { JobOwner, Jobs, JobStorage, JobStore } from '@evenkeel/blue-green/jobs'
 import type {
@@ -56,6 +66,8 @@ import type { Pool } from 'pg'
 declare const clock: FakeClock
 declare const restart: GaplessRestart
 declare const jobs: Jobs
+declare const handover: SessionHandover
+declare const gateway: WebSocketManager
 declare const client: Client
 declare const pool: Pool
 declare const memory: MemoryStorage
@@ -140,6 +152,22 @@ fits<JobStore>(new Map<string, unknown>())
 fits<Part>(jobs)
 fits<LoggablePart>(jobs)
 fits<NewsSource>(jobs)
+
+// discord.js and its gateway, by their shape; and whatever takes events takes those of Discord.
+fits<EventSource>(client)
+fits<EventTaker<unknown>>(restart, blueGreen)
+fits<GatewayRest>(client.rest)
+fits<GatewayManager>(gateway)
+fits<WebSocketManagerOptions['retrieveSessionInfo']>(handover.retrieveSessionInfo)
+fits<WebSocketManagerOptions['updateSessionInfo']>(handover.updateSessionInfo)
+fits<SharedStore>(sqlite.collection('state'), postgres.collection('state'), redis.collection('state'))
+fits<WholeInteraction>(interaction)
+// @ts-expect-error a message comes again when it is edited or deleted
+fits<WholeInteraction>(message)
+// @ts-expect-error what changes without conditions hands no session over
+fits<SharedStore>(memoryState())
+fits<LoggablePart>(handover)
+fits<NewsSource>(handover)
 
 // What is backed up before a deployment is a storage; a restore writes one.
 fits<ReadableStorage>(memory, file, sqlite, postgres, redis, failover)

@@ -16,6 +16,7 @@ const allowedImports: Readonly<Record<string, readonly string[]>> = {
   '@evenkeel/blue-green/kubernetes': ['eventemitter3'],
   '@evenkeel/blue-green/preparation': [],
   '@evenkeel/blue-green/rehearsal': [],
+  '@evenkeel/blue-green/discord': ['eventemitter3'],
   '@evenkeel/degradation-manager': ['eventemitter3'],
   '@evenkeel/degradation-manager/bolt': ['eventemitter3'],
   '@evenkeel/degradation-manager/discord': ['eventemitter3'],
