@@ -129,8 +129,7 @@ async function anonymized(
   )
   await writeRows(copy, all, signal)
   await spoil(copy)
-  const { ids, texts } = anonymizer.pseudonyms
-  const leaks = await findLeaks(copy, { ids, texts, allow: anonymizer.allow }, signal)
+  const leaks = await findLeaks(copy, anonymizer.pseudonyms, anonymizer.allow, signal)
   const found: Record<string, [string, unknown][]> = {}
   for (const name of await copy.collections()) {
     found[name] = []
@@ -216,8 +215,7 @@ describe('the anonymizer', () => {
       original.map((row) => anonymizer.row(row)),
       signal,
     )
-    const { ids, texts } = anonymizer.pseudonyms
-    const leaks = await findLeaks(copy, { ids, texts, allow: anonymizer.allow }, signal)
+    const leaks = await findLeaks(copy, anonymizer.pseudonyms, anonymizer.allow, signal)
     expect(leaks.first).toEqual([])
     expect(leaks.ids).toBeGreaterThan(200)
     expect(leaks.texts).toBeGreaterThan(100)
@@ -274,6 +272,21 @@ describe('a look for leaks finds', () => {
     const { leaks } = await anonymized(rows, {}, (copy) => copy.collection('spoiled').set(recordKey, value))
     expect(leaks.count).toBe(1)
     expect(leaks.first[0]).toMatchObject({ collection: 'spoiled', key: recordKey, ...leak })
+  })
+
+  it('an id that is no snowflake, where it stands alone', async () => {
+    const chats = { 'chat:123456789': { id: 123456789, n: 5_123_456_789, near: 'about 1234567890' } }
+    const { leaks } = await anonymized({ chats }, { ids: ['chats.id'], keep: ['chats.near'] })
+    expect(leaks).toMatchObject({ ids: 1, count: 1, first: [{ key: '(an original)', what: 'id' }] })
+    const named = await anonymized({ chats }, { ids: ['chats.id'], keep: ['chats.near'], userKeys: ['chats'] })
+    expect(named.leaks.count).toBe(0)
+  })
+
+  it('no leak in a pseudonym that is by chance the id of another', async () => {
+    const chats = Object.fromEntries(Array.from({ length: 600 }, (_, i) => [`c${i}`, { id: 10_000 + i }]))
+    const { leaks } = await anonymized({ chats }, { ids: ['chats.id'] })
+    expect(leaks.count).toBe(0)
+    expect(leaks.ids).toBeGreaterThan(500)
   })
 
   it('and tells no original, also not where it tells of another one', async () => {

@@ -85,9 +85,6 @@ function anonymisedData(source: ReadableStorage, options: AnonymizeOptions, samp
         yield other
       }
     },
-    leaksIn: (copy, signal) => {
-      const { ids, texts } = anonymizer.pseudonyms
-      return findLeaks(copy, { ids, texts, allow: anonymizer.allow }, signal)
-    },
+    leaksIn: (copy, signal) => findLeaks(copy, anonymizer.pseudonyms, anonymizer.allow, signal),
   }
 }

@@ -41,6 +41,16 @@ export class Pseudonyms {
     return this.#ids.keys()
   }
 
+  /** The digits of other ids that were. */
+  get numbers(): Iterable<string> {
+    return this.#numbers.keys()
+  }
+
+  /** Whether it is a pseudonym. */
+  isGiven(pseudonym: string): boolean {
+    return this.#taken.has(pseudonym)
+  }
+
   /** The texts that were. */
   get texts(): Iterable<string> {
     return this.#texts.keys()
