@@ -10,8 +10,8 @@ import type { Done, Order } from './switching/run-manager.js'
 const RUNS = 5
 const PER_SECOND = 500
 const AROUND_MS = 500
-/** After the last event: whoever keeps events in case that another does not handle them does so for less. */
-const SETTLE_MS = 2_000
+/** When nothing more has been done for so long, nothing will: nobody keeps an event longer before it is taken over. */
+const SETTLE_MS = 2_500
 
 /** Bots that are up. */
 interface Fleet {
@@ -64,7 +64,7 @@ export async function switching(): Promise<void> {
     const lost = `lost ${range((one) => one.lost)} (begun: ${range((one) => one.cutShort)})`
     const rest = `of ${range((one) => one.events)}, slowest ${range((one) => Math.round(one.slowestMs))} ms`
     const left = `${range((one) => new Set(one.sessions).size)} processes, ${range((one) => one.refused)} refused`
-    console.log(`  ${name.padEnd(44)} ${lost}, twice ${range((one) => one.twice)} ${rest}; ${left}`)
+    console.log(`  ${name.padEnd(44)} ${lost}, twice ${range((one) => one.twice)}; ${rest}, ${left}`)
   }
 }
 
@@ -80,17 +80,35 @@ async function run(begin: Begin): Promise<Count & { readonly refused: number }> 
     const refused = await fleet.switch()
     await sleep(AROUND_MS)
     platform.send({ order: 'traffic', perSecond: 0 } satisfies PlatformOrder)
-    await sleep(SETTLE_MS)
-    const { count } = (await ask({ order: 'count' })) as { count: Count }
+    const count = await settled(ask)
     await fleet.end()
     // Those that nobody manages any more.
     const { count: left } = (await ask({ order: 'count' })) as { count: Count }
-    for (const pid of new Set(left.sessions)) process.kill(pid, 'SIGKILL')
+    for (const pid of new Set(left.sessions)) endOrphan(pid)
     return { ...count, refused }
   } finally {
     await fleet.end()
     await platform.end()
     await rm(directory, { recursive: true, force: true })
+  }
+}
+
+/** The count when it stands still. */
+async function settled(ask: (order: PlatformOrder) => Promise<PlatformNews>): Promise<Count> {
+  for (let last: Count | undefined; ;) {
+    const { count } = (await ask({ order: 'count' })) as { count: Count }
+    if (last !== undefined && last.lost === count.lost && last.twice === count.twice) return count
+    last = count
+    await sleep(SETTLE_MS)
+  }
+}
+
+function endOrphan(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch (error) {
+    // It has just ended, and the platform has not heard of it.
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
   }
 }
 
