@@ -32,6 +32,7 @@ export interface Tally {
   'handled, not answered in time': number
   lost: number
   'refused, and told so': number
+  'undecided, as the store was out': number
   'nobody left who had got it': number
   'reported as unfinished': number
   'second runs': number
@@ -47,11 +48,19 @@ export interface Fault {
   readonly what: string
 }
 
+/** Until then a process has let an event go of which it cannot know who has it, in ms. */
+const undecidedWithinMs = 5_000
+
 /** One event, held against everything that is known of it. */
 export function judge(evidence: Evidence): { readonly tally: Tally; readonly faults: readonly Fault[] } {
   const tally = noTally()
   const faults: Fault[] = []
   const byId = factsById(evidence.facts)
+  const isUndecided = (by: string, sentAt: number): boolean => {
+    return evidence.facts.some((said) => {
+      return said.fact === 'undecided' && said.by === by && said.at > sentAt && said.at < sentAt + undecidedWithinMs
+    })
+  }
   for (const event of evidence.events) {
     const { id } = event
     const sent = evidence.sent.get(id)
@@ -72,7 +81,9 @@ export function judge(evidence: Evidence): { readonly tally: Tally; readonly fau
     if (!isHandled && isUnfinished) tally['reported as unfinished'] += 1
     else if (!isHandled && isRefused) tally['refused, and told so'] += 1
     else if (!isHandled && sent.recipients.every((by) => evidence.isOut(by))) tally['nobody left who had got it'] += 1
-    else if (!isHandled) {
+    else if (!isHandled && sent.recipients.some((by) => isUndecided(by, event.sentAt))) {
+      tally['undecided, as the store was out'] += 1
+    } else if (!isHandled) {
       tally.lost += 1
       fault('lost')
     }
@@ -112,6 +123,7 @@ export function noTally(): Tally {
     'handled, not answered in time': 0,
     lost: 0,
     'refused, and told so': 0,
+    'undecided, as the store was out': 0,
     'nobody left who had got it': 0,
     'reported as unfinished': 0,
     'second runs': 0,

@@ -26,6 +26,8 @@ const restart = new GaplessRestart({
   store: storage.collection('evenkeel'),
   heartbeatMs: 100,
   leaseMs: 1_000,
+  // A machine that is busy with all this is no store that is out.
+  storeTimeoutMs: 2_000,
   // The wall clock alone: nothing can be done to the other one.
   clock: {
     now: () => Date.now() + jumpMs,
@@ -69,6 +71,12 @@ try {
   tell('refused', { why: `start: ${String(error)}` })
   process.exit(1)
 }
+let undecided = 0
+setInterval(() => {
+  if (restart.status.undecided > undecided) tell('undecided')
+  undecided = restart.status.undecided
+}, 100).unref()
+
 const client = new Client({
   intents: [GatewayIntentBits.Guilds],
   rest: { api },
