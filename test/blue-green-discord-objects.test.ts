@@ -56,7 +56,7 @@ describe('with the real discord.js', () => {
   }
 
   beforeEach(async () => {
-    standin = await startStandin({ guilds: 1 })
+    standin = await startStandin({ guilds: 1, ackDeadlineMs: 600_000 })
   })
 
   afterEach(async () => {

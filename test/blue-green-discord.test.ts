@@ -100,7 +100,7 @@ describe('a bot on @discordjs/ws whose session goes from one process to the next
     const mix = [{ name: 'ping', weight: 1 }]
     let serving = bot('v1', 300)
     await serving.said('OWNER')
-    await standin.traffic({ perSecond: 100, mix })
+    await standin.traffic({ perSecond: 40, mix })
     await serving.said('BEGAN', 20)
     for (const version of ['v2', 'v3']) {
       const next = bot(version, 300)
@@ -121,7 +121,7 @@ describe('a bot on @discordjs/ws whose session goes from one process to the next
     expect(bots.flatMap(({ lines }) => lines).filter((line) => /^(REPEATED|FAILED|ERROR)/.test(line))).toEqual([])
     // Some commands were under way when the session went on: each was sent to two processes.
     expect(all.some(({ deliveries }) => deliveries > 1)).toBe(true)
-  }, 60_000)
+  }, 120_000)
 
   it('loses nothing when the owner is killed, and reports what was under way and runs again', async () => {
     const before = bot('v1', 200)
@@ -140,7 +140,7 @@ describe('a bot on @discordjs/ws whose session goes from one process to the next
       if (attempts.length > 1) expect(repeated).toContain(id)
     }
     expect((await standin.ledger()).gateway).toMatchObject({ identifies: 1, resumes: 1 })
-  }, 60_000)
+  }, 120_000)
 
   it('begins nothing any more when it wakes up and another process has gone on', async () => {
     const before = bot('v1')
@@ -155,7 +155,7 @@ describe('a bot on @discordjs/ws whose session goes from one process to the next
     await after.said('BEGAN', 60)
     for (const { id, attempts } of await events()) expect(attempts, id).toHaveLength(1)
     expect((await standin.ledger()).gateway).toMatchObject({ identifies: 1, resumes: 1 })
-  }, 60_000)
+  }, 120_000)
 
   it('identifies anew where Discord has ended the session, and goes on in it when a connection breaks', async () => {
     const before = bot('v1')
@@ -172,7 +172,7 @@ describe('a bot on @discordjs/ws whose session goes from one process to the next
     await standin.inject({ kind: 'drop' })
     expect((await standin.ask({ name: 'ping', timeoutMs: 60_000 })).content).toBe('v2 1')
     expect((await standin.ledger()).gateway).toMatchObject({ identifies: 2, refusedResumes: 1, resumes: 1 })
-  }, 60_000)
+  }, 120_000)
 
   it('handles an event once that is sent more than once', async () => {
     const one = bot('v1')
@@ -182,5 +182,5 @@ describe('a bot on @discordjs/ws whose session goes from one process to the next
     await one.end('SIGTERM')
     expect(one.all('BEGAN')).toEqual([`${id} 1`])
     expect(one.lines.at(-1)).toBe('ENDED true 2')
-  }, 60_000)
+  }, 120_000)
 })

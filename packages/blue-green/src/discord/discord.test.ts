@@ -110,6 +110,15 @@ describe('the window for an answer', () => {
     expect(answers.arrived(idAt(discordMs))()).toBe(2_300)
   })
 
+  it('knows nothing any more after a long silence', async () => {
+    const clock = new FakeClock()
+    const answers = new AnswerWindow({ clock, memoryMs: 1_000 })
+    const discordMs = discordEpochMs + 1_000_000
+    answers.arrived(idAt(discordMs))
+    await clock.advance(2_500)
+    expect(answers.arrived(idAt(discordMs + 1_250))()).toBe(2_800)
+  })
+
   it('refuses what is no id', () => {
     expect(() => new AnswerWindow().arrived('message-1')).toThrow(TypeError)
     expect(() => new AnswerWindow({ windowMs: 100 })).toThrow('windowMs must be more than marginMs (200)')
@@ -124,6 +133,11 @@ describe('a nonce', () => {
         expect(nonceOf(a, p) === nonceOf(b, q)).toBe(a === b && p === q)
       }),
     )
+  })
+
+  it('tells the parts of an event from other events', () => {
+    expect(nonceOf('messageCreate:1', '23')).not.toBe(nonceOf('messageCreate:12', '3'))
+    expect(nonceOf('messageCreate:1', 2)).toBe(nonceOf('messageCreate:1', '2'))
   })
 
   it('is refused for an event without an id, whose messages would all be one', () => {
