@@ -272,6 +272,22 @@ export class KubernetesStandin {
   }
 }
 
+/** The same API, that counts what is read through it as soon as it is asked for. */
+export function countingReads(api: KubernetesApi): KubernetesApi & { readonly reads: number } {
+  let reads = 0
+  return {
+    get: (...call) => {
+      reads += 1
+      return api.get(...call)
+    },
+    patch: (...call) => api.patch(...call),
+    watch: (...call) => api.watch(...call),
+    get reads() {
+      return reads
+    },
+  }
+}
+
 /** Answers so, as the API does when it fails. */
 export function answers(status: number, headers: Record<string, string> = {}): Fault {
   return (_request, response) => {
