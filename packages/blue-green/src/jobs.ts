@@ -11,7 +11,18 @@ export {
   type JobsDefaults,
   type JobsOptions,
 } from './jobs/options.js'
-export type { JobOperation, JobOwner, JobStorage, JobStore, OwningProcess, OwningVersion } from './jobs/ports.js'
+export type {
+  JobCheck,
+  JobClear,
+  JobDelete,
+  JobOperation,
+  JobOwner,
+  JobSet,
+  JobStorage,
+  JobStore,
+  OwningProcess,
+  OwningVersion,
+} from './jobs/ports.js'
 export type { JobStatus } from './jobs/scheduled-job.js'
 export type { NextAt } from './jobs/times.js'
 export type { Effects } from './slots/worker-options.js'

@@ -2,7 +2,7 @@ import { withDeadline } from '../deadline.js'
 import { JobLostError } from './errors.js'
 import type { JobLedger, Kept } from './job-ledger.js'
 import type { JobRun, JobSettings, JobsSettings } from './options.js'
-import type { JobOperation } from './ports.js'
+import type { JobCheck, JobOperation } from './ports.js'
 import type { JobRecord, RunRecord } from './records.js'
 
 /** What has become of a run in this process. */
@@ -159,7 +159,7 @@ export class ActiveRun {
     this.#isCommitted = true
   }
 
-  #fence(): JobOperation {
+  #fence(): JobCheck {
     const { settings, ledger, kept } = this.#options
     const { name } = settings.store
     if (name === undefined) throw new TypeError('fence() and commit() need a store with a name, such as a collection')

@@ -197,7 +197,7 @@ describe('jobs of processes that come, take over and go', () => {
     ['when the store goes away', { outages: true }],
     ['when clocks differ and jump', { clocks: true }],
     ['when all of it happens', { kills: true, freezes: true, outages: true, clocks: true, slow: true }],
-  ] satisfies [string, World][])('run no due time twice untold, %s', async (_, world) => {
+  ] as readonly [string, World][])('run no due time twice untold, %s', async (_, world) => {
     for (let i = 0; i < runs / 6; i++) {
       const bot = await live(randomFrom(seed * 20_000 + i), world)
       const where = `seed ${seed}, run ${i}`

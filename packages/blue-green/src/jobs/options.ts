@@ -4,7 +4,7 @@ import { readEffects, type Effects } from '../slots/worker-options.js'
 import { systemClock, systemRandom } from '../system-clock.js'
 import { kindOf } from './ownership.js'
 import type { DuePolicy } from './plan.js'
-import type { JobOperation, JobOwner, JobStorage, JobStore } from './ports.js'
+import type { JobCheck, JobOperation, JobOwner, JobStorage, JobStore } from './ports.js'
 import { byFunction, every, type DueTimes, type NextAt } from './times.js'
 
 /** What a run is given. */
@@ -34,7 +34,7 @@ export interface JobRun {
    */
   readonly commit: (operations: readonly JobOperation[]) => Promise<void>
   /** A condition for a batch of your own, which is refused as soon as somebody else has taken the run. */
-  readonly fence: () => JobOperation
+  readonly fence: () => JobCheck
 }
 
 /** Something to do again and again. Give `everyMs` or `nextAt`. */

@@ -6,23 +6,60 @@ export interface JobStore extends StateStore {
   readonly name?: string | undefined
 }
 
-/** One operation of a batch, as `storage.batch` takes it. */
-export interface JobOperation {
+/** Writes a record, as part of a batch. */
+export interface JobSet {
   /** What to do. */
-  readonly type: 'set' | 'delete' | 'clear' | 'check'
+  readonly type: 'set'
   /** The collection. */
   readonly collection: string
-  /** The key, for all but `clear`. */
-  readonly key?: string
-  /** The value, for `set`. */
-  readonly value?: unknown
+  /** The key of the record. */
+  readonly key: string
+  /** The value. */
+  readonly value: unknown
   /** Only when the record has this version. */
-  readonly ifVersion?: string
+  readonly ifVersion?: string | undefined
   /** Only when there is no record. */
-  readonly ifAbsent?: boolean
+  readonly ifAbsent?: boolean | undefined
   /** Milliseconds from now until the record is gone. */
-  readonly ttlMs?: number
+  readonly ttlMs?: number | undefined
 }
+
+/** Removes a record, as part of a batch. */
+export interface JobDelete {
+  /** What to do. */
+  readonly type: 'delete'
+  /** The collection. */
+  readonly collection: string
+  /** The key of the record. */
+  readonly key: string
+  /** Only when the record has this version. */
+  readonly ifVersion?: string | undefined
+}
+
+/** Removes every record of a collection, as part of a batch. */
+export interface JobClear {
+  /** What to do. */
+  readonly type: 'clear'
+  /** The collection. */
+  readonly collection: string
+}
+
+/** Writes nothing, and fails the batch when its condition does not hold. */
+export interface JobCheck {
+  /** What to do. */
+  readonly type: 'check'
+  /** The collection. */
+  readonly collection: string
+  /** The key of the record. */
+  readonly key: string
+  /** The record must have this version. */
+  readonly ifVersion?: string | undefined
+  /** The key must be absent. */
+  readonly ifAbsent?: boolean | undefined
+}
+
+/** One operation of a batch, as `storage.batch` takes it. */
+export type JobOperation = JobSet | JobDelete | JobClear | JobCheck
 
 /** What writes several records at once, or none: a storage of `@evenkeel/storage-adapter`. */
 export interface JobStorage {

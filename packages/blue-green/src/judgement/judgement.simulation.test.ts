@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { FaultyStore } from '../test-support/faulty-store.js'
-import { seeded } from '../test-support/seeded.js'
+import { randomFrom } from '../test-support/random.js'
 import { TestBot } from '../test-support/test-bot.js'
 
 const minute = 60_000
@@ -19,7 +19,7 @@ interface Story {
 
 /** One deployment from the first event to its end: what became of it, and in which window. */
 async function live(seed: number, { guilds, ratio, errorRatio }: Story): Promise<{ phase: string; window: number }> {
-  const random = seeded(seed)
+  const random = randomFrom(seed)
   const ids = Array.from({ length: guilds }, (_, i) => `guild-${seed}-${i}`)
   // Without the catastrophe stop, which is another one's work.
   const bot = new TestBot(new FaultyStore(), { judge: byErrors, random, maxFailingGuilds: guilds })

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { FakeHealth } from '../test-support/fake-health.js'
 import { FaultyStore } from '../test-support/faulty-store.js'
-import { seeded } from '../test-support/seeded.js'
+import { randomFrom } from '../test-support/random.js'
 import { TestBot } from '../test-support/test-bot.js'
 import { Evidence } from './evidence.js'
 import { readJudge, type JudgeOptions } from './judge-options.js'
@@ -15,10 +15,10 @@ const byErrors = { responseTimeIncrease: false } as const
 
 /** A bot whose guilds all make a call in a window of ten minutes. */
 class JudgedBot extends TestBot {
-  readonly random = seeded(7)
+  readonly random = randomFrom(7)
 
   constructor(store = new FaultyStore(), options: ConstructorParameters<typeof TestBot>[1] = {}) {
-    super(store, { judge: byErrors, random: seeded(1), maxFailingGuilds: 10_000, ...options })
+    super(store, { judge: byErrors, random: randomFrom(1), maxFailingGuilds: 10_000, ...options })
   }
 
   /** @param errorRatio - of each version's calls */
@@ -231,7 +231,7 @@ describe('a judged deployment', () => {
 })
 
 describe('evidence', () => {
-  const settings = readJudge({ memoryIncrease: 0.3 }, seeded(1))
+  const settings = readJudge({ memoryIncrease: 0.3 }, randomFrom(1))
   const absurd = [NaN, Infinity, -Infinity, -1]
 
   it('is not moved by figures that make no sense', () => {
@@ -256,7 +256,7 @@ describe('evidence', () => {
 
   it('finds a version that is slower, of guilds that are fast and slow by nature', () => {
     for (const factor of [1, 3]) {
-      const random = seeded(3)
+      const random = randomFrom(3)
       const evidence = new Evidence(settings)
       const usual = Array.from({ length: 200 }, () => 20 + 2_000 * random())
       const live = (greens: number, windows: number): void => {
@@ -324,6 +324,6 @@ describe('the options of judge', () => {
     [{ errorRate: 1 }, 'judge has no option "errorRate"'],
     [{ errorRateIncrease: false, responseTimeIncrease: false }, 'names nothing to judge by'],
   ])('refuse %j', (options, message) => {
-    expect(() => readJudge(options as JudgeOptions, seeded(1))).toThrow(message)
+    expect(() => readJudge(options as JudgeOptions, randomFrom(1))).toThrow(message)
   })
 })

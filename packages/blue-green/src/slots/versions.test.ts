@@ -5,7 +5,7 @@ import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
 import { BlueGreen, memoryState, type BlueGreenChange, type BlueGreenOptions, type EventNews } from '../index.js'
 import { childProcessSlot, workerThreadSlot, type Slot, type WorkerSlotOptions } from '../slots-workers.js'
 import { bundleChild } from '../test-support/bundle-child.js'
-import { seeded } from '../test-support/seeded.js'
+import { randomFrom } from '../test-support/random.js'
 import type { Task } from '../test-support/slot-worker-child.js'
 
 const program = bundleChild('slot-worker-child.ts')
@@ -222,7 +222,7 @@ describe('a version that is a slot', () => {
 
 it('no event is lost and none is run twice unreported while versions are killed, deployed and rolled back at random', async () => {
   const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000)
-  const random = seeded(seed)
+  const random = randomFrom(seed)
   const bot = botOf({}, { heartbeatMs: 50, hungAfterMs: 300 })
   const { blueGreen, slots, lines, redelivered, unknown } = bot
   await blueGreen.start()
