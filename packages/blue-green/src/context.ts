@@ -53,6 +53,22 @@ export function readId(name: string, id: Id | null | undefined): string | undefi
   return String(id)
 }
 
+/** Each is in a record that is written at every transition. */
+const maxFirst = 1_000
+
+/** @throws TypeError or RangeError when it is no list of ids, or too long a one */
+export function readFirst(value: unknown): string[] {
+  if (!Array.isArray(value)) throw new TypeError(`first must be a list of ids, not ${String(value)}`)
+  if (value.length > maxFirst) {
+    throw new RangeError(`first has ${value.length} ids, more than ${maxFirst}; a first step at 1 % takes many guilds`)
+  }
+  return (value as unknown[]).map((given) => {
+    const id = readId('an id of first', given as Id)
+    if (id === undefined) throw new TypeError(`an id of first must be a string or a bigint, not ${String(given)}`)
+    return id
+  })
+}
+
 function readPin(pin: unknown): string | undefined {
   if (pin === undefined || pin === null) return undefined
   if (typeof pin === 'string' && pin !== '') return pin

@@ -1,5 +1,5 @@
 import { defined, readCount, readDuration, requireKnown } from './checked-options.js'
-import { readId, type Id } from './context.js'
+import { readFirst, type Id } from './context.js'
 import type { Settings } from './options.js'
 import type { Plan } from './plan.js'
 
@@ -138,20 +138,4 @@ function readPercentages(value: unknown): readonly number[] {
   }
   if (last !== 100) throw wrong('the last must be 100, or the deployment could never be complete')
   return percentages as number[]
-}
-
-/** Each is in the record, which is written at every transition. */
-const maxFirst = 1_000
-
-/** @throws TypeError or RangeError when it is no list of ids, or too long a one */
-export function readFirst(value: unknown): string[] {
-  if (!Array.isArray(value)) throw new TypeError(`first must be a list of ids, not ${String(value)}`)
-  if (value.length > maxFirst) {
-    throw new RangeError(`first has ${value.length} ids, more than ${maxFirst}; a first step at 1 % takes many guilds`)
-  }
-  return (value as unknown[]).map((given) => {
-    const id = readId('an id of first', given as Id)
-    if (id === undefined) throw new TypeError(`an id of first must be a string or a bigint, not ${String(given)}`)
-    return id
-  })
 }

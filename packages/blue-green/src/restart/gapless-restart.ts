@@ -1,7 +1,6 @@
 import { EventEmitter } from 'eventemitter3'
 import { readDuration } from '../checked-options.js'
-import type { Id } from '../context.js'
-import { readFirst } from '../deploy-options.js'
+import { readFirst, type Id } from '../context.js'
 import type { Severity } from '../changes.js'
 import { StoreUnavailableError } from '../errors.js'
 import { holdProcess } from '../system-clock.js'
