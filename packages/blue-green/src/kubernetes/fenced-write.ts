@@ -4,7 +4,7 @@ import { KubernetesObjectError, KubernetesRefusedError } from './errors.js'
 import { labelOf, type KubernetesObject, type KubernetesResource } from './resources.js'
 
 /** Where the fencing token of the controller that wrote last is kept, in each object that is written. */
-export const epochAnnotation = 'evenkeel.dev/epoch'
+const epochAnnotation = 'evenkeel.dev/epoch'
 
 /** So many others in a row that were quicker are no accident. */
 const maxConflicts = 10

@@ -159,8 +159,11 @@ describe('a version in a Kubernetes cluster', () => {
   it('whose pods never get ready says why, and what the cluster has given up ends at once', async () => {
     const { standin, url } = await cluster()
     standin.makesPodsReady = false
-    const slot = slotIn({ standin, url }, { startTimeoutMs: 300 })
-    expect(String(await failure(slot.start()))).toMatch(/not ready within 300 ms: the cluster has not seen it yet/)
+    const clock = new FakeClock()
+    const late = failure(slotIn({ standin, url }, { clock, startTimeoutMs: 300 }).start())
+    await standin.until(`WATCH ${key}`)
+    await clock.advance(300)
+    expect(String(await late)).toMatch(/not ready within 300 ms: the cluster has not seen it yet/)
     const again = failure(slotIn({ standin, url }).start())
     await standin.until(`WATCH ${key}`, 2)
     const conditions = [{ type: 'Progressing', reason: 'ProgressDeadlineExceeded', message: 'no such image' }]
