@@ -5,7 +5,7 @@ import type { Kind } from '../scripts/chaos-blue-green/plan.js'
 
 /** `pnpm chaos blue-green --runs 1000 --seed 1` for the long form. */
 const seed = Number(process.env['EVENKEEL_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
-const runs = Number(process.env['EVENKEEL_RUNS'] ?? 5)
+const runs = Number(process.env['EVENKEEL_RUNS'] ?? 3)
 
 describe('under chaos, with the real discord.js and real processes, no event is lost and no effect is committed twice', () => {
   let programs: Programs
