@@ -191,7 +191,7 @@ describe('a version in a Kubernetes cluster', () => {
     ['sends half an answer', sendsHalf],
   ])('is started and given up while the API %s, twice each', async (_, fault) => {
     const { standin, url } = await cluster()
-    const slot = slotIn({ standin, url }, { api: standin.api({ timeoutMs: 200 }) })
+    const slot = slotIn({ standin, url }, { api: standin.api({ timeoutMs: fault === hangs ? 200 : 5_000 }) })
     const badly = (): void => [/GET/, /PATCH/, /WATCH/].forEach((what) => standin.fail(what, fault, 2))
     badly()
     await slot.start()

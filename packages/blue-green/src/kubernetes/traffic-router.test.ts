@@ -186,7 +186,9 @@ describe('traffic that does not pass through blue-green', () => {
     const standin = await cluster()
     const blueGreen = bot()
     await blueGreen.start()
-    const { router, news } = routerOf(standin, blueGreen, { api: standin.api({ timeoutMs: 100 }) })
+    const { router, news } = routerOf(standin, blueGreen, {
+      api: standin.api({ timeoutMs: fault === hangs ? 200 : 5_000 }),
+    })
     for (const what of [/GET/, /PATCH/]) standin.fail(what, fault, 3)
     await router.start()
     await blueGreen.deploy('v2', { percentages: [10, 100], stepMs: 600_000 })
