@@ -72,7 +72,5 @@ export function readFirst(value: unknown): string[] {
 function readPin(pin: unknown): string | undefined {
   if (pin === undefined || pin === null) return undefined
   if (typeof pin === 'string' && pin !== '') return pin
-  throw new TypeError(
-    `pin must be a string with something in it, not ${typeof pin === 'string' ? 'an empty one' : String(pin)}`,
-  )
+  throw new TypeError(`pin must be a string with something in it, not ${pin === '' ? 'an empty one' : typeof pin}`)
 }
