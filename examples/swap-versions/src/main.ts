@@ -40,12 +40,8 @@ async function serveUntil<T>(outcome: Promise<T>): Promise<T> {
 
 const good = await blueGreen.deploy('v2', { percentages: [10, 100], stepMs: 50 })
 console.log((await serveUntil(good.finished)).outcome) // => COMPLETE
-console.log(
-  good
-    .report()
-    .results.map(({ kind, name, isPassed }) => `${kind} ${name} ${isPassed}`)
-    .join(', '),
-) // => checks node true, smokeTests answers true
+const passed = good.report().results.filter(({ isPassed }) => isPassed)
+console.log(passed.map(({ kind, name }) => `${kind}.${name}`).join(', ')) // => checks.node, smokeTests.answers
 
 // Nobody has it yet when it is found out.
 const silent = await blueGreen.deploy('v4')
