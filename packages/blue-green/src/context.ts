@@ -42,7 +42,7 @@ export function readContext(context: EventContext): Routed {
 }
 
 /** @throws TypeError or RangeError when it is no identifier, or has lost digits */
-export function readId(name: string, id: Id | null | undefined): string | undefined {
+function readId(name: string, id: Id | null | undefined): string | undefined {
   if (id === null || id === undefined) return undefined
   if (typeof id === 'string') return id
   if (typeof id === 'bigint') return String(id)

@@ -8,7 +8,7 @@ import type { Slot } from './slot.js'
 type Deed = 'dies' | 'refuses' | 'answers'
 
 /** Two versions that do one thing after the other with what they are given, and the last one for ever. */
-function crewOf(deeds: Readonly<Record<'v1' | 'v2', readonly Deed[]>>) {
+function crewOf(deeds: Readonly<Record<'v1' | 'v2', readonly Deed[]>>, starting: readonly string[] = []) {
   const clock = new FakeClock()
   const redelivered: EventNews[] = []
   const unknown: EventNews[] = []
@@ -22,6 +22,7 @@ function crewOf(deeds: Readonly<Record<'v1' | 'v2', readonly Deed[]>>) {
         if (deed === 'refuses') throw new NotBegunError(name, 'it is being stopped')
         return { by: name, isRepeat: delivery?.isRepeat }
       },
+      health: () => (starting.includes(name) ? 'unknown' : 'up'),
       onDeath: () => () => undefined,
       drain: async () => ({ drained: true, running: 0 }),
       stop: async () => {},
@@ -68,5 +69,17 @@ describe('an event that no version had begun', () => {
     const { deliver, unknown } = crewOf({ v1: ['refuses'], v2: ['refuses'] })
     expect(await deliver()).toMatchObject({ code: 'NOT_BEGUN', applied: 'no' })
     expect(unknown).toEqual([])
+  })
+})
+
+describe('an event for a version that is still starting', () => {
+  it('goes to another one that is up', async () => {
+    const { deliver } = crewOf({ v1: ['answers'], v2: ['answers'] }, ['v1'])
+    expect(await deliver()).toMatchObject({ by: 'v2', isRepeat: false })
+  })
+
+  it('waits for it no longer than maxWaitMs', async () => {
+    const { deliver } = crewOf({ v1: ['answers'], v2: ['answers'] }, ['v1', 'v2'])
+    expect(await deliver()).toMatchObject({ code: 'NOT_BEGUN' })
   })
 })

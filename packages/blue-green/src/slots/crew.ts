@@ -173,12 +173,13 @@ export class Crew {
     return slot
   }
 
-  /** The version it was routed to, else one that is up, else none yet. */
+  /** The version it was routed to, else another one; none while none is up, for one that is starting may take longer than an event can wait. */
   #pick(version: string, refused: ReadonlySet<string>): string | undefined {
-    const can = (name: string, ...healths: (string | undefined)[]): boolean =>
-      !refused.has(name) && healths.includes(this.#slot(name).health?.() ?? 'up')
-    if (can(version, 'up', 'degraded', 'unknown')) return version
-    return [...this.#settings.slots.keys()].find((name) => can(name, 'up', 'degraded'))
+    const can = (name: string): boolean => {
+      const health = this.#slot(name).health?.() ?? 'up'
+      return !refused.has(name) && (health === 'up' || health === 'degraded')
+    }
+    return can(version) ? version : [...this.#settings.slots.keys()].find(can)
   }
 
   #change(timeoutMs: number): Promise<void> {

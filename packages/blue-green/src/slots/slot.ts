@@ -73,7 +73,7 @@ export interface Slot<Event = unknown, Answer = unknown> {
   start(options?: { readonly signal?: AbortSignal | undefined }): Promise<void>
   /** Handles one event. */
   handle(event: Event, delivery?: Delivery): Promise<Answer>
-  /** How it is now. Events go elsewhere while it is `down` and another version is not. */
+  /** How it is now. It gets events while it is `up` or `degraded`; unless given, it is `up`. */
   health?(): HealthStatus
   /** Calls the listener each time it dies by itself. Returns what takes the listener off again. */
   onDeath(listener: (death: SlotDeath) => void): () => void
