@@ -6,7 +6,9 @@ import { packAll } from './pack.js'
 import { fromRoot, packages, readJson, root, type Entry } from './workspace.js'
 
 const budgetFile = join(root, 'scripts', 'size-budgets.json')
-const maxPackedBytes = 150_000
+/** One package has ten entries, and its guides beside its README: docs/decisions/0029-ten-entries.md. */
+const maxPackedBytes: Readonly<Record<string, number>> = { '@evenkeel/blue-green': 240_000 }
+const usualMaxPackedBytes = 150_000
 /** An entry's own code, minified and gzipped: what a bundler would add to a bot, dependencies left out. */
 async function bundledBytes({ source }: Entry): Promise<number> {
   const { outputFiles } = await build({
@@ -40,7 +42,8 @@ export async function checkSizes(): Promise<string[]> {
     faults.push(`${fromRoot(budgetFile)}: ${specifier} is no entry of any package`)
   for (const { name, tarball } of await packAll()) {
     const { size } = statSync(tarball)
-    if (size > maxPackedBytes) faults.push(`${name} is ${size} bytes packed; the limit is ${maxPackedBytes}`)
+    const limit = maxPackedBytes[name] ?? usualMaxPackedBytes
+    if (size > limit) faults.push(`${name} is ${size} bytes packed; the limit is ${limit}`)
   }
   return faults
 }
