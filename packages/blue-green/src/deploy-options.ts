@@ -84,7 +84,7 @@ export interface Batches {
 }
 
 /** The value of each field of `batches` that is not given. */
-export const batchDefaults: { readonly size: number; readonly pauseMs: number } = { size: 25, pauseMs: 30_000 }
+export const batchDefaults: Readonly<Record<'size' | 'pauseMs', number>> = { size: 25, pauseMs: 30_000 }
 
 /** @throws TypeError or RangeError that names the field and its value */
 export function readBatches(

@@ -16,15 +16,15 @@ export type Versions<Event> = Record<string, Handler<Event> | Slot<Event>>
 /** What a version takes. */
 export type EventOf<Version> = Version extends (event: infer Event) => unknown
   ? Event
-  : Version extends { handle(event: infer Event, ...rest: never): unknown }
+  : Version extends Slot<infer Event>
     ? Event
     : never
 
 /** What a version answers. */
 export type AnswerOf<Version> = Version extends (...event: never) => infer Answer
   ? Awaited<Answer>
-  : Version extends { handle(...event: never): infer Answer }
-    ? Awaited<Answer>
+  : Version extends Slot<never, infer Answer>
+    ? Answer
     : never
 
 /** The names of versions. */
