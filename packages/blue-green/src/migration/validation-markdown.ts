@@ -77,7 +77,7 @@ function differenceLists(differences: Readonly<Record<string, readonly Differenc
 
 /** Names of collections and keys are data, and may look like Markdown or HTML. */
 export function text(from: string): string {
-  // eslint-disable-next-line no-control-regex
+  // eslint-disable-next-line no-control-regex -- control characters are what is taken out
   const line = from.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ')
   return line.replace(/[\\`*_[\]<>|&#~]/g, (sign) => `\\${sign}`)
 }
