@@ -350,7 +350,11 @@ export class Driver {
   revived(version: string): void {
     if (!this.#deaths.remove(version)) return
     this.#hooks.announce([revivalChange(this.#state, version, this.#settings.clock.now())])
-    this.#reconsider()
+    const running = runningIn(this.#state)
+    // Green died while there was nobody to give its guilds to.
+    const isGreenDead = running?.from === version && this.#deaths.has(running.to) && isRouted(running)
+    if (isGreenDead) this.rollBack(`"${running.to}" is dead, and "${version}" lives again`)
+    else this.#reconsider()
   }
 
   /** Goes on to the next step now; resolves when it has, or there is none, and rejects when something holds it. */

@@ -374,6 +374,21 @@ describe('after an irreversible migration', () => {
     expect((await bot.guildsOn('v1')).size).toBe(1_000)
   })
 
+  it('what a person took back stays so when the process stops and starts before the store had it', async () => {
+    const { bot, deployment } = await frozen()
+    await bot.clock.advance(0)
+    bot.store.isDown = true
+    void deployment.rollback({ why: 'blue can read it', acceptIrreversible: true })
+    const stopping = bot.blueGreen.stop()
+    await bot.clock.advance(60_000)
+    await stopping
+    bot.store.isDown = false
+    await bot.blueGreen.start()
+    await bot.clock.advance(60_000)
+    expect(bot.blueGreen.status.phase).toBe('ROLLED_BACK')
+    expect((await bot.guildsOn('v1')).size).toBe(1_000)
+  })
+
   it('a promotion that the store does not confirm is given up, and it stays frozen', async () => {
     const { bot, deployment } = await frozen()
     await bot.clock.advance(0)

@@ -40,7 +40,7 @@ export async function takeOver(
   return { found, state, why, log }
 }
 
-/** A rollback that the store never confirmed, because this process was stopped first, still stands. */
+/** A rollback that the store never confirmed, because this process was stopped first, still stands: also one that a person accepted. */
 function resumed(
   stored: State,
   { versions, initial }: Settings,
@@ -53,7 +53,7 @@ function resumed(
   }
   const { deployment } = here.state
   const isRolledBackHere = deployment?.phase === 'ROLLING_BACK' && deployment.id === stored.deployment?.id
-  const rolledBack = isRolledBackHere && transition(found.state, { type: 'ROLL_BACK', elapsedMs: 0 })
+  const rolledBack = isRolledBackHere && transition(found.state, { type: 'ROLL_BACK', elapsedMs: 0, accept: true })
   return rolledBack ? { state: rolledBack, why: here.why } : found
 }
 

@@ -146,6 +146,16 @@ describe('the death of', () => {
     expect(deployment.status).toMatchObject({ phase: 'HOLD', percentage: 1 })
   })
 
+  it('both, when blue lives again, takes back what green had', async () => {
+    const test = new TestDriver()
+    const deployment = await test.deploys()
+    test.driver.died('v1', 'exit code 1')
+    test.driver.died('v2', 'exit code 2')
+    test.driver.revived('v1')
+    const why = '"v2" is dead, and "v1" lives again'
+    expect(await deployment.finished).toEqual({ outcome: 'ROLLED_BACK', why })
+  })
+
   it('blue before green has anybody lets it be taken back by hand', async () => {
     const test = new TestDriver(undefined, (version) => (version === 'v1' ? Promise.resolve() : hangs()))
     const deploying = test.deploys(plan)

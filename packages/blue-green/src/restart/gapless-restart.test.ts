@@ -43,6 +43,18 @@ describe('a process alone', () => {
     expect(only.told).toEqual(['owner nobody > v1', 'store up > down', 'store down > up'])
   })
 
+  it('handles events again when it is started again', async () => {
+    const fleet = new Fleet()
+    const only = fleet.process()
+    await only.begin()
+    await only.restart.stop()
+    await only.begin()
+    await fleet.clock.advance(10_000)
+    fleet.send('1')
+    await fleet.clock.advance(0)
+    expect(only.answers.get('1')).toBe('1 from v1')
+  })
+
   it('refuses events before start() and after stop()', async () => {
     const fleet = new Fleet()
     const { restart } = fleet.process()

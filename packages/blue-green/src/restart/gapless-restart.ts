@@ -1,5 +1,5 @@
 import { EventEmitter } from 'eventemitter3'
-import { readDuration } from '../checked-options.js'
+import { readDuration, requireKnown } from '../checked-options.js'
 import { readFirst, type Id } from '../context.js'
 import type { Severity } from '../changes.js'
 import { StoreUnavailableError } from '../errors.js'
@@ -197,6 +197,7 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
       try {
         await this.#membership.join()
         this.#role = 'in'
+        this.#desk.rejoined()
         this.#desk.reconsider()
       } catch (error) {
         this.#role = 'stopped'
@@ -240,6 +241,7 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
   async #takeOver({ why, timeoutMs = this.#settings.leaseMs * 3, ...asked }: TakeOverOptions): Promise<void> {
     const { id, version, clock } = this.#settings
     readDuration('timeoutMs', timeoutMs)
+    requireKnown('takeOver', asked, ['percentage', 'first'])
     const share = readShare(id, asked)
     const endsMs = clock.monotonic() + timeoutMs
     if (this.#role !== 'in') throw new TakeOverError(version, 'it was not started')

@@ -150,8 +150,9 @@ describe('a share of the guilds', () => {
     [{ percentage: 100.1 }],
     [{ percentage: '50' }],
     [{ first: 'a' }],
+    [{ percent: 1 }],
   ])('is refused when it is none: %j', async (options) => {
     const { after } = await two()
-    await expect(after.restart.takeOver(options as object)).rejects.toThrow(/percentage|first/)
+    await expect(after.restart.takeOver(options as object)).rejects.toThrow(/percentage|first|percent/)
   })
 })
