@@ -26,6 +26,7 @@ import {
   type Versions,
 } from './options.js'
 import { Pins, type Pin, type PinCounts, type PinOptions } from './pins/pins.js'
+import type { Side } from './judgement/window.js'
 import type { Plan } from './plan.js'
 import { failureIn, runProbes } from './probes.js'
 import { stepsOf, type DryRun } from './report/dry-run.js'
@@ -35,7 +36,7 @@ import { versionFor } from './routing.js'
 import { Crew, type EventNews } from './slots/crew.js'
 import { functionSlot } from './slots/function-slot.js'
 import type { Slot } from './slots/slot.js'
-import { runningIn, type Phase } from './transitions.js'
+import { isTakenBack, runningIn, type Phase } from './transitions.js'
 import { warn } from './warn.js'
 
 /** A deployment is over, as far as this process is concerned. */
@@ -66,7 +67,7 @@ export interface BlueGreenEvents {
   change: [change: BlueGreenChange]
   /** A deployment is over. */
   finished: [finished: BlueGreenFinished]
-  /** A version that is a slot could not serve an event that it was given; another one has it now. */
+  /** A version that is a slot could not serve an event that was routed to it, or died over it; another one has it now. */
   redelivered: [news: EventNews]
   /** A version that is a slot died over an event that is not run again: nobody knows what became of it. Write it down. */
   unknown: [news: EventNews]
@@ -188,7 +189,8 @@ export class BlueGreen<
         await this.#crew?.stage(version, signal)
       },
       retire: (version) => this.#pins.whenFree(version, () => void this.#crew?.retire(version)),
-      drained: (version) => this.#drained(version),
+      startLater: (version, why) => this.#crew?.startLater(version, why),
+      drained: (version, signal) => this.#drained(version, signal),
       call: (version, event) => this.#call(version, event),
       counters: () => this.#counters,
     })
@@ -227,7 +229,10 @@ export class BlueGreen<
    *
    * @param event - whatever the handlers take
    * @returns settles as the handler does. The second copy of an event resolves `undefined` without being handled, also
-   * when the first one failed; `status.duplicates` counts it.
+   * when the first one failed; `status.duplicates` counts it. An event that was refused with `NotBegunError` or `ShedError` may be
+   * passed again.
+   * @throws `NotBegunError` when a version that is a slot could not take it, and no other one could, within `maxWaitMs`
+   * @throws `OutcomeUnknownError` when a version that is a slot died over it, and it is not run again
    * @throws TypeError or RangeError, as a rejection, when `context` returns what is no context; then nothing ran
    */
   async handle(event: Event): Promise<AnswerOf<Named[keyof Named]> | undefined> {
@@ -239,18 +244,19 @@ export class BlueGreen<
     const version = this.#pinned(pin) ?? versionFor(this.#driver.route, unitId)
     const lane = this.#lanes.get(version)
     if (lane === undefined) throw new Error(`there is no version "${version}"; this is a fault of blue-green`)
-    const settled = this.#watched(version, unitId)
-    const serve = (): unknown => this.#serve(version, event, eventId)
-    let isFailed = false
-    try {
-      const result = await lane.run(serve, unitId, () => {
-        isFailed = true
-        this.#failed(version, lane, unitId)
-      })
-      return result as AnswerOf<Named[keyof Named]>
-    } finally {
-      settled?.(isFailed)
-    }
+    const watched = this.#watched(version, unitId)
+    let isElsewhere = false
+    const result = await lane.run(
+      () => this.#serve(version, event, eventId, () => (isElsewhere = true)),
+      (how) => {
+        // What another version does says nothing of this one, and it was told.
+        if (isElsewhere) return
+        if (how === 'succeeded' && unitId !== undefined) lane.guilds.succeeded(unitId)
+        if (how === 'failed') this.#failed(version, lane, unitId)
+        watched?.(how === 'failed')
+      },
+    )
+    return result as AnswerOf<Named[keyof Named]>
   }
 
   /**
@@ -292,7 +298,9 @@ export class BlueGreen<
    */
   async rollback(options?: RollbackOptions): Promise<DeploymentResult | undefined> {
     const refusal = this.#driver.rollBack(whyOf(options), options ?? {})
-    return refusal ?? this.deployment?.finished ?? this.#rollBackWhatIsStarting(options)
+    if (refusal !== undefined) return refusal
+    const isStopped = this.#driver.controller === 'STOPPED'
+    return (isStopped ? undefined : this.deployment?.finished) ?? this.#rollBackWhatIsStarting(options)
   }
 
   /**
@@ -365,15 +373,14 @@ export class BlueGreen<
 
   /**
    * How much memory a version's own process uses, for `judge` with `memoryIncrease`: compared at the same age. What makes no
-   * sense is ignored. Versions that are functions share one process, so there is nothing to measure.
+   * sense is ignored, and so is a version that is neither being deployed nor active. Versions that are functions share one process, so there is nothing to measure.
    *
    * @param version - one of the names in `versions`
    * @param sample - the age of its process in ms, and what it uses in bytes
    */
   measureMemory(version: VersionOf<Named>, sample: { readonly ageMs: number; readonly bytes: number }): void {
-    const { jury, route } = this.#driver
-    const isGreen = route.blue !== route.green && version === route.green
-    jury?.measureMemory(isGreen ? 'green' : 'blue', sample.ageMs, sample.bytes)
+    const side = this.#sideOf(version)
+    if (side !== undefined) this.#driver.jury?.measureMemory(side, sample.ageMs, sample.bytes)
   }
 
   /**
@@ -383,6 +390,7 @@ export class BlueGreen<
    * @throws {@link StoreUnavailableError} when the store does not answer; `initial` serves on, and you may call again
    * @throws {@link VersionMissingError} when the deployment needs a version that is not in `versions`
    * @throws {@link StateFormatError} when the record was written by a newer release, or by something else
+   * @throws {@link StoppedError} when `stop()` is called before the versions are ready
    */
   start(): Promise<void> {
     return this.#next(async () => {
@@ -391,11 +399,12 @@ export class BlueGreen<
   }
 
   /**
-   * Stops driving. A deployment stays in the store for the next `start()`, and its `finished` resolves `STOPPED`. Versions that
+   * Stops driving; ends a `start()` that waits for its versions, which rejects with {@link StoppedError}. A deployment stays in the store for the next `start()`, and its `finished` resolves `STOPPED`. Versions that
    * are functions handle events as before; those that are slots end when they are done with what they run, at the latest after
    * `drainMs`.
    */
   stop(): Promise<void> {
+    this.#driver.abandon()
     return this.#next(async () => {
       await this.#driver.close()
       await this.#crew?.stop()
@@ -439,19 +448,28 @@ export class BlueGreen<
   }
 
   async #rollBackWhatIsStarting(options: RollbackOptions | undefined): Promise<DeploymentResult | undefined> {
+    const before = this.#driver.last
     await this.start()
     await this.#driver.starting?.catch(() => undefined)
-    return this.deployment?.rollback(options)
+    const { last } = this.#driver
+    // What was rolled back here before this process drove again goes on as such, and may be over already.
+    return last !== before && last?.id === before?.id ? last?.finished : this.deployment?.rollback(options)
   }
 
   /** What a call tells the judge, by the version that it began on. */
   #watched(version: string, unitId: string | undefined): ((isFailed: boolean) => void) | undefined {
-    const { jury, route } = this.#driver
-    if (jury === undefined) return undefined
-    const side = version === route.green && route.blue !== route.green ? 'green' : 'blue'
+    const { jury } = this.#driver
+    const side = this.#sideOf(version)
+    if (jury === undefined || side === undefined) return undefined
     const { clock } = this.#settings
     const beganMs = clock.monotonic()
     return (isFailed) => jury.add(side, unitId, clock.monotonic() - beganMs, isFailed)
+  }
+
+  /** A version that only has flows from before is none of the two that are compared. */
+  #sideOf(version: string): Side | undefined {
+    const { blue, green } = this.#driver.route
+    return version === blue ? 'blue' : version === green ? 'green' : undefined
   }
 
   /** The catastrophe stop. Runs before the failure is passed on, so that it is the last event that green gets. */
@@ -473,17 +491,26 @@ export class BlueGreen<
   }
 
   #announce(changes: readonly BlueGreenChange[]): void {
-    for (const change of changes) {
-      // Its share is gone already, and with it whatever can be moved.
-      if (change.what === 'phase' && change.to === 'ROLLING_BACK') this.#pins.move(this.#driver.route.green)
-      this.#notices?.told(change)
-    }
+    this.#movePins()
+    for (const change of changes) this.#notices?.told(change)
     this.#tell('change', ...changes)
   }
 
+  /** A version that is rolled back keeps its flows as long as it has a share, and the other one keeps its own whatever it was to do. */
+  #movePins(): void {
+    const { deployment } = this.#driver.state
+    if (deployment === null || !isTakenBack(deployment)) return
+    this.#pins.keep(deployment.from)
+    if (deployment.percentage === 0) this.#pins.move(deployment.to)
+  }
+
   /** Where a version is more than a function, another one may have to do. */
-  #serve(version: string, event: Event, eventId: string | undefined): unknown {
-    return this.#crew?.deliver(version, event, eventId) ?? this.#run(version, event)
+  #serve(version: string, event: Event, eventId: string | undefined, moved: () => void): unknown {
+    if (this.#crew === undefined) return this.#run(version, event)
+    const refused = (): void => {
+      if (eventId !== undefined) this.#claims.release(eventId)
+    }
+    return this.#crew.deliver(version, event, { eventId, moved, refused })
   }
 
   /** A version that is a function. */
@@ -497,9 +524,9 @@ export class BlueGreen<
       return [name, typeof version === 'function' ? functionSlot(version) : version]
     })
     if (slots.every(([name, slot]) => slot !== versions.get(name))) return undefined
-    const { maxWaitMs, drainMs, clock } = this.#settings
+    const { maxWaitMs, drainMs, stageTimeoutMs, clock } = this.#settings
     return new Crew(
-      { slots: new Map(slots), maxWaitMs, drainMs, clock },
+      { slots: new Map(slots), maxWaitMs, drainMs, stageTimeoutMs, clock },
       {
         active: () => this.#driver.state.active,
         died: (version, why) => {
@@ -518,17 +545,17 @@ export class BlueGreen<
     const lane = this.#lanes.get(version)
     if (lane === undefined) throw new Error(`there is no version "${version}"`)
     const serve = (): unknown => this.#crew?.call(version, event) ?? this.#run(version, event)
-    return lane.run(serve, undefined, () => undefined)
+    return lane.run(serve)
   }
 
   /** First the flows, which give it calls, and then the calls. */
-  async #drained(version: string): Promise<number> {
+  async #drained(version: string, signal: AbortSignal): Promise<number> {
     const lane = this.#lanes.get(version)
     if (lane === undefined) return 0
     const { clock, drainMs } = this.#settings
     const endsMs = clock.monotonic() + drainMs
-    if (this.#pins.size > 0) await this.#pins.drained(version, drainMs)
-    return this.#settled(lane, Math.max(1, endsMs - clock.monotonic()))
+    await this.#pins.drained(version, drainMs, signal)
+    return this.#settled(lane, Math.max(1, endsMs - clock.monotonic()), signal)
   }
 
   /** Waits for the calls that run now; resolves with how many of them still do when the time is over. */

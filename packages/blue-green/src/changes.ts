@@ -12,7 +12,8 @@ export type Severity = 'INFO' | 'WARNING' | 'CRITICAL'
  * `what` says what `from` and `to` are: the `phase`, the `hand` that holds it (`on` or `off`), green's `percentage`, the
  * `active` version, a `version` that died or lives again (`up` or `dead`), the `store` (`up` or `down`), the `controller`
  * (`DRIVING`, `FENCED` or `STOPPED`), `hold`, which is the call for a human when a step has been held for too long, or
- * `refusal`: a rollback did not happen, since there is nobody to roll back to; `migration`: it could not be undone (`STUCK`); `validation`:
+ * `refusal`: a rollback did not happen, since there is nobody to roll back to, or the version that it ended with goes on serving (`kept`),
+ * since the other one is dead; `migration`: it could not be undone (`STUCK`); `validation`:
  * the old version did not pass after the rollback (`failed`); `forecast`: how long the evidence of a deployment will take
  * (`sufficient` or not, for the steps of the plan); `evidence`: what is kept of it is `lost`, or cannot be written; or
  * `history`: the report of a deployment could not be kept, which the next start tries again.
@@ -136,6 +137,14 @@ export function refusalChange(running: DeploymentState, why: string, at: number)
   const message = `${nameOf(running)} was to be rolled back and is not: green keeps ${running.percentage} %. ${because(why)}`
   const { id: deploymentId, phase } = running
   return { what: 'refusal', from: phase, to: 'HOLD', at, why, severity: 'CRITICAL', message, deploymentId }
+}
+
+/** A version that no event is routed to any more is not ended. */
+export function keptChange(state: State, version: string, at: number): BlueGreenChange {
+  const why = `"${state.active}" is dead`
+  const message = `Version "${version}" is not ended and serves in place of "${state.active}", until that lives again. ${because(why)}`
+  const deploymentId = state.deployment?.id
+  return { what: 'refusal', from: 'retired', to: 'kept', at, why, severity: 'CRITICAL', message, deploymentId }
 }
 
 /** The data stays as the migration left it. */

@@ -22,6 +22,20 @@ describe('two controllers', () => {
     expect(second.blueGreen.status).toMatchObject({ phase: 'COMPLETE', active: 'v2', epoch: 2 })
   })
 
+  it('leaves a deployment that is long over elsewhere with its report', async () => {
+    const { first, second } = twoControllers()
+    const deployment = await first.blueGreen.deploy('v2', plan)
+    await second.blueGreen.rollback()
+    const later = await second.blueGreen.deploy('v3', { percentages: [100], stepMs: 1_000 })
+    await second.clock.advance(2_000)
+    expect((await later.finished).outcome).toBe('COMPLETE')
+    await first.clock.advance(1_000)
+    expect((await deployment.finished).outcome).toBe('FENCED')
+    expect(deployment.report()).toMatchObject({ deploymentId: deployment.id, outcome: 'FENCED', to: 'v2' })
+    expect(deployment.status).toMatchObject({ id: deployment.id, percentage: 1, phase: 'CANARY_TESTING' })
+    expect(first.blueGreen.status).toMatchObject({ active: 'v3', deployment: undefined })
+  })
+
   it('leaves the fenced one serving what the other has confirmed', async () => {
     const { first, second } = twoControllers()
     await first.blueGreen.deploy('v2', plan)

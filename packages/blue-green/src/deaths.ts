@@ -8,6 +8,10 @@ export class Deaths {
     return this.#dead.has(version)
   }
 
+  whyOf(version: string): string | undefined {
+    return this.#dead.get(version)
+  }
+
   add(version: string, why: string): void {
     this.#dead.set(version, why)
   }

@@ -29,8 +29,10 @@ export interface DriverHooks {
   stage(version: string, signal: AbortSignal): Promise<void>
   /** No event goes to this version any more: to green when it was rolled back, to blue when the deployment is complete. */
   retire(version: string): void
-  /** Waits for the calls that run on a version now, up to its deadline; resolves with how many still run. */
-  drained(version: string): Promise<number>
+  /** A version that the state routes to did not get ready when this process came, while another one did: it is wanted again. */
+  startLater(version: string, why: string): void
+  /** Waits for the calls that run on a version now, up to its deadline or the signal; resolves with how many still run. */
+  drained(version: string, signal: AbortSignal): Promise<number>
   /** Gives a version a synthetic event. */
   call(version: string, event: unknown): Promise<unknown>
   /** What became of the calls of each version since it was made. */

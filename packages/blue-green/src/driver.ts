@@ -6,6 +6,7 @@ import {
   forecastChange,
   historyChange,
   holdChange,
+  keptChange,
   phaseOf,
   refusalChange,
   revivalChange,
@@ -93,6 +94,10 @@ export class Driver {
   readonly #waiters = new Waiters()
   readonly #chores = new Chores()
   readonly #deaths = new Deaths()
+  /** What will be ended when the active version lives again. */
+  readonly #toRetire = new Set<string>()
+  /** While `open` waits for its versions. */
+  #opening: { readonly stop: AbortController; readonly version: string } | undefined
   readonly #pace: Pace
   readonly #work: PhaseWork
   readonly #jury: Jury | undefined
@@ -108,7 +113,7 @@ export class Driver {
       over: (stepMs) => this.#stepElapsed(stepMs),
       stoodStill: (lateMs) => this.#stoodStill(lateMs),
       heldTooLong: () => this.#callHuman(),
-      pauseOver: () => this.#move({ type: 'DESCEND' }, this.#why),
+      pauseOver: () => this.#descend(),
       stillWaiting: () => this.#lookAgain(),
     })
     this.#history = new History(settings, (report, why) => {
@@ -132,7 +137,7 @@ export class Driver {
       },
       tell: (change) => hooks.announce([change]),
       staged: (version, signal) => this.#staged(version, signal),
-      drained: (version) => hooks.drained(version),
+      drained: (version, signal) => hooks.drained(version, signal),
       call: (version, event) => hooks.call(version, event),
     })
     this.#state = { active: settings.initial, rolledBack: [], count: 0, deployment: null }
@@ -171,6 +176,11 @@ export class Driver {
   /** The deployment that runs, as far as this process drives it. */
   get deployment(): Deployment | undefined {
     return runningIn(this.#state)?.id === this.#deployment?.id ? this.#deployment : undefined
+  }
+
+  /** The deployment that this process has followed last, running or over. */
+  get last(): Deployment | undefined {
+    return this.#deployment
   }
 
   /** The deployment that the store has not confirmed, if any. */
@@ -223,6 +233,7 @@ export class Driver {
     const journal = new Journal({ store, key, controller: this.#controllerId, clock, timeoutMs: storeTimeoutMs })
     const { found, state, why, log } = await takeOver(journal, this.#settings, { state: this.#state, why: this.#why })
     await this.#jury?.open(journal.epoch)
+    this.#toRetire.clear()
     const failures = await this.#stageAll(state)
     const from = this.#controller
     this.#controller = 'DRIVING'
@@ -241,7 +252,12 @@ export class Driver {
     this.#work.resumed(runningIn(found))
     this.#enter(state, why, log)
     this.#jury?.start()
-    for (const [version, failure] of failures) this.died(version, failure.message)
+    for (const [version, failure] of failures) {
+      this.died(version, failure.message)
+      this.#hooks.startLater(version, failure.message)
+    }
+    // Or it died when it had been ready for a moment.
+    this.#takeDeadBack((why) => `"${state.deployment?.to}" died: ${why}`)
     this.#goOn()
     this.#hooks.announce([controllerChange(from, 'DRIVING', state, why, clock.now())])
     const { deployment } = state
@@ -253,17 +269,25 @@ export class Driver {
     }
   }
 
+  /** Ends an `open` that waits for its versions. */
+  abandon(): void {
+    this.#opening?.stop.abort(new StoppedError(this.#opening.version, true))
+  }
+
   /** Makes ready whatever the state routes to. @throws what kept the last of it from getting ready, when there is no other */
   async #stageAll(state: State): Promise<ReadonlyMap<string, Error>> {
     const routed = routedIn(state)
     const failures = new Map<string, Error>()
-    const opened = new AbortController().signal
+    const stop = new AbortController()
+    this.#opening = { stop, version: state.active }
     await Promise.all(
       routed.map(async (version) => {
-        const failure = await this.#staged(version, opened)
+        const failure = await this.#staged(version, stop.signal)
         if (failure !== undefined) failures.set(version, failure)
       }),
     )
+    this.#opening = undefined
+    stop.signal.throwIfAborted()
     const [first] = failures.values()
     if (first !== undefined && failures.size === routed.length) throw first.cause
     return failures
@@ -301,6 +325,8 @@ export class Driver {
     const [id, salt, health] = [this.#token(), this.#token(), statusOf(this.#settings.health)]
     const starting = makeStarting(id, to)
     this.#starting = starting
+    // How it ended the last time is no reason to hold: it is started anew.
+    this.#deaths.remove(to)
     this.#move({ type: 'DEPLOY', id, to, salt, health, plan }, 'deploy() was called')
     try {
       return await starting.promise
@@ -338,22 +364,26 @@ export class Driver {
   died(version: string, why: string): void {
     this.#deaths.add(version, why)
     const { clock } = this.#settings
-    const running = runningIn(this.#state)
     this.#hooks.announce([deathChange(this.#state, version, why, (other) => this.#deaths.has(other), clock.now())])
-    if (running === undefined) return
-    const isGreenAlone = version === running.to && !this.#deaths.has(running.from)
-    if (isGreenAlone && isRouted(running)) this.rollBack(`"${version}" died: ${why}`)
-    else this.#reconsider()
+    this.#takeDeadBack(() => `"${version}" died: ${why}`)
   }
 
   /** A version that had died is ready for its events again. */
   revived(version: string): void {
     if (!this.#deaths.remove(version)) return
     this.#hooks.announce([revivalChange(this.#state, version, this.#settings.clock.now())])
+    // Green may have died while there was nobody to give its guilds to.
+    this.#takeDeadBack(() => `"${runningIn(this.#state)?.to}" is dead, and "${version}" lives again`)
+    this.#retireKept()
+  }
+
+  /** A green that is dead beside a living blue is taken back; all else that lives or died is a matter of what may go on. */
+  #takeDeadBack(whyOf: (death: string) => string): void {
     const running = runningIn(this.#state)
-    // Green died while there was nobody to give its guilds to.
-    const isGreenDead = running?.from === version && this.#deaths.has(running.to) && isRouted(running)
-    if (isGreenDead) this.rollBack(`"${running.to}" is dead, and "${version}" lives again`)
+    if (running === undefined) return
+    const death = this.#deaths.whyOf(running.to)
+    const isAlone = death !== undefined && !this.#deaths.has(running.from)
+    if (isAlone && isRouted(running)) this.rollBack(whyOf(death))
     else this.#reconsider()
   }
 
@@ -415,6 +445,12 @@ export class Driver {
     this.#move({ type: 'HOLD', elapsedMs: this.#elapsedMs(), byHand: null }, why)
     this.#hooks.announce([refusalChange(running, why, this.#settings.clock.now())])
     return { outcome: 'HELD', why }
+  }
+
+  /** The next batch goes back, unless there is nobody to take it: then it is looked at again after the next pause. */
+  #descend(): void {
+    const running = runningIn(this.#state)
+    if (running !== undefined && !this.#deaths.has(running.from)) this.#move({ type: 'DESCEND' }, this.#why)
   }
 
   /** Health, the store or the phase has changed: does the deployment hold, go on, or wait? */
@@ -508,9 +544,11 @@ export class Driver {
   /** Resolves with what kept a version from getting ready, if anything did. */
   async #staged(version: string, signal: AbortSignal): Promise<Error | undefined> {
     const { clock, stageTimeoutMs } = this.#settings
+    this.#toRetire.delete(version)
+    // It may die again in the tick in which it is ready.
+    this.#deaths.remove(version)
     try {
       await runBounded((stop) => this.#hooks.stage(version, stop), stageTimeoutMs, clock, signal)
-      this.#deaths.remove(version)
       return undefined
     } catch (error) {
       return new Error(`"${version}" did not get ready: ${messageOf(error)}`, { cause: error })
@@ -572,6 +610,10 @@ export class Driver {
     // The winner's record is the last confirmed truth. A rollback decided here still stands here.
     const running = runningIn(this.#state)
     const isTakenBack = running !== undefined && isRollingBack(running)
+    // What became of it is not known here: the winner is past it.
+    if (winner !== undefined && winner.state.deployment?.id !== this.#deployment?.id) {
+      this.#finish({ outcome: 'FENCED', why })
+    }
     if (winner !== undefined && !isTakenBack && this.#hasCodeFor(winner.state)) {
       this.#enter(winner.state, why, winner.log)
     }
@@ -598,7 +640,8 @@ export class Driver {
     this.#hooks.announce(changesBetween(before, state, why, this.#settings.clock.now()))
     if (state === this.#state && state.deployment?.id === this.#deployment?.id) this.#deployment?.changed()
     const phase = phaseOf(state)
-    if (phase === 'COMPLETE' || phase === 'ROLLED_BACK' || phase === 'FAILED') this.#finish(resultOf(phase, why, state))
+    const isEnd = phase === 'COMPLETE' || phase === 'ROLLED_BACK' || phase === 'FAILED'
+    if (isEnd && state.deployment?.id === this.#deployment?.id) this.#finish(resultOf(phase, why, state))
     if (phase === 'COMPLETE' && before.active !== state.active) this.#retire(before.active)
     if (phase === 'ROLLED_BACK' && runningIn(before) !== undefined) this.#retire(state.deployment?.to)
     this.#reconsider()
@@ -616,8 +659,22 @@ export class Driver {
     if (!isOnItsWay) this.#starting.resolve(deployment)
   }
 
+  /** While the active version is dead, the other one is all there is. */
   #retire(version: string | undefined): void {
-    if (this.#controller === 'DRIVING' && version !== undefined) this.#hooks.retire(version)
+    if (this.#controller !== 'DRIVING' || version === undefined) return
+    this.#toRetire.add(version)
+    this.#retireKept()
+    if (this.#toRetire.has(version)) {
+      this.#hooks.announce([keptChange(this.#state, version, this.#settings.clock.now())])
+    }
+  }
+
+  #retireKept(): void {
+    for (const version of this.#toRetire) {
+      if (this.#deaths.has(this.#state.active) && !this.#deaths.has(version)) continue
+      this.#toRetire.delete(version)
+      this.#hooks.retire(version)
+    }
   }
 
   #held(): DeploymentHeldError {

@@ -179,7 +179,11 @@ export class StoppedError extends Error {
   readonly applied = 'unknown'
 
   /** @internal */
-  constructor(version: string) {
-    super(`Deploying "${version}" was interrupted by stop(). Call start() to see whether it had begun.`)
+  constructor(version: string, isStarting = false) {
+    super(
+      isStarting
+        ? `Starting was interrupted by stop(), before "${version}" was ready. Call start() again.`
+        : `Deploying "${version}" was interrupted by stop(). Call start() to see whether it had begun.`,
+    )
   }
 }

@@ -2,7 +2,13 @@ import { GuildLedger } from './failing-guilds.js'
 import { warn } from './warn.js'
 import type { Settings } from './options.js'
 
-/** What became of the events that one version was given. `started` is the sum of the others. */
+/** How a call has ended. */
+export type CallEnd = 'succeeded' | 'failed' | 'userError'
+
+/**
+ * What became of the events that were routed to one version, also of those that another one served because it was down. `started` is
+ * the sum of the others.
+ */
 export interface VersionCounters {
   /** Calls that began. */
   readonly started: number
@@ -55,9 +61,9 @@ export class Lane {
    * Calls the version in this tick, and settles as it does.
    *
    * @param serve - calls it
-   * @param failed - called before the rejection is passed on, unless the error is the user's own fault
+   * @param ended - called before the result is passed on
    */
-  async run(serve: () => unknown, unitId: string | undefined, failed: () => void): Promise<unknown> {
+  async run(serve: () => unknown, ended?: (how: CallEnd) => void): Promise<unknown> {
     this.#started += 1
     // An async function, so that a handler that throws at once rejects like any other.
     const call = (async () => serve())()
@@ -66,16 +72,14 @@ export class Lane {
       const result = await call
       this.#running.delete(call)
       this.#succeeded += 1
-      if (unitId !== undefined) this.guilds.succeeded(unitId)
+      ended?.('succeeded')
       return result
     } catch (error) {
       this.#running.delete(call)
-      if (this.#isUsersFault(error)) {
-        this.#userErrors += 1
-      } else {
-        this.#failed += 1
-        failed()
-      }
+      const isUsersFault = this.#isUsersFault(error)
+      if (isUsersFault) this.#userErrors += 1
+      else this.#failed += 1
+      ended?.(isUsersFault ? 'userError' : 'failed')
       throw error
     }
   }

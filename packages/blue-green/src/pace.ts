@@ -57,7 +57,7 @@ export class Pace {
         stoodStill: (lateMs) => this.#hooks.stoodStill(lateMs),
       })
     } else if (running.descent !== null) {
-      this.#cancelStep = this.#clock.after(running.descent.pauseMs, () => this.#hooks.pauseOver())
+      this.#pause(running.descent.pauseMs)
     } else if (running.phase === 'HOLD') {
       if (running.awaitsEvidence) this.#poll()
       if (this.#isHumanCalled) return
@@ -68,6 +68,13 @@ export class Pace {
         this.#hooks.heldTooLong()
       })
     }
+  }
+
+  #pause(pauseMs: number): void {
+    this.#cancelStep = this.#clock.after(pauseMs, () => {
+      this.#pause(pauseMs)
+      this.#hooks.pauseOver()
+    })
   }
 
   #poll(): void {

@@ -18,7 +18,7 @@ export interface WorkHooks {
   tell(change: BlueGreenChange): void
   /** Makes a version ready; resolves with what kept it from getting so. */
   staged(version: string, signal: AbortSignal): Promise<Error | undefined>
-  drained(version: string): Promise<number>
+  drained(version: string, signal: AbortSignal): Promise<number>
   call(version: string, event: unknown): Promise<unknown>
 }
 
@@ -68,9 +68,11 @@ export class PhaseWork {
         case 'SMOKE':
           return this.#smoke(running, why, signal)
         case 'DRAINING_BLUE':
-          return this.#drain(running.from, 'every step was passed')
+          return this.#drain(running.from, 'every step was passed', signal)
         case 'ROLLING_BACK':
-          return running.migrated === 'UNDOING' ? this.#undo(running, why, signal) : this.#drain(running.to, why)
+          return running.migrated === 'UNDOING'
+            ? this.#undo(running, why, signal)
+            : this.#drain(running.to, why, signal)
         case 'VALIDATING_ROLLBACK':
           return this.#validate(running, why, signal)
         default:
@@ -174,8 +176,8 @@ export class PhaseWork {
     return () => this.#hooks.rollBack(`a canary test failed: ${failure}`, results)
   }
 
-  async #drain(version: string, why: string): Promise<() => void> {
-    const left = await this.#hooks.drained(version)
+  async #drain(version: string, why: string, signal: AbortSignal): Promise<() => void> {
+    const left = await this.#hooks.drained(version, signal)
     const whole = left === 0 ? why : `${clause(why)}, while ${left} calls still run on "${version}"`
     return () => this.#hooks.move({ type: 'DRAINED' }, whole)
   }

@@ -66,6 +66,20 @@ describe('a restart', () => {
     expect(next.blueGreen.status.phase).toBe('CANARY_TESTING')
   })
 
+  it('is what a rollback takes that is called when nothing drives any more', async () => {
+    const bot = new TestBot()
+    await bot.blueGreen.deploy('v2', plan)
+    await bot.blueGreen.stop()
+    const rolledBack = bot.blueGreen.rollback({ why: 'users complain' })
+    expect(await bot.guildsOn('v2')).toEqual(new Set())
+    await bot.clock.advance(0)
+    expect(await rolledBack).toEqual({ outcome: 'ROLLED_BACK', why: 'users complain' })
+    expect(bot.blueGreen.status).toMatchObject({ controller: 'DRIVING', phase: 'ROLLED_BACK' })
+    expect((await bot.store.record())?.state.deployment?.phase).toBe('ROLLED_BACK')
+    await bot.blueGreen.stop()
+    expect(await bot.blueGreen.rollback()).toBeUndefined()
+  })
+
   it('finishes a rollback that was under way', async () => {
     const bot = new TestBot()
     await bot.blueGreen.deploy('v2', plan)

@@ -159,6 +159,11 @@ export function isRollingBack({ phase }: DeploymentState): boolean {
   return phase === 'ROLLING_BACK' || phase === 'VALIDATING_ROLLBACK'
 }
 
+/** Whether blue gets its traffic back, or has got it back by a rollback. */
+export function isTakenBack(deployment: DeploymentState): boolean {
+  return isRollingBack(deployment) || deployment.phase === 'ROLLED_BACK'
+}
+
 /** Whether green has to be ready: it has a share, or may be given one without being made ready again. */
 export function hasShare(deployment: DeploymentState): boolean {
   return deployment.percentage > 0 || (deployment.step >= 0 && !isRollingBack(deployment))

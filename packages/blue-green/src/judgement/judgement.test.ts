@@ -214,6 +214,30 @@ describe('a judged deployment', () => {
     expect(deployment.status.percentage).toBe(100)
   })
 
+  it('leaves out a third version, which only has flows from before', async () => {
+    const bot = new JudgedBot(new FaultyStore(), {
+      context: ({ id, guildId }) => ({
+        eventId: id,
+        guildId,
+        pin: guildId?.startsWith('old') === true ? 'flow' : null,
+      }),
+    })
+    bot.blueGreen.pin('v3', 'flow', { kind: 'voice' })
+    await bot.blueGreen.start()
+    await bot.serve(6, () => 0)
+    const deployment = await bot.blueGreen.deploy('v2', plan)
+    const broken = (): never => {
+      throw new Error('no')
+    }
+    for (let window = 0; window < 6; window++) {
+      for (let i = 0; i < 400; i++)
+        await bot.blueGreen.handle({ guildId: `old-${i}`, run: broken }).catch(() => undefined)
+      bot.blueGreen.measureMemory('v3', { ageMs: 1, bytes: 1 })
+      await bot.serve(1, (version) => (version === 'v2' ? 0.3 : 0))
+    }
+    expect((await deployment.finished).why).toMatch(/^the new version is worse/)
+  })
+
   it('counts reports of users against the version that serves them, and a guild once', async () => {
     const bot = new JudgedBot(new FaultyStore(), {
       judge: { errorRateIncrease: false, responseTimeIncrease: false, userReports: 5 },

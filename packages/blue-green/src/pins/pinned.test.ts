@@ -1,23 +1,28 @@
 import { describe, expect, it } from 'vitest'
 import { BlueGreen } from '../blue-green.js'
+import type { Pin } from './pins.js'
 import { FaultyStore } from '../test-support/faulty-store.js'
 import { FakeClock } from '@evenkeel/testing'
 
 interface Step {
   readonly flow?: string | null
+  readonly run?: () => unknown
 }
 
 function bot(store = new FaultyStore()) {
   const clock = new FakeClock()
   const blueGreen = new BlueGreen({
-    versions: { v1: async (_: Step) => 'v1', v2: async (_: Step) => 'v2' },
+    versions: {
+      v1: async ({ run }: Step) => (run === undefined ? 'v1' : run()),
+      v2: async (_: Step): Promise<unknown> => 'v2',
+    },
     initial: 'v1',
     context: ({ flow }) => ({ eventId: null, guildId: '1', pin: flow }),
     store,
     clock,
   })
   const serves = (flow?: string | null): Promise<unknown> => blueGreen.handle({ flow: flow ?? null })
-  return { blueGreen, clock, serves }
+  return { blueGreen, clock, serves, store }
 }
 const atOnce = { percentages: [100], stepMs: 60_000 }
 
@@ -56,6 +61,56 @@ describe('a flow that is pinned', () => {
     expect([await serves('a'), await serves('b')]).toEqual(['v1', 'v2'])
     expect((await rolledBack).outcome).toBe('ROLLED_BACK')
     expect(blueGreen.status.pins.get('v2')).toMatchObject({ held: 1, voice: 1, moved: 1 })
+  })
+
+  it('stays where it is when its version is taken back into service while it drains', async () => {
+    const { blueGreen, clock, serves } = bot()
+    await blueGreen.start()
+    const wizard = blueGreen.pin('v1', 'a')
+    const deployment = await blueGreen.deploy('v2', atOnce)
+    await clock.advance(60_000)
+    expect(deployment.status.phase).toBe('DRAINING_BLUE')
+    expect((await deployment.rollback()).outcome).toBe('ROLLED_BACK')
+    await clock.advance(60_000)
+    const later = blueGreen.pin('v1', 'b')
+    await blueGreen.deploy('v2', { ...atOnce, retry: true })
+    expect([wizard.state, later.state, await serves('a'), await serves('b')]).toEqual(['held', 'held', 'v1', 'v1'])
+  })
+
+  it('that begins late on a version that is being drained does not hold it up', async () => {
+    const { blueGreen, clock } = bot()
+    await blueGreen.start()
+    let pinLate!: () => void
+    const late = new Promise<void>((resolve) => (pinLate = resolve))
+    const call = blueGreen.handle({ run: () => late.then(() => blueGreen.pin('v1', 'late')) })
+    const deployment = await blueGreen.deploy('v2', atOnce)
+    await clock.advance(60_000)
+    expect(deployment.status.phase).toBe('DRAINING_BLUE')
+    pinLate()
+    const pin = (await call) as Pin
+    await clock.advance(0)
+    expect([deployment.status.phase, pin.state, pin.signal.aborted]).toEqual(['COMPLETE', 'moved', true])
+  })
+
+  it('may begin on a version that gives its guilds back in batches, until it has none', async () => {
+    const { blueGreen, clock, serves } = bot()
+    const deployment = await blueGreen.deploy('v2', atOnce)
+    void deployment.rollback({ batches: { percentages: [50, 0], pauseMs: 1_000 } })
+    const pin = blueGreen.pin('v2', 'a')
+    expect([pin.state, await serves('a')]).toEqual(['held', 'v2'])
+    await clock.advance(1_000)
+    expect([pin.state, await serves('a')]).toEqual(['moved', 'v1'])
+  })
+
+  it('moves when another controller has rolled its version back', async () => {
+    const { blueGreen, serves, clock, store } = bot()
+    await blueGreen.deploy('v2', { percentages: [50, 100], stepMs: 60_000 })
+    const pin = blueGreen.pin('v2', 'a')
+    const other = bot(new FaultyStore(store.inner))
+    await other.blueGreen.rollback()
+    await other.clock.advance(60_000)
+    await clock.advance(60_000)
+    expect([blueGreen.status.controller, pin.state, await serves('a')]).toEqual(['FENCED', 'moved', 'v1'])
   })
 
   it('is refused where it cannot be', async () => {

@@ -70,7 +70,7 @@ describe('pins', () => {
     const [first, second] = [pins.pin('v1', 'a'), pins.pin('v1', 'b')]
     const voice = pins.pin('v1', 'c', { kind: 'voice' })
     let isDrained = false
-    void pins.drained('v1', 1_000).then(() => (isDrained = true))
+    void pins.drained('v1', 1_000, new AbortController().signal).then(() => (isDrained = true))
     await clock.advance(500)
     first.release()
     await clock.advance(499)
@@ -83,12 +83,23 @@ describe('pins', () => {
     const pin = pins.pin('v1', 'a')
     pins.pin('v1', 'b', { kind: 'voice' })
     let isDrained = false
-    void pins.drained('v1', 1_000).then(() => (isDrained = true))
+    void pins.drained('v1', 1_000, new AbortController().signal).then(() => (isDrained = true))
     await clock.advance(1)
     pin.release()
     await clock.advance(0)
     expect(isDrained).toBe(true)
     expect(clock.pending).toBe(0)
+  })
+
+  it('are left where they are by a drain that is broken off', async () => {
+    const pin = pins.pin('v1', 'a')
+    const stop = new AbortController()
+    const drained = pins.drained('v1', 1_000, stop.signal)
+    stop.abort()
+    await drained
+    expect([pin.state, pins.pin('v1', 'b').state, clock.pending]).toEqual(['held', 'held', 2])
+    await pins.drained('v1', 1_000, stop.signal)
+    expect(pin.state).toBe('held')
   })
 
   it('keep their version from being given up, those that stay too', () => {
@@ -122,7 +133,7 @@ describe('pins', () => {
     const oldest = pins.pin('v1', 'b')
     pins.pin('v1', 'c')
     pins.pin('v1', 'd')
-    expect([voice.state, oldest.state, pins.size]).toEqual(['held', 'expired', 3])
+    expect([voice.state, oldest.state, pins.size]).toEqual(['held', 'moved', 3])
   })
 
   it.each([

@@ -31,7 +31,7 @@ export interface Pin extends Disposable {
   readonly version: string
   /** What kind of flow it is. */
   readonly kind: PinKind
-  /** `moved`: its events go where all others go, as the version was rolled back, drained or died. `expired`: so do they after `maxMs`. */
+  /** `moved`: its events go where all others go, as the version was rolled back, drained or died, or there were more than `maxPins`. `expired`: so do they after `maxMs`. */
   readonly state: 'held' | 'released' | 'moved' | 'expired'
   /** Aborts when it is moved or expires, so that the flow can end itself. */
   readonly signal: AbortSignal
@@ -43,7 +43,7 @@ export interface Pin extends Disposable {
 export interface PinCounts extends Readonly<Record<PinKind, number>> {
   /** Of all kinds, now. */
   readonly held: number
-  /** Those that were moved: by a rollback, a drain that took too long, or a death. */
+  /** Those that were moved: by a rollback, a drain that took too long, a death, or `maxPins`. */
   readonly moved: number
   /** Those that nobody released within `maxMs`. */
   readonly expired: number
@@ -148,7 +148,7 @@ export class Pins {
   }
 
   /**
-   * What can be moved goes where all others go, now and until the version is wanted again: it was rolled back, or had its time to drain.
+   * What can be moved goes where all others go, now and until `keep`: the version was rolled back, or had its time to drain.
    * Returns how many.
    */
   move(version: string): number {
@@ -161,26 +161,31 @@ export class Pins {
     return this.#endAll(version, () => true)
   }
 
-  /** Resolves when no pin that could move is left on a version, at the latest after `timeoutMs`; then the rest is moved. */
-  async drained(version: string, timeoutMs: number): Promise<void> {
+  /**
+   * Resolves when no pin that could move is left on a version, at the latest after `timeoutMs`; then the rest is moved. When the signal
+   * is aborted, the version is wanted again, and nothing is moved.
+   */
+  async drained(version: string, timeoutMs: number, signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return
     await new Promise<void>((resolve) => {
-      const wait = this.#await(version, false, () => {
+      const end = (): void => {
         cancel()
-        resolve()
-      })
-      const cancel = this.#clock.after(timeoutMs, () => {
+        signal.removeEventListener('abort', end)
         this.#waits.delete(wait)
         resolve()
-      })
+      }
+      const wait = this.#await(version, false, end)
+      const cancel = this.#clock.after(timeoutMs, end)
+      signal.addEventListener('abort', end)
       this.#settle(version)
     })
-    this.move(version)
+    if (!signal.aborted) this.move(version)
   }
 
-  /** The version may be given up: runs it when no pin is left on it, and at once if there is none. */
+  /** The version may be given up: moves what can be moved, and runs it when no pin is left, which may be at once. */
   whenFree(version: string, run: () => void): void {
     this.keep(version)
-    this.#left.add(version)
+    this.move(version)
     this.#await(version, true, run)
     this.#settle(version)
   }
@@ -235,7 +240,7 @@ export class Pins {
   #makeRoom(): void {
     for (const pin of this.#all) {
       if (pin.stays) continue
-      this.#end(pin, 'expired')
+      this.#end(pin, 'moved')
       return
     }
   }

@@ -33,7 +33,7 @@ function crewOf(deeds: Readonly<Record<'v1' | 'v2', readonly Deed[]>>, starting:
     ['v2', slot('v2')],
   ])
   const crew = new Crew(
-    { slots, maxWaitMs: 200, drainMs: 1_000, clock },
+    { slots, maxWaitMs: 200, drainMs: 1_000, stageTimeoutMs: 1_000, clock },
     {
       active: () => 'v1',
       died: () => undefined,
@@ -43,7 +43,9 @@ function crewOf(deeds: Readonly<Record<'v1' | 'v2', readonly Deed[]>>, starting:
     },
   )
   const deliver = async (): Promise<unknown> => {
-    const answer = crew.deliver('v1', {}, 'e').catch((error: unknown) => error)
+    const answer = crew
+      .deliver('v1', {}, { eventId: 'e', moved: () => undefined, refused: () => undefined })
+      .catch((error: unknown) => error)
     await clock.advance(1_000)
     return answer
   }

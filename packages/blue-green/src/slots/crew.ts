@@ -1,7 +1,9 @@
 import type { Severity } from '../changes.js'
 import type { Clock } from '../ports.js'
 import { warn } from '../warn.js'
+import { runBounded } from '../bounded.js'
 import { failureOf, NotBegunError } from './errors.js'
+import { isFunctionSlot } from './function-slot.js'
 import { defaultRestarts, type Slot, type SlotDeath } from './slot.js'
 
 /** How soon versions that all refuse are asked again, in ms, if none says before that it is up. */
@@ -50,14 +52,30 @@ export interface CrewSettings {
   readonly maxWaitMs: number
   /** How long a version that is given up may take to end what it runs, in ms. */
   readonly drainMs: number
+  /** How long a version may take to get ready, or to end when it runs nothing, in ms. */
+  readonly stageTimeoutMs: number
   readonly clock: Clock
 }
 
-/** A version that another could not serve. */
+/** What the giver of an event wants to know of it. */
+export interface Delivered {
+  readonly eventId: string | undefined
+  /** Another version than the one it was routed to has it now. */
+  moved(): void
+  /** No version has begun it, and none will. */
+  refused(): void
+}
+
+/** A version that could not serve an event. */
 interface Failed {
   readonly from: string
   readonly error: Error
   readonly wasBegun: boolean
+}
+
+/** Why an event goes elsewhere that its version never had. */
+function notUp(version: string): Failed {
+  return { from: version, error: new NotBegunError(version, 'it is not up'), wasBegun: false }
 }
 
 /**
@@ -92,21 +110,28 @@ export class Crew {
     this.#isStopped = false
     this.#deaths.delete(version)
     this.#unplan(version)
-    await this.#next(version, () => this.#slot(version).start({ signal }))
+    await this.#next(version, () => this.#start(version, signal))
     this.#wake()
+  }
+
+  /** A version that is to serve did not get ready, while another one serves: it is started again like one that has died. */
+  startLater(version: string, why: string): void {
+    this.#restart(version, this.#slot(version), why)
   }
 
   /** Ends a version when it is done with what it runs. Never rejects. */
   async retire(version: string): Promise<void> {
     this.#unplan(version)
-    const { drainMs } = this.#settings
+    const { drainMs, stageTimeoutMs, clock } = this.#settings
     try {
       await this.#next(version, async () => {
         const slot = this.#slot(version)
+        const { signal } = new AbortController()
         try {
-          await slot.drain({ timeoutMs: drainMs })
+          // It keeps its own deadline; one that does not must not keep everybody waiting.
+          await runBounded(() => slot.drain({ timeoutMs: drainMs }), drainMs + stageTimeoutMs, clock, signal)
         } finally {
-          await slot.stop()
+          await runBounded(() => slot.stop(), stageTimeoutMs, clock, signal)
         }
       })
     } catch (error) {
@@ -127,11 +152,14 @@ export class Crew {
   }
 
   /** Gives an event to a version, or to another when that one cannot take it. */
-  async deliver(version: string, event: unknown, eventId: string | undefined): Promise<unknown> {
+  async deliver(version: string, event: unknown, delivered: Delivered): Promise<unknown> {
+    const { eventId } = delivered
     const { clock, maxWaitMs } = this.#settings
     const untilMs = clock.monotonic() + maxWaitMs
     /** Versions that have just refused it, whatever they say of their health. */
     const refused = new Set<string>()
+    /** Who has it, as far as was told. */
+    let told: string | undefined = version
     let isRepeat = false
     let last: Failed | undefined
     for (;;) {
@@ -140,18 +168,29 @@ export class Crew {
         const leftMs = untilMs - clock.monotonic()
         if (leftMs <= 0 || this.#isStopped) {
           if (last?.wasBegun === true) this.#hooks.unknown(this.#newsOf(last, undefined, eventId))
+          else delivered.refused()
           throw last?.error ?? new NotBegunError(version, 'no version can take it')
         }
         await this.#change(Math.min(askAgainMs, leftMs))
         refused.clear()
         continue
       }
-      if (last !== undefined) this.#hooks.redelivered(this.#newsOf(last, to, eventId))
+      if (to !== version) delivered.moved()
+      if (to !== told) {
+        told = to
+        this.#hooks.redelivered(this.#newsOf(last ?? notUp(version), to, eventId))
+      }
+      const slot = this.#slot(to)
       try {
-        return await this.#slot(to).handle(event as never, { eventId, isRepeat })
+        return await slot.handle(event as never, { eventId, isRepeat })
       } catch (error) {
-        const failure = failureOf(error)
+        const failure = isFunctionSlot(slot) ? undefined : failureOf(error)
         if (failure === undefined) throw error
+        // Too much for one is not given to the other, unless a dead one had begun it.
+        if (failure.kind === 'shed' && !isRepeat) {
+          delivered.refused()
+          throw error
+        }
         const wasBegun = failure.kind === 'unknown'
         const failed: Failed = { from: to, error: error as Error, wasBegun }
         // A second version that dies over it says that the event is what kills them.
@@ -159,8 +198,9 @@ export class Crew {
           this.#hooks.unknown(this.#newsOf(failed, undefined, eventId))
           throw error
         }
-        // Once a version has begun it, that is what there is to tell, whoever refuses it later.
+        // Once a version has begun it, that is what there is to tell, whoever refuses it later, and of each that gets it.
         if (!isRepeat) last = failed
+        if (wasBegun) told = undefined
         isRepeat ||= wasBegun
         refused.add(to)
       }
@@ -207,6 +247,12 @@ export class Crew {
     return done
   }
 
+  /** Ends with the signal also where the slot does not hear it: its next life must not wait for ever. */
+  #start(version: string, signal: AbortSignal): Promise<void> {
+    const { stageTimeoutMs, clock } = this.#settings
+    return runBounded((stop) => this.#slot(version).start({ signal: stop }), stageTimeoutMs, clock, signal)
+  }
+
   #unplan(version: string): void {
     this.#toStart.get(version)?.()
     this.#toStart.delete(version)
@@ -240,7 +286,7 @@ export class Crew {
     const isWanted = (): boolean => this.#toStart.get(version) === planned
     try {
       await this.#next(version, async () => {
-        if (isWanted()) await slot.start()
+        if (isWanted()) await this.#start(version, new AbortController().signal)
       })
       if (!isWanted()) return
       this.#toStart.delete(version)

@@ -1,12 +1,17 @@
 /** Marks the errors by which a slot speaks of itself, also across two copies of the package; no worker can send it. */
 const bySlot = Symbol.for('@evenkeel/blue-green/slot-failure')
 
-/** What a slot says of an event: `not-begun`, or `unknown`; `undefined` when the error is the version's own. */
-export function failureOf(
-  error: unknown,
-): { readonly kind: 'not-begun' | 'unknown'; readonly mayRepeat: boolean } | undefined {
+/** What a slot says of an event: that it has not begun it, that it has no room for it, or that nobody knows. */
+export interface SlotFailure {
+  readonly kind: 'not-begun' | 'shed' | 'unknown'
+  /** Whether another version may run it. */
+  readonly mayRepeat: boolean
+}
+
+/** What a slot says of an event; `undefined` when the error is the version's own. */
+export function failureOf(error: unknown): SlotFailure | undefined {
   if (typeof error !== 'object' || error === null || !(bySlot in error)) return undefined
-  return error[bySlot] as { kind: 'not-begun' | 'unknown'; mayRepeat: boolean }
+  return error[bySlot] as SlotFailure
 }
 
 /** The version has certainly not begun the event: any other may handle it. */
@@ -87,6 +92,7 @@ export class ShedError extends Error {
     Error.stackTraceLimit = limit
     this.slot = slot
     this.retryAfterMs = retryAfterMs
+    Object.defineProperty(this, bySlot, { value: { kind: 'shed', mayRepeat: true } })
   }
 }
 

@@ -39,6 +39,7 @@ export class TestDriver {
       finished: (_, result) => this.results.push(result),
       began: () => undefined,
       drained: () => Promise.resolve(0),
+      startLater: () => undefined,
       call: () => Promise.resolve(),
       counters: () => new Map(),
       stage: (version, signal) => {
