@@ -35,7 +35,7 @@ import type { DeploymentReport } from './report/report.js'
 import { versionFor } from './routing.js'
 import { Crew, type EventNews } from './slots/crew.js'
 import { functionSlot } from './slots/function-slot.js'
-import type { Slot } from './slots/slot.js'
+import type { MemoryReading, Slot } from './slots/slot.js'
 import { isTakenBack, runningIn, type Phase } from './transitions.js'
 import { warn } from './warn.js'
 
@@ -372,15 +372,16 @@ export class BlueGreen<
   }
 
   /**
-   * How much memory a version's own process uses, for `judge` with `memoryIncrease`: compared at the same age. What makes no
-   * sense is ignored, and so is a version that is neither being deployed nor active. Versions that are functions share one process, so there is nothing to measure.
+   * How much memory a version's own process uses, for `judge` with `memoryIncrease`: compared at the same age, up to a day, so tell it
+   * from the beginning. Versions in a child process or a thread of `./workers` are measured by themselves, once a minute. Versions
+   * that are functions share one process, so there is nothing to measure. What makes no sense is ignored, and so is a version that is
+   * neither active nor being deployed.
    *
    * @param version - one of the names in `versions`
    * @param sample - the age of its process in ms, and what it uses in bytes
    */
-  measureMemory(version: VersionOf<Named>, sample: { readonly ageMs: number; readonly bytes: number }): void {
-    const side = this.#sideOf(version)
-    if (side !== undefined) this.#driver.jury?.measureMemory(side, sample.ageMs, sample.bytes)
+  measureMemory(version: VersionOf<Named>, sample: MemoryReading): void {
+    this.#measured(version, sample)
   }
 
   /**
@@ -466,6 +467,10 @@ export class BlueGreen<
     return (isFailed) => jury.add(side, unitId, clock.monotonic() - beganMs, isFailed)
   }
 
+  #measured(version: string, { ageMs, bytes }: MemoryReading): void {
+    if (this.#sideOf(version) !== undefined) this.#driver.jury?.measureMemory(version, ageMs, bytes)
+  }
+
   /** A version that only has flows from before is none of the two that are compared. */
   #sideOf(version: string): Side | undefined {
     const { blue, green } = this.#driver.route
@@ -534,6 +539,7 @@ export class BlueGreen<
           this.#driver.died(version, why)
         },
         revived: (version) => this.#driver.revived(version),
+        measured: (version, reading) => this.#measured(version, reading),
         redelivered: (news) => this.#tell('redelivered', news),
         unknown: (news) => this.#tell('unknown', news),
       },

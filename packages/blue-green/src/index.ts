@@ -28,7 +28,15 @@ export { blueGreenDefaults } from './options.js'
 export type { AnswerOf, BlueGreenDefaults, BlueGreenOptions, EventOf, Handler, VersionOf, Versions } from './options.js'
 export type { EventNews } from './slots/crew.js'
 export { NotBegunError, OutcomeUnknownError, SlotStartError } from './slots/errors.js'
-export type { Delivery, RestartPolicy, Slot, SlotDeath, SlotDrained, SlotDrainOptions } from './slots/slot.js'
+export type {
+  Delivery,
+  MemoryReading,
+  RestartPolicy,
+  Slot,
+  SlotDeath,
+  SlotDrained,
+  SlotDrainOptions,
+} from './slots/slot.js'
 export { PinnedElsewhereError } from './pins/errors.js'
 export type { Pin, PinCounts, PinKind, PinOptions } from './pins/pins.js'
 export type { BackupMade, Migrated, Plan, PlannedMigration, ProbeResult } from './plan.js'

@@ -40,5 +40,13 @@ export type { Severity } from './changes.js'
 export type { Clock, HealthStatus } from './ports.js'
 export { NotBegunError, OutcomeUnknownError, ShedError, SlotStartError } from './slots/errors.js'
 export type { HttpSlotOptions } from './slots/http-slot.js'
-export type { Delivery, RestartPolicy, Slot, SlotDeath, SlotDrained, SlotDrainOptions } from './slots/slot.js'
+export type {
+  Delivery,
+  MemoryReading,
+  RestartPolicy,
+  Slot,
+  SlotDeath,
+  SlotDrained,
+  SlotDrainOptions,
+} from './slots/slot.js'
 export type { Effects } from './slots/worker-options.js'

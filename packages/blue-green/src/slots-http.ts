@@ -7,5 +7,13 @@ export {
   type ServeVersionHttpOptions,
 } from './slots/serve-version-http.js'
 export type { ServedEvent } from './slots/serve-version.js'
-export type { Delivery, RestartPolicy, Slot, SlotDeath, SlotDrained, SlotDrainOptions } from './slots/slot.js'
+export type {
+  Delivery,
+  MemoryReading,
+  RestartPolicy,
+  Slot,
+  SlotDeath,
+  SlotDrained,
+  SlotDrainOptions,
+} from './slots/slot.js'
 export type { Effects } from './slots/worker-options.js'

@@ -6,7 +6,15 @@ export {
   type ServedEvent,
   type ServeVersionOptions,
 } from './slots/serve-version.js'
-export type { Delivery, RestartPolicy, Slot, SlotDeath, SlotDrained, SlotDrainOptions } from './slots/slot.js'
+export type {
+  Delivery,
+  MemoryReading,
+  RestartPolicy,
+  Slot,
+  SlotDeath,
+  SlotDrained,
+  SlotDrainOptions,
+} from './slots/slot.js'
 export { workerThreadSlot, type WorkerThreadSlotOptions } from './slots/worker-thread-slot.js'
 export {
   workerSlotDefaults,

@@ -5,7 +5,7 @@ import { StoreUnavailableError } from '../errors.js'
 import type { Clock, StateStore } from '../ports.js'
 import type { StoredEvidence } from './evidence.js'
 
-const format = 1
+const format = 2
 
 /** The evidence as it stands in the store. */
 interface EvidenceRecord {
@@ -75,6 +75,10 @@ export class EvidenceShelf {
 function readEvidence(value: unknown): StoredEvidence | string {
   if (typeof value !== 'object' || value === null) return 'it is none'
   const { checksum, ...rest } = value as Omit<EvidenceRecord, 'format'> & { readonly format: unknown }
-  if (rest.format !== format) return `it has format ${String(rest.format)}, and this release reads format ${format}`
-  return checksum === checksumOf(rest) ? rest.evidence : 'it is damaged: its checksum differs'
+  if (rest.format !== format && rest.format !== 1) {
+    return `it has format ${String(rest.format)}, and this release reads format ${format}`
+  }
+  if (checksum !== checksumOf(rest)) return 'it is damaged: its checksum differs'
+  // The first format had memory by colour, of one deployment: of no use to the next.
+  return rest.format === 1 ? { ...rest.evidence, memory: {} } : rest.evidence
 }

@@ -10,12 +10,16 @@ import { learnSpeed, relativeLatencies, type Speed } from './guild-speeds.js'
 import { names, type JudgeSettings } from './judge-options.js'
 import type { Window } from './window.js'
 
+/** Bytes by part of a process's age. */
+type Curve = MemoryState['green']
+
 /** What is kept beside the record. Plain JSON. */
 export interface StoredEvidence {
   /** The deployment that it is of; `null` while there was none yet. */
   readonly deploymentId: string | null
   readonly whole: JudgeState<Metrics>
-  readonly memory: MemoryState | null
+  /** By version: what it used, by part of its age. */
+  readonly memory: Readonly<Record<string, Curve>>
   /** How long has been looked at in all, in ms: a clock that nobody sets back. */
   readonly elapsedMs: number
   /** Calls of green since the deployment began, and how many of them failed. */
@@ -44,6 +48,8 @@ export interface OrdinaryTraffic {
 
 /** So many guilds are remembered; those that were silent longest go first. */
 const maxGuilds = 10_000
+/** Of an older process no memory is kept: a deployment is over before green is as old. */
+const maxAgeMs = 24 * 3_600_000
 /** A version of which fewer calls fail is well, even where there are no errors to compare with. */
 const rareRatio = 0.001
 
@@ -53,7 +59,10 @@ export class Evidence {
   readonly #judge: Judge<Metrics>
   #deploymentId: string | null = null
   #whole: JudgeState<Metrics>
-  #memory: MemoryState | null = null
+  /** Of the versions that are compared, and between deployments of the active one: it was young long before the next is deployed. */
+  #memory = new Map<string, Curve>()
+  #from = ''
+  #to = ''
   #elapsedMs = 0
   #green = { calls: 0, failures: 0 }
   /** Ordered by the last window in which each was seen. */
@@ -75,35 +84,41 @@ export class Evidence {
   }
 
   /** A deployment begins without evidence; what is known of the guilds stays. */
-  begin(deploymentId: string): void {
+  begin(deploymentId: string, from: string, to: string): void {
+    this.#from = from
+    this.#to = to
     if (this.#deploymentId === deploymentId) return
     this.#deploymentId = deploymentId
     this.#whole = this.#judge.start()
-    this.#memory = null
+    for (const version of this.#memory.keys()) if (version !== from) this.#memory.delete(version)
     this.#green = { calls: 0, failures: 0 }
   }
 
   restore(stored: StoredEvidence): void {
     this.#guilds = new Map(Object.entries(stored.guilds))
+    this.#memory = new Map(Object.entries(stored.memory))
     const isSame = Object.keys(this.#settings.metrics).every((name) => Object.hasOwn(stored.whole, name))
     // Evidence by other metrics is of another budget.
     if (!isSame) return
     this.#deploymentId = stored.deploymentId
     this.#whole = stored.whole
-    this.#memory = stored.memory
     this.#elapsedMs = stored.elapsedMs
     this.#green = { ...stored.green }
   }
 
   toJSON(): StoredEvidence {
     const guilds = Object.fromEntries(this.#guilds)
-    const [deploymentId, whole, memory, elapsedMs] = [this.#deploymentId, this.#whole, this.#memory, this.#elapsedMs]
+    const [deploymentId, whole, elapsedMs] = [this.#deploymentId, this.#whole, this.#elapsedMs]
+    const memory = Object.fromEntries(this.#memory)
     return { deploymentId, whole, memory, elapsedMs, green: { ...this.#green }, guilds }
   }
 
-  measureMemory(side: 'green' | 'blue', ageMs: number, bytes: number): void {
+  measureMemory(version: string, ageMs: number, bytes: number): void {
     const { memory } = this.#settings
-    if (memory !== undefined) this.#memory = memory.observe(this.#memory ?? memory.start(), { side, ageMs, bytes })
+    if (memory === undefined || ageMs > maxAgeMs) return
+    const before = { ...memory.start(), green: this.#memory.get(version) ?? {} }
+    const { green, ignored } = memory.observe(before, { side: 'green', ageMs, bytes })
+    if (ignored === 0) this.#memory.set(version, green)
   }
 
   /**
@@ -149,7 +164,7 @@ export class Evidence {
     if (verdict === 'SAFE') {
       return {
         verdict,
-        mayAdvance: !this.#isMemoryGrowing(),
+        mayAdvance: this.#assessMemory()?.holdsPhase !== true,
         why: `what is cared about is ruled out: ${clause(message)}`,
         evidence,
       }
@@ -157,7 +172,7 @@ export class Evidence {
     const open = Object.entries<Assessment>(metrics).filter(([name, { holdsPhase }]) => {
       return holdsPhase && !(name === names.errors && this.#failsRarely())
     })
-    const memory = this.#settings.memory?.assess(this.#memory ?? this.#settings.memory.start(), 'memory')
+    const memory = this.#assessMemory()
     const all = [...open.map(([, assessment]) => assessment), ...(memory?.holdsPhase === true ? [memory] : [])]
     const told = all.map((each) => clause(each.message)).join('; ')
     if (all.length > 0) {
@@ -166,9 +181,9 @@ export class Evidence {
     return { verdict, mayAdvance: true, why: `a harm of three times is ruled out: ${clause(message)}`, evidence }
   }
 
-  #isMemoryGrowing(): boolean {
-    const { memory } = this.#settings
-    return memory?.assess(this.#memory ?? memory.start(), 'memory').holdsPhase === true
+  #assessMemory(): Assessment | undefined {
+    const curveOf = (version: string): Curve => this.#memory.get(version) ?? {}
+    return this.#settings.memory?.assess({ green: curveOf(this.#to), blue: curveOf(this.#from), ignored: 0 }, 'memory')
   }
 
   /** Where next to nothing fails there is nothing to compare: thousands of calls say so. */

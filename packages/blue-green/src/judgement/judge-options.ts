@@ -12,7 +12,7 @@ export interface JudgeOptions {
   readonly responseTimeIncrease?: number | false | undefined
   /** More reports of users than this within two hours roll back, if they are more than green's share: see `report`. */
   readonly userReports?: number | false | undefined
-  /** So much more memory over four hours of a process's age holds: 0.3 for 30 % more. See `measureMemory`. */
+  /** So much more memory over four hours of a process's age holds: 0.3 for 30 % more. Workers are measured by themselves; see `measureMemory`. */
   readonly memoryIncrease?: number | false | undefined
   /** The chance, over the whole deployment, to roll back a version that is no worse. Above 0, below 1. */
   readonly falseAlarmRatio?: number | undefined

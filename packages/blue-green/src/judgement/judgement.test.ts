@@ -260,12 +260,12 @@ describe('evidence', () => {
 
   it('is not moved by figures that make no sense', () => {
     const evidence = new Evidence(settings)
-    evidence.begin('d1')
+    evidence.begin('d1', 'v1', 'v2')
     const window = new Window()
     for (const ms of absurd) {
       for (let i = 0; i < 100; i++) window.add(i % 2 === 0 ? 'green' : 'blue', `guild-${i}`, ms, false)
-      evidence.measureMemory('green', ms, 1e9)
-      evidence.measureMemory('green', 1, ms)
+      evidence.measureMemory('v2', ms, 1e9)
+      evidence.measureMemory('v2', 1, ms)
     }
     evidence.add(window, new Set(), minute)
     expect(evidence.find()).toMatchObject({ verdict: 'UNKNOWN', mayAdvance: false })
@@ -273,7 +273,7 @@ describe('evidence', () => {
 
   it('is UNKNOWN before anything happened, and never advances on it', () => {
     const evidence = new Evidence(settings)
-    evidence.begin('d1')
+    evidence.begin('d1', 'v1', 'v2')
     for (let i = 0; i < 50; i++) evidence.add(new Window(), new Set(), minute)
     expect(evidence.find()).toMatchObject({ verdict: 'UNKNOWN', mayAdvance: false, evidence: 1 })
   })
@@ -299,7 +299,7 @@ describe('evidence', () => {
         }
       }
       live(0, 30)
-      evidence.begin('d1')
+      evidence.begin('d1', 'v1', 'v2')
       live(60, 12)
       const { verdict, why } = evidence.find()
       expect(verdict === 'HARMFUL').toBe(factor === 3)
@@ -309,7 +309,7 @@ describe('evidence', () => {
 
   it('leaves out the guilds that are on green by choice', () => {
     const evidence = new Evidence(settings)
-    evidence.begin('d1')
+    evidence.begin('d1', 'v1', 'v2')
     const first = new Set(Array.from({ length: 20 }, (_, i) => String(i)))
     for (let each = 0; each < 20; each++) {
       const window = new Window()
@@ -319,12 +319,35 @@ describe('evidence', () => {
     expect(evidence.find().verdict).toBe('UNKNOWN')
   })
 
+  it('compares the memory of a young version with what the old one used when it was as young', () => {
+    const before = new Evidence(settings)
+    const grows = (evidence: Evidence, version: string, bytes: number): void => {
+      for (let part = 0; part < 8; part++) evidence.measureMemory(version, (part + 0.5) * 30 * minute, bytes)
+    }
+    grows(before, 'v0', 1e6)
+    grows(before, 'v1', 100e6)
+    // A process that is days old says nothing of young ones, and is not kept.
+    before.measureMemory('v1', 25 * 60 * minute, 1e9)
+    // Another process goes on with what is kept.
+    const evidence = new Evidence(settings)
+    evidence.restore(JSON.parse(JSON.stringify(before)) as ReturnType<Evidence['toJSON']>)
+    evidence.begin('d1', 'v1', 'v2')
+    grows(evidence, 'v2', 150e6)
+    expect(evidence.find().why).toMatch(/memory: the new version uses 1\.50 times as much/)
+    expect(Object.keys(evidence.toJSON().memory)).toEqual(['v1', 'v2'])
+    evidence.begin('d2', 'v2', 'v3')
+    grows(evidence, 'v3', 160e6)
+    expect(evidence.find().why).not.toContain('memory')
+    evidence.begin('d3', 'v2', 'v3')
+    expect(Object.keys(evidence.toJSON().memory)).toEqual(['v2'])
+  })
+
   it('holds for memory that grows, and remembers only so many guilds', () => {
     const evidence = new Evidence(settings)
-    evidence.begin('d1')
+    evidence.begin('d1', 'v1', 'v2')
     for (let part = 0; part < 8; part++) {
-      evidence.measureMemory('blue', (part + 0.5) * 30 * minute, 100e6)
-      evidence.measureMemory('green', (part + 0.5) * 30 * minute, 150e6)
+      evidence.measureMemory('v1', (part + 0.5) * 30 * minute, 100e6)
+      evidence.measureMemory('v2', (part + 0.5) * 30 * minute, 150e6)
     }
     expect(evidence.find().why).toContain('memory')
     for (let each = 0; each < 3; each++) {

@@ -64,10 +64,10 @@ export class Jury {
   }
 
   /** A deployment is under way, with the evidence that it has. */
-  follow({ id, first }: DeploymentState): void {
+  follow({ id, from, to, first }: DeploymentState): void {
     if (this.#followed === id) return
     this.#followed = id
-    this.#evidence.begin(id)
+    this.#evidence.begin(id, from, to)
     this.#first = new Set(first)
     // What was before it is no part of its first window.
     if (this.#cancel !== undefined) this.#close()
@@ -81,8 +81,8 @@ export class Jury {
     this.#window.report(side, unitId)
   }
 
-  measureMemory(side: Side, ageMs: number, bytes: number): void {
-    this.#evidence.measureMemory(side, ageMs, bytes)
+  measureMemory(version: string, ageMs: number, bytes: number): void {
+    this.#evidence.measureMemory(version, ageMs, bytes)
   }
 
   forecast(plan: { readonly percentages: readonly number[]; readonly stepMs: number }): Forecast {

@@ -38,6 +38,7 @@ function crewOf(deeds: Readonly<Record<'v1' | 'v2', readonly Deed[]>>, starting:
       active: () => 'v1',
       died: () => undefined,
       revived: () => undefined,
+      measured: () => undefined,
       redelivered: (news) => redelivered.push(news),
       unknown: (news) => unknown.push(news),
     },

@@ -4,7 +4,7 @@ import { warn } from '../warn.js'
 import { runBounded } from '../bounded.js'
 import { failureOf, NotBegunError } from './errors.js'
 import { isFunctionSlot } from './function-slot.js'
-import { defaultRestarts, type Slot, type SlotDeath } from './slot.js'
+import { defaultRestarts, type MemoryReading, type Slot, type SlotDeath } from './slot.js'
 
 /** How soon versions that all refuse are asked again, in ms, if none says before that it is up. */
 const askAgainMs = 50
@@ -39,6 +39,8 @@ export interface CrewHooks {
   died(version: string, why: string): void
   /** The active version was started again. */
   revived(version: string): void
+  /** A version says what memory it uses. */
+  measured(version: string, reading: MemoryReading): void
   /** An event went to another version. */
   redelivered(news: EventNews): void
   /** A version died over an event that is not run again. */
@@ -102,7 +104,10 @@ export class Crew {
   constructor(settings: CrewSettings, hooks: CrewHooks) {
     this.#settings = settings
     this.#hooks = hooks
-    for (const [name, slot] of settings.slots) slot.onDeath((death) => this.#died(name, slot, death))
+    for (const [name, slot] of settings.slots) {
+      slot.onDeath((death) => this.#died(name, slot, death))
+      slot.onMemory?.((reading) => hooks.measured(name, reading))
+    }
   }
 
   /** Starts a version, when its former life has ended. @throws whatever keeps it from getting ready */

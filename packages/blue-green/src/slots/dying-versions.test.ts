@@ -13,11 +13,12 @@ type Named = Record<'v1' | 'v2', Slot<Call, unknown>>
 function botOf(options: Partial<BlueGreenOptions<Named, Call>> = {}) {
   const clock = new FakeClock()
   const [v1, v2] = [new SlotOnStrings('v1'), new SlotOnStrings('v2')]
+  const store = new FaultyStore()
   const blueGreen = new BlueGreen<Named, Call>({
     versions: { v1, v2 },
     initial: 'v1',
     context: ({ id, guildId }) => ({ eventId: id, guildId }),
-    store: new FaultyStore(),
+    store,
     maxWaitMs: 200,
     clock,
     ...options,
@@ -26,7 +27,7 @@ function botOf(options: Partial<BlueGreenOptions<Named, Call>> = {}) {
   const redelivered: EventNews[] = []
   blueGreen.on('change', (change) => changes.push(change))
   blueGreen.on('redelivered', (news) => redelivered.push(news))
-  return { blueGreen, clock, v1, v2, changes, redelivered }
+  return { blueGreen, clock, v1, v2, store, changes, redelivered }
 }
 
 /** What a call comes to, told by its code where it is refused. */
@@ -196,6 +197,15 @@ describe('an event that another version serves', () => {
     await clock.advance(1_000)
     expect([await refused, redelivered]).toEqual(['NOT_BEGUN', []])
   })
+})
+
+it('a version that measures its own memory is judged by it', async () => {
+  const { blueGreen, clock, v1, store } = botOf({ judge: { memoryIncrease: 0.3 } })
+  await blueGreen.start()
+  v1.uses({ ageMs: 1, bytes: 5_000_000 })
+  await clock.advance(600_000)
+  const record = (await store.entry('blue-green:bot:evidence'))?.value as { evidence?: { memory?: unknown } }
+  expect(record.evidence?.memory).toEqual({ v1: { 0: [5_000_000] } })
 })
 
 describe('an event that was refused before it began', () => {

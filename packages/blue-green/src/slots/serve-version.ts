@@ -3,6 +3,9 @@ import type { Clock } from '../ports.js'
 import { maxDelayMs, systemClock } from '../system-clock.js'
 import { isOurs, protocol, requirePlain, toWireError, type ToOwner, type ToWorker } from './wire.js'
 
+/** How often a version says what memory it uses, in ms. */
+const memoryMs = 60_000
+
 /** Tells the guard that is preloaded into a child process that somebody sees to its end now. */
 const serving = Symbol.for('@evenkeel/blue-green/serving')
 
@@ -85,6 +88,7 @@ class VersionServer<Event> {
   readonly #orphanTimeoutMs: number
   readonly #clock: Clock
   #running = 0
+  #measuredMs = -Infinity
   #isEnding = false
   /** SIGTERM has come. */
   #isAsked = false
@@ -127,7 +131,7 @@ class VersionServer<Event> {
       case 'event':
         return this.#begun(message)
       case 'ping':
-        return this.#say({ evenkeel: 1, type: 'pong' })
+        return this.#say({ evenkeel: 1, type: 'pong', memory: this.#memory() })
       case 'drain':
         return void this.#drain(message.timeoutMs)
       case 'stop':
@@ -187,6 +191,16 @@ class VersionServer<Event> {
     }
     this.#clock.after(timeoutMs, () => process.exit(1))
     this.#ended()
+  }
+
+  /** Now and then: a reading costs a system call, and tells little more than the last one. */
+  #memory(): Extract<ToOwner, { type: 'pong' }>['memory'] {
+    const nowMs = this.#clock.monotonic()
+    if (nowMs - this.#measuredMs < memoryMs) return undefined
+    this.#measuredMs = nowMs
+    // All threads share the resident memory of their process.
+    const bytes = isMainThread ? process.memoryUsage.rss() : process.memoryUsage().heapUsed
+    return { ageMs: performance.now(), bytes }
   }
 
   #say(message: ToOwner): void {

@@ -20,6 +20,14 @@ export interface SlotDeath {
   readonly begun: number
 }
 
+/** What a version uses, in a process or a thread of its own. */
+export interface MemoryReading {
+  /** How long it has been running, in ms: a young one uses less. */
+  readonly ageMs: number
+  /** What it uses, in bytes: the resident memory of a process, the heap of a thread. */
+  readonly bytes: number
+}
+
 /** How a slot is to wait for what runs. */
 export interface SlotDrainOptions {
   /** How long at most, in ms. */
@@ -77,6 +85,8 @@ export interface Slot<Event = unknown, Answer = unknown> {
   health?(): HealthStatus
   /** Calls the listener each time it dies by itself. Returns what takes the listener off again. */
   onDeath(listener: (death: SlotDeath) => void): () => void
+  /** Calls the listener now and then with what it uses, for `judge` with `memoryIncrease`. Returns what takes the listener off again. */
+  onMemory?(listener: (reading: MemoryReading) => void): () => void
   /** Takes no event from now on, and waits for those that run. `start()` takes it back, as long as the version still lives. */
   drain(options?: SlotDrainOptions): Promise<SlotDrained>
   /** Ends it. Events that it had not begun are given back. */

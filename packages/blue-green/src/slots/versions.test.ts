@@ -3,7 +3,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
 import { BlueGreen, memoryState, type BlueGreenChange, type BlueGreenOptions, type EventNews } from '../index.js'
-import { childProcessSlot, workerThreadSlot, type Slot, type WorkerSlotOptions } from '../slots-workers.js'
+import {
+  childProcessSlot,
+  workerThreadSlot,
+  type MemoryReading,
+  type Slot,
+  type WorkerSlotOptions,
+} from '../slots-workers.js'
 import { bundleChild } from '../test-support/bundle-child.js'
 import { randomFrom } from '../test-support/random.js'
 import type { Task } from '../test-support/slot-worker-child.js'
@@ -211,6 +217,20 @@ describe('a version that is a slot', () => {
     await blueGreen.stop()
     expect((await Promise.all(answers)).map((answer) => answer?.id)).toHaveLength(20)
     expect(lines('v1').at(-1)).toBe('onDrain')
+  })
+
+  it.each([
+    ['process', childProcessSlot],
+    ['thread', workerThreadSlot],
+  ])('that is a %s is measured by itself', async (_, make) => {
+    const { blueGreen, slots } = botOf({ judge: { memoryIncrease: 0.3 } }, { heartbeatMs: 20 }, make)
+    const measured = new Promise<MemoryReading>((resolve) => slots.v1.onMemory?.(resolve))
+    await blueGreen.start()
+    const { ageMs, bytes } = await measured
+    expect(ageMs).toBeGreaterThan(0)
+    expect(ageMs).toBeLessThan(60_000)
+    expect(bytes).toBeGreaterThan(1e6)
+    expect(bytes).toBeLessThan(1e9)
   })
 
   it('may be a thread', async () => {

@@ -11,7 +11,7 @@ export type ToWorker =
 /** From a worker to its owner. */
 export type ToOwner =
   | { readonly evenkeel: 1; readonly type: 'ready'; readonly protocol: number }
-  | { readonly evenkeel: 1; readonly type: 'pong' }
+  | { readonly evenkeel: 1; readonly type: 'pong'; readonly memory?: { readonly ageMs: number; readonly bytes: number } | undefined } // prettier-ignore
   | { readonly evenkeel: 1; readonly type: 'begun'; readonly n: number }
   | { readonly evenkeel: 1; readonly type: 'answer'; readonly n: number; readonly answer: unknown }
   | { readonly evenkeel: 1; readonly type: 'failure'; readonly n: number; readonly error: WireError }

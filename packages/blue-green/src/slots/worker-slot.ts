@@ -2,7 +2,7 @@ import type { HealthStatus } from '../ports.js'
 import { warn } from '../warn.js'
 import { NotBegunError, OutcomeUnknownError, ShedError, SlotStartError } from './errors.js'
 import type { Gone, Link, LinkHooks } from './link.js'
-import type { Delivery, RestartPolicy, Slot, SlotDeath, SlotDrained, SlotDrainOptions } from './slot.js'
+import type { Delivery, MemoryReading, RestartPolicy, Slot, SlotDeath, SlotDrained, SlotDrainOptions } from './slot.js'
 import { fromWireError, isOurs, protocol, requirePlain, type ToOwner } from './wire.js'
 import { readMs, type WorkerSettings } from './worker-options.js'
 
@@ -47,6 +47,7 @@ export class WorkerSlot<Event, Answer> implements Slot<Event, Answer> {
   readonly #settings: WorkerSettings
   readonly #spawn: (hooks: LinkHooks) => Link
   readonly #listeners = new Set<(death: SlotDeath) => void>()
+  readonly #memoryListeners = new Set<(reading: MemoryReading) => void>()
   readonly #ledger = new Map<number, Entry>()
   /** Those who wait for the ledger to be empty. */
   readonly #emptied = new Set<() => void>()
@@ -74,6 +75,11 @@ export class WorkerSlot<Event, Answer> implements Slot<Event, Answer> {
   onDeath(listener: (death: SlotDeath) => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
+  }
+
+  onMemory(listener: (reading: MemoryReading) => void): () => void {
+    this.#memoryListeners.add(listener)
+    return () => this.#memoryListeners.delete(listener)
   }
 
   async start({ signal }: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
@@ -240,6 +246,8 @@ export class WorkerSlot<Event, Answer> implements Slot<Event, Answer> {
       case 'drained':
         return life.drained?.(said.why)
       case 'pong':
+        if (said.memory !== undefined)
+          tellAll(this.#memoryListeners, said.memory, `the memory of "${this.#settings.name}"`)
     }
   }
 
@@ -291,23 +299,14 @@ export class WorkerSlot<Event, Answer> implements Slot<Event, Answer> {
     const death = { why, at: clock.now(), notBegun: entries.length - begun, begun }
     if (state === 'starting') life.failed(why)
     // A death during a drain, too, is told before what it had is given back: whoever listens sends nothing more here.
-    else if (state === 'up' || state === 'draining' || state === 'leaving') this.#tell(death)
+    else if (state === 'up' || state === 'draining' || state === 'leaving')
+      tellAll(this.#listeners, death, `the death of "${name}"`)
     for (const entry of entries) {
       const error = isBegun(entry) ? new OutcomeUnknownError(name, why, mayRepeat) : new NotBegunError(name, why)
       entry.reject(error)
     }
     life.drained?.(why)
     for (const emptied of this.#emptied) emptied()
-  }
-
-  #tell(death: SlotDeath): void {
-    for (const listener of this.#listeners) {
-      try {
-        listener(death)
-      } catch (error) {
-        warn('EVENKEEL_LISTENER', `A listener to the death of "${this.#settings.name}" threw`, error)
-      }
-    }
   }
 
   async #drainOnce(timeoutMs: number): Promise<SlotDrained> {
@@ -385,6 +384,17 @@ const whyNot: Record<State, string> = {
 }
 
 const noLink: Link = { send: () => {}, end: () => {}, kill: () => {}, hold: () => {} }
+
+/** One that throws does not keep the others from hearing it. */
+function tellAll<T>(listeners: ReadonlySet<(news: T) => void>, news: T, about: string): void {
+  for (const listener of listeners) {
+    try {
+      listener(news)
+    } catch (error) {
+      warn('EVENKEEL_LISTENER', `A listener to ${about} threw`, error)
+    }
+  }
+}
 
 function asError(reason: unknown): Error {
   return reason instanceof Error ? reason : new Error(String(reason))

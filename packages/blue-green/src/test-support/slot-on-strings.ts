@@ -1,6 +1,6 @@
 import type { HealthStatus } from '../ports.js'
 import { NotBegunError } from '../slots/errors.js'
-import type { Slot, SlotDeath } from '../slots/slot.js'
+import type { MemoryReading, Slot, SlotDeath } from '../slots/slot.js'
 
 /** How a slot starts: at once, not at all, never deaf to its signal, or never and deaf. */
 type Start = 'starts' | 'fails' | 'hangs' | 'is deaf'
@@ -20,6 +20,7 @@ export class SlotOnStrings implements Slot<Call, unknown> {
   starting: Start = 'starts'
   /** Called in the tick in which it has started. */
   started: () => void = () => undefined
+  uses: (reading: MemoryReading) => void = () => undefined
   starts = 0
   stops = 0
   #isUp = false
@@ -53,6 +54,11 @@ export class SlotOnStrings implements Slot<Call, unknown> {
   onDeath(listener: (death: SlotDeath) => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
+  }
+
+  onMemory(listener: (reading: MemoryReading) => void): () => void {
+    this.uses = listener
+    return () => undefined
   }
 
   async drain(): Promise<{ drained: boolean; running: number }> {
