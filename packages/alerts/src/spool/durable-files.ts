@@ -73,7 +73,9 @@ export class AppendFile {
 export async function makeDirectory(path: string): Promise<void> {
   const first = await mkdir(path, { recursive: true, mode: DIRECTORY_MODE })
   if (first === undefined) return
-  for (let made = resolve(path); made.length >= first.length; made = dirname(made)) await syncDirectory(dirname(made))
+  // It is told as it was asked for, which may be relative.
+  const { length } = resolve(first)
+  for (let made = resolve(path); made.length >= length; made = dirname(made)) await syncDirectory(dirname(made))
 }
 
 /** Makes creations and renames in a directory durable. */

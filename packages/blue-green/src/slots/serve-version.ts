@@ -200,7 +200,8 @@ class VersionServer<Event> {
     this.#measuredMs = nowMs
     // All threads share the resident memory of their process.
     const bytes = isMainThread ? process.memoryUsage.rss() : process.memoryUsage().heapUsed
-    return { ageMs: performance.now(), bytes }
+    // The clock began with the process, or the thread.
+    return { ageMs: nowMs, bytes }
   }
 
   #say(message: ToOwner): void {

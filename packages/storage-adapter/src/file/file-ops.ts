@@ -47,7 +47,9 @@ export const nodeFiles: FileOps = {
   async makeDirectory(path) {
     const first = await mkdir(path, { recursive: true })
     if (first === undefined) return
-    for (let made = resolve(path); made.length >= first.length; made = dirname(made)) {
+    // It is told as it was asked for, which may be relative.
+    const { length } = resolve(first)
+    for (let made = resolve(path); made.length >= length; made = dirname(made)) {
       await this.syncDirectory(dirname(made))
     }
   },
