@@ -245,12 +245,11 @@ export class BlueGreen<
     const lane = this.#lanes.get(version)
     if (lane === undefined) throw new Error(`there is no version "${version}"; this is a fault of blue-green`)
     const watched = this.#watched(version, unitId)
-    let isElsewhere = false
     const result = await lane.run(
-      () => this.#serve(version, event, eventId, () => (isElsewhere = true)),
-      (how) => {
-        // What another version does says nothing of this one, and it was told.
-        if (isElsewhere) return
+      (move) => this.#serve(version, event, eventId, move),
+      (how, at) => {
+        // What another version does for a guild that is not its own is no evidence for or against either.
+        if (at !== lane) return
         if (how === 'succeeded' && unitId !== undefined) lane.guilds.succeeded(unitId)
         if (how === 'failed') this.#failed(version, lane, unitId)
         watched?.(how === 'failed')
@@ -510,8 +509,12 @@ export class BlueGreen<
   }
 
   /** Where a version is more than a function, another one may have to do. */
-  #serve(version: string, event: Event, eventId: string | undefined, moved: () => void): unknown {
+  #serve(version: string, event: Event, eventId: string | undefined, move: (to: Lane) => void): unknown {
     if (this.#crew === undefined) return this.#run(version, event)
+    const moved = (to: string): void => {
+      const lane = this.#lanes.get(to)
+      if (lane !== undefined) move(lane)
+    }
     const refused = (): void => {
       if (eventId !== undefined) this.#claims.release(eventId)
     }
@@ -534,6 +537,7 @@ export class BlueGreen<
       { slots: new Map(slots), maxWaitMs, drainMs, stageTimeoutMs, clock },
       {
         active: () => this.#driver.state.active,
+        mayServe: () => this.#driver.mayServe,
         died: (version, why) => {
           this.#pins.died(version)
           this.#driver.died(version, why)
@@ -572,7 +576,7 @@ export class BlueGreen<
     const stopped = new Promise<void>((resolve) => (stop = resolve))
     const cancel = this.#settings.clock.after(timeoutMs, stop)
     signal?.addEventListener('abort', stop, { once: true })
-    await Promise.race([Promise.allSettled(calls), stopped])
+    await Promise.race([Promise.allSettled(calls.map(({ settled }) => settled)), stopped])
     cancel()
     signal?.removeEventListener('abort', stop)
     return calls.filter((call) => lane.isRunning(call)).length

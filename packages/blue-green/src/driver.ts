@@ -164,6 +164,13 @@ export class Driver {
     return this.#history
   }
 
+  /** The versions that have served what is routed now, and live as far as anybody knows: one of them may do for another that is down. */
+  get mayServe(): readonly string[] {
+    const running = runningIn(this.#state)
+    const green = running !== undefined && running.step >= 0 ? [running.to] : []
+    return [this.#state.active, ...green, ...this.#toRetire]
+  }
+
   /** Who judges, if anybody does. */
   get jury(): Jury | undefined {
     return this.#jury

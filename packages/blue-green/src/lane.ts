@@ -5,10 +5,15 @@ import type { Settings } from './options.js'
 /** How a call has ended. */
 export type CallEnd = 'succeeded' | 'failed' | 'userError'
 
-/**
- * What became of the events that were routed to one version, also of those that another one served because it was down. `started` is
- * the sum of the others.
- */
+/** A call, from its beginning to its end. */
+export interface Call {
+  /** The version that has it. */
+  at: Lane
+  /** May reject. */
+  settled: Promise<unknown> | undefined
+}
+
+/** What became of the events that one version was given, also in place of another that was down. `started` is the sum of the others. */
 export interface VersionCounters {
   /** Calls that began. */
   readonly started: number
@@ -26,7 +31,7 @@ export interface VersionCounters {
 export class Lane {
   readonly guilds: GuildLedger
   readonly #isUserError: (error: unknown) => boolean
-  readonly #running = new Set<Promise<unknown>>()
+  readonly #running = new Set<Call>()
   #started = 0
   #succeeded = 0
   #failed = 0
@@ -48,40 +53,49 @@ export class Lane {
     }
   }
 
-  /** The calls that run now, as promises that may reject. */
-  get running(): readonly Promise<unknown>[] {
+  /** The calls that run now. */
+  get running(): readonly Call[] {
     return [...this.#running]
   }
 
-  isRunning(call: Promise<unknown>): boolean {
+  isRunning(call: Call): boolean {
     return this.#running.has(call)
   }
 
   /**
    * Calls the version in this tick, and settles as it does.
    *
-   * @param serve - calls it
-   * @param ended - called before the result is passed on
+   * @param serve - calls it; is given what moves the call to another version, which counts it from then on
+   * @param ended - called before the result is passed on, with the version that had it last
    */
-  async run(serve: () => unknown, ended?: (how: CallEnd) => void): Promise<unknown> {
+  async run(serve: (move: (to: Lane) => void) => unknown, ended?: (how: CallEnd, at: Lane) => void): Promise<unknown> {
+    const call: Call = { at: this, settled: undefined }
     this.#started += 1
     // An async function, so that a handler that throws at once rejects like any other.
-    const call = (async () => serve())()
-    this.#running.add(call)
+    call.settled = (async () => serve((to) => call.at.#give(call, to)))()
+    call.at.#running.add(call)
     try {
-      const result = await call
-      this.#running.delete(call)
-      this.#succeeded += 1
-      ended?.('succeeded')
+      const result = await call.settled
+      call.at.#running.delete(call)
+      call.at.#succeeded += 1
+      ended?.('succeeded', call.at)
       return result
     } catch (error) {
-      this.#running.delete(call)
+      call.at.#running.delete(call)
       const isUsersFault = this.#isUsersFault(error)
-      if (isUsersFault) this.#userErrors += 1
-      else this.#failed += 1
-      ended?.(isUsersFault ? 'userError' : 'failed')
+      if (isUsersFault) call.at.#userErrors += 1
+      else call.at.#failed += 1
+      ended?.(isUsersFault ? 'userError' : 'failed', call.at)
       throw error
     }
+  }
+
+  #give(call: Call, to: Lane): void {
+    this.#started -= 1
+    to.#started += 1
+    call.at = to
+    // Where it moves in the tick in which it began, it is in neither yet.
+    if (this.#running.delete(call)) to.#running.add(call)
   }
 
   /** A predicate that throws has not said yes. Told once: it will likely throw for each error. */

@@ -36,6 +36,7 @@ function crewOf(deeds: Readonly<Record<'v1' | 'v2', readonly Deed[]>>, starting:
     { slots, maxWaitMs: 200, drainMs: 1_000, stageTimeoutMs: 1_000, clock },
     {
       active: () => 'v1',
+      mayServe: () => ['v1', 'v2'],
       died: () => undefined,
       revived: () => undefined,
       measured: () => undefined,

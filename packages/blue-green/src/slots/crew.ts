@@ -35,6 +35,8 @@ export interface EventNews {
 export interface CrewHooks {
   /** The version that serves what no deployment moves: it is started again when it dies. */
   active(): string
+  /** The versions that may get the events of one that is down: what nobody has tried, or was taken back, is none of them. */
+  mayServe(): readonly string[]
   /** A version died by itself. Told before its events go elsewhere. */
   died(version: string, why: string): void
   /** The active version was started again. */
@@ -62,8 +64,8 @@ export interface CrewSettings {
 /** What the giver of an event wants to know of it. */
 export interface Delivered {
   readonly eventId: string | undefined
-  /** Another version than the one it was routed to has it now. */
-  moved(): void
+  /** Another version has it now, if only for as long as it takes to refuse it. */
+  moved(to: string): void
   /** No version has begun it, and none will. */
   refused(): void
 }
@@ -163,6 +165,7 @@ export class Crew {
     const untilMs = clock.monotonic() + maxWaitMs
     /** Versions that have just refused it, whatever they say of their health. */
     const refused = new Set<string>()
+    let at = version
     /** Who has it, as far as was told. */
     let told: string | undefined = version
     let isRepeat = false
@@ -180,7 +183,8 @@ export class Crew {
         refused.clear()
         continue
       }
-      if (to !== version) delivered.moved()
+      if (to !== at) delivered.moved(to)
+      at = to
       if (to !== told) {
         told = to
         this.#hooks.redelivered(this.#newsOf(last ?? notUp(version), to, eventId))
@@ -218,13 +222,13 @@ export class Crew {
     return slot
   }
 
-  /** The version it was routed to, else another one; none while none is up, for one that is starting may take longer than an event can wait. */
+  /** The version it was routed to, else another one that may; none while none is up, for one that is starting may take longer than an event can wait. */
   #pick(version: string, refused: ReadonlySet<string>): string | undefined {
     const can = (name: string): boolean => {
       const health = this.#slot(name).health?.() ?? 'up'
       return !refused.has(name) && (health === 'up' || health === 'degraded')
     }
-    return can(version) ? version : [...this.#settings.slots.keys()].find(can)
+    return can(version) ? version : this.#hooks.mayServe().find(can)
   }
 
   #change(timeoutMs: number): Promise<void> {

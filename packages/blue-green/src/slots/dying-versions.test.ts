@@ -187,6 +187,8 @@ describe('an event that another version serves', () => {
     v1.dies('fails')
     expect(await blueGreen.handle({ id: 'a', guildId: '1' })).toBe('v2')
     expect(redelivered).toMatchObject([{ from: 'v1', to: 'v2', eventId: 'a', isRepeat: false, severity: 'INFO' }])
+    expect(blueGreen.status.versions.get('v1')).toMatchObject({ started: 0, succeeded: 0, running: 0 })
+    expect(blueGreen.status.versions.get('v2')).toMatchObject({ started: 1, succeeded: 1, running: 0 })
   })
 
   it('is not told again and again while it waits for its own', async () => {
@@ -206,6 +208,49 @@ it('a version that measures its own memory is judged by it', async () => {
   await clock.advance(600_000)
   const record = (await store.entry('blue-green:bot:evidence'))?.value as { evidence?: { memory?: unknown } }
   expect(record.evidence?.memory).toEqual({ v1: { 0: [5_000_000] } })
+})
+
+describe('a version that no deployment has given a share', () => {
+  const withFunction = () => {
+    const bot = botOf()
+    const v2 = async (): Promise<unknown> => 'untried'
+    const clock = new FakeClock()
+    const blueGreen = new BlueGreen<{ v1: Slot<Call, unknown>; v2: () => Promise<unknown> }, Call>({
+      versions: { v1: bot.v1, v2 },
+      initial: 'v1',
+      context: ({ id, guildId }) => ({ eventId: id, guildId }),
+      store: new FaultyStore(),
+      maxWaitMs: 200,
+      clock,
+    })
+    const ask = async (): Promise<unknown> => {
+      const answer = outcome(blueGreen.handle({ guildId: '1' }))
+      await clock.advance(200)
+      return answer
+    }
+    return { blueGreen, clock, v1: bot.v1, ask }
+  }
+
+  it('gets no event when the active one is down, and before the start and after the stop', async () => {
+    const { blueGreen, v1, ask } = withFunction()
+    expect(await ask()).toBe('NOT_BEGUN')
+    await blueGreen.start()
+    expect(await ask()).toBe('v1')
+    v1.dies('fails')
+    expect(await ask()).toBe('NOT_BEGUN')
+    await blueGreen.stop()
+    expect(await ask()).toBe('NOT_BEGUN')
+  })
+
+  it('any more, as it was rolled back, gets none either', async () => {
+    const { blueGreen, clock, v1, ask } = withFunction()
+    const deployment = await blueGreen.deploy('v2', atOnce)
+    expect(await ask()).toBe('untried')
+    await Promise.all([deployment.rollback(), clock.advance(1)])
+    expect(blueGreen.status.phase).toBe('ROLLED_BACK')
+    v1.dies('fails')
+    expect(await ask()).toBe('NOT_BEGUN')
+  })
 })
 
 describe('an event that was refused before it began', () => {

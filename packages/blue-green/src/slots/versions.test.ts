@@ -283,6 +283,8 @@ it('no event is lost and none is run twice unreported while versions are killed,
   // An event on which both versions died is no loss in silence: it is reported.
   const lost = failed.filter((line) => !excused.has(line.split(':')[0]))
   expect([lost, twice.filter((id) => !reported.has(id))], context).toEqual([[], []])
-  expect(begun.size, context).toBe(300)
+  // Two versions that are killed one after the other may leave an event of which nobody knows that neither had begun it.
+  const untold = ended.flatMap((_, i) => (begun.has(String(i)) || excused.has(String(i)) ? [] : [i]))
+  expect(untold, context).toEqual([])
   expect(Math.max(...begun.values()), context).toBeLessThanOrEqual(2)
 }, 60_000)
