@@ -70,6 +70,30 @@ declare const other: Slot<string, number>
 // @ts-expect-error a slot of other events
 new BlueGreen({ versions: { v1, v2: other }, initial: 'v1', context, store })
 
+// A handler that looks at nothing says nothing of the events.
+declare const contextOfAny: <E extends { readonly id: string }>(event: E) => { eventId: string }
+const stub = new BlueGreen({ versions: { v1, v2: () => 'soon' }, initial: 'v1', context: contextOfAny, store })
+void stub.handle(interaction)
+// @ts-expect-error this is no interaction
+void stub.handle({ id: '1' })
+new BlueGreen({ versions: { v1: () => 1, v2 }, initial: 'v1', context: (i) => ({ eventId: i.user.id }), store })
+new BlueGreen({ versions: { v1: () => 1, v2: slot }, initial: 'v1', context: (i) => ({ eventId: i.user.id }), store })
+export const untyped: BlueGreen<{ v1: () => number }> = new BlueGreen({
+  versions: { v1: () => 1 },
+  initial: 'v1',
+  context: () => ({ eventId: null }),
+  store,
+})
+void untyped.handle('anything')
+export const beside: BlueGreen<{ v1: Slot<Interaction, number>; v2: () => string }> = new BlueGreen({
+  versions: { v1: slot, v2: () => 'x' },
+  initial: 'v1',
+  context: (i: Interaction) => ({ eventId: i.id }),
+  store,
+})
+// Under `exactOptionalPropertyTypes` an option may be there and undefined.
+void blueGreen.deploy('v2', { percentages: undefined, stepMs: undefined, first: undefined, backup: undefined })
+
 // @ts-expect-error no version has this name
 new BlueGreen({ versions: { v1, v2 }, initial: 'v3', context, store })
 // @ts-expect-error an event passed whole is no context

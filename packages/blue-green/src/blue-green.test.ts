@@ -46,7 +46,7 @@ describe('handling an event', () => {
   })
 
   it('takes hostile ids and version names for data', async () => {
-    const names = ['__proto__', 'constructor', 'toString', '', '\0', '%_*', '\ud800', 'é', 'e\u0301']
+    const names = ['__proto__', 'constructor', 'toString', ' ', '\0', '%_*', '\ud800', 'é', 'e\u0301']
     const versions = Object.fromEntries([['__proto__', answer('__proto__')], ['constructor', answer('constructor')]]) // prettier-ignore
     const bot = new TestBot(new FaultyStore(), { versions, initial: '__proto__' })
     await bot.blueGreen.start()

@@ -1,6 +1,6 @@
 import { EventEmitter } from 'eventemitter3'
 import { phaseOf, type BlueGreenChange, type Controller, type Severity } from './changes.js'
-import { readDuration } from './checked-options.js'
+import { readDuration, requireKnown } from './checked-options.js'
 import { Claims } from './claims.js'
 import { readContext, type EventContext } from './context.js'
 import {
@@ -352,7 +352,7 @@ export class BlueGreen<
    */
   pin(version: VersionOf<Named>, key: string, options?: PinOptions): Pin {
     if (this.#lanes.has(version)) return this.#pins.pin(version, key, options)
-    throw new RangeError(`Cannot pin to "${version}": it is none of ${[...this.#lanes.keys()].join(', ')}`)
+    throw new RangeError(this.#noVersion('pin to', version))
   }
 
   /**
@@ -364,8 +364,9 @@ export class BlueGreen<
    */
   report(about: Omit<EventContext, 'eventId'>): void {
     const { unitId } = readContext({ ...about, eventId: null })
+    if (unitId === undefined) throw new TypeError('report takes a guildId or a userId: the one who complains')
     const { jury, route } = this.#driver
-    if (unitId === undefined || jury === undefined) return
+    if (jury === undefined) return
     const isGreen = route.blue !== route.green && versionFor(route, unitId) === route.green
     jury.report(isGreen ? 'green' : 'blue', unitId)
   }
@@ -378,8 +379,11 @@ export class BlueGreen<
    *
    * @param version - one of the names in `versions`
    * @param sample - the age of its process in ms, and what it uses in bytes
+   * @throws RangeError when no version has this name, TypeError when the sample is none
    */
   measureMemory(version: VersionOf<Named>, sample: MemoryReading): void {
+    if (!this.#lanes.has(version)) throw new RangeError(this.#noVersion('measure', version))
+    requireKnown('measureMemory', sample, ['ageMs', 'bytes'])
     this.#measured(version, sample)
   }
 
@@ -420,9 +424,11 @@ export class BlueGreen<
    * Waits until every call that runs now has settled. Events that arrive meanwhile are handled, and not waited for.
    *
    * @param options - a deadline and a signal
-   * @throws the reason of the signal when it is aborted
+   * @throws the reason of the signal when it is aborted; TypeError or RangeError when an option is wrong
    */
-  async drain({ timeoutMs = this.#settings.drainMs, signal }: DrainOptions = {}): Promise<Drained> {
+  async drain(options: DrainOptions = {}): Promise<Drained> {
+    requireKnown('drain', options, ['timeoutMs', 'signal'])
+    const { timeoutMs = this.#settings.drainMs, signal } = options
     readDuration('timeoutMs', timeoutMs)
     signal?.throwIfAborted()
     const waits = [...this.#lanes.values()].map((lane) => this.#settled(lane, timeoutMs, signal))
@@ -438,7 +444,11 @@ export class BlueGreen<
   #planOf(version: string, options: DeployOptions | undefined): Plan & { readonly retry: boolean } {
     const plan = readDeployOptions(options, this.#settings)
     if (this.#lanes.has(version)) return plan
-    throw new RangeError(`Cannot deploy "${version}": it is none of ${[...this.#lanes.keys()].join(', ')}`)
+    throw new RangeError(this.#noVersion('deploy', version))
+  }
+
+  #noVersion(what: string, version: string): string {
+    return `Cannot ${what} "${version}": it is none of ${[...this.#lanes.keys()].join(', ')}`
   }
 
   #next(step: () => Promise<void>): Promise<void> {

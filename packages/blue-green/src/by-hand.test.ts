@@ -93,6 +93,24 @@ describe('promote', () => {
   })
 })
 
+describe('an option that does not exist', () => {
+  it('is told as a warning by a rollback, which happens all the same', async () => {
+    const { deployment } = await deployed()
+    const warned = new Promise<Error & { code?: string }>((resolve) => process.once('warning', resolve))
+    const rolledBack = deployment.rollback({ acceptIrreversble: true } as never)
+    expect(await warned).toMatchObject({
+      code: 'EVENKEEL_OPTION',
+      message: 'rollback has no option "acceptIrreversble"',
+    })
+    expect((await rolledBack).outcome).toBe('ROLLED_BACK')
+  })
+
+  it('is refused by a drain', async () => {
+    const { bot } = await deployed()
+    await expect(bot.blueGreen.drain({ timeout: 5 } as never)).rejects.toThrow('drain has no option "timeout"')
+  })
+})
+
 describe('hold', () => {
   it('keeps the share for as long as it takes, through good health, and a person is asked', async () => {
     const health = new FakeHealth()

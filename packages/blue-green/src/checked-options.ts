@@ -5,7 +5,12 @@ import { maxDelayMs } from './system-clock.js'
 /** @throws RangeError unless it is a duration that a timer can wait for */
 export function readDuration(name: string, value: unknown): number {
   if (typeof value === 'number' && value > 0 && value <= maxDelayMs) return value
-  throw new RangeError(`${name} must be milliseconds above 0, at most ${maxDelayMs}, not ${String(value)}`)
+  throw new RangeError(`${name} must be milliseconds above 0, at most ${maxDelayMs}, not ${shown(value)}`)
+}
+
+/** A string that looks like a number is told as a string. */
+export function shown(value: unknown): string {
+  return typeof value === 'string' ? JSON.stringify(value) : String(value)
 }
 
 /** An option that is ignored is a promise broken in silence. */
@@ -17,7 +22,7 @@ export function requireKnown(where: string, options: object, known: readonly str
 
 export function readCount(name: string, value: unknown, min: number): number {
   if (Number.isSafeInteger(value) && (value as number) >= min) return value as number
-  throw new RangeError(`${name} must be a whole number from ${min}, not ${String(value)}`)
+  throw new RangeError(`${name} must be a whole number from ${min}, not ${shown(value)}`)
 }
 
 export function requireMethods(name: string, value: object | null | undefined, methods: readonly string[]): void {
@@ -25,7 +30,8 @@ export function requireMethods(name: string, value: object | null | undefined, m
   for (const method of methods) {
     if (typeof fields[method] === 'function') continue
     const what = method === name ? name : `${name}.${method}`
-    const hint = method === 'compareAndSet' ? '; pass a collection of @evenkeel/storage-adapter, or memoryState()' : ''
+    const hint =
+      name === 'store' ? "; pass storage.collection('evenkeel') of @evenkeel/storage-adapter, or memoryState()" : ''
     throw new TypeError(`${what} must be a function${hint}`)
   }
 }

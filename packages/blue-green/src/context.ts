@@ -34,19 +34,32 @@ export function readContext(context: EventContext): Routed {
   if (!('eventId' in context)) {
     throw new TypeError('context(event) must return an object with an eventId; say null for an event that has none')
   }
-  return {
-    eventId: readId('eventId', context.eventId),
-    unitId: readId('guildId', context.guildId) ?? readId('userId', context.userId),
-    pin: readPin(context.pin),
+  const unitId = readId('guildId', context.guildId) ?? readId('userId', context.userId)
+  // Of no guild and no user it would stay on blue until the last step, and nobody would know why.
+  if (unitId === undefined) refuseMisspelt(context)
+  return { eventId: readId('eventId', context.eventId), unitId, pin: readPin(context.pin) }
+}
+
+function refuseMisspelt(context: EventContext): void {
+  for (const name of Object.keys(context)) {
+    const plain = name.toLowerCase().replace('_', '')
+    const meant = plain === 'guildid' ? 'guildId' : plain === 'userid' ? 'userId' : name
+    if (meant !== name) throw new TypeError(`context has no "${name}"; say ${meant}`)
   }
 }
 
 /** @throws TypeError or RangeError when it is no identifier, or has lost digits */
 function readId(name: string, id: Id | null | undefined): string | undefined {
   if (id === null || id === undefined) return undefined
-  if (typeof id === 'string') return id
+  if (typeof id === 'string') {
+    if (id !== '') return id
+    throw new TypeError(`${name} is empty; say null for an event that has none`)
+  }
   if (typeof id === 'bigint') return String(id)
-  if (typeof id !== 'number') throw new TypeError(`${name} must be a string, a bigint or null, not a ${typeof id}`)
+  if (typeof id !== 'number')
+    throw new TypeError(
+      `${name} must be a string, a bigint or null, not ${typeof id === 'object' ? 'an object' : `a ${typeof id}`}`,
+    )
   if (!Number.isSafeInteger(id)) {
     throw new RangeError(`${name} ${id} is no safe integer: its last digits are lost; pass it as a string or a bigint`)
   }

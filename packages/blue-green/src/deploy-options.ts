@@ -3,8 +3,11 @@ import { readFirst, type Id } from './context.js'
 import type { Settings } from './options.js'
 import type { Plan } from './plan.js'
 
+/** Each may be left out, or `undefined`. */
+type Optional<T> = { readonly [Key in keyof T]?: T[Key] | undefined }
+
 /** How a deployment is to go. */
-export interface DeployOptions extends Partial<
+export interface DeployOptions extends Optional<
   Pick<Plan, 'percentages' | 'stepMs' | 'bakeMs' | 'maxHoldMs' | 'advance' | 'minEvents' | 'backup'>
 > {
   /**

@@ -61,7 +61,7 @@ export function statusFrom(deployment: DeploymentState, elapsedMs: number, why: 
 
 /** What a reason says, if anything. Whatever was passed for one, it must not keep a rollback from happening. */
 export function whyOf(reason: RollbackReason | undefined): string | undefined {
-  const why: unknown = reason?.why
+  const why: unknown = typeof reason === 'string' ? reason : reason?.why
   if (why instanceof Error) return why.message
   return typeof why === 'string' ? why : undefined
 }

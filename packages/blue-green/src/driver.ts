@@ -64,6 +64,7 @@ import {
 } from './transitions.js'
 import { StepGate } from './step-gate.js'
 import { Waiters } from './waiters.js'
+import { warn } from './warn.js'
 import { Writer, type Wanted } from './writer.js'
 
 /**
@@ -349,6 +350,10 @@ export class Driver {
    * read the data any more
    */
   rollBack(why = 'rollback() was called', how: RollBackHow = {}): DeploymentResult | undefined {
+    const unknown = Object.keys(how).find((name) => !rollbackOptions.includes(name))
+    // It must not keep a rollback from happening.
+    if (unknown !== undefined)
+      warn('EVENKEEL_OPTION', `rollback has no option "${unknown}"`, rollbackOptions.join(', '))
     const running = runningIn(this.#state)
     if (running === undefined) return undefined
     // Who serves is at stake: what is wrong with the batches is said before anything else.
@@ -766,6 +771,8 @@ function resultOf(
   const failures = failed.map(({ name, why: reason }) => `${name}: ${reason}`)
   return { outcome, why, ...(failures.length > 0 && { failures }) }
 }
+
+const rollbackOptions = ['why', 'batches', 'acceptIrreversible', 'results']
 
 /** What is in force only when the store has it. All else is in force before it is written. */
 function waitsForStore(type: Wanted['type']): boolean {

@@ -20,8 +20,8 @@ describe('the options', () => {
     [{ initial: 'v3' }, RangeError, /initial "v3" is none of the versions: v1, v2/],
     [{ initial: 'toString' }, RangeError, /initial "toString"/],
     [{ context: undefined }, TypeError, /context must be a function/],
-    [{ store: undefined }, TypeError, /store.entry must be a function/],
-    [{ store: new Map() }, TypeError, /store.entry must be a function/],
+    [{ store: undefined }, TypeError, /store.entry must be a function; pass storage.collection\('evenkeel'\)/],
+    [{ store: new Map() }, TypeError, /store.entry must be a function; .* or memoryState\(\)/],
     [{ store: { entry: () => undefined } }, TypeError, /store.compareAndSet .* or memoryState\(\)/],
     [{ health: {} }, TypeError, /health.on must be a function/],
     [{ clock: {} }, TypeError, /clock.now must be a function/],
@@ -32,7 +32,9 @@ describe('the options', () => {
     [{ maxFailingGuilds: 1.5 }, RangeError, /maxFailingGuilds/],
     [{ maxClaims: Infinity }, RangeError, /maxClaims/],
     [{ claimMs: NaN }, RangeError, /claimMs must be milliseconds above 0, at most 2147483647, not NaN/],
-    [{ drainMs: '5s' }, RangeError, /drainMs .* not 5s/],
+    [{ drainMs: '5' }, RangeError, /drainMs .* not "5"/],
+    [{ checks: [() => 1] }, TypeError, /checks must be an object of functions by name/],
+    [{ judge: { errorRateIncrease: 20 } }, RangeError, /errorRateIncrease .* 0\.2 for 20 % more, or false; not 20/],
     [{ recoverMs: 2 ** 31 }, RangeError, /recoverMs/],
     [{ storeTimeoutMs: 0 }, RangeError, /storeTimeoutMs/],
     [{ storeRetryMs: -1 }, RangeError, /storeRetryMs/],
@@ -55,7 +57,7 @@ describe('the context of an event', () => {
     [{ eventId: 2n ** 63n, guildId: -100123n }, '9223372036854775808', '-100123'],
     [{ eventId: null }, undefined, undefined],
     [{ eventId: undefined, guildId: undefined, userId: null }, undefined, undefined],
-    [{ eventId: '', guildId: '__proto__' }, '', '__proto__'],
+    [{ eventId: ' ', guildId: '__proto__' }, ' ', '__proto__'],
   ] satisfies [EventContext, unknown, unknown][])('%o', (context, eventId, unitId) => {
     expect(readContext(context)).toEqual({ eventId, unitId })
   })
@@ -67,7 +69,11 @@ describe('the context of an event', () => {
     [{ id: '1', guildId: 'g' }, TypeError, /an object with an eventId/],
     [{ eventId: 2 ** 53 }, RangeError, /eventId 9007199254740992 is no safe integer/],
     [{ eventId: '1', guildId: 1.5 }, RangeError, /guildId 1.5/],
-    [{ eventId: '1', guildId: {} }, TypeError, /guildId must be a string, a bigint or null, not a object/],
+    [{ eventId: '1', guildId: {} }, TypeError, /guildId must be a string, a bigint or null, not an object/],
+    [{ eventId: '' }, TypeError, /eventId is empty; say null for an event that has none/],
+    [{ eventId: '1', guildId: '' }, TypeError, /guildId is empty; say null/],
+    [{ eventId: '1', guildID: '5' }, TypeError, /context has no "guildID"; say guildId/],
+    [{ eventId: null, user_id: '5' }, TypeError, /context has no "user_id"; say userId/],
   ])('refuses %j', (context, type, message) => {
     const read = (): unknown => readContext(context as unknown as EventContext)
     expect(read).toThrow(type)

@@ -13,9 +13,14 @@ export type Handler<Event> = (event: Event) => unknown
 /** Versions by name: functions in this process, or slots, such as `childProcessSlot` of `@evenkeel/blue-green/workers` makes. */
 export type Versions<Event> = Record<string, Handler<Event> | Slot<Event>>
 
-/** What a version takes. */
-export type EventOf<Version> = Version extends (event: infer Event) => unknown
-  ? Event
+/** What versions take; `unknown` when none of them looks at it. */
+export type EventOf<Version> = [TakenBy<Version>] extends [never] ? unknown : TakenBy<Version>
+
+/** What a version takes. A handler without a parameter says nothing of it, and must not speak for the others. */
+type TakenBy<Version> = Version extends (...taken: infer Taken) => unknown
+  ? Taken extends []
+    ? never
+    : Taken[0]
   : Version extends Slot<infer Event>
     ? Event
     : never
@@ -277,7 +282,7 @@ const maxProbes = 100
 
 function readFunctions<F>(option: string, functions: Readonly<Record<string, F>> | undefined): Map<string, F> {
   if (functions === undefined) return new Map()
-  if (typeof functions !== 'object' || functions === null) {
+  if (typeof functions !== 'object' || functions === null || Array.isArray(functions)) {
     throw new TypeError(`${option} must be an object of functions by name, not ${String(functions)}`)
   }
   const entries = Object.entries(functions)

@@ -1,8 +1,9 @@
 export type { Archive, ArchivedRow, KeptBackup } from './preparation/archive.js'
+export { NotIsolatedError } from './migration/errors.js'
 export { CheckFailedError, type CheckFinding, type PreparationCheck } from './preparation/check.js'
 export { diskSpaceCheck, type DiskSpaceOptions } from './preparation/disk-space-check.js'
 export { environmentCheck } from './preparation/environment-check.js'
-export { BackupDamagedError, NotEmptyError, RestoreMismatchError } from './preparation/errors.js'
+export { BackupDamagedError, EmptyBackupError, NotEmptyError, RestoreMismatchError } from './preparation/errors.js'
 export { fileArchive } from './preparation/file-archive.js'
 export { fromHealthCheck, type HealthOutcome } from './preparation/from-health-check.js'
 export {

@@ -367,8 +367,9 @@ function rollBack(
   const back: DeploymentState = { ...still, phase: 'ROLLING_BACK', percentage: 0, descent: null }
   const isDescent = descent !== null && descent.percentages.length > 0 && running.percentage > 0
   const deployment = isDescent ? descend({ ...back, percentage: running.percentage }, descent) : back
-  // What ended before anything had happened says nothing against the version.
-  if (running.phase === 'PRECHECK' || running.phase === 'BACKUP') return withDeployment(state, deployment)
+  // What ended before the version had done anything says nothing against it: its file may have been missing.
+  const isUntried = running.phase === 'PRECHECK' || running.phase === 'BACKUP' || running.phase === 'GREEN_STAGING'
+  if (isUntried && running.migrated === 'NO') return withDeployment(state, deployment)
   const rolledBack = [...state.rolledBack.filter((version) => version !== running.to), running.to]
   return { ...state, rolledBack, deployment }
 }

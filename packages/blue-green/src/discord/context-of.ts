@@ -60,6 +60,9 @@ type Text = string | null | undefined
 
 const byId = ({ id }: Fields): Text => id
 
+/** So soon after the edit an update is the edit, or what Discord made of it; later a message is pinned, and pinned no more. */
+const editMs = 30_000
+
 /**
  * What tells an event from all others of its kind.
  *
@@ -67,12 +70,14 @@ const byId = ({ id }: Fields): Text => id
  * Two rules. What can be undone and done again within minutes has no key: reactions, bans, leaving, voice. And only what Discord sends
  * counts, never what a process happens to have cached, for two processes have not cached the same.
  */
-const keys: Readonly<Record<string, (subject: Fields) => Text | 0>> = {
+const keys: Readonly<Record<string, (subject: Fields, receivedAt: number) => Text | 0 | false>> = {
   interactionCreate: byId,
   messageCreate: byId,
-  // Without a moment it was not edited, but pinned, or its links were looked up; after an edit, so it may be too.
-  messageUpdate: ({ id, editedTimestamp, pinned, embeds }) =>
-    editedTimestamp && `${id}:${editedTimestamp}:${Number(pinned ?? false)}:${embeds?.length ?? 0}`,
+  // Without a moment it was not edited, but pinned, or its links were looked up; long after an edit, so it was too.
+  messageUpdate: ({ id, editedTimestamp, pinned, embeds }, receivedAt) =>
+    editedTimestamp &&
+    Math.abs(receivedAt - editedTimestamp) <= editMs &&
+    `${id}:${editedTimestamp}:${Number(pinned ?? false)}:${embeds?.length ?? 0}`,
   messageDelete: byId,
   guildMemberAdd: (member) =>
     member.joinedTimestamp && `${guildOf(member)}:${userOf(member)}:${member.joinedTimestamp}`,
@@ -141,7 +146,7 @@ function pick(name: string, args: readonly unknown[], receivedAt: number): Disco
   const [first, second] = [Object(args[0]) as Fields, Object(args[1]) as Fields]
   // These listeners get what it was before, and then what it is.
   const subject = /Update$/.test(name) && args[1] ? second : first
-  const key = Object.hasOwn(keys, name) ? keys[name]?.(subject) : undefined
+  const key = Object.hasOwn(keys, name) ? keys[name]?.(subject, receivedAt) : undefined
   return {
     eventId: key ? `${name}:${key}` : null,
     // The listeners of an audit log get the guild itself as the second argument.

@@ -187,7 +187,7 @@ describe('the context of an event', () => {
         t: 'MESSAGE_UPDATE',
         d: { id: '1', author: { id: '3' }, edited_timestamp: '2026-01-01T00:00:00Z', embeds: [{}] },
       },
-      'messageUpdate:1:1767225600000:0:1',
+      null,
       null,
       '3',
     ],
@@ -203,6 +203,17 @@ describe('the context of an event', () => {
     [{ t: 'CONSTRUCTOR', d: { id: '1' } }, null, null, null],
   ])('is picked from %j', ({ t, d }, eventId, guildId, userId) => {
     expect(contextOfDispatch({ t, s: 1, d })).toMatchObject({ eventId, guildId, userId })
+  })
+
+  it('has the moment of an edit, and no id for what happens to the message later', () => {
+    const edited = { id: '1', guildId: '2', author: { id: '3' }, editedTimestamp: 1_767_225_600_000, embeds: [] }
+    const idAfter = (ms: number, change: object = {}): string | null => {
+      const receivedAt = edited.editedTimestamp + ms
+      return contextOf({ name: 'messageUpdate', args: [edited, { ...edited, ...change }], receivedAt } as never).eventId
+    }
+    expect([idAfter(200), idAfter(-50)]).toEqual(Array(2).fill('messageUpdate:1:1767225600000:0:0'))
+    expect(idAfter(900, { embeds: [{}] })).toBe('messageUpdate:1:1767225600000:0:1')
+    expect([true, false, true].map((pinned) => idAfter(60_000, { pinned }))).toEqual([null, null, null])
   })
 
   it('is refused for an object that comes more than once', () => {

@@ -1,5 +1,5 @@
 import { affectedGuilds, latency, memoryGrowth, userReports, type Metric, type Metrics } from '@evenkeel/canary-judge'
-import { defined, readDuration, requireKnown } from '../checked-options.js'
+import { defined, readDuration, requireKnown, shown } from '../checked-options.js'
 
 /**
  * By what green is judged while both versions serve. Each is a size that is cared about; beside it there must be evidence. What
@@ -41,6 +41,9 @@ export interface JudgeSettings {
 }
 
 /** What the metrics are called in messages. */
+/** More than this is a percentage that was taken for a fraction. */
+const maxIncrease = 10
+
 export const names = { errors: 'guilds with errors', latency: 'latency', reports: 'reports' } as const
 
 /** @throws TypeError or RangeError that names the option and its value */
@@ -49,8 +52,9 @@ export function readJudge(options: JudgeOptions, random: () => number): JudgeSet
   const given = { ...deploymentJudgeDefaults, ...defined(options) }
   for (const option of ['errorRateIncrease', 'responseTimeIncrease', 'memoryIncrease'] as const) {
     const value: unknown = given[option]
-    if (value === false || (typeof value === 'number' && value > 0 && Number.isFinite(value))) continue
-    throw new RangeError(`judge.${option} must be above 0, such as 0.2 for 20 % more, or false; not ${String(value)}`)
+    if (value === false || (typeof value === 'number' && value > 0 && value <= maxIncrease)) continue
+    const range = `above 0 and at most ${maxIncrease}, such as 0.2 for 20 % more`
+    throw new RangeError(`judge.${option} must be ${range}, or false; not ${shown(value)}`)
   }
   const { errorRateIncrease, responseTimeIncrease, userReports: maxReports, memoryIncrease, falseAlarmRatio } = given
   if (maxReports !== false && !(Number.isSafeInteger(maxReports) && maxReports >= 0)) {

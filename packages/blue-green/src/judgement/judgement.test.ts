@@ -251,6 +251,10 @@ describe('a judged deployment', () => {
     await bot.clock.advance(10 * minute)
     expect((await deployment.finished).why).toMatch(/^the new version is worse: reports/)
     expect(() => bot.blueGreen.report({ guildId: 1.5 })).toThrow('no safe integer')
+    expect(() => bot.blueGreen.report({ guild: '5' } as never)).toThrow('report takes a guildId or a userId')
+    expect(() => bot.blueGreen.report({ guildID: '5' } as never)).toThrow('say guildId')
+    expect(() => bot.blueGreen.measureMemory('v9', { ageMs: 1, bytes: 1 })).toThrow('none of v1, v2, v3')
+    expect(() => bot.blueGreen.measureMemory('v1', process.memoryUsage() as never)).toThrow('has no option "rss"')
   })
 })
 
@@ -362,7 +366,7 @@ describe('evidence', () => {
 
 describe('the options of judge', () => {
   it.each<[object, string]>([
-    [{ errorRateIncrease: 0 }, 'judge.errorRateIncrease must be above 0, such as 0.2'],
+    [{ errorRateIncrease: 0 }, 'judge.errorRateIncrease must be above 0 and at most 10, such as 0.2'],
     [{ responseTimeIncrease: NaN }, 'judge.responseTimeIncrease'],
     [{ memoryIncrease: '30 %' }, 'judge.memoryIncrease'],
     [{ userReports: -1 }, 'judge.userReports must be a whole number'],
