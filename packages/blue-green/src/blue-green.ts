@@ -586,7 +586,7 @@ export class BlueGreen<
     const stopped = new Promise<void>((resolve) => (stop = resolve))
     const cancel = this.#settings.clock.after(timeoutMs, stop)
     signal?.addEventListener('abort', stop, { once: true })
-    await Promise.race([Promise.allSettled(calls.map(({ settled }) => settled)), stopped])
+    await Promise.race([Promise.allSettled(calls.map(({ settled }) => settled ?? Promise.resolve())), stopped])
     cancel()
     signal?.removeEventListener('abort', stop)
     return calls.filter((call) => lane.isRunning(call)).length

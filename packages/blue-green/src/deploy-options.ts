@@ -1,7 +1,7 @@
 import { defined, readCount, readDuration, requireKnown } from './checked-options.js'
 import { readFirst, type Id } from './context.js'
 import type { Settings } from './options.js'
-import type { Plan } from './plan.js'
+import type { Batches, Plan } from './plan.js'
 
 /** Each may be left out, or `undefined`. */
 type Optional<T> = { readonly [Key in keyof T]?: T[Key] | undefined }
@@ -17,12 +17,17 @@ export interface DeployOptions extends Optional<
   readonly first?: readonly Id[] | undefined
   /** The name of one of `migrations`: it is run before green gets ready, after a backup if there is a `backup`. */
   readonly migration?: string | undefined
+  /**
+   * Where `judge` finds green worse, give its guilds back in batches, for where the old version could not bear all at once; without
+   * it, at once. Failing guilds, a dead version and a failed canary test take back everything at once all the same.
+   */
+  readonly rollbackBatches?: Batches | undefined
   /** Deploy the version although it was rolled back before. */
   readonly retry?: boolean | undefined
 }
 
 /** The value of each option of `deploy` that is not given. */
-export const deployDefaults: Required<Omit<DeployOptions, 'migration'>> = {
+export const deployDefaults: Required<Omit<DeployOptions, 'migration' | 'rollbackBatches'>> = {
   percentages: [1, 10, 50, 100],
   stepMs: 600_000,
   bakeMs: 0,
@@ -46,7 +51,7 @@ export function readDeployOptions(
   available: Available,
 ): Plan & { readonly retry: boolean } {
   const options = asked ?? {}
-  requireKnown('deploy', options, [...Object.keys(deployDefaults), 'migration'])
+  requireKnown('deploy', options, [...Object.keys(deployDefaults), 'migration', 'rollbackBatches'])
   const given = { ...deployDefaults, ...defined(options) }
   if (typeof given.retry !== 'boolean') throw new TypeError(`retry must be true or false, not ${String(given.retry)}`)
   if (typeof given.backup !== 'boolean')
@@ -66,6 +71,7 @@ export function readDeployOptions(
     first: readFirst(given.first),
     advance: given.advance,
     minEvents: readCount('minEvents', given.minEvents, 0),
+    rollbackBatches: readPlanned(options.rollbackBatches),
     backup: given.backup || (migration !== null && available.backup !== undefined),
     migration,
     checks: [...available.checks.keys()],
@@ -74,16 +80,6 @@ export function readDeployOptions(
     validations: [...available.validations.keys()],
     retry: given.retry,
   }
-}
-
-/** How a rollback in batches goes. */
-export interface Batches {
-  /** Green's share after each batch: falling, such as `[50, 10, 0]`. The last is 0, whether or not it is named. */
-  readonly percentages?: readonly number[] | undefined
-  /** In place of `percentages`: so many percent of the guilds go back in each batch, from 1 to 100. */
-  readonly size?: number | undefined
-  /** How long to wait between two batches, in ms. */
-  readonly pauseMs?: number | undefined
 }
 
 /** The value of each field of `batches` that is not given. */
@@ -112,6 +108,14 @@ export function readBatches(
   const shares: number[] = []
   for (let share = percentage - size; share > 0; share -= size) shares.push(share)
   return { percentages: [...shares, 0], pauseMs }
+}
+
+/** As it is written down: of how green's share will be when it comes to that, nothing is known. */
+function readPlanned(batches: Batches | undefined): Batches | null {
+  if (batches === undefined) return null
+  const { pauseMs } = readBatches(batches, 100)
+  const { percentages, size = batchDefaults.size } = batches
+  return percentages === undefined ? { size, pauseMs } : { percentages: [...percentages], pauseMs }
 }
 
 function readMigration(name: unknown, { migrations }: Available): Plan['migration'] {

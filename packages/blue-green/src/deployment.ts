@@ -1,7 +1,7 @@
 import { forecast, type Forecast } from './judgement/forecast.js'
 import { emptyReport, type DeploymentReport } from './report/report.js'
 import { StatusStream } from './report/status-stream.js'
-import type { Batches } from './deploy-options.js'
+import type { Batches } from './plan.js'
 import type { BackupMade, Migrated, ProbeResult } from './plan.js'
 import { stepMsOf, type DeploymentState, type Phase } from './transitions.js'
 

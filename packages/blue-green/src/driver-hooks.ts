@@ -1,5 +1,5 @@
 import type { BlueGreenChange } from './changes.js'
-import type { Batches } from './deploy-options.js'
+import type { Batches } from './plan.js'
 import type { Deployment, DeploymentResult } from './deployment.js'
 import type { VersionCounters } from './lane.js'
 import type { ProbeResult } from './plan.js'

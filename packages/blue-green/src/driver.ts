@@ -368,8 +368,8 @@ export class Driver {
   }
 
   /** What the bot has found out by itself: at once, unless a person has gone on in spite of it. */
-  takeBack(why: string): void {
-    if (runningIn(this.#state)?.isOverruled !== true) this.rollBack(why)
+  takeBack(why: string, how: RollBackHow = {}): void {
+    if (runningIn(this.#state)?.isOverruled !== true) this.rollBack(why, how)
   }
 
   /** A version has died by itself. Green alone is rolled back; blue alone leaves green what it has. */
@@ -532,7 +532,7 @@ export class Driver {
     const running = runningIn(this.#state)
     const harm = running && this.#gate.harm(running)
     if (harm === undefined) return false
-    this.takeBack(harm)
+    this.takeBack(harm, { batches: running?.rollbackBatches ?? undefined })
     return true
   }
 

@@ -23,11 +23,11 @@ export {
 export type { VersionCounters } from './lane.js'
 export { memoryState } from './memory-state.js'
 export { batchDefaults, deployDefaults } from './deploy-options.js'
-export type { Batches, DeployOptions } from './deploy-options.js'
+export type { DeployOptions } from './deploy-options.js'
 export { blueGreenDefaults } from './options.js'
 export type { AnswerOf, BlueGreenDefaults, BlueGreenOptions, EventOf, Handler, VersionOf, Versions } from './options.js'
 export type { EventNews } from './slots/crew.js'
-export { NotBegunError, OutcomeUnknownError, SlotStartError } from './slots/errors.js'
+export { NotBegunError, OutcomeUnknownError, ShedError, SlotStartError } from './slots/errors.js'
 export type {
   Delivery,
   MemoryReading,
@@ -39,7 +39,7 @@ export type {
 } from './slots/slot.js'
 export { PinnedElsewhereError } from './pins/errors.js'
 export type { Pin, PinCounts, PinKind, PinOptions } from './pins/pins.js'
-export type { BackupMade, Migrated, Plan, PlannedMigration, ProbeResult } from './plan.js'
+export type { BackupMade, Batches, Migrated, Plan, PlannedMigration, ProbeResult } from './plan.js'
 export type { Clock, HealthSource, HealthStatus, PartHealth, StateStore, StoredValue, StoredVersion } from './ports.js'
 export type {
   Backup,

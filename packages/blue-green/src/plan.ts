@@ -8,6 +8,16 @@ export interface PlannedMigration {
   readonly isUndoable: boolean
 }
 
+/** How a rollback in batches goes. */
+export interface Batches {
+  /** Green's share after each batch: falling, such as `[50, 10, 0]`. The last is 0, whether or not it is named. */
+  readonly percentages?: readonly number[] | undefined
+  /** In place of `percentages`: so many percent of the guilds go back in each batch, from 1 to 100. */
+  readonly size?: number | undefined
+  /** How long to wait between two batches, in ms. */
+  readonly pauseMs?: number | undefined
+}
+
 /** How a deployment goes, decided when it begins. */
 export interface Plan {
   /** Green's share of the guilds in each step, rising, at last 100. */
@@ -24,6 +34,8 @@ export interface Plan {
   readonly advance: 'evidence' | 'time'
   /** How many calls green must have had in a step that ends by its time. */
   readonly minEvents: number
+  /** How the guilds go back when the evidence finds green worse; `null` for at once. */
+  readonly rollbackBatches?: Batches | null | undefined
   /** Whether there is a backup before anything changes. */
   readonly backup: boolean
   /** The migration, if there is one. */

@@ -68,6 +68,7 @@ describe('readRecord', () => {
       { state: { ...state, deployment: { ...state.deployment, descent: { percentages: [], pauseMs: -1 } } } },
     ],
     ['deployment', { state: { ...state, deployment: { ...state.deployment, advance: 'luck' } } }],
+    ['deployment', { state: { ...state, deployment: { ...state.deployment, rollbackBatches: { pauseMs: -1 } } } }],
     ['count', { state: { ...state, count: -1 } }],
     ['log', { log: [{ at: 0, phase: 'HOLD', percentage: 101, why: '' }] }],
     ['evidence', { evidence: 7 }],
@@ -117,6 +118,11 @@ describe('readRecord', () => {
   it('reads the same record whatever the order of its fields', () => {
     const turned = Object.fromEntries(Object.entries(record).reverse())
     expect(readRecord('key', turned)).toEqual(record)
+  })
+
+  it('reads a deployment of before a rollback could go in batches by itself', () => {
+    expect(state.deployment).not.toHaveProperty('rollbackBatches')
+    expect(readRecord('key', JSON.parse(JSON.stringify(record)))).toEqual(record)
   })
 
   it('reads what the first release wrote, at the same share and step', () => {

@@ -236,6 +236,14 @@ const deploymentShape: Shape = {
   descent: shaped<Descent>({ percentages: (value) => isListOf(value, isPercentage), pauseMs: isDuration }),
 }
 
+/** Either of the first two is absent. */
+const areBatches = (value: unknown): boolean => {
+  if (value === null) return true
+  const { percentages, size, pauseMs } = Object(value) as Record<string, unknown>
+  const isList = percentages === undefined || isListOf(percentages, isPercentage)
+  return isList && (size === undefined || isPercentage(size)) && isDuration(pauseMs)
+}
+
 const isResult = shaped<ProbeResult>({
   kind: oneOf(probeKinds),
   name: isText,
@@ -247,7 +255,8 @@ const isResult = shaped<ProbeResult>({
 /** @param beyond - how far beyond the last share the step may be */
 function isDeployment(value: unknown, shape: Shape, beyond: number): boolean {
   if (!isObject(value) || firstWrong(value, shape) !== undefined) return false
-  const { step, percentages, phase } = value as unknown as DeploymentState
+  const { step, percentages, phase, rollbackBatches = null } = value as unknown as DeploymentState
+  if (!areBatches(rollbackBatches)) return false
   return step < percentages.length + (isOver(phase) ? 1 : beyond)
 }
 

@@ -54,6 +54,28 @@ describe('a judged deployment', () => {
     })
   })
 
+  it('is rolled back in batches where the plan says so, and at once when its guilds fail meanwhile', async () => {
+    const bot = new JudgedBot(new FaultyStore(), { maxFailingGuilds: 300 })
+    await bot.blueGreen.start()
+    await bot.serve(6, alike)
+    const batches = { percentages: [20], pauseMs: 30 * minute }
+    const deployment = await bot.blueGreen.deploy('v2', { ...plan, rollbackBatches: batches })
+    while (deployment.status.phase === 'CANARY_TESTING') await bot.serve(1, worse)
+    expect(deployment.status).toMatchObject({ phase: 'ROLLING_BACK', percentage: 20 })
+    expect((await bot.guildsOn('v2')).size).toBeGreaterThan(100)
+    await bot.clock.advance(30 * minute)
+    expect((await deployment.finished).why).toMatch(/^the new version is worse/)
+    expect(bot.percentages).toEqual([50, 20, 0])
+
+    const again = await bot.blueGreen.deploy('v2', { ...plan, rollbackBatches: batches, retry: true })
+    while (again.status.phase === 'CANARY_TESTING') await bot.serve(1, worse)
+    expect(again.status.percentage).toBe(20)
+    for (const guild of await bot.guildsOn('v2')) await bot.fails(guild)
+    expect(again.status.percentage).toBe(20)
+    await bot.clock.advance(31 * minute)
+    expect(again.status.percentage).toBe(0)
+  })
+
   it('goes on at the end of a step when a harm of three times is ruled out', async () => {
     const bot = new JudgedBot()
     await bot.blueGreen.start()

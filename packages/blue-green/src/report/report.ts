@@ -80,9 +80,11 @@ export function makeReport({ deployment, log, why, result, evidence, versions }:
 /** The plan alone, of a state that has it among its fields. */
 function planOf(deployment: DeploymentState): Plan {
   const { percentages, stepMs, bakeMs, maxHoldMs, first, advance, minEvents, backup, migration } = deployment
+  const { rollbackBatches } = deployment
   const { checks, smokeTests, canaryTests, validations } = deployment
   const probes = { checks, smokeTests, canaryTests, validations }
-  return { percentages, stepMs, bakeMs, maxHoldMs, first, advance, minEvents, backup, migration, ...probes }
+  const steps = { percentages, stepMs, bakeMs, maxHoldMs, first, advance, minEvents, rollbackBatches }
+  return { ...steps, backup, migration, ...probes }
 }
 
 /** Of a deployment that had nothing to do. */
