@@ -7,6 +7,8 @@ export class FakeGateway {
   identifies = 0
   resumes = 0
   sessionId = 'none'
+  /** How much longer than the others every third frame takes to be inflated, beside them. */
+  inflateMs = 0
   #log: GatewayDispatch[] = []
   #connection: FakeManager | undefined
 
@@ -61,6 +63,8 @@ class FakeManager implements GatewayManager {
   #ready: (() => void) | undefined
   /** From the moment it connects until it is closed, from either side. */
   #isConnected = false
+  /** What a process that stood still finds in its socket is read in the order in which it was sent, and before anything newer. */
+  #inSocket: Promise<void> = Promise.resolve()
 
   constructor(gateway: FakeGateway, process: FleetProcess, handover: SessionHandover) {
     this.#gateway = gateway
@@ -94,7 +98,14 @@ class FakeManager implements GatewayManager {
   }
 
   receive(dispatch: GatewayDispatch): void {
-    void this.#process.whenAwake().then(() => (this.#isConnected ? this.#received(dispatch) : undefined))
+    this.#inSocket = this.#inSocket
+      .then(() => this.#process.whenAwake())
+      .then(() => {
+        if (!this.#isConnected) return
+        const { inflateMs } = this.#gateway
+        if (inflateMs === 0 || dispatch.s % 3 !== 2) void this.#received(dispatch)
+        else this.#process.clock.after(inflateMs, () => void this.#received(dispatch))
+      })
   }
 
   async #connect(): Promise<void> {

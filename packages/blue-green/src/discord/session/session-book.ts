@@ -55,7 +55,7 @@ export class SessionBook {
     const mine: SessionRecord = { format: 1, by: id, isOpen: true, shards: record?.shards ?? {} }
     const written = await this.#ask(() => store.compareAndSet(key, found?.version, mine))
     if (written === undefined) return false
-    this.#version = written.version
+    this.#wrote(written.version, JSON.stringify(mine))
     this.#shards.clear()
     for (const info of Object.values(mine.shards)) this.#keep(info)
     return true
@@ -93,6 +93,11 @@ export class SessionBook {
     return true
   }
 
+  /** Call from time to time: what was missing at the last call already does not come any more. */
+  giveUpGaps(): void {
+    for (const { mark } of this.#shards.values()) mark.giveUpGaps()
+  }
+
   /** The session is over. */
   forget(shardId: number): void {
     this.#shards.delete(shardId)
@@ -114,7 +119,7 @@ export class SessionBook {
   async #write(isOpen: boolean): Promise<boolean> {
     const { store, key, id } = this.#settings
     if (this.#version === undefined) return false
-    const sessions = [...this.#shards.values()].map(({ info, mark }) => ({ ...info, sequence: mark.done }))
+    const sessions = [...this.#shards.values()].map(({ info, mark }) => ({ ...info, sequence: mark.resumable }))
     const shards = Object.fromEntries(sessions.map((info) => [String(info.shardId), info]))
     const record: SessionRecord = { format: 1, by: id, isOpen, shards }
     const text = JSON.stringify(record)

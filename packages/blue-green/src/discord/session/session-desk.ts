@@ -93,8 +93,11 @@ export class SessionDesk {
     }
     const outcome = this.#settle(eventId, dispatch)
     this.#underWay.set(eventId, outcome)
-    const ended = (): boolean => this.#underWay.delete(eventId)
-    void outcome.then(ended)
+    void outcome.then((isDone) => {
+      this.#underWay.delete(eventId)
+      // It comes again if this process has the session once more, and is no duplicate then.
+      if (!isDone) this.#seen.release(eventId)
+    })
     return outcome
   }
 

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { SessionFleet, type SessionProcess } from '../../test-support/session-fleet.js'
+import { LowWaterMark } from './low-water-mark.js'
 
 /** Starts it, whatever that has to wait for. */
 async function begin(fleet: SessionFleet, process: SessionProcess, withinMs = 6_000): Promise<void> {
@@ -166,6 +167,111 @@ describe('a session that is handed over', () => {
     expect(fleet.runsOf('1')).toEqual(['v2 2'])
   })
 
+  it('loses nothing of what came to a process that stood still, and nothing is overtaken by what comes when it wakes up', async () => {
+    const fleet = new SessionFleet(() => 0.7)
+    const [before, after] = [fleet.process(), fleet.process()]
+    fleet.fleet.store.slowMs = 10
+    await begin(fleet, before, 10_000)
+    before.body.freeze()
+    await fleet.clock.advance(8_000)
+    for (const id of ['1', '2', '3']) fleet.send(id)
+    before.body.thaw()
+    const begun = after.start()
+    fleet.send('4')
+    await fleet.clock.advance(1)
+    for (const id of ['5', '6']) fleet.send(id)
+    await fleet.clock.advance(60)
+    fleet.send('7')
+    await fleet.clock.advance(30_000)
+    await begun
+    const ids = ['1', '2', '3', '4', '5', '6', '7']
+    expect(ids.map((id) => fleet.runsOf(id).length)).toEqual([1, 1, 1, 1, 1, 1, 1])
+    expect(fleet.runs.map(({ id }) => id)).toEqual(ids)
+  })
+
+  it('asks the store once whether it may go on after it stood still, for however many events', async () => {
+    const fleet = new SessionFleet(() => 0.5)
+    const only = fleet.process()
+    await begin(fleet, only)
+    fleet.fleet.store.slowMs = 100
+    only.body.freeze()
+    await fleet.clock.advance(8_000)
+    for (let id = 1; id <= 50; id++) fleet.send(String(id))
+    only.body.thaw()
+    await fleet.clock.advance(1_000)
+    expect(fleet.runs).toHaveLength(50)
+  })
+
+  it('is given to the next process from before an event that came late, as its frame took longer to inflate', async () => {
+    const fleet = new SessionFleet()
+    const [before, after] = [fleet.process(), fleet.process()]
+    await begin(fleet, before)
+    fleet.gateway.inflateMs = 5
+    for (const id of ['1', '2']) fleet.send(id)
+    await fleet.clock.advance(1)
+    expect(before.handover.status.sessions.get(0)).toEqual({ received: 3, done: 1, open: 0 })
+    before.workMs = 60_000
+    await fleet.clock.advance(2_000)
+    expect(before.handover.status.sessions.get(0)).toEqual({ received: 3, done: 1, open: 1 })
+    before.kill()
+    await begin(fleet, after)
+    expect(['1', '2'].map((id) => fleet.runsOf(id))).toEqual([['v1 1', 'v2 2'], ['v1 1']])
+  })
+
+  it('of which Discord has left a number out is resumed from behind it all the same', async () => {
+    const fleet = new SessionFleet()
+    const only = fleet.process()
+    await begin(fleet, only)
+    const { manager } = only
+    const receive = manager.receive.bind(manager)
+    manager.receive = (dispatch) => {
+      if (dispatch.s !== 2) receive(dispatch)
+    }
+    for (const id of ['1', '2']) fleet.send(id)
+    await fleet.clock.advance(100)
+    expect(only.handover.status.sessions.get(0)).toEqual({ received: 3, done: 1, open: 0 })
+    await fleet.clock.advance(1_000)
+    expect(only.handover.status.sessions.get(0)).toEqual({ received: 3, done: 3, open: 0 })
+  })
+
+  it('is taken again by a process that had left it, which then does what it had left to others', async () => {
+    const fleet = new SessionFleet()
+    const [dead, again] = [fleet.process(), fleet.process()]
+    await begin(fleet, dead)
+    dead.workMs = 60_000
+    fleet.send('1')
+    await fleet.clock.advance(100)
+    await begin(fleet, again, 2_000)
+    const stopped = again.handover.stop()
+    await fleet.clock.advance(200)
+    await stopped
+    dead.kill()
+    await begin(fleet, again)
+    expect(fleet.runsOf('1')).toEqual(['v1 1', 'v2 2'])
+    expect(again.repeated).toEqual(['1'])
+  })
+
+  it('is given up, too, by a process that has just taken it again, and could not write since', async () => {
+    const fleet = new SessionFleet()
+    const [before, after] = [fleet.process(), fleet.process()]
+    await begin(fleet, before)
+    await before.handover.stop()
+    before.manager.connect = () => new Promise(() => {})
+    void before.start()
+    await fleet.clock.advance(100)
+    const { store } = fleet.fleet
+    const compareAndSet = store.compareAndSet.bind(store)
+    store.compareAndSet = (key, ...write) => {
+      return key === 'session:bot' ? Promise.reject(new Error('connection refused')) : compareAndSet(key, ...write)
+    }
+    const begun = after.start()
+    await fleet.clock.advance(600)
+    store.compareAndSet = compareAndSet
+    await fleet.clock.advance(2_000)
+    await begun
+    expect([before, after].map(({ handover }) => handover.status.role)).toEqual(['closing', 'owner'])
+  })
+
   it('that Discord has ended is given up for a new one', async () => {
     const fleet = new SessionFleet()
     const only = fleet.process()
@@ -232,6 +338,30 @@ describe('a session that is handed over', () => {
     fleet.send('1')
     await fleet.clock.advance(100)
     expect(fleet.runsOf('1')).toEqual(['v2 1'])
+  })
+})
+
+describe('the number from which a session is resumed', () => {
+  it('waits for one that has not come although a larger one has, but not for ever', () => {
+    const mark = new LowWaterMark(10)
+    const passes = (number: number): number => {
+      mark.begin(number)
+      mark.end(number)
+      return mark.resumable
+    }
+    expect(passes(13)).toBe(10)
+    mark.giveUpGaps()
+    expect([mark.resumable, passes(11)]).toEqual([10, 11])
+    mark.begin(12)
+    expect([mark.resumable, mark.open]).toEqual([11, 1])
+    mark.end(12)
+    expect(mark.resumable).toBe(13)
+    expect([passes(16), passes(15), passes(14)]).toEqual([13, 13, 16])
+    expect(passes(20)).toBe(16)
+    mark.giveUpGaps()
+    mark.giveUpGaps()
+    expect(mark.resumable).toBe(20)
+    expect(passes(5_000_000)).toBe(5_000_000)
   })
 })
 
@@ -370,20 +500,29 @@ describe('whatever happens', () => {
       weight: 6,
       arbitrary: fc.record({ do: fc.constant('advance' as const), ms: fc.constantFrom(1, 30, 400, 2_000, 8_000) }),
     },
-    { weight: 2, arbitrary: fc.record({ do: fc.constantFrom('start', 'stop', 'kill', 'freeze', 'thaw', 'drop') }) },
+    {
+      weight: 2,
+      arbitrary: fc.record({ do: fc.constantFrom('start', 'stop', 'again', 'kill', 'freeze', 'thaw', 'drop') }),
+    },
   )
+
+  const manySteps = fc.array(step, { minLength: 10, maxLength: 60 })
 
   it('no event is lost, and none runs twice but one that is reported', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(step, { minLength: 10, maxLength: 60 }), fc.nat(30), async (steps, slowMs) => {
+      fc.asyncProperty(manySteps, fc.nat(30), fc.constantFrom(0, 5), async (steps, slowMs, inflateMs) => {
         const fleet = new SessionFleet(() => 0.7)
         fleet.fleet.store.slowMs = slowMs
+        fleet.gateway.inflateMs = inflateMs
         const all: SessionProcess[] = []
         let sent = 0
+        const begins = (process: SessionProcess): void => {
+          process.start().catch((error: unknown) => process.errors.push(error))
+        }
         const start = (): void => {
           const process = fleet.process({ startTimeoutMs: 60_000 })
           all.push(process)
-          process.start().catch((error: unknown) => process.errors.push(error))
+          begins(process)
         }
         const living = (): SessionProcess[] => all.filter(({ body }) => !body.isDead)
         start()
@@ -397,6 +536,10 @@ describe('whatever happens', () => {
             if ('ms' in each) await fleet.clock.advance(each.ms)
           } else if (each.do === 'start') start()
           else if (each.do === 'stop') void living()[0]?.handover.stop()
+          else if (each.do === 'again')
+            living()
+              .filter(({ handover }) => handover.status.role === 'stopped')
+              .forEach(begins)
           else if (each.do === 'kill') living()[0]?.kill()
           else if (each.do === 'freeze') youngest?.body.freeze()
           else if (each.do === 'thaw') for (const { body } of all) body.thaw()

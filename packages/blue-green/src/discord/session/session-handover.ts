@@ -120,6 +120,8 @@ export class SessionHandover<
   /** Settles when the connections are closed and the sessions are given up. */
   #closing: Promise<void> | undefined
   #cancelWrite: (() => void) | undefined
+  /** While the store is asked whether the others have gone on without this process. */
+  #asking: Promise<void> | undefined
 
   /**
    * Checks the options and does nothing else.
@@ -170,7 +172,7 @@ export class SessionHandover<
   /** Where everything is now: a snapshot. */
   get status(): SessionHandoverStatus {
     const progress = [...this.#book.marks].map(
-      ([shardId, { received, done, open }]) => [shardId, { received, done, open }] as const,
+      ([shardId, { received, resumable, open }]) => [shardId, { received, done: resumable, open }] as const,
     )
     return {
       role: this.#role,
@@ -182,10 +184,12 @@ export class SessionHandover<
 
   /**
    * For the options of a `WebSocketManager`: where a connection goes on. It never settles while the session is not this process's, so that
-   * a connection of this process cannot take it from another one.
+   * a connection of this process cannot take it from another one. The manager asks before each event, so none is answered before an earlier
+   * one: an event that overtook another would count for the last that came.
    */
   readonly retrieveSessionInfo = (shardId: number): SessionInfo | null | Promise<SessionInfo | null> => {
-    if (this.#role === 'owner' && this.#membership.holdsLease) return this.#book.sessionOf(shardId)
+    const isSure = this.#asking === undefined && this.#membership.holdsLease
+    if (this.#role === 'owner' && isSure) return this.#book.sessionOf(shardId)
     return this.#retrieveLater(shardId)
   }
 
@@ -336,13 +340,22 @@ export class SessionHandover<
     }
   }
 
-  /** Whether the others cannot have gone on without this process. Asks the store when the lease has run out. */
+  /** Whether the others cannot have gone on without this process. Asks the store when the lease has run out, once for all who want to know. */
   async #isStillIn(): Promise<boolean> {
-    while (this.#membership.isIn && !this.#membership.holdsLease && !this.#servesWithoutStore) {
+    if (this.#hasToAsk) this.#asking ??= this.#ask().finally(() => (this.#asking = undefined))
+    await this.#asking
+    return this.#membership.isIn
+  }
+
+  async #ask(): Promise<void> {
+    while (this.#hasToAsk) {
       await this.#membership.beat()
       if (!this.#membership.isStoreUp && !this.#servesWithoutStore) await this.#pause(this.#settings.heartbeatMs)
     }
-    return this.#membership.isIn
+  }
+
+  get #hasToAsk(): boolean {
+    return this.#membership.isIn && !this.#membership.holdsLease && !this.#servesWithoutStore
   }
 
   /** The store is out, and was well when this process was last known for the owner. */
@@ -371,6 +384,7 @@ export class SessionHandover<
 
   #scheduleWrite(): void {
     this.#cancelWrite = this.#settings.clock.after(this.#settings.heartbeatMs, () => {
+      this.#book.giveUpGaps()
       void this.#write().then(() => {
         if (this.#role === 'owner') this.#scheduleWrite()
       })
