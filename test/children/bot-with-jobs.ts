@@ -24,9 +24,14 @@ const restart = new GaplessRestart({
   leaseMs: 1_000,
 })
 
-async function work({ runId, attempt }: JobRun): Promise<void> {
-  await storage.collection('begun').set(`${runId} ${attempt}`, version)
-  say('BEGAN', runId, attempt)
+/** As the events tell it. */
+function idOf({ job, scheduledAt }: Pick<JobRun, 'job' | 'scheduledAt'>): string {
+  return `${job}:${scheduledAt}`
+}
+
+async function work(run: JobRun): Promise<void> {
+  await storage.collection('begun').set(`${idOf(run)} ${run.attempt}`, version)
+  say('BEGAN', idOf(run), run.attempt)
   if (Number(workMs) > 0) await new Promise((resolve) => setTimeout(resolve, Number(workMs)))
 }
 
@@ -41,7 +46,7 @@ const jobs = new Jobs({
         const sum = (await storage.collection<number>('sums').get('stored')) ?? 0
         await run.commit([
           { type: 'set', collection: 'sums', key: 'stored', value: sum + 1 },
-          { type: 'set', collection: 'done', key: run.runId, value: version },
+          { type: 'set', collection: 'done', key: idOf(run), value: version },
         ])
       },
     },
@@ -50,7 +55,7 @@ const jobs = new Jobs({
       effects: 'keyed',
       run: async (run) => {
         await work(run)
-        await storage.collection('done').set(run.runId, version)
+        await storage.collection('done').set(idOf(run), version)
       },
     },
     once: { everyMs: 500, effects: 'atMostOnce', run: work },
@@ -61,10 +66,10 @@ const jobs = new Jobs({
   leaseMs: Number(leaseMs),
   lookMs: 100,
 })
-jobs.on('repeated', ({ job, scheduledAt, attempt }) => say('REPEATED', `${job}:${scheduledAt}`, attempt))
-jobs.on('unfinished', ({ job, scheduledAt, attempt }) => say('UNFINISHED', `${job}:${scheduledAt}`, attempt))
+jobs.on('repeated', (news) => say('REPEATED', idOf(news), news.attempt))
+jobs.on('unfinished', (news) => say('UNFINISHED', idOf(news), news.attempt))
 jobs.on('failed', ({ message }) => say('FAILED', message))
-jobs.on('ran', ({ job, scheduledAt }) => say('RAN', `${job}:${scheduledAt}`))
+jobs.on('ran', (news) => say('RAN', idOf(news)))
 // A bot has its connection, which keeps it alive.
 const connection = setInterval(() => {}, 60_000)
 await restart.start()

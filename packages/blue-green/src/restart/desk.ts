@@ -46,6 +46,8 @@ export interface Standing {
   readonly table: Table
   /** Whether the events of a guild are its own. */
   owns(unitId: string | undefined): boolean
+  /** Whether they will be, when the one before has agreed. */
+  awaits(unitId: string | undefined): boolean
   hasReachedStoreSince(sinceMs: number): boolean
   beat(): Promise<void>
 }
@@ -70,7 +72,7 @@ export interface DeskCounts {
   repeated: number
   /** Events that were handled without a claim, as the store was out of reach. */
   unclaimed: number
-  /** Events that this process let go without knowing that another one has them, as the store was out of reach. */
+  /** Events that this process let go without knowing that another one has them. */
   undecided: number
 }
 
@@ -189,11 +191,15 @@ export class Desk {
     }
   }
 
-  /** Nobody can claim an event that has no name, so only whoever owns the events handles it. */
-  #handleUnnamed(event: never, unitId: string | undefined): Promise<unknown> {
-    return this.#isMine(unitId) && !this.#isOutside
-      ? this.#run(event, { eventId: undefined, attempt: 1 })
-      : Promise.resolve(undefined)
+  /**
+   * Nobody can claim an event that has no id, so only whoever owns the events handles it. While its guild moves, the one before may have done
+   * so, or have left it already: nobody can tell.
+   */
+  async #handleUnnamed(event: never, unitId: string | undefined): Promise<unknown> {
+    if (!this.#standing.holdsLease) await this.#isStillIn()
+    if (!this.#isOutside && this.#isMine(unitId)) return this.#run(event, { eventId: undefined, attempt: 1 })
+    if (this.#isOutside || this.#standing.awaits(unitId)) this.counts.undecided += 1
+    return undefined
   }
 
   /** Whether this process begins the events of a guild at once. */

@@ -17,22 +17,23 @@ export class NotStartedError extends Error {
   }
 }
 
-/** This process does not own the events, although `takeOver()` was called. */
+/** `takeOver()` has not led to what was asked for: it was refused, or the others did not agree. */
 export class TakeOverError extends Error {
   /** The class of this error, also across two copies of the package. */
   override readonly name = 'TakeOverError'
   /** Stable, for code that has to tell errors apart. */
   readonly code = 'NOT_TAKEN_OVER'
-  /** The same call can succeed later. */
+  /** The same call can succeed later: the message says when. */
   readonly retryable = true
-  /** It may own them in a moment; `status.role` says so. */
-  readonly applied = 'unknown'
+  /** `'no'` when it was refused; `'unknown'` when the others did not agree in time: they may in a moment, and `status` says so. */
+  readonly applied: 'no' | 'unknown'
   /** Why, as a clause. */
   readonly why: string
 
   /** @internal */
-  constructor(version: string, why: string) {
-    super(`Version "${version}" does not own the events: ${why}. Whoever owned them serves; call takeOver() again.`)
+  constructor(version: string, why: string, remedy: string, applied: 'no' | 'unknown' = 'no') {
+    super(`Version "${version}" has not taken over: ${why}. ${remedy}.`)
     this.why = why
+    this.applied = applied
   }
 }

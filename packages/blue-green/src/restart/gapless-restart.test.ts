@@ -62,7 +62,7 @@ describe('a process alone', () => {
     await restart.start()
     await restart.stop()
     await expect(restart.handle('1')).rejects.toMatchObject({ code: 'NOT_STARTED' })
-    await expect(restart.takeOver()).rejects.toMatchObject({ code: 'NOT_TAKEN_OVER' })
+    await expect(restart.takeOver()).rejects.toMatchObject({ code: 'NOT_TAKEN_OVER', applied: 'no' })
     expect(fleet.runs).toEqual([])
   })
 
@@ -158,6 +158,22 @@ describe('two processes on one token', () => {
     fleet.send('3')
     await fleet.clock.advance(0)
     expect(before.answers.get('3')).toBe('3 from v1')
+  })
+
+  it('tell of a death once, with how many are left', async () => {
+    const fleet = new Fleet()
+    const [before, after] = await twoProcesses(fleet)
+    const third = fleet.process()
+    const begun = third.restart.start()
+    await fleet.clock.advance(1_000)
+    await begun
+    const told = before.told.length
+    third.kill()
+    await fleet.clock.advance(6_000)
+    expect(before.told.slice(told)).toEqual(['members 3 > 2'])
+    after.kill()
+    await fleet.clock.advance(6_000)
+    expect(before.told.slice(told)).toEqual(['members 3 > 2', 'members 2 > 1', 'owner v2 > v1'])
   })
 
   it('do not both serve when the one who gave the events away never hears that this was written', async () => {
@@ -304,6 +320,41 @@ describe('two processes on one token', () => {
     expect(fleet.runs).toHaveLength(1)
   })
 
+  it.each([1_100, 1_400, 1_600])(
+    'run an event once when its owner stands still for %d ms over its claim',
+    async (ms) => {
+      const fleet = new Fleet()
+      const [owner, other] = [fleet.process(), fleet.process()]
+      await owner.begin()
+      void other.restart.start().then(() => (other.isLoggedIn = true))
+      await fleet.clock.advance(10_000)
+      void owner.restart.handle('e').catch(() => undefined)
+      void other.restart.handle('e')
+      owner.freeze()
+      await fleet.clock.advance(ms)
+      owner.thaw()
+      await fleet.clock.advance(10_000)
+      expect(fleet.runsOf('e').map(({ by }) => by)).toEqual([ms < 1_500 ? owner.version : other.version])
+      expect(owner.restart.status).toMatchObject({ role: 'owner', unclaimed: 0 })
+    },
+  )
+
+  it('are not told that they are replaced by one that died in the last moment', async () => {
+    const fleet = new Fleet()
+    const [before, after] = [fleet.process(), fleet.process()]
+    await before.begin()
+    void after.begin()
+    await fleet.clock.advance(2_000)
+    expect(after.restart.status.role).toBe('owner')
+    const replaced: string[] = []
+    before.restart.on('replaced', ({ message }) => replaced.push(message))
+    // So shortly before `bakeMs` that nobody has noticed it by then.
+    await fleet.clock.advance(56_000)
+    after.kill()
+    await fleet.clock.advance(60_000)
+    expect([before.restart.status.role, replaced]).toEqual(['owner', []])
+  })
+
   it('tell the old one that it is replaced, when the new one has served for bakeMs', async () => {
     const fleet = new Fleet()
     const [before] = await twoProcesses(fleet)
@@ -311,7 +362,8 @@ describe('two processes on one token', () => {
     before.restart.on('replaced', ({ message }) => replaced.push(message))
     await fleet.clock.advance(58_000)
     expect(replaced).toEqual([])
-    await fleet.clock.advance(2_000)
+    // And it waits for the next sign of life.
+    await fleet.clock.advance(3_000)
     expect(replaced).toEqual([
       'This process (version "v1") is replaced and may go. Why: version "v2" has served for 60000 ms.',
     ])

@@ -11,7 +11,7 @@ import type { EventOfTheDead, RestartChange, RestartEvents } from './events.js'
 import { Membership } from './membership.js'
 import { readRestartOptions, type GaplessRestartOptions, type RestartSettings } from './options.js'
 import type { Share, Table } from './records.js'
-import { hasPart, isOwnerFor, successorOf, withOwner, withShare } from './table.js'
+import { diedBetween, hasPart, isOwnerFor, successorOf, withOwner, withShare } from './table.js'
 
 /** All there is to know at one moment. */
 export interface RestartStatus {
@@ -20,11 +20,11 @@ export interface RestartStatus {
    * leave; `joining` and `stopped` handle nothing.
    */
   readonly role: 'stopped' | 'joining' | 'owner' | 'sharing' | 'standby'
-  /** How many percent of the guilds are this process's, apart from those that were named. */
+  /** How many percent of the guilds are this process's, apart from those that were named. What is on its way here is not in it. */
   readonly percentage: number
   /** The version that owns the events, as far as this process knows. */
   readonly ownerVersion: string | undefined
-  /** Goes up with each owner; 0 before `start()`. */
+  /** Goes up with each owner and with each change of a share, and may leave numbers out; 0 before `start()`. */
   readonly epoch: number
   /** The versions of all processes that share the token, this one too. */
   readonly versions: readonly string[]
@@ -42,13 +42,16 @@ export interface RestartStatus {
   readonly repeated: number
   /** Events handled without a claim, as the store was out of reach. */
   readonly unclaimed: number
-  /** Events let go without knowing that another process has them, as the store was out of reach. */
+  /**
+   * Events let go without knowing that another process has them: the store was out of reach, or the others had taken this process for dead, or
+   * an event without an id came while its guild moved here.
+   */
   readonly undecided: number
 }
 
 /** How to wait, and why. */
 export interface TakeOverOptions {
-  /** For the events, as a clause. */
+  /** For the events `change` of all processes, as a clause; 1,000 characters of it are kept. */
   readonly why?: string | undefined
   /** How long at most, in ms; three leases unless given. */
   readonly timeoutMs?: number | undefined
@@ -57,7 +60,10 @@ export interface TakeOverOptions {
    * given, makes this process the owner, and 0 gives all to the other one.
    */
   readonly percentage?: number | undefined
-  /** Guilds, and users of direct messages, that are in the share whatever its percentage: your own test guild. 1,000 at most. */
+  /**
+   * Guilds, and users of direct messages, that are in the share whatever its percentage: your own test guild. 1,000 at most. Unless given,
+   * those stay that this process has by name, until it gives all back.
+   */
   readonly first?: readonly Id[] | undefined
 }
 
@@ -89,7 +95,7 @@ export interface RestartDrained {
  * writes no claims.
  *
  * *Gotchas*: await `start()` before you log in: what comes earlier is refused. An event without an id (`eventId: null`) cannot be claimed, so
- * only the owner handles it, and it is lost if the owner dies.
+ * only the owner of its guild handles it. It is lost if that one dies, and may be lost while its guild moves, which `status.undecided` counts.
  *
  * @example
  * ```ts
@@ -167,12 +173,11 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
 
   /** Where everything is now: a snapshot. */
   get status(): RestartStatus {
-    const { table, isStoreUp } = this.#membership
+    const { table, isAlone, percentage, isStoreUp } = this.#membership
     const role = this.#role === 'in' ? this.#roleIn : this.#role
-    const shared = table.share?.percentage ?? 0
     return {
       role,
-      percentage: role === 'owner' ? 100 - shared : role === 'sharing' ? shared : 0,
+      percentage: role === 'owner' && isAlone ? 100 : role === 'owner' || role === 'sharing' ? percentage : 0,
       ownerVersion: table.owner === null ? undefined : table.members[table.owner]?.version,
       epoch: table.ownerEpoch,
       versions: Object.values(table.members).map(({ version }) => version),
@@ -226,11 +231,12 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
 
   /**
    * Owns the events from now on, or those of a share of the guilds; resolves when no other process begins one of them any more. Call it
-   * when the client is ready. Called in the old process, it takes all back.
+   * when the client is ready. Called in the old process, it takes all back. Whoever becomes the owner while it waits for a share has all, which
+   * is no failure.
    *
    * @param options - `why`, how long to wait, and the share
-   * @throws {@link TakeOverError} when this process was not started, or another one took over meanwhile, or did not answer in time; or
-   * when the owner asks for a share, for the others take one, or gives all away and nobody else is ready
+   * @throws {@link TakeOverError} when this process was not started, or another one took over meanwhile, or did not answer in time; when
+   * the owner asks for a share, for the others take one, or gives all away and nobody else is ready; when another process has a share
    * @throws RangeError or TypeError that names the option and its value
    * @throws {@link StoreUnavailableError} when the store does not answer
    */
@@ -238,37 +244,49 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
     return whileHeld(() => this.#takeOver(options))
   }
 
-  async #takeOver({ why, timeoutMs = this.#settings.leaseMs * 3, ...asked }: TakeOverOptions): Promise<void> {
-    const { id, version, clock } = this.#settings
+  async #takeOver(options: TakeOverOptions): Promise<void> {
+    requireKnown('takeOver', options, ['why', 'timeoutMs', 'percentage', 'first'])
+    const { id, version, clock, heartbeatMs, leaseMs } = this.#settings
+    const { timeoutMs = leaseMs * 3 } = options
     readDuration('timeoutMs', timeoutMs)
-    requireKnown('takeOver', asked, ['percentage', 'first'])
-    const share = readShare(id, asked)
+    const asked: Asked = { part: readPart(options), why: readWhy(options.why), isOwner: this.#membership.isOwner }
     const endsMs = clock.monotonic() + timeoutMs
-    if (this.#role !== 'in') throw new TakeOverError(version, 'it was not started')
-    if (share !== 'all' && this.#membership.isAlone) return
-    const wanted = await this.#membership.change((table) => this.#takenOver(table, share))
-    const isDone = (): boolean =>
-      share === 'none' || (share === 'all' ? this.#membership.isOwner : this.#membership.isServing)
-    while (!isDone()) {
-      if (this.#membership.table.ownerEpoch > wanted.ownerEpoch)
-        throw new TakeOverError(version, 'another one took over')
-      if (clock.monotonic() >= endsMs) throw new TakeOverError(version, `the others have not agreed in ${timeoutMs} ms`)
-      await this.#pause(Math.min(this.#settings.heartbeatMs / 10, 50))
+    if (this.#role !== 'in') throw new TakeOverError(version, 'it was not started', 'Await start() first')
+    if (asked.part !== 'all' && this.#membership.isAlone) return
+    const wanted = await this.#membership.change((table) => this.#takenOver(table, asked))
+    while (!this.#hasTaken(asked)) {
+      const { table } = this.#membership
+      const isMine = asked.part === 'all' ? table.owner === id : hasPart(table, id)
+      if (table.ownerEpoch > wanted.ownerEpoch && !isMine) throw missed(version, 'another process took over meanwhile')
+      if (clock.monotonic() >= endsMs) throw missed(version, `the others have not agreed in ${timeoutMs} ms`)
+      await this.#pause(Math.min(heartbeatMs / 10, 50))
       await this.#membership.beat()
     }
-    if (why !== undefined && share === 'all') this.#owned(why)
   }
 
-  #takenOver(table: Table, share: Share | 'all' | 'none'): Table {
+  #hasTaken({ part }: Asked): boolean {
+    const { isServing, isAgreed, isOwner } = this.#membership
+    return part === 'none' || (isAgreed && (part === 'all' ? isOwner : isServing))
+  }
+
+  #takenOver(table: Table, { part, why, isOwner }: Asked): Table {
     const { id, version } = this.#settings
-    if (table.members[id] === undefined) return table
-    if (share === 'all') return table.owner === id && table.share === null ? table : withOwner(table, id)
-    if (table.owner !== id)
-      return share === 'none' && table.share?.to !== id ? table : withShare(table, share === 'none' ? null : share)
-    if (share !== 'none') throw new TakeOverError(version, 'it does already, so the others take a share of them')
-    const heir = successorOf(table, id)
-    if (heir === undefined) throw new TakeOverError(version, 'it does, and nobody else is ready')
-    return withOwner(table, heir)
+    const { owner, share, members } = table
+    if (members[id] === undefined) return table
+    if (part === 'all') return owner === id && share === null ? table : withOwner(table, id, why)
+    if (owner === id && part === 'none') {
+      const heir = successorOf(table, id)
+      if (heir === undefined) throw nobodyReady(version)
+      return withOwner(table, heir, why)
+    }
+    if (owner === id) {
+      if (isOwner) throw ownsAlready(version)
+      // It was made the owner in this moment, which is more than it asked for.
+      return table
+    }
+    if (part === 'none') return share?.to === id ? withShare(table, null, why) : table
+    if (share !== null && share.to !== id) throw sharedAlready(version, members[share.to]?.version ?? share.to)
+    return withShare(table, { to: id, percentage: part.percentage, first: part.first ?? share?.first ?? [] }, why)
   }
 
   /**
@@ -277,13 +295,16 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
    *
    * @param options - a deadline and a signal
    * @throws the reason of the signal when it is aborted
+   * @throws RangeError or TypeError that names the option and its value
    */
   drain(options: RestartDrainOptions = {}): Promise<RestartDrained> {
     return whileHeld(() => this.#drain(options))
   }
 
-  async #drain({ timeoutMs = this.#settings.drainMs, signal }: RestartDrainOptions): Promise<RestartDrained> {
-    const { id, clock } = this.#settings
+  async #drain(options: RestartDrainOptions): Promise<RestartDrained> {
+    requireKnown('drain', options, ['timeoutMs', 'signal'])
+    const { id, clock, drainMs } = this.#settings
+    const { timeoutMs = drainMs, signal } = options
     readDuration('timeoutMs', timeoutMs)
     signal?.throwIfAborted()
     const endsMs = clock.monotonic() + timeoutMs
@@ -382,7 +403,9 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
 
   #agreed(table: Table, before: Table): void {
     this.#desk.reconsider()
-    const [was, is] = [before, table].map(({ members }) => Object.keys(members).length) as [number, number]
+    const is = Object.keys(table.members).length
+    // Of those who died, it has been told.
+    const was = Object.keys(before.members).length - diedBetween(before, table).length
     if (was !== is && was > 0) {
       const versions = Object.values(table.members).map(({ version }) => `"${version}"`)
       const message = `${is} ${is === 1 ? 'process shares' : 'processes share'} the token now: ${versions.join(', ')}.`
@@ -396,53 +419,65 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
   }
 
   #ownerIs(table: Table, before: Table): void {
-    const { id, version, bakeMs, clock } = this.#settings
+    const { id, bakeMs, clock } = this.#settings
     this.#cancelBake?.()
     const nameOf = (from: Table): string =>
       from.owner === null ? 'nobody' : `${from.members[from.owner]?.version ?? 'one that is gone'}`
     const isSuccession =
       before.owner !== null && table.members[before.owner] === undefined && !table.left.includes(before.owner)
-    const why = isSuccession ? 'the owner gave no sign of life' : 'it has taken over'
-    const message = `${nameOf(table) === version && table.owner === id ? 'This process' : 'Another process'} (version "${nameOf(table)}") owns the events now.`
+    const why = isSuccession ? 'the owner gave no sign of life' : (table.why ?? 'it has taken over')
+    const who = table.owner === id ? 'This process' : 'Another process'
+    const message = `${who} (version "${nameOf(table)}") owns the events now. Why: ${why}.`
     this.#owner = table.owner ?? undefined
     this.#tellChange('owner', nameOf(before), nameOf(table), why, isSuccession ? 'CRITICAL' : 'INFO', message)
     if (table.owner === id) this.#hasOwned = true
     if (table.owner === null || table.owner === id || !this.#hasOwned) return
     const heir = table.owner
-    this.#cancelBake = clock.after(bakeMs, () => {
-      if (this.#owner !== heir || this.#role !== 'in' || !isOwnerFor(this.#membership.table, heir)) return
-      const to = this.#membership.table.members[heir]?.version ?? ''
-      const because = `version "${to}" has served for ${bakeMs} ms`
-      this.#emit('replaced', {
-        what: 'process',
-        from: version,
-        to,
-        at: clock.now(),
-        why: because,
-        severity: 'INFO',
-        message: `This process (version "${version}") is replaced and may go. Why: ${because}.`,
-      })
+    this.#cancelBake = clock.after(bakeMs, () => this.#awaitSign(heir, this.#membership.table.members[heir]?.beat))
+  }
+
+  /** It has had its time. Whether it still lives, its next sign of life says: it may have died a moment ago. */
+  #awaitSign(heir: string, lastBeat: number | undefined): void {
+    const { clock, heartbeatMs } = this.#settings
+    const { table, isStoreUp } = this.#membership
+    if (this.#owner !== heir || this.#role !== 'in') return
+    const isAlive = isStoreUp && (table.members[heir]?.beat ?? 0) > (lastBeat ?? Infinity)
+    if (isAlive && isOwnerFor(table, heir)) return this.#tellReplaced(heir)
+    this.#cancelBake = clock.after(heartbeatMs, () => this.#awaitSign(heir, lastBeat))
+  }
+
+  #tellReplaced(heir: string): void {
+    const { version, bakeMs, clock } = this.#settings
+    const to = this.#membership.table.members[heir]?.version ?? ''
+    const because = `version "${to}" has served for ${bakeMs} ms`
+    const message = `This process (version "${version}") is replaced and may go. Why: ${because}.`
+    this.#emit('replaced', {
+      what: 'process',
+      from: version,
+      to,
+      at: clock.now(),
+      why: because,
+      severity: 'INFO',
+      message,
     })
   }
 
   #shareIs(table: Table, before: Table): void {
     const [was, is] = [before.share?.percentage ?? 0, table.share?.percentage ?? 0]
     const of = (share: Share | null): string => (share && table.members[share.to]?.version) ?? 'one that is gone'
-    const why = table.share !== null ? 'it has taken them' : 'it has given them back, or they were taken back'
+    const unsaid = table.share !== null ? 'it has taken them' : 'it has given them back, or they were taken back'
+    const why = table.why ?? unsaid
     const version = of(table.share ?? before.share)
     const message = `Version "${version}" has ${is} % of the guilds now, before ${was} %. Why: ${why}.`
     this.#tellChange('share', was, is, why, 'INFO', message)
   }
 
-  #owned(why: string): void {
-    const { version } = this.#settings
-    this.#tellChange('owner', version, version, why, 'INFO', `Version "${version}" owns the events. Why: ${why}.`)
-  }
-
   #died(ids: readonly string[], before: Table): void {
     const versions = ids.map((id) => `"${before.members[id]?.version ?? 'unknown'}"`).join(', ')
-    const message = `A process (version ${versions}) gave no sign of life and is taken for dead.`
-    this.#tellChange('members', Object.keys(before.members).length, ids.length, 'its lease ran out', 'WARNING', message)
+    const [who, are] = ids.length === 1 ? ['A process', 'is'] : [`${ids.length} processes`, 'are']
+    const message = `${who} (version ${versions}) gave no sign of life and ${are} taken for dead.`
+    const was = Object.keys(before.members).length
+    this.#tellChange('members', was, was - ids.length, 'its lease ran out', 'WARNING', message)
     this.#desk.died(ids)
   }
 
@@ -543,12 +578,47 @@ async function whileHeld<T>(run: () => Promise<T>): Promise<T> {
   }
 }
 
-/** What is asked for: everything, nothing any more, or a share. */
-function readShare(to: string, { percentage = 100, first = [] }: TakeOverOptions): Share | 'all' | 'none' {
+/** What a call of `takeOver` wants. */
+interface Asked {
+  /** Everything, nothing any more, or a share; `first` is `undefined` where it is to stay as it is. */
+  readonly part: 'all' | 'none' | { readonly percentage: number; readonly first: readonly string[] | undefined }
+  readonly why: string | null
+  /** Whether it had everything when it was called. */
+  readonly isOwner: boolean
+}
+
+function readPart({ percentage = 100, first }: TakeOverOptions): Asked['part'] {
   if (typeof percentage !== 'number' || !(percentage >= 0 && percentage <= 100)) {
     throw new RangeError(`percentage must be from 0 to 100, not ${String(percentage)}`)
   }
-  const ids = readFirst(first)
+  const ids = first === undefined ? undefined : readFirst(first)
   if (percentage === 100) return 'all'
-  return percentage === 0 && ids.length === 0 ? 'none' : { to, percentage, first: ids }
+  return percentage === 0 && (ids ?? []).length === 0 ? 'none' : { percentage, first: ids }
+}
+
+function readWhy(why: unknown): string | null {
+  if (why === undefined) return null
+  if (typeof why !== 'string') throw new TypeError(`why must be a string, not a ${typeof why}`)
+  return why
+}
+
+function missed(version: string, why: string): TakeOverError {
+  const remedy = 'Whoever owns the events serves; look at status, or call takeOver() again'
+  return new TakeOverError(version, why, remedy, 'unknown')
+}
+
+function ownsAlready(version: string): TakeOverError {
+  const why = 'it owns the events already, and another process takes a share of them'
+  return new TakeOverError(version, why, 'Call takeOver({ percentage }) in that one')
+}
+
+function nobodyReady(version: string): TakeOverError {
+  const why = 'it is to give the events away, and nobody else is ready'
+  return new TakeOverError(version, why, 'It serves on; call takeOver() in the process that is to have them')
+}
+
+function sharedAlready(version: string, holder: string): TakeOverError {
+  const remedy =
+    'Let it give that back first, by takeOver({ percentage: 0 }) there; if it has died, call again in a moment'
+  return new TakeOverError(version, `version "${holder}" has a share already, and only one process may`, remedy)
 }

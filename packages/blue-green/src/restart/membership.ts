@@ -5,11 +5,14 @@ import type { SharedStore } from './ports.js'
 import { noTable, readTable, type Table } from './records.js'
 import {
   diedBetween,
-  hasPart,
   haveAcked,
+  holds,
+  isAgreed,
   isAloneIn,
   isOwnerFor,
+  isServingIn,
   ownerOf,
+  percentageOf,
   withBeat,
   withLeaver,
   withNewcomer,
@@ -50,7 +53,7 @@ export interface MembershipSettings {
  *
  * @remarks
  * All agree by one record. Whoever reads that it has less to do acts so at once, and only then says so (`acked`); whoever
- * has more to do waits until the others have said so. Whoever was silent for one and a half leases, on the clock of the one who
+ * has more to do waits until those have said so who had it before, so what does not move waits for nobody. Whoever was silent for one and a half leases, on the clock of the one who
  * looks, is taken out; a process whose own lease has run out asks the store before it begins anything.
  */
 export class Membership {
@@ -110,32 +113,44 @@ export class Membership {
     return this.isAlone ? this.#settings.clock.monotonic() - this.#aloneSinceMs : 0
   }
 
-  /** For how long the same events have been this process's, in ms; 0 while none are. */
+  /** For how long the same events have been this process's, in ms; 0 while none are, or the others have not agreed to which. */
   get servingMs(): number {
-    return this.isServing ? this.#settings.clock.monotonic() - this.#servingSinceMs : 0
+    return this.#isSettled ? this.#settings.clock.monotonic() - this.#servingSinceMs : 0
   }
 
   /** Whether some events are this process's, and nobody else begins one of them. */
   get isServing(): boolean {
-    const { id } = this.#settings
-    return this.#hasAgreement && this.#views.every((table) => hasPart(table, id))
+    return this.#isIn && this.#views.every((table) => isServingIn(table, this.#settings.id))
+  }
+
+  /** How many percent of the guilds that is, apart from those that were named. */
+  get percentage(): number {
+    return this.#isIn ? Math.min(...this.#views.map((table) => percentageOf(table, this.#settings.id))) : 0
   }
 
   /** Whether the events of a guild are this process's, and nobody else begins one of them. */
   owns(unitId: string | undefined): boolean {
-    const { id } = this.#settings
-    return this.#hasAgreement && this.#views.every((table) => ownerOf(table, unitId) === id)
+    return this.#isIn && this.#views.every((table) => holds(table, this.#settings.id, unitId))
   }
 
-  /** Whether all others act by the last change of owner or share. */
-  get #hasAgreement(): boolean {
-    return this.#isIn && haveAcked(this.#table, this.#settings.id, this.#table.ownerEpoch)
+  /** Whether the events of a guild will be this process's when the one before has agreed, which may have been already. */
+  awaits(unitId: string | undefined): boolean {
+    const newest = this.#coming ?? this.#table
+    return this.#isIn && ownerOf(newest, unitId) === this.#settings.id && !this.owns(unitId)
   }
 
-  /** Whether the events are this process's, but for a share, and nobody else begins one. */
+  /** Whether all others act by the last change of owner or share, as far as it takes something away from them. */
+  get isAgreed(): boolean {
+    return this.#isIn && this.#views.every((table) => isAgreed(table, this.#settings.id))
+  }
+
+  /** Whether the events are this process's, but for a share, and nobody else takes itself for their owner. */
   get isOwner(): boolean {
-    const { id } = this.#settings
-    return this.#isIn && isOwnerFor(this.#table, id) && this.#views.every((table) => table.owner === id)
+    return this.#isIn && this.#views.every((table) => isOwnerFor(table, this.#settings.id))
+  }
+
+  get #isSettled(): boolean {
+    return this.isServing && this.isAgreed
   }
 
   /**
@@ -255,12 +270,12 @@ export class Membership {
 
   #actBy(table: Table): void {
     const before = this.#table
-    const wasServing = this.isServing
+    const wasSettled = this.#isSettled
     this.#table = table
     if (!isAloneIn(table, this.#settings.id)) this.#aloneSinceMs = this.#settings.clock.monotonic()
     this.#coming = undefined
-    const isNews = !wasServing || table.ownerEpoch !== before.ownerEpoch
-    if (this.isServing && isNews) this.#servingSinceMs = this.#settings.clock.monotonic()
+    const isNews = !wasSettled || table.ownerEpoch !== before.ownerEpoch
+    if (this.#isSettled && isNews) this.#servingSinceMs = this.#settings.clock.monotonic()
     if (!this.#isIn) return
     const dead = diedBetween(before, table)
     if (dead.length > 0) this.#hooks.died(dead, before)

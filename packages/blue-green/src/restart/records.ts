@@ -21,15 +21,23 @@ export interface Share {
   readonly first: readonly string[]
 }
 
+/** Who has which guilds, from an epoch on. Plain JSON. */
+export interface Holding {
+  readonly owner: string | null
+  readonly share: Share | null
+  /** The epoch of this change of owner or share. */
+  readonly ownerEpoch: number
+}
+
 /** Who is there, and who owns the events: the one record by which the processes agree. Plain JSON. */
-export interface Table {
+export interface Table extends Holding {
   readonly format: 1
   /** Goes up whenever someone comes, goes, or takes over. */
   readonly epoch: number
-  readonly owner: string | null
-  readonly share: Share | null
-  /** The epoch of the last change of owner or share. */
-  readonly ownerEpoch: number
+  /** What was so before, oldest first: whatever a member may still act by that has not acknowledged the last change. */
+  readonly past: readonly Holding[]
+  /** Why the last change of owner or share was made, if someone has said so. */
+  readonly why: string | null
   readonly members: Readonly<Record<string, Member>>
   /** Those who went by themselves, the last of them: nobody has to finish what they began. */
   readonly left: readonly string[]
@@ -44,24 +52,43 @@ export interface ClaimRecord {
   readonly done: boolean
 }
 
-export const noTable: Table = { format: 1, epoch: 0, owner: null, share: null, ownerEpoch: 0, members: {}, left: [] }
+export const noTable: Table = {
+  format: 1,
+  epoch: 0,
+  owner: null,
+  share: null,
+  ownerEpoch: 0,
+  past: [],
+  why: null,
+  members: {},
+  left: [],
+}
 
 /** @throws {@link StateFormatError} when it was written by a newer release, or by something else */
 export function readTable(key: string, value: unknown): Table {
-  const { format, epoch, ownerEpoch, owner, share, members, left } = Object(value) as Partial<Table>
-  const isWhole = (given: unknown): boolean => Number.isSafeInteger(given)
+  const { format, epoch, past, why, members, left } = Object(value) as Partial<Table>
   const isOurs =
     format === 1 &&
     isWhole(epoch) &&
-    isWhole(ownerEpoch) &&
-    (owner === null || typeof owner === 'string') &&
-    (share === null || isShare(share)) &&
+    isHolding(value) &&
+    Array.isArray(past) &&
+    past.every(isHolding) &&
+    (why === null || typeof why === 'string') &&
     Array.isArray(left) &&
     typeof members === 'object' &&
     members !== null &&
     Object.values(members).every(({ beat, acked }) => isWhole(beat) && isWhole(acked))
   if (!isOurs) throw malformed(key, format)
   return value as Table
+}
+
+function isWhole(given: unknown): boolean {
+  return Number.isSafeInteger(given)
+}
+
+function isHolding(value: unknown): boolean {
+  const { owner, share, ownerEpoch } = Object(value) as Partial<Holding>
+  return (owner === null || typeof owner === 'string') && (share === null || isShare(share)) && isWhole(ownerEpoch)
 }
 
 function isShare(share: Share | undefined): boolean {

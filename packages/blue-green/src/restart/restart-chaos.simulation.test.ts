@@ -22,7 +22,7 @@ async function live(random: () => number, world: World): Promise<Fleet> {
   const { clock, store } = fleet
   const below = (end: number): number => Math.floor(random() * end)
   const begin = (): void => {
-    const next = fleet.process()
+    const next = fleet.process({ random })
     next.workMs = below(4_000)
     next.begin().catch(() => undefined)
   }

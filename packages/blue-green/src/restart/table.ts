@@ -1,8 +1,12 @@
 import { makeRoute, versionFor, type Route } from '../routing.js'
-import type { Member, Share, Table } from './records.js'
+import { noTable, type Holding, type Member, type Share, type Table } from './records.js'
 
 /** More than ever leave between two looks at the table. */
 const maxLeft = 32
+/** More changes than ever wait for one member. Of more, the oldest is forgotten, and whoever may act by it is waited for. */
+const maxPast = 32
+/** Characters of a reason, which is in a record that is written at every beat. */
+const maxWhy = 1_000
 
 // Pure: what each process makes of the record that all of them write. Each returns the next table.
 
@@ -13,14 +17,15 @@ export function withNewcomer(table: Table, id: string, version: string): Table {
   const newcomer: Member = { version, beat: 1, acked: epoch, isReady: isAlone }
   const left = table.left.filter((other) => other !== id)
   const next = { ...table, epoch, left, members: { ...table.members, [id]: newcomer } }
-  return isAlone ? { ...next, owner: id, ownerEpoch: epoch } : next
+  return isAlone ? { ...next, owner: id, share: null, ownerEpoch: epoch, past: [], why: null } : next
 }
 
 /** A sign of life of one who acts by this very table. */
 export function withBeat(table: Table, id: string): Table {
   const own = table.members[id]
   if (own === undefined) return table
-  return { ...table, members: { ...table.members, [id]: { ...own, beat: own.beat + 1, acked: table.epoch } } }
+  const members = { ...table.members, [id]: { ...own, beat: own.beat + 1, acked: table.epoch } }
+  return { ...table, members, past: earlierSince(table, lastAckOf(members, undefined)) ?? table.past }
 }
 
 /** Some are gone. If the owner is among them, all events go to one who can serve, preferably to `heir`; a share goes back to the owner. */
@@ -28,9 +33,7 @@ export function without(table: Table, gone: readonly string[], heir: string | un
   const members = Object.fromEntries(Object.entries(table.members).filter(([id]) => !gone.includes(id)))
   const next = { ...table, epoch: table.epoch + 1, members }
   if (table.owner === null || members[table.owner] === undefined) return withOwner(next, heirOf(members, heir))
-  return table.share === null || members[table.share.to] !== undefined
-    ? next
-    : { ...next, share: null, ownerEpoch: next.epoch }
+  return table.share === null || members[table.share.to] !== undefined ? next : changed(next, table.owner, null, null)
 }
 
 /** Someone goes by itself. */
@@ -44,27 +47,32 @@ export function diedBetween(before: Table, after: Table): string[] {
 }
 
 /** Someone else owns all events from this epoch on, as soon as all others act by it. */
-export function withOwner(table: Table, owner: string | undefined): Table {
-  const epoch = table.epoch + 1
-  const next = { ...table, epoch, owner: owner ?? null, share: null, ownerEpoch: epoch }
+export function withOwner(table: Table, owner: string | undefined, why: string | null = null): Table {
+  const next = changed(table, owner ?? null, null, why)
   const member = owner === undefined ? undefined : table.members[owner]
   if (owner === undefined || member === undefined) return next
   return { ...next, members: { ...table.members, [owner]: { ...member, isReady: true } } }
 }
 
 /** Someone has a part of the guilds in the owner's place from this epoch on, as soon as all others act by it; `null` gives it back. */
-export function withShare(table: Table, share: Share | null): Table {
-  const epoch = table.epoch + 1
-  const next = { ...table, epoch, share, ownerEpoch: epoch }
+export function withShare(table: Table, share: Share | null, why: string | null = null): Table {
+  const next = changed(table, table.owner, share, why)
   const member = share === null ? undefined : table.members[share.to]
   if (share === null || member === undefined) return next
   return { ...next, members: { ...table.members, [share.to]: { ...member, isReady: true } } }
 }
 
+function changed(table: Table, owner: string | null, share: Share | null, why: string | null): Table {
+  const epoch = table.epoch + 1
+  const before: Holding = { owner: table.owner, share: table.share, ownerEpoch: table.ownerEpoch }
+  const said = why === null ? null : [...why].slice(0, maxWhy).join('')
+  return { ...table, epoch, owner, share, ownerEpoch: epoch, past: [...table.past, before].slice(-maxPast), why: said }
+}
+
 const routes = new WeakMap<Share, Route>()
 
 /** Who has the events of a guild, or of a user of direct messages. The higher the percentage, the more guilds, and never others. */
-export function ownerOf({ owner, share }: Table, unitId: string | undefined): string | null {
+export function ownerOf({ owner, share }: Holding, unitId: string | undefined): string | null {
   if (share === null || owner === null) return owner
   let route = routes.get(share)
   if (route === undefined)
@@ -73,8 +81,64 @@ export function ownerOf({ owner, share }: Table, unitId: string | undefined): st
 }
 
 /** Whether some events are this process's. */
-export function hasPart({ owner, share }: Table, id: string): boolean {
+export function hasPart({ owner, share }: Holding, id: string): boolean {
   return owner === id || share?.to === id
+}
+
+/** Whether the events of a guild are `id`'s, and nobody else begins one of them. */
+export function holds(table: Table, id: string, unitId: string | undefined): boolean {
+  return ownerOf(table, unitId) === id && isLeftBy(table, id, (past, other) => ownerOf(past, unitId) === other)
+}
+
+/** Whether everyone else acts by the last change, as far as it takes something away. */
+export function isAgreed(table: Table, id: string): boolean {
+  return isLeftBy(table, id, hasPart)
+}
+
+/** How many percent of the guilds are `id`'s, and nobody else begins one of their events; apart from those that were named. */
+export function percentageOf(table: Table, id: string): number {
+  return Math.min(...inForce(table, id).map((one) => partOf(one, id)))
+}
+
+/** Whether some guilds are `id`'s, and nobody else begins one of their events. */
+export function isServingIn(table: Table, id: string): boolean {
+  return inForce(table, id).every((one) => hasPart(one, id))
+}
+
+/** The last change, and what others may still act by. */
+function inForce(table: Table, id: string): readonly Holding[] {
+  if (isAgreed(table, id)) return [table]
+  const earlier = earlierSince(table, lastAckOf(table.members, id))
+  return earlier === undefined ? [noTable] : [...earlier, table]
+}
+
+function partOf({ owner, share }: Holding, id: string): number {
+  if (owner === id) return 100 - (share?.percentage ?? 0)
+  return share?.to === id ? share.percentage : 0
+}
+
+/**
+ * Whether nobody else may still act by a table in which something was theirs. What nobody else had can have no two owners: of two
+ * processes, the one with the newer table would have to find in it that the other one has left the thing, or never had it.
+ */
+function isLeftBy(table: Table, id: string, had: (past: Holding, other: string) => boolean): boolean {
+  return Object.entries(table.members).every(([other, { acked }]) => {
+    if (other === id) return true
+    const earlier = earlierSince(table, acked)
+    return earlier !== undefined && !earlier.some((past) => had(past, other))
+  })
+}
+
+/** What a process may act by that has acknowledged an epoch, apart from the last change; `undefined` when that is forgotten. */
+function earlierSince({ ownerEpoch, past }: Table, acked: number): readonly Holding[] | undefined {
+  if (acked >= ownerEpoch) return []
+  const first = past.findLastIndex((one) => one.ownerEpoch <= acked)
+  return first === -1 ? undefined : past.slice(first)
+}
+
+function lastAckOf(members: Table['members'], except: string | undefined): number {
+  const acked = Object.entries(members).map(([id, member]) => (id === except ? Infinity : member.acked))
+  return Math.min(...acked)
 }
 
 /** Who would serve if `id` went: the last that came and is ready. */
@@ -83,9 +147,9 @@ export function successorOf(table: Table, id: string): string | undefined {
   return others.filter(([, member]) => member.isReady).at(-1)?.[0]
 }
 
-/** Whether everyone else acts by the change that made `id` the owner, so that none of them begins an event any more. */
+/** Whether `id` is the owner, and nobody else takes itself for that any more. */
 export function isOwnerFor(table: Table, id: string): boolean {
-  return table.owner === id && haveAcked(table, id, table.ownerEpoch)
+  return table.owner === id && isLeftBy(table, id, ({ owner }, other) => owner === other)
 }
 
 /** Whether all others act by an epoch. */
