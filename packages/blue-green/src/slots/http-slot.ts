@@ -3,7 +3,7 @@ import type { Clock, HealthStatus } from '../ports.js'
 import { systemClock } from '../system-clock.js'
 import { warn } from '../warn.js'
 import { NotBegunError, OutcomeUnknownError, ShedError, SlotStartError } from './errors.js'
-import { httpProtocol, keyHeader, readBody, readToken, repeatHeader, toKey, versionHeader, type HttpAnswer } from './http-wire.js' // prettier-ignore
+import { httpProtocol, keyHeader, readAnswer, readToken, repeatHeader, requireShort, toKey, versionHeader, type HttpAnswer } from './http-wire.js' // prettier-ignore
 import type { Delivery, Slot, SlotDeath, SlotDrained, SlotDrainOptions } from './slot.js'
 import { fromWireError, requirePlain } from './wire.js'
 import { readEffects, readMs, readName, readWhole, requireKnown, withDefaults, type Effects } from './worker-options.js'
@@ -28,7 +28,9 @@ export interface HttpSlotOptions<Event> {
   readonly drainMs?: number | undefined
   /** How often its health is asked for, in ms. */
   readonly healthMs?: number | undefined
-  /** So many answers in a row that it is not healthy are its death. */
+  /** How long one answer about its health may take, a new connection included, in ms. One that refuses it is known at once. */
+  readonly healthTimeoutMs?: number | undefined
+  /** So many times in a row that it is not healthy, or does not say so in time, are its death. */
   readonly maxFailedChecks?: number | undefined
   /** How many events it may have at once. */
   readonly maxInFlight?: number | undefined
@@ -40,7 +42,10 @@ export interface HttpSlotOptions<Event> {
 
 /** The options of {@link httpSlot} that have a default. */
 export type HttpSlotDefaults = Readonly<
-  Record<'startTimeoutMs' | 'timeoutMs' | 'drainMs' | 'healthMs' | 'maxFailedChecks' | 'maxInFlight', number>
+  Record<
+    'startTimeoutMs' | 'timeoutMs' | 'drainMs' | 'healthMs' | 'healthTimeoutMs' | 'maxFailedChecks' | 'maxInFlight',
+    number
+  >
 >
 
 /** The value of each option of `httpSlot` that is not given. */
@@ -50,11 +55,13 @@ export const httpSlotDefaults: HttpSlotDefaults = {
   timeoutMs: 60_000,
   drainMs: 30_000,
   healthMs: 400,
+  // A new connection across half the world, with TLS and one packet lost, takes longer than a second.
+  healthTimeoutMs: 2_000,
   maxFailedChecks: 2,
   maxInFlight: 1_000,
 }
 
-/** The connection was never made, so nothing was sent. */
+/** The connection was never made, so nothing was sent: see {@link isUnsent}. */
 const unsentCodes: readonly unknown[] = [
   'ECONNREFUSED',
   'EHOSTUNREACH',
@@ -63,16 +70,15 @@ const unsentCodes: readonly unknown[] = [
   'EAI_AGAIN',
   'UND_ERR_CONNECT_TIMEOUT',
 ]
-/** Said by servers and proxies that have not passed a request on. */
-const unbegunStatuses: readonly number[] = [400, 401, 403, 404, 405, 413, 421, 429, 503]
 
 /**
  * A version on another machine, or anywhere that HTTP reaches: `serveVersionHttp` is its other side.
  *
  * @remarks
- * Each event is one POST with its id as `Idempotency-Key`. A refused connection means that it was not begun. A deadline or a
- * connection that breaks after sending means that nobody knows, and `effects` decides. It dies when its health fails
- * `maxFailedChecks` times in a row; `start()` asks again.
+ * Each event is one POST with its id as `Idempotency-Key`. A refused connection means that it was not begun, and so does a version
+ * that says so. A deadline, a connection that breaks after sending, or an answer that is not the version's mean that nobody
+ * knows, and `effects` decides. It dies when its health fails `maxFailedChecks` times in a row; `start()` asks again. What it
+ * runs when it dies may run on there.
  *
  * *Gotchas*: the version is started and ended by somebody else: `start()` waits until it is healthy, and `stop()` only stops
  * sending. Each request has a connection of its own, for a kept one may be closed just when it is used, and then nobody would
@@ -132,7 +138,8 @@ class HttpSlot<Event, Answer> implements Slot<Event, Answer> {
     this.#fetch = options.fetch ?? fetch
     this.#clock = options.clock ?? systemClock
     const given = withDefaults(httpSlotDefaults, options)
-    for (const name of ['startTimeoutMs', 'timeoutMs', 'drainMs', 'healthMs'] as const) readMs(name, given[name])
+    for (const name of ['startTimeoutMs', 'timeoutMs', 'drainMs', 'healthMs', 'healthTimeoutMs'] as const)
+      readMs(name, given[name])
     for (const name of ['maxFailedChecks', 'maxInFlight'] as const) readWhole(name, given[name], 1)
     this.#given = given
   }
@@ -173,7 +180,9 @@ class HttpSlot<Event, Answer> implements Slot<Event, Answer> {
     requirePlain('event', wire, 'json', 'pick plain data with the option toWire')
     const { maxInFlight } = this.#given
     if (this.#running.size >= maxInFlight) throw new ShedError(this.#name, maxInFlight, 1_000)
-    const call = this.#send(wire, eventId, isRepeat)
+    const body = JSON.stringify({ event: wire })
+    requireShort('event', body, 'pick less with the option toWire')
+    const call = this.#send(body, eventId, isRepeat)
     this.#running.add(call)
     try {
       return (await call) as Answer
@@ -283,21 +292,26 @@ class HttpSlot<Event, Answer> implements Slot<Event, Answer> {
 
   /** @returns what is wrong, if anything */
   async #check(signal: AbortSignal): Promise<string | undefined> {
-    // One that hangs has had its time when the next is due.
-    const { done, deadline } = this.#deadline(this.#given.healthMs)
+    const { healthTimeoutMs } = this.#given
+    const { done, deadline } = this.#deadline(healthTimeoutMs)
     try {
       const response = await this.#ask('GET', undefined, {}, AbortSignal.any([signal, deadline]))
-      const said = (await readBody(response.body)) as HttpAnswer
+      const stranger = strangerOf(response)
+      if (stranger !== undefined) {
+        await response.body?.cancel()
+        return stranger
+      }
+      const said = await readAnswer(response.body)
       if (response.status !== 200) return said.notBegun ?? `it answered ${response.status}`
       return undefined
     } catch (error) {
-      return deadline.aborted ? `it did not answer within ${this.#given.healthMs} ms` : reasonOf(error)
+      return deadline.aborted ? `it did not answer within ${healthTimeoutMs} ms` : reasonOf(error)
     } finally {
       done()
     }
   }
 
-  async #send(event: unknown, eventId: string, isRepeat: boolean): Promise<unknown> {
+  async #send(body: string, eventId: string, isRepeat: boolean): Promise<unknown> {
     const [name, { timeoutMs }] = [this.#name, this.#given]
     if (this.#state === 'starting') await this.#starting?.promise.catch(() => undefined)
     if (this.#state !== 'up') throw new NotBegunError(name, whyNot[this.#state])
@@ -310,18 +324,16 @@ class HttpSlot<Event, Answer> implements Slot<Event, Answer> {
         [keyHeader]: toKey(eventId),
         [repeatHeader]: String(isRepeat),
       }
-      response = await this.#ask('POST', JSON.stringify({ event }), headers, AbortSignal.any([ending, deadline]))
-      if (response.headers.get(versionHeader) !== httpProtocol) {
+      response = await this.#ask('POST', body, headers, AbortSignal.any([ending, deadline]))
+      const stranger = strangerOf(response)
+      if (stranger !== undefined) {
         await response.body?.cancel()
-        const why = `something else than a version answered ${response.status}`
-        throw unbegunStatuses.includes(response.status)
-          ? new NotBegunError(name, why)
-          : new OutcomeUnknownError(name, why, this.#mayRepeat)
+        throw new OutcomeUnknownError(name, stranger, this.#mayRepeat)
       }
-      said = (await readBody(response.body)) as HttpAnswer
+      said = await readAnswer(response.body)
     } catch (error) {
-      if (error instanceof NotBegunError || error instanceof OutcomeUnknownError) throw error
-      if (unsentCodes.includes(codeOf(error))) throw new NotBegunError(name, reasonOf(error), error)
+      if (error instanceof OutcomeUnknownError) throw error
+      if (isUnsent(error)) throw new NotBegunError(name, reasonOf(error), error)
       const late = deadline.aborted ? `it gave no answer within ${timeoutMs} ms` : undefined
       const why = late ?? (ending.aborted ? 'it was given up' : reasonOf(error))
       throw new OutcomeUnknownError(name, why, this.#mayRepeat, error)
@@ -329,6 +341,9 @@ class HttpSlot<Event, Answer> implements Slot<Event, Answer> {
       done()
     }
     if (said.notBegun !== undefined) throw new NotBegunError(name, said.notBegun)
+    if (response.status !== 200) {
+      throw new OutcomeUnknownError(name, `it answered ${response.status}`, this.#mayRepeat)
+    }
     if (said.error !== undefined) throw fromWireError(said.error)
     return said.answer
   }
@@ -385,13 +400,29 @@ function readUrl(given: unknown): URL {
   return url
 }
 
+/**
+ * Only the version itself can say that it has not begun an event, and its header tells that it is the one that speaks. No status
+ * of somebody between can: Envoy says 503 also when the connection broke after it had passed the event on, nginx 404 when it has
+ * no error page for an event that failed so, a filter of answers 403; and whatever one says, it may have tried once before.
+ *
+ * @returns why the answer is not that of a version, if so
+ */
+function strangerOf({ status, headers }: Response): string | undefined {
+  const spoken = headers.get(versionHeader)
+  if (spoken === httpProtocol) return undefined
+  if (spoken === null) return `something else than a version answered ${status}`
+  return `it speaks protocol ${spoken}, and this process ${httpProtocol}; use one release for both sides`
+}
+
+/** A connection that stands may end by the same codes when a router refuses its packets; then it was a read that failed. */
+function isUnsent(error: unknown): boolean {
+  const { code, syscall } = (causeOf(error) ?? {}) as { code?: unknown; syscall?: unknown }
+  return unsentCodes.includes(code) && [undefined, 'connect', 'getaddrinfo'].includes(syscall as string | undefined)
+}
+
 /** `fetch` hides what happened in the cause, and says "fetch failed" itself. */
 function causeOf(error: unknown): unknown {
   return (error as { cause?: unknown } | undefined)?.cause ?? error
-}
-
-function codeOf(error: unknown): unknown {
-  return (causeOf(error) as { code?: unknown } | undefined)?.code
 }
 
 function reasonOf(error: unknown): string {

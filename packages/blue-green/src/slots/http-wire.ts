@@ -1,5 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
-import type { WireError } from './wire.js'
+import { isWireError, type WireError } from './wire.js'
 
 /** Says that a version answered, and not a proxy before it. */
 export const versionHeader = 'evenkeel-version-protocol'
@@ -9,7 +9,7 @@ export const keyHeader = 'idempotency-key'
 export const repeatHeader = 'evenkeel-repeat'
 /** Raised when the shape changes. */
 export const httpProtocol = '1'
-/** More than any bot sends or answers. */
+/** What is read of an event or an answer, in bytes: more than any bot sends or answers. */
 const maxBytes = 4_194_304
 
 /** What a version answers by HTTP. */
@@ -46,6 +46,25 @@ export function isSame(given: string, token: string): boolean {
 export function readToken(where: string, token: unknown): string {
   if (typeof token === 'string' && /^[\x21-\x7e]{16,}$/.test(token)) return token
   throw new TypeError(`token of ${where} must be 16 visible ASCII characters or more, the same at both sides`)
+}
+
+/** @throws RangeError when the other side would not read it */
+export function requireShort(what: string, body: string, remedy: string): void {
+  const bytes = Buffer.byteLength(body)
+  if (bytes > maxBytes) throw new RangeError(`${what} has ${bytes} bytes, more than ${maxBytes}; ${remedy}`)
+}
+
+/** @throws an error whose message is a clause, when it is nothing that a version answers */
+export async function readAnswer(body: ReadableStream<Uint8Array> | null): Promise<HttpAnswer> {
+  const said = await readBody(body)
+  if (!isAnswer(said)) throw new TypeError('it answered what no version answers')
+  return said
+}
+
+function isAnswer(said: unknown): said is HttpAnswer {
+  if (typeof said !== 'object' || said === null || Array.isArray(said)) return false
+  const { notBegun, error } = said as Record<string, unknown>
+  return (notBegun === undefined || typeof notBegun === 'string') && (error === undefined || isWireError(error))
 }
 
 /** Reads a body that somebody else sends. */

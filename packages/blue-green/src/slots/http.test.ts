@@ -1,15 +1,19 @@
 import { createServer, type AddressInfo, type Socket } from 'node:net'
 import { FakeClock } from '@evenkeel/testing'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { BlueGreen, memoryState } from '../index.js'
 import {
   httpSlot,
+  httpSlotDefaults,
   serveVersionHttp,
   type HttpSlotOptions,
   type ServeVersionHttpOptions,
   type Slot,
 } from '../slots-http.js'
+import type { SlotDeath } from './slot.js'
 import { serveFetch } from '../test-support/serve-fetch.js'
-import { slotContract } from '../test-support/slot-contract.js'
+import { beOdd, isOdd } from '../test-support/odd-versions.js'
+import { oddVersionContract, slotContract } from '../test-support/slot-contract.js'
 import type { Task } from '../test-support/slot-worker-child.js'
 
 const token = 'a-token-that-nobody-guesses'
@@ -20,6 +24,7 @@ interface Served {
 }
 
 function handle(task: Task, { eventId, isRepeat }: Served): unknown {
+  if (isOdd(task.does)) return beOdd(task.does)
   if (task.does === 'throw') throw Object.assign(new RangeError('no such command'), { code: 'USER' })
   if (task.does === 'hang') return new Promise(() => undefined)
   if (task.does === 'closure') return { member: { client: () => undefined } }
@@ -44,6 +49,23 @@ const failure = (work: Promise<unknown>): Promise<unknown> =>
     (error: unknown) => error,
   )
 
+async function until(is: () => boolean): Promise<void> {
+  while (!is()) await new Promise((resolve) => setTimeout(resolve, 5))
+}
+
+/** What comes one by one, for whoever waits. */
+function queue<T>(): { put(item: T): void; take(): Promise<T> } {
+  const [items, takers]: [T[], ((item: T) => void)[]] = [[], []]
+  return {
+    put: (item) => {
+      const taker = takers.shift()
+      if (taker === undefined) items.push(item)
+      else taker(item)
+    },
+    take: async () => items.shift() ?? new Promise((resolve) => takers.push(resolve)),
+  }
+}
+
 /** A server that does with each connection as it is told. */
 async function rawServer(does: (socket: Socket, text: string) => void): Promise<string> {
   const server = createServer((socket) => {
@@ -55,10 +77,16 @@ async function rawServer(does: (socket: Socket, text: string) => void): Promise<
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
 }
 
-const healthy = 'HTTP/1.1 200 OK\r\nevenkeel-version-protocol: 1\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}'
+function said(body: string, status = 200, isVersion = true): string {
+  const version = isVersion ? 'evenkeel-version-protocol: 1\r\n' : ''
+  return `HTTP/1.1 ${status} X\r\n${version}content-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`
+}
+
+const healthy = said('{}')
 
 describe('a version by HTTP', () => {
   slotContract(async () => slotAt((await version()).url))
+  oddVersionContract(async () => slotAt((await version()).url))
 
   it.each(['\ud800', '__proto__', 'é\n', '1'.repeat(2_000)])('carries any id: %j', async (eventId) => {
     const slot = slotAt((await version()).url)
@@ -126,19 +154,111 @@ describe('a version by HTTP', () => {
     expect(String(error)).toContain('it gave no answer within 50 ms')
   })
 
-  it.each([
-    [503, 'NOT_BEGUN'],
-    [404, 'NOT_BEGUN'],
-    [502, 'OUTCOME_UNKNOWN'],
-    [200, 'OUTCOME_UNKNOWN'],
-  ])('behind a proxy that answers %i is %s', async (status, code) => {
-    const url = await rawServer((socket, text) => {
-      if (text.startsWith('GET')) socket.end(healthy)
-      else socket.end(`HTTP/1.1 ${status} X\r\ncontent-length: 0\r\nconnection: close\r\n\r\n`)
+  it.each([200, 302, 400, 401, 403, 404, 405, 413, 421, 429, 500, 502, 503, 504])(
+    'may have begun the event when a proxy before it answers %i',
+    async (status) => {
+      const url = await rawServer((socket, text) => {
+        if (text.startsWith('GET')) socket.end(healthy)
+        else socket.end(`HTTP/1.1 ${status} X\r\ncontent-length: 0\r\nconnection: close\r\n\r\n`)
+      })
+      const slot = slotAt(url, { effects: 'atMostOnce' })
+      await slot.start()
+      const error = await failure(slot.handle({}))
+      expect(error).toMatchObject({ code: 'OUTCOME_UNKNOWN', retryable: false })
+      expect(String(error)).toContain(`something else than a version answered ${status}`)
+    },
+  )
+
+  it.each([400, 401, 405])('has not begun the event when it says so itself, by %i', async (status) => {
+    const body = JSON.stringify({ notBegun: 'the token is another' })
+    const url = await rawServer((socket, text) => socket.end(text.startsWith('GET') ? healthy : said(body, status)))
+    const slot = slotAt(url, { effects: 'atMostOnce' })
+    await slot.start()
+    const error = await failure(slot.handle({}))
+    expect(error).toMatchObject({
+      code: 'NOT_BEGUN',
+      message: expect.stringContaining('the token is another') as string,
     })
-    const slot = slotAt(url)
+  })
+
+  it.each([
+    ['connect', 'NOT_BEGUN'],
+    ['read', 'OUTCOME_UNKNOWN'],
+  ])('that is not reached any more, as %s tells, is %s', async (syscall, code) => {
+    const { url } = await version()
+    const slot = slotAt(url, {
+      fetch: async (input, init) => {
+        if (init?.method === 'GET') return fetch(input, init)
+        // A connection that stands is ended with the same code when its packets are refused on the way.
+        const cause = Object.assign(new Error(`${syscall} EHOSTUNREACH`), { code: 'EHOSTUNREACH', syscall })
+        throw new TypeError('fetch failed', { cause })
+      },
+    })
     await slot.start()
     expect(await failure(slot.handle({}))).toMatchObject({ code })
+  })
+
+  it.each([
+    'null',
+    '[]',
+    '"text"',
+    'no json',
+    '{"error":"text"}',
+    '{"error":{"name":5,"message":"text"}}',
+    '{"error":{"name":"Error","message":"text","code":{}}}',
+    '{"error":null}',
+    '{"notBegun":5}',
+    '{"notBegun":null}',
+  ])('that answers what no version answers leaves the event unknown: %s', async (body) => {
+    const url = await rawServer((socket, text) => socket.end(text.startsWith('GET') ? healthy : said(body)))
+    const slot = slotAt(url, { effects: 'atMostOnce' })
+    await slot.start()
+    expect(await failure(slot.handle({}))).toMatchObject({ code: 'OUTCOME_UNKNOWN', retryable: false })
+  })
+
+  it.each(['{}', '{"answer":1}', '{"error":{"name":"Error","message":"text"}}'])(
+    'whose answer somebody between made an error of leaves the event unknown: %s',
+    async (body) => {
+      const url = await rawServer((socket, text) => socket.end(text.startsWith('GET') ? healthy : said(body, 502)))
+      const slot = slotAt(url)
+      await slot.start()
+      expect(await failure(slot.handle({}))).toMatchObject({ code: 'OUTCOME_UNKNOWN' })
+    },
+  )
+
+  it.each([
+    ['null', true, 'it answered what no version answers'],
+    ['{}', false, 'something else than a version answered 200'],
+  ])('that answers %s to a question about its health is not healthy', async (body, isVersion, why) => {
+    const url = await rawServer((socket) => socket.end(said(body, 200, isVersion)))
+    const slot = slotAt(url, { startTimeoutMs: 300, healthMs: 50 })
+    expect(String(await failure(slot.start()))).toContain(why)
+  })
+
+  it('whose answer is too long says so, and is not run again', async () => {
+    let runs = 0
+    const { url } = await version({}, () => 'é'.repeat(++runs * 2_097_152))
+    const slot = slotAt(url, { effects: 'atMostOnce' })
+    await slot.start()
+    for (const eventId of ['a', 'a']) {
+      const error = await failure(slot.handle({}, { eventId }))
+      expect(error).toMatchObject({ name: 'RangeError' })
+      expect(String(error)).toContain(
+        'the answer has 4194317 bytes, more than 4194304; the event is done all the same; answer less',
+      )
+    }
+    expect(runs).toBe(1)
+  })
+
+  it('is not sent an event that is too long', async () => {
+    let runs = 0
+    const { url } = await version({}, () => ++runs)
+    const slot = slotAt(url)
+    await slot.start()
+    await expect(slot.handle({ value: 'é'.repeat(2_097_152) })).rejects.toThrow(
+      /^event has \d+ bytes, more than 4194304; pick less with the option toWire$/,
+    )
+    expect(runs).toBe(0)
   })
 
   it('with another token is never healthy, and nobody is shown the token', async () => {
@@ -165,6 +285,59 @@ describe('a version by HTTP', () => {
     expect(await slot.handle({ id: '1' })).toMatchObject({ id: '1' })
   })
 
+  it('that cannot tell its health is not healthy, and says why', async () => {
+    const { url } = await version({
+      problem: () => {
+        throw new Error('no database')
+      },
+    })
+    const error = await failure(slotAt(url, { startTimeoutMs: 300, healthMs: 50 }).start())
+    expect(String(error)).toContain('it cannot tell its health: no database')
+  })
+
+  it('that is slow is not dead, and one that does not answer at all is', async () => {
+    const clock = new FakeClock()
+    const asked = queue<Socket>()
+    const url = await rawServer((socket) => asked.put(socket))
+    const slot = slotAt(url, { clock })
+    const deaths: SlotDeath[] = []
+    const died = new Promise<void>((resolve) => slot.onDeath((death) => (deaths.push(death), resolve())))
+    const started = slot.start()
+    ;(await asked.take()).end(healthy)
+    await started
+    for (let check = 0; check < 3; check++) {
+      await clock.advance(httpSlotDefaults.healthMs)
+      const socket = await asked.take()
+      await clock.advance(httpSlotDefaults.healthTimeoutMs - 1)
+      socket.end(healthy)
+      await until(() => clock.pending === 1)
+    }
+    expect([slot.health?.(), deaths]).toEqual(['up', []])
+    for (let check = 0; check < httpSlotDefaults.maxFailedChecks; check++) {
+      expect(deaths).toEqual([])
+      await clock.advance(httpSlotDefaults.healthMs)
+      await asked.take()
+      await clock.advance(httpSlotDefaults.healthTimeoutMs)
+      await until(() => slot.health?.() !== 'up')
+    }
+    await died
+    expect(deaths).toMatchObject([{ why: 'it did not answer within 2000 ms' }])
+  })
+
+  it('that refuses the connection is dead at the second look', async () => {
+    const clock = new FakeClock()
+    const served = await version()
+    const slot = slotAt(served.url, { clock })
+    await slot.start()
+    const died = new Promise<SlotDeath>((resolve) => slot.onDeath(resolve))
+    served.close()
+    await clock.advance(httpSlotDefaults.healthMs)
+    await until(() => slot.health?.() === 'degraded')
+    await clock.advance(httpSlotDefaults.healthMs)
+    expect((await died).why).toContain('ECONNREFUSED')
+    expect(clock.monotonic()).toBe(2 * httpSlotDefaults.healthMs)
+  })
+
   it('has no more events at once than it may', async () => {
     const slot = slotAt((await version()).url, { maxInFlight: 1 })
     await slot.start()
@@ -179,6 +352,31 @@ describe('a version by HTTP', () => {
     await slot.start()
     await expect(slot.handle({ value })).rejects.toThrow(/^event\.value/)
   })
+})
+
+it('an event whose effect happens at most once is not run on the other version for the answer of a proxy', async () => {
+  const effects: string[] = []
+  const slotOf = async (name: string, isBroken: boolean): Promise<Slot<Task, unknown>> => {
+    const serve = serveVersionHttp(({ id }: Task) => effects.push(`${name} sends ${id}`), { token })
+    const served = await serveFetch(async (request) => {
+      const response = await serve(request)
+      const isCut = isBroken && request.method === 'POST'
+      return isCut ? new Response('upstream connect error or disconnect/reset', { status: 503 }) : response
+    })
+    onTestFinished(() => served.close())
+    return slotAt(served.url, { name, effects: 'atMostOnce' })
+  }
+  const blueGreen = new BlueGreen({
+    versions: { v1: await slotOf('v1', true), v2: await slotOf('v2', false) },
+    initial: 'v1',
+    context: ({ id }: Task) => ({ eventId: id, guildId: 'a' }),
+    store: memoryState(),
+  })
+  onTestFinished(() => blueGreen.stop())
+  await blueGreen.start()
+  await blueGreen.deploy('v2', { percentages: [1, 100], stepMs: 600_000 })
+  expect(await failure(blueGreen.handle({ id: '1' }))).toMatchObject({ code: 'OUTCOME_UNKNOWN', retryable: false })
+  expect(effects).toEqual(['v1 sends 1'])
 })
 
 it('a request that is no event begins nothing', async () => {
@@ -201,6 +399,7 @@ it('options that make no sense are refused, and the token is not shown', () => {
     [{ token: 'short-secret' }, 'token of httpSlot must be 16'],
     [{ effects: undefined }, 'httpSlot needs effects'],
     [{ timeoutMs: 0 }, 'timeoutMs'],
+    [{ healthTimeoutMs: -1 }, 'healthTimeoutMs'],
     [{ maxInFlight: 0.5 }, 'maxInFlight'],
     [{ port: 1 }, 'has no option "port"'],
     [{ fetch: 1 }, 'fetch of httpSlot must be a function'],

@@ -15,8 +15,9 @@ export interface LinkHooks {
   gone(gone: Gone): void
 }
 
-/** The connection to a worker, however it runs. None of it throws. */
+/** The connection to a worker, however it runs. */
 export interface Link {
+  /** @throws what says that the message holds something that cannot be sent; then nothing was. All else here throws nothing. */
   send(message: ToWorker): void
   /** Asks it to end. */
   end(): void

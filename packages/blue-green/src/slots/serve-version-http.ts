@@ -1,6 +1,6 @@
 import type { Clock } from '../ports.js'
 import { systemClock } from '../system-clock.js'
-import { fromKey, httpProtocol, isSame, keyHeader, readBody, readToken, repeatHeader, versionHeader, type HttpAnswer } from './http-wire.js' // prettier-ignore
+import { fromKey, httpProtocol, isSame, keyHeader, readBody, readToken, repeatHeader, requireShort, versionHeader, type HttpAnswer } from './http-wire.js' // prettier-ignore
 import type { ServedEvent } from './serve-version.js'
 import { requirePlain, toWireError } from './wire.js'
 import { readMs, readWhole, requireKnown, withDefaults } from './worker-options.js'
@@ -26,7 +26,8 @@ export type ServeVersionHttpDefaults = Readonly<Record<'rememberMs' | 'maxRememb
 export const serveVersionHttpDefaults: ServeVersionHttpDefaults = { rememberMs: 900_000, maxRemembered: 10_000 }
 
 interface Remembered {
-  readonly answer: Promise<HttpAnswer>
+  /** As it is sent. */
+  readonly answer: Promise<string>
   readonly expiresMs: number
   isRunning: boolean
 }
@@ -38,6 +39,9 @@ interface Remembered {
  * POST handles an event, GET tells the health. An event that comes once more while this process remembers it is not handled
  * again: it gets the same answer. After a restart of the version nothing is remembered, so effects are what `effects` of
  * the slot declares.
+ *
+ * *Gotchas*: an answer of more than 4 MiB as JSON is an error at the other side, though the handler has done its work. The
+ * slot believes that an event was not begun when this says so, so let nothing between the two take `evenkeel-version-protocol` off.
  *
  * @param handler - handles an event; a second argument has its id, and whether this may be its second run
  * @param options - the token
@@ -78,22 +82,33 @@ export function serveVersionHttp<Event = unknown>(
     }
   }
 
-  const handle = (key: string, event: Event, isRepeat: boolean): Promise<HttpAnswer> => {
+  const handle = (key: string, event: Event, isRepeat: boolean): Promise<string> => {
     forget()
     const known = remembered.get(key)
     if (known !== undefined) return known.answer
-    const run = async (): Promise<HttpAnswer> => {
+    const run = async (): Promise<string> => {
       try {
         const answer = await handler(event, { eventId: key, isRepeat })
         requirePlain('the answer', answer, 'json', 'the event is done all the same; return JSON, or nothing')
-        return { answer }
+        const body = toBody({ answer })
+        // Measured here: one that the slot does not read to its end would leave the outcome unknown, and be run again.
+        requireShort('the answer', body, 'the event is done all the same; answer less')
+        return body
       } catch (error) {
-        return { error: toWireError(error) }
+        return toBody({ error: toWireError(error) })
       }
     }
     const entry = { answer: run(), isRunning: true, expiresMs: clock.monotonic() + rememberMs }
     remembered.set(key, entry)
     return entry.answer.finally(() => (entry.isRunning = false))
+  }
+
+  const whyNot = (): string | undefined => {
+    try {
+      return problem?.()
+    } catch (error) {
+      return `it cannot tell its health: ${toWireError(error).message}`
+    }
   }
 
   return async (request) => {
@@ -103,7 +118,7 @@ export function serveVersionHttp<Event = unknown>(
       return respond(400, { notBegun: `it speaks protocol ${httpProtocol}; use one release for both sides` })
     }
     if (request.method === 'GET') {
-      const why = problem?.()
+      const why = whyNot()
       return why === undefined ? respond(200, {}) : respond(503, { notBegun: why })
     }
     if (request.method !== 'POST') return respond(405, { notBegun: `it takes no ${request.method}` })
@@ -118,10 +133,18 @@ export function serveVersionHttp<Event = unknown>(
         notBegun: `the event cannot be read: ${error instanceof Error ? error.message : String(error)}`,
       })
     }
-    return respond(200, await handle(key, event, request.headers.get(repeatHeader) === 'true'))
+    return send(200, await handle(key, event, request.headers.get(repeatHeader) === 'true'))
   }
 }
 
 function respond(status: number, answer: HttpAnswer): Response {
-  return Response.json(answer, { status, headers: { [versionHeader]: httpProtocol } })
+  return send(status, toBody(answer))
+}
+
+function send(status: number, body: string): Response {
+  return new Response(body, { status, headers: { 'content-type': 'application/json', [versionHeader]: httpProtocol } })
+}
+
+function toBody(answer: HttpAnswer): string {
+  return JSON.stringify(answer)
 }

@@ -1,7 +1,7 @@
 import { isMainThread, parentPort } from 'node:worker_threads'
 import type { Clock } from '../ports.js'
 import { maxDelayMs, systemClock } from '../system-clock.js'
-import { isOurs, protocol, requirePlain, toWireError, type ToOwner, type ToWorker } from './wire.js'
+import { isOurs, protocol, requirePlain, toWireError, unsendable, type ToOwner, type ToWorker } from './wire.js'
 
 /** How often a version says what memory it uses, in ms. */
 const memoryMs = 60_000
@@ -28,8 +28,12 @@ export interface ServeVersionOptions {
 /** The value of each option of `serveVersion` that is not given. */
 export const serveVersionDefaults: Readonly<Record<'orphanTimeoutMs', number>> = { orphanTimeoutMs: 10_000 }
 
+/** What to do about an answer that cannot be sent. */
+const remedy = 'the event is done all the same; return plain data, or nothing'
+
 /** The way to the owner. */
 interface Owner {
+  /** @throws what says that the message cannot be sent; then nothing was */
   send(message: ToOwner, sent: (error?: unknown) => void): void
   /** @param asked - the system was asked to end this process */
   listen(heard: (message: unknown) => void, gone: () => void, asked: () => void): void
@@ -154,12 +158,19 @@ class VersionServer<Event> {
     let said: ToOwner
     try {
       const answer = await this.#handler(event, served)
-      requirePlain('the answer', answer, 'clone', 'the event is done all the same; return plain data, or nothing')
+      requirePlain('the answer', answer, 'clone', remedy)
       said = { evenkeel: 1, type: 'answer', n, answer }
     } catch (error) {
       said = { evenkeel: 1, type: 'failure', n, error: toWireError(error) }
     }
-    this.#owner.send(said, () => this.#finished())
+    const sent = (): void => this.#finished()
+    try {
+      this.#owner.send(said, sent)
+    } catch (error) {
+      // Not answered, it would take this process down with all else that runs.
+      const failure = toWireError(unsendable('the answer', remedy, error))
+      this.#owner.send({ evenkeel: 1, type: 'failure', n, error: failure }, sent)
+    }
   }
 
   #finished(): void {
@@ -172,7 +183,7 @@ class VersionServer<Event> {
     try {
       await this.#onDrain?.({ timeoutMs })
     } catch (error) {
-      why = `its onDrain failed: ${error instanceof Error ? error.message : String(error)}`
+      why = `its onDrain failed: ${toWireError(error).message}`
     }
     this.#say({ evenkeel: 1, type: 'drained', why })
   }

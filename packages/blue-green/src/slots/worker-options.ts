@@ -47,7 +47,10 @@ export interface WorkerSlotOptions<Event> {
    * 1,200 ms, which leaves the other version time within the three seconds that Discord waits.
    */
   readonly hungAfterMs?: number | undefined
-  /** How long an answer is waited for, in ms. Then the outcome is unknown, and the event is not run again: it may run still. */
+  /**
+   * How long an answer is waited for, in ms. Then the outcome is unknown, and the event is not run again: it may run still, and
+   * a drain waits for it. It does not count for `maxInFlight` any more.
+   */
   readonly answerTimeoutMs?: number | undefined
   /** How many events it may have at once; further ones are refused with {@link ShedError}. */
   readonly maxInFlight?: number | undefined

@@ -3,21 +3,22 @@ import { warn } from '../warn.js'
 import { NotBegunError, OutcomeUnknownError, ShedError, SlotStartError } from './errors.js'
 import type { Gone, Link, LinkHooks } from './link.js'
 import type { Delivery, MemoryReading, RestartPolicy, Slot, SlotDeath, SlotDrained, SlotDrainOptions } from './slot.js'
-import { fromWireError, isOurs, protocol, requirePlain, type ToOwner } from './wire.js'
+import { flawOf, fromWireError, isOurs, protocol, requirePlain, unsendable, type ToOwner } from './wire.js'
 import { readMs, type WorkerSettings } from './worker-options.js'
 
 /** How soon a refused event makes sense again: about as long as a handler takes. */
 const retryAfterMs = 1_000
 
+/** What to do about an event that cannot be sent. */
+const remedy = 'pick plain data with the option toWire'
+
 /** `leaving`: told to finish, and past taking back. `ending`: killed or asked to end. */
 type State = 'stopped' | 'starting' | 'up' | 'draining' | 'leaving' | 'ending'
 
-/** One event in the ledger. It stays until it is answered, or the worker is gone. */
+/** One event that the worker was given. It is kept until it is answered, or the worker is gone. */
 interface Entry {
   readonly sentMs: number
   isBegun: boolean
-  /** Whoever waited has been told that the outcome is unknown. */
-  isGivenUp: boolean
   readonly resolve: (answer: unknown) => void
   readonly reject: (error: Error) => void
 }
@@ -49,6 +50,11 @@ export class WorkerSlot<Event, Answer> implements Slot<Event, Answer> {
   readonly #listeners = new Set<(death: SlotDeath) => void>()
   readonly #memoryListeners = new Set<(reading: MemoryReading) => void>()
   readonly #ledger = new Map<number, Entry>()
+  /**
+   * Those whose outcome was told to be unknown when `answerTimeoutMs` was over. They may run still, so a drain waits for them;
+   * but they take no place of `maxInFlight`, for some that never end would in time shed every event of a version that is well.
+   */
+  readonly #overdue = new Map<number, Entry>()
   /** Those who wait for the ledger to be empty. */
   readonly #emptied = new Set<() => void>()
   #n = 0
@@ -109,7 +115,7 @@ export class WorkerSlot<Event, Answer> implements Slot<Event, Answer> {
   async handle(event: Event, { eventId, isRepeat = false }: Delivery = {}): Promise<Answer> {
     const { name, toWire, maxInFlight, clock } = this.#settings
     const wire = toWire === undefined ? event : toWire(event as never)
-    requirePlain('event', wire, 'clone', 'pick plain data with the option toWire')
+    requirePlain('event', wire, 'clone', remedy)
     if (this.#ledger.size + this.#waiting >= maxInFlight) throw new ShedError(name, maxInFlight, retryAfterMs)
     // It will be ready or dead within startTimeoutMs.
     if (this.#starting !== undefined && this.#state === 'starting') {
@@ -122,9 +128,13 @@ export class WorkerSlot<Event, Answer> implements Slot<Event, Answer> {
     const n = ++this.#n
     return new Promise<Answer>((resolve, reject) => {
       const settle = { resolve: resolve as (answer: unknown) => void, reject }
-      this.#ledger.set(n, { sentMs: clock.monotonic(), isBegun: false, isGivenUp: false, ...settle })
-      if (this.#ledger.size === 1) life.link.hold(true)
-      life.link.send({ evenkeel: 1, type: 'event', n, event: wire, eventId, isRepeat })
+      this.#ledger.set(n, { sentMs: clock.monotonic(), isBegun: false, ...settle })
+      if (this.#running === 1) life.link.hold(true)
+      try {
+        life.link.send({ evenkeel: 1, type: 'event', n, event: wire, eventId, isRepeat })
+      } catch (error) {
+        this.#settle(life, n, (entry) => entry.reject(unsendable('event', remedy, error)))
+      }
     })
   }
 
@@ -196,7 +206,7 @@ export class WorkerSlot<Event, Answer> implements Slot<Event, Answer> {
   #takeBack(): void {
     this.#state = 'up'
     this.#draining = undefined
-    this.#life?.link.hold(this.#ledger.size > 0)
+    this.#life?.link.hold(this.#running > 0)
     for (const emptied of this.#emptied) emptied()
   }
 
@@ -222,6 +232,9 @@ export class WorkerSlot<Event, Answer> implements Slot<Event, Answer> {
   #heard(life: Life, message: unknown): void {
     if (life !== this.#life || !isOurs(message)) return
     life.silentBeats = 0
+    const flaw = flawOf(message)
+    // What else it says cannot be believed either, and nobody would know what becomes of its events.
+    if (flaw !== undefined) return this.#kill(life, `it sent a message that no version sends, ${flaw}`)
     const said: ToOwner = message
     switch (said.type) {
       case 'ready':
@@ -232,10 +245,10 @@ export class WorkerSlot<Event, Answer> implements Slot<Event, Answer> {
         }
         if (this.#state !== 'starting') return
         this.#state = 'up'
-        life.link.hold(this.#ledger.size > 0)
+        life.link.hold(this.#running > 0)
         return life.ready()
       case 'begun': {
-        const entry = this.#ledger.get(said.n)
+        const entry = this.#entry(said.n)
         if (entry !== undefined) entry.isBegun = true
         return
       }
@@ -251,11 +264,16 @@ export class WorkerSlot<Event, Answer> implements Slot<Event, Answer> {
     }
   }
 
+  #entry(n: number): Entry | undefined {
+    return this.#ledger.get(n) ?? this.#overdue.get(n)
+  }
+
   #settle(life: Life, n: number, how: (entry: Entry) => void): void {
-    const entry = this.#ledger.get(n)
+    const entry = this.#entry(n)
     if (entry === undefined) return
     this.#ledger.delete(n)
-    if (this.#ledger.size === 0) {
+    this.#overdue.delete(n)
+    if (this.#running === 0) {
       life.link.hold(this.#state !== 'up')
       for (const emptied of this.#emptied) emptied()
     }
@@ -265,10 +283,10 @@ export class WorkerSlot<Event, Answer> implements Slot<Event, Answer> {
   /** Oldest first, so the first that is young enough ends it. */
   #giveUpOn(nowMs: number): void {
     const { name, answerTimeoutMs } = this.#settings
-    for (const entry of this.#ledger.values()) {
+    for (const [n, entry] of this.#ledger) {
       if (nowMs - entry.sentMs < answerTimeoutMs) return
-      if (entry.isGivenUp) continue
-      entry.isGivenUp = true
+      this.#ledger.delete(n)
+      this.#overdue.set(n, entry)
       // Never to be repeated: it may run still.
       entry.reject(new OutcomeUnknownError(name, `it gave no answer within ${answerTimeoutMs} ms`, false))
     }
@@ -291,7 +309,8 @@ export class WorkerSlot<Event, Answer> implements Slot<Event, Answer> {
     const [state, why] = [this.#state, life.killedFor ?? how]
     this.#life = undefined
     this.#state = 'stopped'
-    const entries = [...this.#ledger.values()]
+    const entries = [...this.#overdue.values(), ...this.#ledger.values()]
+    this.#overdue.clear()
     this.#ledger.clear()
     // Unless all was heard, what it has not told to have begun it may have begun.
     const isBegun = (entry: Entry): boolean => entry.isBegun || !isCertain
@@ -325,19 +344,19 @@ export class WorkerSlot<Event, Answer> implements Slot<Event, Answer> {
         const cancel = clock.after(Math.max(0, untilMs - clock.monotonic()), () => (forget(), resolve(false)))
         const forget = wait(() => (cancel(), forget(), resolve(true)))
       })
-    const had = this.#ledger.size
+    const had = this.#running
     const isEmpty =
       had === 0 ||
       (await inTime((done) => {
         const check = (): void => {
-          if (this.#ledger.size === 0 || this.#stateNow !== 'draining') done()
+          if (this.#running === 0 || this.#stateNow !== 'draining') done()
         }
         this.#emptied.add(check)
         return () => this.#emptied.delete(check)
       }))
     if (this.#life !== life) return { drained: had === 0, running: 0, why: 'it died while it was drained' }
     // `start()` has taken it back.
-    if (this.#stateNow !== 'draining') return { drained: false, running: this.#ledger.size, why: 'it was taken back' }
+    if (this.#stateNow !== 'draining') return { drained: false, running: this.#running, why: 'it was taken back' }
     this.#state = 'leaving'
     life.link.send({ evenkeel: 1, type: 'drain', timeoutMs: Math.max(1, untilMs - clock.monotonic()) })
     const isTold = await inTime((done) => {
@@ -347,10 +366,15 @@ export class WorkerSlot<Event, Answer> implements Slot<Event, Answer> {
       }
       return () => (life.drained = undefined)
     })
-    if (!isEmpty) why = `${this.#ledger.size} events have not ended within ${timeoutMs} ms`
+    if (!isEmpty) why = `${this.#running} events have not ended within ${timeoutMs} ms`
     else if (isDead || !isTold) why ??= `it was not done with its onDrain within ${timeoutMs} ms`
-    const running = this.#ledger.size
+    const running = this.#running
     return why === undefined ? { drained: true, running } : { drained: false, running, why }
+  }
+
+  /** What the worker may be running. */
+  get #running(): number {
+    return this.#ledger.size + this.#overdue.size
   }
 
   /** A field that others change while we wait, read as such. */

@@ -6,7 +6,8 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
 import { bundleChild } from '../test-support/bundle-child.js'
-import { slotContract } from '../test-support/slot-contract.js'
+import { beOdd } from '../test-support/odd-versions.js'
+import { oddVersionContract, slotContract } from '../test-support/slot-contract.js'
 import type { Task } from '../test-support/slot-worker-child.js'
 import {
   childProcessSlot,
@@ -61,6 +62,7 @@ async function until(is: () => boolean): Promise<void> {
 
 describe.each(['process', 'thread'] as const)('a version in a %s', (kind) => {
   slotContract(() => kinds[kind]<Task, unknown>(base))
+  oddVersionContract(() => kinds[kind]<Task, unknown>(base))
 
   it.each([
     ['exit', /ended with code 7/],
@@ -155,6 +157,79 @@ describe.each(['process', 'thread'] as const)('a version in a %s', (kind) => {
     })
     expect(slot.health?.()).not.toBe('down')
     expect(await slot.drain({ timeoutMs: 50 })).toMatchObject({ drained: false, running: 1 })
+  })
+
+  it('has room again for each event that is not waited for any more, and still counts what may run', async () => {
+    const slot = make(kind, { maxInFlight: 1, answerTimeoutMs: 100, heartbeatMs: 50, hungAfterMs: 10_000 })
+    await slot.start()
+    for (const id of ['1', '2']) {
+      expect(await failure(slot.handle({ id, does: 'hang' }))).toMatchObject({ code: 'OUTCOME_UNKNOWN' })
+    }
+    expect(await slot.handle({ id: '3' })).toMatchObject({ id: '3' })
+    expect(await slot.drain({ timeoutMs: 50 })).toMatchObject({ drained: false, running: 2 })
+  })
+
+  it.each([
+    ['proxy', 'the answer.member is a Proxy'],
+    ['fickle', 'the answer cannot be sent to another process'],
+  ] as const)('survives an answer that cannot be sent (%s), and runs the event once', async (does, words) => {
+    const { log, lines } = folder()
+    const slot = make(kind, { args: ['serve', log] })
+    await slot.start()
+    const error = await failure(slot.handle({ id: '1', does }))
+    expect(error).toMatchObject({ name: 'TypeError' })
+    expect(String(error)).toContain(words)
+    expect(String(error)).toContain('the event is done all the same; return plain data, or nothing')
+    expect(await slot.handle({ id: '2' })).toMatchObject({ id: '2' })
+    expect(slot.deaths).toEqual([])
+    expect(lines()).toEqual(['begun 1 false', 'begun 2 false'])
+    expect(await slot.drain()).toMatchObject({ drained: true })
+  })
+
+  it.each([
+    ['proxy', 'event.value.member is a Proxy'],
+    ['fickle', 'event cannot be sent to another process'],
+  ] as const)('has not begun an event that cannot be sent (%s), and has room for others', async (does, words) => {
+    const { log, lines } = folder()
+    const slot = make(kind, { args: ['serve', log], maxInFlight: 1 })
+    await slot.start()
+    for (const id of ['1', '2']) {
+      const error = await failure(slot.handle({ id, value: beOdd(does) }))
+      expect(error).toBeInstanceOf(TypeError)
+      expect(String(error)).toContain(words)
+      expect(String(error)).toContain('pick plain data with the option toWire')
+    }
+    expect(await slot.handle({ id: '3' })).toMatchObject({ id: '3' })
+    expect(lines()).toEqual(['begun 3 false'])
+    expect(await slot.drain()).toEqual({ drained: true, running: 0 })
+  })
+
+  it.each([
+    { type: 'failure', n: 1 },
+    { type: 'failure', n: 1, error: 'text' },
+    { type: 'failure', n: 1, error: { name: 'Error', message: 'text', code: { toString: 1 } } },
+    { type: 'answer' },
+    { type: 'begun', n: 'one' },
+    { type: 'ready', protocol: { toString: 1 } },
+    { type: 'pong', memory: null },
+    { type: 'pong', memory: { ageMs: 1, bytes: 'many' } },
+    { type: 'pong', memory: { ageMs: NaN, bytes: 1 } },
+    { type: 'drained', why: 5 },
+    { type: 'news' },
+    {},
+  ])('that sends what no version sends is ended, and this process lives: %j', async (said) => {
+    const slot = make(kind)
+    const readings: unknown[] = []
+    slot.onMemory?.((reading) => readings.push(reading))
+    await slot.start()
+    const error = await failure(slot.handle({ id: '1', does: 'say', value: { evenkeel: 1, ...said } }))
+    expect(error).toMatchObject({ code: 'OUTCOME_UNKNOWN', retryable: true })
+    expect(slot.deaths).toMatchObject([
+      { why: expect.stringMatching(/^it sent a message that no version sends/) as string },
+    ])
+    expect(readings).toEqual([])
+    await slot.start()
+    expect(await slot.handle({ id: '2' })).toMatchObject({ id: '2' })
   })
 
   it('finishes what runs, does its onDrain, and ends', async () => {

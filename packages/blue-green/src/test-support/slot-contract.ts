@@ -1,19 +1,26 @@
 import { expect, it, onTestFinished } from 'vitest'
-import type { Slot } from '../slots/slot.js'
+import type { Slot, SlotDeath } from '../slots/slot.js'
+import { nested } from './odd-versions.js'
 import type { Task } from './slot-worker-child.js'
 
+type Make = () => Slot<Task, unknown> | Promise<Slot<Task, unknown>>
+
+async function slotOf(make: Make): Promise<Slot<Task, unknown>> {
+  const made = await make()
+  onTestFinished(() => made.stop())
+  return made
+}
+
+async function startedBy(make: Make): Promise<Slot<Task, unknown>> {
+  const made = await slotOf(make)
+  await made.start()
+  return made
+}
+
 /** What every slot has to keep, however its version runs. */
-export function slotContract(make: () => Slot<Task, unknown> | Promise<Slot<Task, unknown>>): void {
-  async function slot(): Promise<Slot<Task, unknown>> {
-    const made = await make()
-    onTestFinished(() => made.stop())
-    return made
-  }
-  async function started(): Promise<Slot<Task, unknown>> {
-    const made = await slot()
-    await made.start()
-    return made
-  }
+export function slotContract(make: Make): void {
+  const slot = (): Promise<Slot<Task, unknown>> => slotOf(make)
+  const started = (): Promise<Slot<Task, unknown>> => startedBy(make)
 
   it('has begun nothing before its start, and says so', async () => {
     const made = await slot()
@@ -56,6 +63,17 @@ export function slotContract(make: () => Slot<Task, unknown> | Promise<Slot<Task
     )
   })
 
+  it('names an event that is nested too deep, has room for others, and sends nothing', async () => {
+    const made = await started()
+    for (const levels of [600, 50_000]) {
+      await expect(made.handle({ id: '1', value: nested(levels) })).rejects.toThrow(
+        /^event\.value\.inner.* is nested deeper than 500 levels, .*toWire$/,
+      )
+    }
+    expect(await made.handle({ id: '2', value: nested(400) }, { eventId: '2' })).toMatchObject({ id: '2' })
+    expect(await made.drain()).toMatchObject({ drained: true })
+  })
+
   it('starts once, however often it is told, and stops so', async () => {
     const made = await slot()
     await Promise.all([made.start(), made.start()])
@@ -93,4 +111,37 @@ export function slotContract(make: () => Slot<Task, unknown> | Promise<Slot<Task
     const made = await slot()
     await expect(made.start({ signal: AbortSignal.abort(new Error('enough')) })).rejects.toThrow('enough')
   })
+}
+
+/** What every slot has to keep whose version throws and answers as none should: see `odd-versions.ts`. */
+export function oddVersionContract(make: Make): void {
+  it('survives an answer that is nested too deep, and names it', async () => {
+    const made = await startedBy(make)
+    const died = watchDeaths(made)
+    const error = await made.handle({ id: '1', does: 'deep' }, { eventId: '1' }).catch((thrown: unknown) => thrown)
+    expect(error).toMatchObject({ name: 'TypeError' })
+    expect(String(error)).toMatch(
+      /the answer\.inner.* is nested deeper than 500 levels, .*the event is done all the same/,
+    )
+    expect(await made.handle({ id: '2' }, { eventId: '2' })).toMatchObject({ id: '2' })
+    expect(died).toEqual([])
+  })
+
+  it('tells of whatever the version threw', async () => {
+    const made = await startedBy(make)
+    const died = watchDeaths(made)
+    await expect(made.handle({ id: '1', does: 'throw-hostile' }, { eventId: '1' })).rejects.toThrow(
+      'the handler threw something that cannot be read',
+    )
+    await expect(made.handle({ id: '3', does: 'throw-endless' }, { eventId: '3' })).rejects.toThrow(/^come back never$/)
+    const much = await made.handle({ id: '2', does: 'throw-much' }, { eventId: '2' }).catch((thrown: unknown) => thrown)
+    expect(much).toMatchObject({ name: 'RangeError', message: expect.stringMatching(/^x{1000}/) as string })
+    expect(died).toEqual([])
+  })
+}
+
+function watchDeaths(made: Slot<Task, unknown>): SlotDeath[] {
+  const deaths: SlotDeath[] = []
+  made.onDeath((death) => deaths.push(death))
+  return deaths
 }

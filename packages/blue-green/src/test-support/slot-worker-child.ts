@@ -1,5 +1,7 @@
 import { appendFileSync, existsSync } from 'node:fs'
+import { parentPort } from 'node:worker_threads'
 import { serveVersion } from '../slots-workers.js'
+import { beOdd, isOdd, type Odd } from './odd-versions.js'
 
 /*
  * A version that does what its events say. How it begins is its first argument, its log its second:
@@ -11,9 +13,10 @@ const [how = 'serve', log] = process.argv.slice(2)
 /** An event of the tests. */
 export interface Task {
   readonly id?: string
-  readonly does?: 'answer' | 'throw' | 'hang' | 'block' | 'exit' | 'kill' | 'hold' | 'closure' | 'store'
+  readonly does?: 'answer' | 'throw' | 'hang' | 'block' | 'exit' | 'kill' | 'hold' | 'closure' | 'store' | 'say' | Odd
   /** `hold` ends when this file is there. */
   readonly until?: string
+  /** What `say` sends to the owner past `serveVersion`. */
   readonly value?: unknown
 }
 
@@ -23,6 +26,7 @@ const write = (line: string): void => {
 
 async function handle(task: Task, { eventId, isRepeat }: { eventId: string | undefined; isRepeat: boolean }) {
   write(`begun ${task.id} ${isRepeat}`)
+  if (isOdd(task.does)) return beOdd(task.does)
   switch (task.does ?? 'answer') {
     case 'answer':
       return { id: task.id, eventId, isRepeat, value: task.value, pid: process.pid }
@@ -37,6 +41,10 @@ async function handle(task: Task, { eventId, isRepeat }: { eventId: string | und
     // eslint-disable-next-line no-fallthrough -- process.exit does not return
     case 'kill':
       process.kill(process.pid, 'SIGKILL')
+      return new Promise(() => undefined)
+    case 'say':
+      if (parentPort === null) process.send?.(task.value)
+      else parentPort.postMessage(task.value)
       return new Promise(() => undefined)
     case 'closure':
       return { member: { client: () => undefined } }
