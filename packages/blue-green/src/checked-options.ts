@@ -30,8 +30,8 @@ export function requireMethods(name: string, value: object | null | undefined, m
   for (const method of methods) {
     if (typeof fields[method] === 'function') continue
     const what = method === name ? name : `${name}.${method}`
-    const hint =
-      name === 'store' ? "; pass storage.collection('evenkeel') of @evenkeel/storage-adapter, or memoryState()" : ''
+    const or = methods.includes('set') ? '' : ', or memoryState()'
+    const hint = name === 'store' ? `; pass storage.collection('evenkeel') of @evenkeel/storage-adapter${or}` : ''
     throw new TypeError(`${what} must be a function${hint}`)
   }
 }

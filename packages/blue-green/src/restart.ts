@@ -1,6 +1,6 @@
 export { StateFormatError, StoreUnavailableError } from './errors.js'
 export { NotStartedError, TakeOverError } from './restart/errors.js'
-export type { EventOfTheDead, Replaced, RestartChange, RestartEvents } from './restart/events.js'
+export type { EventOfTheDead, Replaced, RestartChange, RestartEvents, UndecidedEvent } from './restart/events.js'
 export {
   GaplessRestart,
   type RestartDrained,

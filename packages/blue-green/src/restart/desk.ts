@@ -58,7 +58,11 @@ export interface DeskHooks {
   repeated(eventId: string, by: string, attempt: number, isHarmless: boolean): void
   /** An event of a dead process is left alone. */
   unfinished(eventId: string, by: string, attempt: number): void
+  /** An event is let go, and nobody here knows whether another process has it. */
+  undecided(eventId: string | undefined, why: string): void
 }
+
+const storeWasOut = 'the store was out of reach, and the owner may have served without a claim'
 
 /** How many events went which way. */
 export interface DeskCounts {
@@ -175,7 +179,8 @@ export class Desk {
    */
   rejoined(): void {
     this.#isOutside = false
-    for (const kept of this.#kept.values()) if (kept.state === 'outside') this.#giveUp(kept)
+    for (const kept of this.#kept.values())
+      if (kept.state === 'outside') this.#giveUp(kept, 'the others had taken this process for dead when it came')
   }
 
   /** Nothing is kept any longer: what another process should have claimed and has not is claimed here. */
@@ -198,7 +203,8 @@ export class Desk {
   async #handleUnnamed(event: never, unitId: string | undefined): Promise<unknown> {
     if (!this.#standing.holdsLease) await this.#isStillIn()
     if (!this.#isOutside && this.#isMine(unitId)) return this.#run(event, { eventId: undefined, attempt: 1 })
-    if (this.#isOutside || this.#standing.awaits(unitId)) this.counts.undecided += 1
+    if (this.#isOutside || this.#standing.awaits(unitId))
+      this.#undecided(undefined, 'it has no id, and its guild moves')
     return undefined
   }
 
@@ -256,7 +262,7 @@ export class Desk {
     const theirs = await this.#claims.look(kept.eventId)
     if (!this.#kept.has(kept.eventId)) return
     // Nobody has claimed it. If this process tried to, the store was out, and the owner may have served without a claim.
-    if (theirs === undefined) return kept.by === this.#settings.id ? this.#giveUp(kept) : this.#begin(kept)
+    if (theirs === undefined) return kept.by === this.#settings.id ? this.#giveUp(kept, storeWasOut) : this.#begin(kept)
     if (theirs.kind === 'unreachable') return this.#again(kept)
     const { by, attempt, done } = theirs.claim
     if (done) return this.#drop(kept)
@@ -300,15 +306,20 @@ export class Desk {
       this.counts.unclaimed += 1
       return this.#runKept(kept, 1)
     }
-    if (!isUnknown) return this.#giveUp(kept)
+    if (!isUnknown) return this.#giveUp(kept, storeWasOut)
     // The claim may have been written, and then the others leave the event to this process.
     kept.by = this.#settings.id
     this.#again(kept)
   }
 
-  #giveUp(kept: Kept): void {
-    this.counts.undecided += 1
+  #giveUp(kept: Kept, why: string): void {
+    this.#undecided(kept.eventId, why)
     this.#drop(kept)
+  }
+
+  #undecided(eventId: string | undefined, why: string): void {
+    this.counts.undecided += 1
+    this.#hooks.undecided(eventId, why)
   }
 
   #runKept(kept: Kept, attempt: number, version?: string): void {
@@ -384,7 +395,7 @@ export class Desk {
     const { isIn, isStoreUp } = this.#standing
     if (isIn && this.#standing.hasReachedStoreSince(kept.arrivedMs)) void this.#begin(kept)
     else if (isIn && isStoreUp) void this.#lookFor(kept)
-    else this.#giveUp(kept)
+    else this.#giveUp(kept, storeWasOut)
   }
 
   /** The store was out for a while. A claim that is there all the same says who has the event. */
@@ -393,7 +404,7 @@ export class Desk {
     const theirs = await this.#claims.look(kept.eventId)
     if (!this.#kept.has(kept.eventId)) return
     if (theirs?.kind === 'theirs') return this.#leaveTo(kept, theirs)
-    this.#giveUp(kept)
+    this.#giveUp(kept, storeWasOut)
   }
 
   /** What is too old to be run once more. */

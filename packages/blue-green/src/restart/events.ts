@@ -44,6 +44,26 @@ export interface EventOfTheDead {
   readonly message: string
 }
 
+/** An event that this process let go without knowing that another one has it. */
+export interface UndecidedEvent {
+  /** Which thing this is about. */
+  readonly what: 'event'
+  /** What it was. */
+  readonly from: 'kept'
+  /** What became of it. */
+  readonly to: 'undecided'
+  /** The event; `undefined` for one without an id. */
+  readonly eventId: string | undefined
+  /** When, in epoch ms. */
+  readonly at: number
+  /** The cause, as a clause. */
+  readonly why: string
+  /** `WARNING`: the owner has likely handled it, and nobody here knows. */
+  readonly severity: Severity
+  /** The whole as a sentence, fit for a log or a chat channel. */
+  readonly message: string
+}
+
 /** Another process has served for `bakeMs` in place of this one, which may go now. */
 export interface Replaced {
   /** Which thing this is about. */
@@ -70,6 +90,8 @@ export interface RestartEvents {
   repeated: [event: EventOfTheDead]
   /** A process died with an event that must not run twice: look whether it was done. */
   unfinished: [event: EventOfTheDead]
+  /** It is not known whether another process has an event that this one let go: if the owner died just then, nobody has. */
+  undecided: [event: UndecidedEvent]
   /** This process may go: another one has served long enough. */
   replaced: [replaced: Replaced]
 }

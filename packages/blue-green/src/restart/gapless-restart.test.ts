@@ -288,6 +288,7 @@ describe('two processes on one token', () => {
     )
     expect(after.restart.status).toMatchObject({ role: 'owner', unclaimed: 20 })
     expect(before.restart.status).toMatchObject({ role: 'standby', undecided: 20 })
+    expect(before.undecided).toHaveLength(20)
   })
 
   it('find the claim of one that died also where the store was out for a moment', async () => {

@@ -1,5 +1,5 @@
 import { EventEmitter } from 'eventemitter3'
-import { readDuration, requireKnown } from '../checked-options.js'
+import { readDuration, requireKnown, shown } from '../checked-options.js'
 import { readFirst, type Id } from '../context.js'
 import type { Severity } from '../changes.js'
 import { StoreUnavailableError } from '../errors.js'
@@ -61,7 +61,8 @@ export interface TakeOverOptions {
    */
   readonly percentage?: number | undefined
   /**
-   * Guilds, and users of direct messages, that are in the share whatever its percentage: your own test guild. 1,000 at most. Unless given,
+   * Guilds, and users of direct messages, that are in the share whatever its percentage: your own test guild. 1,000 at most. Wants a
+   * `percentage` beside it, 0 for these alone. Unless given,
    * those stay that this process has by name, until it gives all back.
    */
   readonly first?: readonly Id[] | undefined
@@ -168,6 +169,7 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
     this.#desk = new Desk(this.#settings, this.#membership, {
       repeated: (...news) => this.#tellOfTheDead('repeated', ...news),
       unfinished: (...news) => this.#tellOfTheDead('unfinished', ...news, false),
+      undecided: (eventId, why) => this.#tellUndecided(eventId, why),
     })
   }
 
@@ -408,7 +410,8 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
     const was = Object.keys(before.members).length - diedBetween(before, table).length
     if (was !== is && was > 0) {
       const versions = Object.values(table.members).map(({ version }) => `"${version}"`)
-      const message = `${is} ${is === 1 ? 'process shares' : 'processes share'} the token now: ${versions.join(', ')}.`
+      const shares = `${is} ${is === 1 ? 'process shares' : 'processes share'} the token now: ${versions.join(', ')}.`
+      const message = is === 0 ? 'No process shares the token any more.' : shares
       this.#tellChange('members', was, is, is > was ? 'one has come' : 'one has gone', 'INFO', message)
     }
     const isShared = table.owner === before.owner && (table.share ?? before.share) !== null
@@ -427,7 +430,8 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
       before.owner !== null && table.members[before.owner] === undefined && !table.left.includes(before.owner)
     const why = isSuccession ? 'the owner gave no sign of life' : (table.why ?? 'it has taken over')
     const who = table.owner === id ? 'This process' : 'Another process'
-    const message = `${who} (version "${nameOf(table)}") owns the events now. Why: ${why}.`
+    const owns = `${who} (version "${nameOf(table)}") owns the events now. Why: ${why}.`
+    const message = table.owner === null ? 'Nobody owns the events any more.' : owns
     this.#owner = table.owner ?? undefined
     this.#tellChange('owner', nameOf(before), nameOf(table), why, isSuccession ? 'CRITICAL' : 'INFO', message)
     if (table.owner === id) this.#hasOwned = true
@@ -547,6 +551,22 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
     this.#emit(to, news)
   }
 
+  #tellUndecided(eventId: string | undefined, why: string): void {
+    const event = eventId === undefined ? 'An event without an id' : `Event ${eventId}`
+    const message = `${event} is let go without knowing whether another process has it: ${why}.`
+    const at = this.#settings.clock.now()
+    this.#emit('undecided', {
+      what: 'event',
+      from: 'kept',
+      to: 'undecided',
+      eventId,
+      at,
+      why,
+      severity: 'WARNING',
+      message,
+    })
+  }
+
   #tellChange(
     what: RestartChange['what'],
     from: string | number,
@@ -587,9 +607,14 @@ interface Asked {
   readonly isOwner: boolean
 }
 
-function readPart({ percentage = 100, first }: TakeOverOptions): Asked['part'] {
+function readPart({ percentage: given, first }: TakeOverOptions): Asked['part'] {
+  // Everything, as without both, would be more than was asked for.
+  if (first !== undefined && given === undefined) {
+    throw new TypeError('first needs a percentage beside it; 0 takes these guilds alone')
+  }
+  const percentage = given ?? 100
   if (typeof percentage !== 'number' || !(percentage >= 0 && percentage <= 100)) {
-    throw new RangeError(`percentage must be from 0 to 100, not ${String(percentage)}`)
+    throw new RangeError(`percentage must be a number from 0 to 100, not ${shown(percentage)}`)
   }
   const ids = first === undefined ? undefined : readFirst(first)
   if (percentage === 100) return 'all'

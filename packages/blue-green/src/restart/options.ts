@@ -121,6 +121,7 @@ export interface RestartSettings {
 const required = ['version', 'handle', 'context', 'effects', 'store']
 const optional = ['clock', 'random']
 const scopes = ['process', 'machine', 'cluster']
+const meeting = { process: 'any', machine: 'SQLite, PostgreSQL or Redis', cluster: 'PostgreSQL or Redis' }
 
 /** @throws TypeError or RangeError that names the option and its value */
 export function readRestartOptions<Event, Answer>(options: GaplessRestartOptions<Event, Answer>): RestartSettings {
@@ -138,7 +139,7 @@ export function readRestartOptions<Event, Answer>(options: GaplessRestartOptions
   if (!scopes.includes(scope)) throw new RangeError(`scope must be ${scopes.join(', ')}, not ${String(scope)}`)
   if (scopes.indexOf(store.scope) < scopes.indexOf(scope)) {
     throw new RangeError(
-      `store reaches one ${store.scope}, and two processes have to meet in it: use SQLite, PostgreSQL or Redis`,
+      `store reaches one ${store.scope}, and the processes have to meet in it: use ${meeting[scope]}, or the scope that it has`,
     )
   }
   if (whenStoreIsOut !== 'serve' && whenStoreIsOut !== 'wait') {

@@ -322,6 +322,8 @@ describe('a share of the guilds', () => {
     [{ percentage: 100.1 }],
     [{ percentage: '50' }],
     [{ first: 'a' }],
+    [{ first: ['a'] }],
+    [10],
     [{ percent: 1 }],
     [{ percentage: 1, why: 7 }],
     [null],

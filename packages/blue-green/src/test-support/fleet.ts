@@ -49,6 +49,7 @@ export class FleetProcess {
   /** Events that `repeated` and `unfinished` were told of. */
   readonly repeated: string[] = []
   readonly unfinished: string[] = []
+  readonly undecided: (string | undefined)[] = []
   /** What `handle` resolved, by event. */
   readonly answers = new Map<string, string | undefined>()
   readonly errors: unknown[] = []
@@ -89,6 +90,7 @@ export class FleetProcess {
     this.restart.on('change', ({ what, from, to }) => this.told.push(`${what} ${from} > ${to}`))
     this.restart.on('repeated', ({ eventId }) => this.repeated.push(eventId))
     this.restart.on('unfinished', ({ eventId }) => this.unfinished.push(eventId))
+    this.restart.on('undecided', ({ eventId }) => this.undecided.push(eventId))
   }
 
   /** As a bot does: start, then log in, then take over. */
