@@ -1,8 +1,9 @@
+import { FakeClock } from '@evenkeel/testing'
 import { writeFileSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { kubernetesApi } from '../kubernetes.js'
 import {
   answers,
@@ -10,6 +11,7 @@ import {
   doesAndBreaks,
   hangs,
   KubernetesStandin,
+  says,
   sendsHalf,
 } from '../test-support/kubernetes-standin.js'
 import { service } from './resources.js'
@@ -101,6 +103,7 @@ describe('the API of a cluster', () => {
 
   it.each([
     ['answers 429', answers(429, { 'retry-after': '7' }), { status: 429, retryAfterMs: 7_000 }, 'no'],
+    ['answers 408', answers(408), { status: 408 }, 'unknown'],
     ['answers 500', answers(500), { status: 500, retryAfterMs: undefined }, 'unknown'],
     ['answers 503', answers(503, { 'retry-after': 'tomorrow' }), { status: 503, retryAfterMs: undefined }, 'unknown'],
     ['hangs', hangs, { status: undefined }, 'unknown'],
@@ -169,6 +172,115 @@ describe('the API of a cluster', () => {
     expect(heard.toLowerCase()).not.toContain('authorization')
   })
 
+  it.each(['', '/'])('may be under a path, as behind a proxy for many clusters: url ends with "%s"', async (end) => {
+    const standin = await cluster()
+    standin.prefix = '/k8s/clusters/c-1'
+    const api = standin.api({ url: `${standin.url}/k8s/clusters/c-1${end}` })
+    expect(await api.get(bot)).toMatchObject({ spec: { selector: { slot: 'blue' } } })
+    await api.patch(bot, { spec: { type: 'X' } })
+    for await (const { spec } of api.watch(bot, '1')) {
+      expect(spec).toMatchObject({ type: 'X' })
+      break
+    }
+    expect(await failure(standin.api().get(bot))).toMatchObject({ status: 404 })
+  })
+
+  it('is not trusted because the environment says that nobody is to be verified', async () => {
+    const [standin, other] = [await cluster(), await cluster()]
+    vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0')
+    onTestFinished(() => void vi.unstubAllEnvs())
+    expect(await failure(standin.api({ ca: other.ca }).get(bot))).toMatchObject({ code: 'KUBERNETES_UNAVAILABLE' })
+    expect(standin.asked).toEqual([])
+  })
+
+  it('is not followed to where it redirects', async () => {
+    const standin = await cluster()
+    standin.fail(/GET/, says(302, '<html>', { location: `${standin.url}/login` }))
+    const error = await failure(standin.api().get(bot))
+    expect(error).toMatchObject({ code: 'KUBERNETES_REFUSED', status: 302, retryable: false })
+    expect(error.message).toContain('it redirects')
+    expect(standin.asked.length).toBe(1)
+  })
+
+  it('is told in a few words, however many it has', async () => {
+    const standin = await cluster()
+    standin.fail(/GET/, says(422, JSON.stringify({ reason: 'Invalid', message: 'x'.repeat(1_000_000) })))
+    const error = await failure(standin.api().get(bot))
+    expect(error).toMatchObject({ status: 422, reason: 'Invalid' })
+    expect(error.message.length).toBeLessThan(2_000)
+    standin.fail(/GET/, says(200, ' '.repeat(5_000_000)))
+    expect((await failure(standin.api().get(bot))).message).toContain('longer than 4194304 bytes')
+  })
+
+  it.each([
+    ['a string', () => Promise.resolve('token with a space')],
+    ['thrown', () => Promise.reject(new Error('no such plugin'))],
+  ])('hears nothing when the function gives no token: %s', async (_, token) => {
+    const standin = await cluster()
+    const error = await failure(standin.api({ token, ca: standin.ca }).patch(bot, {}))
+    expect(error).toMatchObject({ code: 'KUBERNETES_UNAVAILABLE', applied: 'no' })
+    expect(error.message).toContain('the credentials cannot be read')
+    expect(standin.asked).toEqual([])
+  })
+
+  const neverComes = (): Promise<string> => new Promise(() => undefined)
+
+  it('hears nothing when the token does not come within the deadline', async () => {
+    const standin = await cluster()
+    const clock = new FakeClock()
+    let asked = 0
+    const token = (): Promise<string> => (asked++, neverComes())
+    const api = standin.api({ token, ca: standin.ca, clock, timeoutMs: 1_000 })
+    const first = async (): Promise<unknown> => api.watch(bot, '1')[Symbol.asyncIterator]().next()
+    for (const call of [() => api.get(bot), () => api.patch(bot, {}), first]) {
+      let isOver = false
+      const before = asked
+      const work = failure(call()).finally(() => (isOver = true))
+      while (asked === before) await new Promise((resolve) => setImmediate(resolve))
+      await clock.advance(999)
+      expect(isOver).toBe(false)
+      await clock.advance(1)
+      const error = await work
+      expect(error).toMatchObject({ code: 'KUBERNETES_UNAVAILABLE', applied: 'no', retryable: true })
+      expect(error.message).toContain('the credentials cannot be read: it took longer than 1000 ms')
+      expect(clock.pending).toBe(0)
+    }
+    expect(standin.asked).toEqual([])
+  })
+
+  it('is left by the signal although the token does not come', async () => {
+    const standin = await cluster()
+    let asked = 0
+    const token = (): Promise<string> => (asked++, neverComes())
+    const api = standin.api({ token, ca: standin.ca })
+    const first = async (signal: AbortSignal): Promise<unknown> =>
+      api.watch(bot, '1', { signal })[Symbol.asyncIterator]().next()
+    const calls = [
+      (signal: AbortSignal) => api.get(bot, { signal }),
+      (signal: AbortSignal) => api.patch(bot, {}, { signal }),
+      first,
+    ]
+    for (const call of calls) {
+      const stop = new AbortController()
+      const work = failure(call(stop.signal))
+      const before = asked
+      while (asked === before) await new Promise((resolve) => setImmediate(resolve))
+      stop.abort(new Error('enough'))
+      expect((await work).message).toBe('enough')
+    }
+  })
+
+  it('has written nothing when a token that is replaced does not come', async () => {
+    const standin = await cluster()
+    const clock = new FakeClock()
+    let calls = 0
+    const token = (): string | Promise<string> => (++calls === 1 ? 'an-old-one' : neverComes())
+    const work = failure(standin.api({ token, ca: standin.ca, clock }).patch(bot, { spec: { type: 'X' } }))
+    while (calls < 2) await new Promise((resolve) => setImmediate(resolve))
+    await clock.advance(5_000)
+    expect(await work).toMatchObject({ code: 'KUBERNETES_UNAVAILABLE', applied: 'no' })
+  })
+
   it('says what is missing in the pod', async () => {
     const api = kubernetesApi({ url: 'https://127.0.0.1:1', serviceAccountPath: '/no/such/folder' })
     expect((await failure(api.get(bot))).message).toContain('/no/such/folder')
@@ -199,6 +311,30 @@ describe('a watch', () => {
     expect(standin.count('WATCH services/bot')).toBe(1)
   })
 
+  it('from too long ago ends, also where that is the answer itself', async () => {
+    const standin = await cluster()
+    standin.fail(/WATCH/, answers(410))
+    for await (const object of standin.api().watch(bot, '1')) expect(object).toBeUndefined()
+    expect(standin.count('WATCH services/bot')).toBe(1)
+  })
+
+  it('of an object that is deleted ends', async () => {
+    const standin = await cluster()
+    for await (const { spec } of standin.api().watch(bot, '1')) {
+      expect(spec).toEqual({ selector: { slot: 'blue' } })
+      standin.remove('services/bot')
+    }
+    expect(standin.count('WATCH services/bot')).toBe(1)
+  })
+
+  it('that hears what is no JSON shows nothing of it', async () => {
+    const standin = await cluster()
+    standin.fail(/WATCH/, says(200, 'password=hunter2\n'))
+    const error = await failure(standin.api().watch(bot, '1')[Symbol.asyncIterator]().next())
+    expect(error).toMatchObject({ code: 'KUBERNETES_UNAVAILABLE' })
+    expect(inspect(error, { depth: 10 })).not.toContain('passw')
+  })
+
   it('that is left lets go of the connection', async () => {
     const standin = await cluster()
     for await (const { spec } of standin.api().watch(bot, '1')) {
@@ -215,6 +351,8 @@ it('options that make no sense are refused, and the token is not shown', () => {
     [{ url: 'ftp://x' }, 'must begin with https://'],
     [{ url: 'http://kubernetes.default' }, 'http:// is for kubectl proxy'],
     [{ url: 'https://a:secret-token@x' }, 'hold no password'],
+    [{ url: 'https://x/?token=secret-token' }, 'nothing behind its path'],
+    [{ url: 'https://x/#secret-token' }, 'nothing behind its path'],
     [{ token: 'secret-token with a space' }, 'must be visible ASCII'],
     [{ namespace: '../x' }, 'namespace must be a name of Kubernetes'],
     [{ timeoutMs: 0 }, 'timeoutMs'],

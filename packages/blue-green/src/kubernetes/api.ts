@@ -1,6 +1,7 @@
 import { request as requestHttp, type IncomingMessage } from 'node:http'
 import { request as requestHttps } from 'node:https'
 import { isIP } from 'node:net'
+import { messageOf, runBounded } from '../bounded.js'
 import { defined, readDuration, requireKnown, requireMethods } from '../checked-options.js'
 import type { Clock } from '../ports.js'
 import { systemClock } from '../system-clock.js'
@@ -10,17 +11,22 @@ import { labelOf, readName, readObject, recordOf, type KubernetesObject, type Ku
 
 /** What {@link kubernetesApi} takes. In a pod, nothing is needed. */
 export interface KubernetesApiOptions {
-  /** Where the API is, `https:`; that of the pod's cluster unless given. `http:` only on this machine, as `kubectl proxy` has it. */
+  /**
+   * Where the API is, `https:`; that of the pod's cluster unless given. It may end with a path, as `https://host/k8s/clusters/c-1`.
+   * `http:` only on this machine, as `kubectl proxy` has it.
+   */
   readonly url?: string | undefined
   /** Whose objects; the pod's own namespace unless given. */
   readonly namespace?: string | undefined
-  /** Who asks: a token, or a function that gives the one of now. Read from the service account's folder unless given. */
+  /**
+   * Who asks: a token, or a function that gives the one of now, within `timeoutMs`. Read from the service account's folder unless given.
+   */
   readonly token?: string | (() => string | Promise<string>) | undefined
-  /** Whom to trust, as PEM. Read from the service account's folder unless given. */
+  /** Whom to trust, as PEM. Read from the service account's folder unless this or a `token` is given; with a `token` alone, whom Node.js trusts. */
   readonly ca?: string | undefined
   /** The folder with `token`, `ca.crt` and `namespace`, which the cluster puts into each pod. */
   readonly serviceAccountPath?: string | undefined
-  /** How long one answer may take, to its end, in ms. */
+  /** How long one answer may take, from the token to its end, in ms. */
   readonly timeoutMs?: number | undefined
   /** Where time comes from. */
   readonly clock?: Clock | undefined
@@ -56,6 +62,8 @@ export interface KubernetesApi {
 const maxBytes = 4_194_304
 /** How long a watch is asked for, in s. */
 const watchSeconds = 30
+/** Words of a server that are longer are cut off there. */
+const maxWords = 1_000
 /** The connection was never made, so nothing was sent. */
 const unsentCodes: readonly unknown[] = ['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN']
 
@@ -66,7 +74,8 @@ const unsentCodes: readonly unknown[] = ['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUN
  * Each call is one request with a deadline, which is not repeated here: whoever calls knows whether it may be. Only a 401 is asked
  * once more, if the token's file has another token by then.
  *
- * *Gotchas*: neither token nor what it opens is in any error. No proxy of the environment is used.
+ * *Gotchas*: neither token nor what it opens is in any error. No proxy of the environment is used, `NODE_TLS_REJECT_UNAUTHORIZED` changes
+ * nothing, and a redirect is not followed.
  *
  * @param options - nothing in a pod; outside, where the API is
  * @returns the API; nothing is sent before it is used
@@ -81,6 +90,17 @@ const unsentCodes: readonly unknown[] = ['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUN
  */
 export function kubernetesApi(options: KubernetesApiOptions = {}): KubernetesApi {
   return new HttpApi(options)
+}
+
+/** One request. */
+interface Call {
+  /** As in messages. */
+  readonly what: string
+  readonly method: 'GET' | 'PATCH'
+  readonly resource: KubernetesResource
+  /** What follows the path of all such objects. */
+  readonly end: string
+  readonly body?: string
 }
 
 class HttpApi implements KubernetesApi {
@@ -109,16 +129,15 @@ class HttpApi implements KubernetesApi {
     this.#clock = options.clock ?? systemClock
   }
 
-  async get(resource: KubernetesResource, options?: KubernetesCallOptions): Promise<KubernetesObject> {
-    const what = `GET ${labelOf(resource)}`
-    const path = `${await this.#pathOf(what, resource)}/${resource.name}`
-    return this.#object(what, await this.#send(what, 'GET', path, undefined, options?.signal))
+  get(resource: KubernetesResource, options?: KubernetesCallOptions): Promise<KubernetesObject> {
+    const call: Call = { what: `GET ${labelOf(resource)}`, method: 'GET', resource, end: `/${resource.name}` }
+    return this.#object(call, options?.signal)
   }
 
-  async patch(resource: KubernetesResource, patch: object, options?: KubernetesCallOptions): Promise<KubernetesObject> {
+  patch(resource: KubernetesResource, patch: object, options?: KubernetesCallOptions): Promise<KubernetesObject> {
     const what = `PATCH ${labelOf(resource)}`
-    const path = `${await this.#pathOf(what, resource)}/${resource.name}?fieldManager=evenkeel`
-    return this.#object(what, await this.#send(what, 'PATCH', path, JSON.stringify(patch), options?.signal))
+    const end = `/${resource.name}?fieldManager=evenkeel`
+    return this.#object({ what, method: 'PATCH', resource, end, body: JSON.stringify(patch) }, options?.signal)
   }
 
   async *watch(
@@ -133,18 +152,21 @@ class HttpApi implements KubernetesApi {
       resourceVersion,
       timeoutSeconds: String(watchSeconds),
     })
-    const path = `${await this.#pathOf(what, resource)}?${query.toString()}`
     // The API ends it; one that is silent for longer is dead.
     const stop = new AbortController()
     const cancel = this.#clock.after(watchSeconds * 1_000 + this.#timeoutMs, () => stop.abort())
     const signal = AbortSignal.any([stop.signal, ...(options?.signal === undefined ? [] : [options.signal])])
     try {
-      const response = await this.#open(what, 'GET', path, undefined, signal)
+      const response = await this.#open({ what, method: 'GET', resource, end: `?${query.toString()}` }, signal)
+      // Too old a version. Whoever watches reads it again.
+      if (response.statusCode === 410) return
       if (response.statusCode !== 200) throw this.#refusal(what, response, await readText(response))
       for await (const line of linesOf(response)) {
-        const { type, object } = recordOf(JSON.parse(line))
-        // Too old a version, say. Whoever watches reads it again.
-        if (type === 'ERROR') return
+        // What cannot be read is not shown: nobody knows what is in it.
+        const { type, object } = recordOf(tryJson(line))
+        if (type === undefined) throw new TypeError('a line is no event of Kubernetes')
+        // Too old a version, say, or the object is gone. Whoever watches reads it again.
+        if (type === 'ERROR' || type === 'DELETED') return
         const read = type === 'ADDED' || type === 'MODIFIED' ? readObject(object) : undefined
         if (read !== undefined) yield read
       }
@@ -157,97 +179,87 @@ class HttpApi implements KubernetesApi {
     }
   }
 
-  async #pathOf(what: string, { base, plural }: KubernetesResource): Promise<string> {
-    try {
-      const namespace = this.#namespace ?? readName('namespace', await readNamespace(this.#folder))
-      return `${base}/namespaces/${namespace}/${plural}`
-    } catch (error) {
-      throw new KubernetesUnavailableError(what, `it is not known in which namespace: ${messageOf(error)}`, {
-        applied: 'no',
-      })
-    }
-  }
-
-  #object(what: string, text: string): KubernetesObject {
-    const object = readObject(tryJson(text))
+  async #object(call: Call, outer: AbortSignal | undefined): Promise<KubernetesObject> {
+    const object = readObject(tryJson(await this.#send(call, outer)))
     if (object !== undefined) return object
-    const applied = what.startsWith('PATCH') ? 'unknown' : 'no'
-    throw new KubernetesUnavailableError(what, 'the answer is no object of Kubernetes', { applied })
+    const applied = call.method === 'PATCH' ? 'unknown' : 'no'
+    throw new KubernetesUnavailableError(call.what, 'the answer is no object of Kubernetes', { applied })
   }
 
   /** One request with its answer, within the deadline. */
-  async #send(
-    what: string,
-    method: 'GET' | 'PATCH',
-    path: string,
-    body: string | undefined,
-    outer: AbortSignal | undefined,
-  ): Promise<string> {
+  async #send(call: Call, outer: AbortSignal | undefined): Promise<string> {
     const late = new AbortController()
-    const cancel = this.#clock.after(this.#timeoutMs, () => late.abort())
+    const tooLate = new Error(`it took longer than ${this.#timeoutMs} ms`)
+    const cancel = this.#clock.after(this.#timeoutMs, () => late.abort(tooLate))
     const signal = AbortSignal.any([late.signal, ...(outer === undefined ? [] : [outer])])
     try {
-      const response = await this.#open(what, method, path, body, signal)
+      const response = await this.#open(call, signal)
       const text = await readText(response)
       if (response.statusCode === 200) return text
-      throw this.#refusal(what, response, text)
+      throw this.#refusal(call.what, response, text)
     } catch (error) {
       if (outer?.aborted === true) throw reasonOf(outer)
-      const applied = method === 'PATCH' ? 'unknown' : 'no'
-      if (!late.signal.aborted) throw asFailure(what, error, applied)
-      throw new KubernetesUnavailableError(what, `it took longer than ${this.#timeoutMs} ms`, { applied })
+      const applied = call.method === 'PATCH' ? 'unknown' : 'no'
+      const isLate = late.signal.aborted && !isOfTheApi(error)
+      throw asFailure(call.what, isLate ? tooLate : error, applied)
     } finally {
       cancel()
     }
   }
 
   /** Sends it, and once more when the token was replaced meanwhile. */
-  async #open(
-    what: string,
-    method: string,
-    path: string,
-    body: string | undefined,
-    signal: AbortSignal,
-  ): Promise<IncomingMessage> {
+  async #open(call: Call, signal: AbortSignal): Promise<IncomingMessage> {
     signal.throwIfAborted()
-    const credentials = await this.#credentials(what)
-    const response = await this.#ask(method, path, body, credentials, signal)
+    const unknownWhere = 'it is not known in which namespace'
+    const namespace = await this.#read(call, unknownWhere, signal, async () => {
+      return this.#namespace ?? readName('namespace', await readNamespace(this.#folder))
+    })
+    const credentials = await this.#credentials(call, signal)
+    const response = await this.#ask(call, namespace, credentials, signal)
     if (response.statusCode !== 401) return response
-    const renewed = await this.#credentials(what)
+    const renewed = await this.#credentials(call, signal)
     if (renewed.token === credentials.token) return response
-    response.resume()
-    return this.#ask(method, path, body, renewed, signal)
+    response.destroy()
+    return this.#ask(call, namespace, renewed, signal)
   }
 
-  async #credentials(what: string): Promise<Credentials> {
-    // Nobody is to read it on the way.
-    if (this.#url.protocol === 'http:') return { token: undefined, ca: undefined }
-    try {
+  #credentials(call: Call, signal: AbortSignal): Promise<Credentials> {
+    return this.#read(call, 'the credentials cannot be read', signal, async () => {
+      // Nobody is to read it on the way.
+      if (this.#url.protocol === 'http:') return { token: undefined, ca: undefined }
       if (this.#token === undefined) {
         const { token, ca } = await readServiceAccount(this.#folder)
         return { token, ca: this.#ca ?? ca }
       }
       return { token: checkToken(typeof this.#token === 'string' ? this.#token : await this.#token()), ca: this.#ca }
+    })
+  }
+
+  /** What a function or a disk gives, which may hang. Without it, nothing is sent. */
+  async #read<T>({ what }: Call, why: string, signal: AbortSignal, run: () => Promise<T>): Promise<T> {
+    try {
+      return await runBounded(run, this.#timeoutMs, this.#clock, signal)
     } catch (error) {
-      const why = `the credentials cannot be read: ${messageOf(error)}`
-      throw new KubernetesUnavailableError(what, why, { applied: 'no' })
+      throw new KubernetesUnavailableError(what, `${why}: ${messageOf(error)}`, { applied: 'no' })
     }
   }
 
   #ask(
-    method: string,
-    path: string,
-    body: string | undefined,
+    { method, resource: { base, plural }, end, body }: Call,
+    namespace: string,
     { token, ca }: Credentials,
     signal: AbortSignal,
   ): Promise<IncomingMessage> {
     const send = this.#url.protocol === 'http:' ? requestHttp : requestHttps
+    const root = this.#url.href.replace(/\/+$/, '')
     return new Promise((resolve, reject) => {
-      const request = send(new URL(path, this.#url), {
+      const request = send(`${root}${base}/namespaces/${namespace}/${plural}${end}`, {
         method,
         signal,
         // A kept connection may be closed just when it is used, and then nobody would know whether it was written.
         agent: false,
+        // Whatever NODE_TLS_REJECT_UNAUTHORIZED says: the token is for this API only.
+        rejectUnauthorized: true,
         headers: {
           accept: 'application/json',
           'user-agent': 'evenkeel',
@@ -267,16 +279,21 @@ class HttpApi implements KubernetesApi {
 
   #refusal(what: string, { statusCode = 0, headers }: IncomingMessage, text: string): Error {
     const { reason, message } = recordOf(tryJson(text))
-    const why = typeof message === 'string' ? message : 'without a word'
-    // Asked to wait, it has done nothing. A server that fails may have.
-    if (statusCode === 429 || statusCode >= 500) {
+    const isRedirect = statusCode >= 300 && statusCode < 400
+    const silent = isRedirect
+      ? 'it redirects, and the token is for nobody else. Is url that of the API?'
+      : 'without a word'
+    const why = typeof message === 'string' ? message.slice(0, maxWords) : silent
+    // Asked to wait, it has done nothing. A server that fails may have, and one behind a proxy that gave up (408).
+    if (statusCode === 408 || statusCode === 429 || statusCode >= 500) {
       return new KubernetesUnavailableError(what, `it answered ${statusCode}, ${why}`, {
         applied: statusCode === 429 || !what.startsWith('PATCH') ? 'no' : 'unknown',
         status: statusCode,
         retryAfterMs: readRetryAfter(headers['retry-after']),
       })
     }
-    return new KubernetesRefusedError(what, statusCode, typeof reason === 'string' ? reason : 'Unknown', why)
+    const name = typeof reason === 'string' ? reason.slice(0, maxWords) : 'Unknown'
+    return new KubernetesRefusedError(what, statusCode, name, why)
   }
 }
 
@@ -292,6 +309,10 @@ function readUrl(given: string): URL {
   const url = URL.canParse(given) ? new URL(given) : undefined
   if (url === undefined || !['http:', 'https:'].includes(url.protocol) || url.username !== '' || url.password !== '') {
     throw new TypeError('url of kubernetesApi must begin with https://, and hold no password')
+  }
+  // Paths are joined to it. And what is not shown here may be a secret.
+  if (url.search !== '' || url.hash !== '') {
+    throw new TypeError('url of kubernetesApi must have nothing behind its path')
   }
   if (url.protocol === 'http:' && !['127.0.0.1', '[::1]', 'localhost'].includes(url.hostname)) {
     throw new TypeError('url of kubernetesApi must begin with https://: http:// is for kubectl proxy on this machine')
@@ -327,18 +348,18 @@ async function* linesOf(response: IncomingMessage): AsyncGenerator<string> {
   }
 }
 
+function isOfTheApi(error: unknown): error is KubernetesUnavailableError | KubernetesRefusedError {
+  return error instanceof KubernetesUnavailableError || error instanceof KubernetesRefusedError
+}
+
 function asFailure(what: string, error: unknown, applied: 'no' | 'unknown'): Error {
-  if (error instanceof KubernetesUnavailableError || error instanceof KubernetesRefusedError) return error
+  if (isOfTheApi(error)) return error
   const isUnsent = unsentCodes.includes(recordOf(error)['code'])
   return new KubernetesUnavailableError(what, messageOf(error), { applied: isUnsent ? 'no' : applied, cause: error })
 }
 
 function reasonOf(signal: AbortSignal): Error {
   return signal.reason instanceof Error ? signal.reason : new Error('it was cancelled')
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }
 
 function tryJson(text: string): unknown {

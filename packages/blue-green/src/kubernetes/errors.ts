@@ -8,9 +8,9 @@ export class KubernetesUnavailableError extends Error {
   readonly retryable = true
   /** `'unknown'` when a write was under way, `'no'` when it certainly was not made, or nothing was to be written. */
   readonly applied: 'no' | 'unknown'
-  /** What it answered, if anything: 429, or 500 and more. */
+  /** What it answered, if anything: 408, 429, or 500 and more. */
   readonly status: number | undefined
-  /** The earliest that it wants to be asked again, in ms, if it said so. */
+  /** The earliest that it wants to be asked again, in ms, if it said so. It may be days: whoever waits has a limit of their own. */
   readonly retryAfterMs: number | undefined
 
   /** @internal */
@@ -44,7 +44,7 @@ export class KubernetesRefusedError extends Error {
   readonly retryable: boolean
   /** Nothing was written. */
   readonly applied = 'no'
-  /** The status of HTTP: 401, 403, 404, 409, 422. */
+  /** The status of HTTP: 401, 403, 404, 409, 422; that of a redirect, which is not followed. */
   readonly status: number
   /** What the API calls it: `Forbidden`, `NotFound`, `Invalid`. */
   readonly reason: string

@@ -13,6 +13,7 @@ import {
   podsOf,
   sendsHalf,
 } from '../test-support/kubernetes-standin.js'
+import { beOdd, isOdd } from '../test-support/odd-versions.js'
 import { serveFetch } from '../test-support/serve-fetch.js'
 import { slotContract } from '../test-support/slot-contract.js'
 import type { Task } from '../test-support/slot-worker-child.js'
@@ -26,6 +27,7 @@ function handle(
   task: Task,
   { eventId, isRepeat }: { readonly eventId: string | undefined; readonly isRepeat: boolean },
 ) {
+  if (isOdd(task.does)) return beOdd(task.does)
   if (task.does === 'throw') throw Object.assign(new RangeError('no such command'), { code: 'USER' })
   if (task.does === 'hang') return new Promise(() => undefined)
   if (task.does === 'closure') return { member: { client: () => undefined } }
@@ -202,17 +204,20 @@ describe('a version in a Kubernetes cluster', () => {
     expect(standin.object(key).spec).toEqual({ replicas: 0 })
   })
 
-  it('waits as long as an API that has too much to do says', async () => {
+  it.each([
+    ['9', 9_000],
+    ['3600', 15_000],
+  ])('waits as long as an API that has too much to do says, and at most maxRetryMs: %s s', async (asked, waitMs) => {
     const { standin, url } = await cluster()
     const clock = new FakeClock()
-    standin.fail(/GET/, answers(429, { 'retry-after': '9' }))
+    standin.fail(/GET/, answers(429, { 'retry-after': asked }))
     const api = countingReads(standin.api())
-    const slot = slotIn({ standin, url }, { clock, api })
+    const slot = slotIn({ standin, url }, { clock, api, maxRetryMs: 15_000 })
     const start = slot.start()
     await standin.until(`GET ${key}`)
     // The deadline of the start, and the wait.
     while (clock.pending !== 2) await new Promise((resolve) => setImmediate(resolve))
-    await clock.advance(8_999)
+    await clock.advance(waitMs - 1)
     expect(api.reads).toBe(1)
     await clock.advance(1)
     expect(api.reads).toBe(2)
@@ -277,16 +282,109 @@ describe('a version in a Kubernetes cluster', () => {
   it('is not scaled down while others send it something', async () => {
     const { standin, url } = await cluster()
     let asked = 0
-    const slot = slotIn({ standin, url }, { mayScaleDown: () => ++asked > 3 })
+    const slot = slotIn({ standin, url }, { mayScaleDown: () => ++asked > 3, settleMs: 0 })
     await slot.start()
     await slot.drain()
     await slot.stop()
     expect([asked, standin.object(key).spec]).toEqual([4, { replicas: 0 }])
-    const never = slotIn({ standin, url }, { mayScaleDown: () => false, stopTimeoutMs: 50 })
+    const never = slotIn({ standin, url }, { mayScaleDown: () => false, stopTimeoutMs: 50, settleMs: 0 })
     await never.start()
     await never.drain()
     expect(String(await failure(never.stop()))).toContain('not within 50 ms: Scaling down deployments/bot-green')
     expect(standin.object(key).spec).toEqual({ replicas: 1 })
+  })
+
+  /** A version that has been drained, and is to be scaled down when it may. */
+  async function givenUp(options: Partial<KubernetesSlotOptions<Task>>) {
+    const { standin, url } = await cluster()
+    const clock = new FakeClock()
+    const api = countingReads(standin.api())
+    const slot = slotIn({ standin, url }, { clock, api, retryMs: 1_000, maxRetryMs: 1_000, ...options })
+    await slot.start()
+    await slot.drain()
+    const reads = api.reads
+    const stop = slot.stop()
+    // The deadline of the stop, and a wait.
+    while (clock.pending !== 2) await new Promise((resolve) => setImmediate(resolve))
+    return { standin, clock, slot, stop, readsNow: () => api.reads - reads }
+  }
+
+  it('is not scaled down before what a route has been told is in force', async () => {
+    const { standin, clock, stop, readsNow } = await givenUp({ mayScaleDown: () => true })
+    await clock.advance(1_999)
+    expect(readsNow()).toBe(0)
+    await clock.advance(1)
+    await stop
+    expect(standin.object(key).spec).toEqual({ replicas: 0 })
+  })
+
+  it('waits anew when others send it something again, and not for each try', async () => {
+    let may = true
+    const { standin, clock, stop, readsNow } = await givenUp({ mayScaleDown: () => may })
+    may = false
+    await clock.advance(2_000)
+    may = true
+    await clock.advance(2_999)
+    expect(readsNow()).toBe(0)
+    standin.fail(/GET/, breaks)
+    await clock.advance(1)
+    await standin.until(`GET ${key}`, standin.count(`GET ${key}`) + 1)
+    while (clock.pending !== 2) await new Promise((resolve) => setImmediate(resolve))
+    await clock.advance(1_000)
+    await stop
+    expect(standin.object(key).spec).toEqual({ replicas: 0 })
+  })
+
+  it('keeps its pods when its controller ends before they may be scaled down', async () => {
+    let status: { controller: 'DRIVING' | 'STOPPED'; epoch: number } = { controller: 'DRIVING', epoch: 7 }
+    const { standin, clock, stop } = await givenUp({ mayScaleDown: () => true, status: () => status })
+    status = { controller: 'STOPPED', epoch: 7 }
+    await clock.advance(2_000)
+    await stop
+    expect(standin.object(key).spec).toEqual({ replicas: 1 })
+  })
+
+  it('starts, stops and is given up within its deadlines although the token never comes', async () => {
+    const { standin, url } = await cluster(1)
+    let token: () => Promise<string> = () => Promise.resolve(standin.token)
+    const api = standin.api({ token: () => token(), ca: standin.ca })
+    const clock = new FakeClock()
+    const slot = slotIn({ standin, url }, { api, clock, startTimeoutMs: 300, stopTimeoutMs: 300 })
+    const never = new Promise<string>(() => undefined)
+    let asked: () => void
+    const hang = (): Promise<void> =>
+      new Promise((resolve) => {
+        asked = resolve
+        token = () => (asked(), never)
+      })
+    let hung = hang()
+    const late = failure(slot.start())
+    await hung
+    await clock.advance(300)
+    expect(await late).toMatchObject({ code: 'SLOT_START' })
+    hung = hang()
+    const stopped = failure(slot.start())
+    await hung
+    await slot.stop()
+    expect(await stopped).toMatchObject({ code: 'SLOT_START', why: 'it was stopped' })
+    token = () => Promise.resolve(standin.token)
+    await slot.start()
+    await slot.drain()
+    hung = hang()
+    const end = failure(slot.stop())
+    await hung
+    await clock.advance(300)
+    expect(await end).toMatchObject({ code: 'KUBERNETES_UNAVAILABLE' })
+    token = () => Promise.resolve(standin.token)
+  })
+
+  it('whose Deployment is deleted meanwhile ends its start', async () => {
+    const { standin, url } = await cluster()
+    standin.makesPodsReady = false
+    const start = failure(slotIn({ standin, url }).start())
+    await standin.until(`WATCH ${key}`)
+    standin.remove(key)
+    expect(await start).toMatchObject({ code: 'SLOT_START', cause: { status: 404 } })
   })
 
   it('is given up when the API is back, and kept when it is started again before', async () => {
@@ -368,6 +466,8 @@ it('options that make no sense are refused', () => {
     [{ status: {} }, 'status must be a function'],
     [{ replicas: 0 }, 'replicas'],
     [{ retryMs: -1 }, 'retryMs'],
+    [{ settleMs: -1 }, 'settleMs'],
+    [{ settleMs: 30_000, mayScaleDown: () => true }, 'settleMs must be shorter than stopTimeoutMs'],
     [{ http: { url: 'http://x' } }, 'token of httpSlot'],
     [{ api: {} }, 'api.get must be a function'],
     [{ pods: 1 }, 'has no option "pods"'],

@@ -25,7 +25,7 @@ export interface KubernetesSlotOptions<Event> {
   readonly status: () => Pick<RoutedStatus, 'controller' | 'epoch'>
   /**
    * Asked before it is scaled down, again and again for `stopTimeoutMs`: whether nobody but `BlueGreen` sends its pods anything any
-   * more. `() => router.status.isWritten`, where a {@link TrafficRouter} follows the same `BlueGreen`.
+   * more. `() => router.status.isWritten`, where a {@link TrafficRouter} follows the same `BlueGreen`. It must have been so for `settleMs`.
    */
   readonly mayScaleDown?: (() => boolean) | undefined
   /** The API of the cluster; that of the pod unless given. */
@@ -38,9 +38,14 @@ export interface KubernetesSlotOptions<Event> {
   readonly startTimeoutMs?: number | undefined
   /** How long scaling down is tried, in ms. */
   readonly stopTimeoutMs?: number | undefined
-  /** How long to wait before the API is asked again, in ms; each time twice as long. */
+  /**
+   * How long `mayScaleDown` must have said so, in ms, from 0, less than `stopTimeoutMs`: a share that is written is in force at the gateway
+   * a moment later.
+   */
+  readonly settleMs?: number | undefined
+  /** How long to wait before the API is asked again, in ms; each time twice as long, or as long as it asks for (`Retry-After`). */
   readonly retryMs?: number | undefined
-  /** The longest such wait, in ms. */
+  /** The longest such wait, in ms, whatever the API asks for. */
   readonly maxRetryMs?: number | undefined
   /** Where time comes from. */
   readonly clock?: Clock | undefined
@@ -48,7 +53,10 @@ export interface KubernetesSlotOptions<Event> {
 
 /** The options of {@link kubernetesSlot} that have a default. */
 export type KubernetesSlotDefaults = Readonly<
-  Record<'replicas' | 'retiredReplicas' | 'startTimeoutMs' | 'stopTimeoutMs' | 'retryMs' | 'maxRetryMs', number>
+  Record<
+    'replicas' | 'retiredReplicas' | 'startTimeoutMs' | 'stopTimeoutMs' | 'settleMs' | 'retryMs' | 'maxRetryMs',
+    number
+  >
 >
 
 /** The value of each option of `kubernetesSlot` that is not given. */
@@ -57,6 +65,7 @@ export const kubernetesSlotDefaults: KubernetesSlotDefaults = {
   retiredReplicas: 0,
   startTimeoutMs: 300_000,
   stopTimeoutMs: 30_000,
+  settleMs: 2_000,
   retryMs: 1_000,
   maxRetryMs: 15_000,
 }
@@ -67,8 +76,8 @@ export const kubernetesSlotDefaults: KubernetesSlotDefaults = {
  *
  * @remarks
  * `start()` scales up, waits until the cluster says that all pods are ready, and then until they answer. `stop()` scales down only
- * after `drain()`, and while the controller drives: one that merely ends leaves its pods alone. Every write carries the fencing token, in the annotation
- * `evenkeel.dev/epoch`, and the resource version that was read.
+ * after `drain()`, when `mayScaleDown` has said so for `settleMs`, and while the controller drives: one that merely ends leaves its pods
+ * alone. Every write carries the fencing token, in the annotation `evenkeel.dev/epoch`, and the resource version that was read.
  *
  * *Gotchas*: the pods may be ready and a Service still without them, so `start()` asks the Service too. Of several pods each remembers
  * the events that it handled itself: an event that comes once more may reach another pod, where `effects` counts.
@@ -101,7 +110,7 @@ class KubernetesSlot<Event, Answer> implements Slot<Event, Answer> {
   readonly #api: KubernetesApi
   readonly #resource: KubernetesResource
   readonly #status: KubernetesSlotOptions<Event>['status']
-  readonly #mayScaleDown: () => boolean
+  readonly #mayScaleDown: (() => boolean) | undefined
   readonly #given: KubernetesSlotDefaults
   readonly #clock: Clock
   /** Whether what follows is to be its end, and not that of its controller. */
@@ -124,7 +133,7 @@ class KubernetesSlot<Event, Answer> implements Slot<Event, Answer> {
     requireMethods('status', options, ['status'])
     this.#status = options.status
     if (options.mayScaleDown !== undefined) requireMethods('mayScaleDown', options, ['mayScaleDown'])
-    this.#mayScaleDown = options.mayScaleDown ?? (() => true)
+    this.#mayScaleDown = options.mayScaleDown
     if (options.api !== undefined) requireMethods('api', options.api, ['get', 'patch', 'watch'])
     if (options.clock !== undefined) requireMethods('clock', options.clock, ['now', 'monotonic', 'after'])
     const given = { ...kubernetesSlotDefaults, ...defined(options) }
@@ -133,8 +142,13 @@ class KubernetesSlot<Event, Answer> implements Slot<Event, Answer> {
       retiredReplicas: readCount('retiredReplicas', given.retiredReplicas, 0),
       startTimeoutMs: readDuration('startTimeoutMs', given.startTimeoutMs),
       stopTimeoutMs: readDuration('stopTimeoutMs', given.stopTimeoutMs),
+      settleMs: readCount('settleMs', given.settleMs, 0),
       retryMs: readDuration('retryMs', given.retryMs),
       maxRetryMs: readDuration('maxRetryMs', given.maxRetryMs),
+    }
+    const { settleMs, stopTimeoutMs } = this.#given
+    if (options.mayScaleDown !== undefined && settleMs >= stopTimeoutMs) {
+      throw new RangeError(`settleMs must be shorter than stopTimeoutMs (${stopTimeoutMs}), not ${settleMs}`)
     }
     this.#clock = options.clock ?? systemClock
     this.#http = httpSlot<Event, Answer>({ name: options.deployment, ...options.http })
@@ -223,13 +237,18 @@ class KubernetesSlot<Event, Answer> implements Slot<Event, Answer> {
     const cancel = this.#clock.after(stopTimeoutMs, () => late.abort())
     const signal = AbortSignal.any([ending, late.signal])
     let last = 'the Kubernetes API was not asked'
+    const untilUnused = this.#untilUnused(signal)
     try {
       const change = (object: KubernetesObject): object | undefined =>
         replicasOf(object) > retiredReplicas ? { replicas: retiredReplicas } : undefined
       await this.#persist(
         signal,
         (why) => (last = why),
-        () => this.#scaleDown(change, signal),
+        async () => {
+          await untilUnused()
+          // Its pods serve on, for the next controller.
+          if (this.#isDriving) await this.#write(change, signal)
+        },
       )
       this.#isGivenUp = false
     } catch (error) {
@@ -243,12 +262,26 @@ class KubernetesSlot<Event, Answer> implements Slot<Event, Answer> {
     }
   }
 
-  async #scaleDown(change: (object: KubernetesObject) => object | undefined, signal: AbortSignal): Promise<unknown> {
-    // Its pods serve on, for the next controller.
-    if (this.#status().controller !== 'DRIVING') return
-    if (this.#mayScaleDown()) return this.#write(change, signal)
-    const why = 'mayScaleDown says that others still send it something'
-    throw new KubernetesUnavailableError(`Scaling down ${labelOf(this.#resource)}`, why, { applied: 'no' })
+  get #isDriving(): boolean {
+    return this.#status().controller === 'DRIVING'
+  }
+
+  /** @returns what resolves when nobody has sent it anything for a while, and rejects when somebody does */
+  #untilUnused(signal: AbortSignal): () => Promise<void> {
+    let unusedSince: number | undefined
+    return async () => {
+      while (this.#mayScaleDown !== undefined && this.#isDriving) {
+        if (!this.#mayScaleDown()) {
+          unusedSince = undefined
+          const why = 'mayScaleDown says that others still send it something'
+          throw new KubernetesUnavailableError(`Scaling down ${labelOf(this.#resource)}`, why, { applied: 'no' })
+        }
+        unusedSince ??= this.#clock.monotonic()
+        const restMs = unusedSince + this.#given.settleMs - this.#clock.monotonic()
+        if (restMs <= 0) return
+        await pause(this.#clock, restMs, signal)
+      }
+    }
   }
 
   #write(change: (object: KubernetesObject) => object | undefined, signal: AbortSignal): Promise<unknown> {
@@ -264,7 +297,8 @@ class KubernetesSlot<Event, Answer> implements Slot<Event, Answer> {
         const { retryable, message, retryAfterMs = 0 } = error as KubernetesUnavailableError
         if (signal.aborted || retryable !== true) throw error
         waitsFor(message)
-        await pause(this.#clock, Math.max(waitMs, retryAfterMs), signal)
+        const longMs = Math.min(retryAfterMs, this.#given.maxRetryMs)
+        await pause(this.#clock, Math.max(waitMs, longMs), signal)
       }
     }
     throw new Error('patience is endless')

@@ -64,11 +64,11 @@ function routerOf(standin: KubernetesStandin, blueGreen: Bot, options: Partial<T
 }
 
 /** A bot that has just begun to deploy `v2`, to be promoted by hand. */
-async function deploying(percentages: readonly number[] = [10, 50, 100]) {
+async function deploying(percentages: readonly number[] = [10, 50, 100], options: Partial<TrafficRouterOptions> = {}) {
   const standin = await cluster()
   const blueGreen = bot()
   await blueGreen.start()
-  const { router, news } = routerOf(standin, blueGreen)
+  const { router, news } = routerOf(standin, blueGreen, options)
   await router.start()
   const deployment = await blueGreen.deploy('v2', { percentages: [...percentages], stepMs: 600_000 })
   await router.drain()
@@ -260,22 +260,124 @@ describe('traffic that does not pass through blue-green', () => {
     expect(JSON.stringify(written)).not.toContain('50')
   })
 
-  it('waits as long as an API that has too much to do says, a rollback too', async () => {
+  it.each([
+    ['9', 9_000],
+    ['3600', 15_000],
+  ])('waits as long as an API that has too much to do says, at most maxRetryMs: %s s', async (asked, waitMs) => {
     const standin = await cluster()
     const clock = new FakeClock()
     const blueGreen = bot()
     await blueGreen.start()
     const api = countingReads(standin.api({ clock }))
-    const { router, news } = routerOf(standin, blueGreen, { clock, api })
+    const { router, news } = routerOf(standin, blueGreen, { clock, api, maxRetryMs: 15_000 })
     await router.start()
-    standin.fail(/GET/, answers(429, { 'retry-after': '9' }))
+    standin.fail(/GET/, answers(429, { 'retry-after': asked }))
     const deployment = await blueGreen.deploy('v2', { percentages: [10, 100], stepMs: 600_000 })
     while (news.length === 0) await new Promise((resolve) => setImmediate(resolve))
+    // The route never gave more, so nothing is where it should not be.
     await rollBack(deployment)
-    await clock.advance(8_999)
+    await clock.advance(waitMs - 1)
     expect(api.reads).toBe(2)
     await clock.advance(1)
     expect(api.reads).toBe(3)
+    expect(news.map(({ severity }) => severity)).toEqual(['WARNING'])
+  })
+
+  it('of a rollback is told at once and waits no longer than usual, whatever patience the API asks for', async () => {
+    const clock = new FakeClock()
+    const { standin, blueGreen, router, news, deployment } = await deploying([10, 50, 100], {
+      clock,
+      retryMs: 500,
+      maxRetryMs: 60_000,
+    })
+    news.length = 0
+    standin.fail(/GET/, answers(503, { 'retry-after': '50' }), 2)
+    await deployment.promote()
+    while (news.length === 0) await new Promise((resolve) => setImmediate(resolve))
+    expect(news.map(({ severity }) => severity)).toEqual(['WARNING'])
+    await clock.advance(300)
+    await rollBack(deployment)
+    expect(blueGreen.status.deployment?.percentage ?? 0).toBe(0)
+    expect(news.map(({ severity }) => severity)).toEqual(['WARNING', 'CRITICAL'])
+    expect(news[1]?.message).toMatch(/^httproutes\/bot should give v1 100 %, and gives v1 90 %, v2 10 % until/)
+    const reads = standin.count(`GET ${route}`)
+    await clock.advance(199)
+    expect(standin.count(`GET ${route}`)).toBe(reads)
+    await clock.advance(1)
+    await standin.until(`GET ${route}`, reads + 1)
+    // Asked for patience once more, it has the second of its usual pauses.
+    while (clock.pending !== 1) await new Promise((resolve) => setImmediate(resolve))
+    await clock.advance(1_000)
+    await router.drain()
+    expect(weights(standin)).toEqual([100, 0])
+    expect(news.map(({ severity }) => severity)).toEqual(['WARNING', 'CRITICAL', 'INFO', 'INFO'])
+  })
+
+  it('of a Service that never went over is where it should be when the deployment is rolled back', async () => {
+    const { standin, router, news, deployment } = await deploying([10, 50, 100], { target: toService })
+    await standin.down()
+    await rollBack(deployment)
+    while (news.length === 0) await new Promise((resolve) => setImmediate(resolve))
+    expect(news).toMatchObject([{ what: 'api', to: 'down', severity: 'WARNING' }])
+    await standin.up()
+    await router.drain()
+  })
+
+  it('that may have been written is not taken for what was there before', async () => {
+    const standin = await cluster()
+    const blueGreen = bot()
+    await blueGreen.start()
+    const { router, news } = routerOf(standin, blueGreen)
+    await router.start()
+    standin.fail(/PATCH/, doesAndBreaks)
+    standin.fail(/GET/, (_request, _response, serve) => serve())
+    standin.fail(/GET/, answers(500), 1_000)
+    const deployment = await blueGreen.deploy('v2', { percentages: [10, 100], stepMs: 600_000 })
+    while (news.length === 0) await new Promise((resolve) => setImmediate(resolve))
+    await rollBack(deployment)
+    expect(router.status).toMatchObject({ wanted: 'v1 100 %', written: 'v1 100 %', isWritten: false })
+    expect(await router.drain({ timeoutMs: 50 })).toMatchObject({ drained: false })
+    expect(weights(standin)).toEqual([90, 10])
+    const words = 'should give v1 100 %, and gives v1 100 % or v1 90 %, v2 10 % until it can be written'
+    expect(news.map(({ severity }) => severity)).toEqual(['WARNING', 'CRITICAL'])
+    expect(news[1]?.message).toContain(words)
+    standin.heal()
+    expect(await router.drain()).toEqual({ drained: true })
+    expect(weights(standin)).toEqual([100, 0])
+    expect(news.at(-1)).toMatchObject({ what: 'traffic', to: 'v1 100 %', severity: 'INFO', why: 'BlueGreen has it so' })
+  })
+
+  it('is not written while an older share is on its way', async () => {
+    const standin = await cluster()
+    const blueGreen = bot()
+    await blueGreen.start()
+    const { router } = routerOf(standin, blueGreen)
+    await router.start()
+    let serve = (): void => undefined
+    standin.fail(/PATCH/, (_request, _response, serveLater) => (serve = serveLater))
+    const deployment = await blueGreen.deploy('v2', { percentages: [10, 100], stepMs: 600_000 })
+    await standin.until(`PATCH ${route}`, 2)
+    await rollBack(deployment)
+    expect(router.status).toMatchObject({ wanted: 'v1 100 %', isWritten: false })
+    expect(await router.drain({ timeoutMs: 20 })).toEqual({ drained: false, why: 'the API has not answered yet' })
+    serve()
+    expect(await router.drain()).toEqual({ drained: true })
+    expect(weights(standin)).toEqual([100, 0])
+  })
+
+  it('is followed no more by a router that stops while the token does not come', async () => {
+    const standin = await cluster()
+    const blueGreen = bot()
+    await blueGreen.start()
+    let token = (): Promise<string> => Promise.resolve(standin.token)
+    const { router } = routerOf(standin, blueGreen, { api: standin.api({ token: () => token(), ca: standin.ca }) })
+    await router.start()
+    await new Promise<void>((resolve) => {
+      token = () => (resolve(), new Promise(() => undefined))
+      void blueGreen.deploy('v2', { percentages: [10, 100], stepMs: 600_000 })
+    })
+    await router.stop()
+    expect(weights(standin)).toEqual([100, 0])
   })
 
   it('reads again what somebody else has written meanwhile', async () => {

@@ -34,9 +34,12 @@ export interface TrafficRouterOptions {
   readonly startTimeoutMs?: number | undefined
   /** How long `drain()` waits for a share that is not written yet, in ms. */
   readonly drainMs?: number | undefined
-  /** How long to wait before a write is tried again, in ms; each time twice as long. */
+  /**
+   * How long to wait before a write is tried again, in ms; each time twice as long, or as long as the API asks for (`Retry-After`). A
+   * rollback, and whatever else takes traffic back, waits no longer than `retryMs` for its first try.
+   */
   readonly retryMs?: number | undefined
-  /** The longest such wait, in ms. */
+  /** The longest such wait, in ms, whatever the API asks for. */
   readonly maxRetryMs?: number | undefined
   /** How often it is looked at whether the object still says so, in ms. */
   readonly checkMs?: number | undefined
@@ -93,7 +96,7 @@ export interface TrafficRouterStatus {
   readonly wanted: string | undefined
   /** The share that this process last found or wrote in the cluster, in words; `undefined` before. */
   readonly written: string | undefined
-  /** Whether both are the same. */
+  /** Whether both are the same, and no write is on its way, or was without an answer. */
   readonly isWritten: boolean
   /** Whether the last call of the API did what it should. */
   readonly api: 'up' | 'down'
@@ -128,8 +131,8 @@ export interface TrafficDrained {
  * fencing token of `BlueGreen` in the annotation `evenkeel.dev/epoch`, and the resource version that was read: a conflict is read again, and
  * a controller that is not the newest is refused, says so (`CRITICAL`), and writes no more.
  *
- * *Gotchas*: while the API is down, traffic stays where it is: a rollback that cannot be written is told as `CRITICAL`, at once. A tool that
- * keeps the object as it is in Git must leave the selector or the weights alone.
+ * *Gotchas*: while the API is down, traffic stays where it is: a rollback that cannot be written is told as `CRITICAL`, at once. What is
+ * written is in force at the gateway a moment later. A tool that keeps the object as it is in Git must leave the selector or the weights alone.
  *
  * @example
  * ```ts
@@ -158,13 +161,22 @@ export class TrafficRouter extends EventEmitter<TrafficRouterEvents> {
   readonly #given: TrafficRouterDefaults
   readonly #clock: Clock
   readonly #label: string
-  readonly #follow = (): void => this.#wake()
+  readonly #follow = (): void => {
+    this.#wake()
+    this.#tellOfHarm()
+  }
   /** Those who wait until something is different. */
   readonly #waits = new Set<() => void>()
   #ending: AbortController | undefined
   #running: Promise<void> = Promise.resolve()
   #starting: Promise<void> | undefined
   #written: TrafficShare | undefined
+  /** The share that is on its way. */
+  #sent: TrafficShare | undefined
+  /** Those that were sent since, and may have been written. */
+  #possible: readonly TrafficShare[] = []
+  /** Whether it waits because the API has asked for it. */
+  #isPatient = false
   #problem: Error | undefined
   /** The fencing token that was refused. */
   #fencedEpoch: number | undefined
@@ -220,7 +232,8 @@ export class TrafficRouter extends EventEmitter<TrafficRouterEvents> {
     if (this.#ending !== undefined) return this.#starting ?? Promise.resolve()
     this.#ending = new AbortController()
     const { signal } = this.#ending
-    this.#written = this.#problem = this.#fencedEpoch = this.#toldOf = undefined
+    this.#written = this.#sent = this.#problem = this.#fencedEpoch = this.#toldOf = undefined
+    this.#possible = []
     this.#blueGreen.on('change', this.#follow)
     this.#running = this.#running.then(() => this.#run(signal))
     this.#starting = this.#begin().finally(() => (this.#starting = undefined))
@@ -252,7 +265,8 @@ export class TrafficRouter extends EventEmitter<TrafficRouterEvents> {
     await this.#until(() => this.#isWritten || this.#isFenced || this.#ending === undefined, timeoutMs, signal)
     signal?.throwIfAborted()
     if (this.#isWritten) return { drained: true }
-    return { drained: false, why: this.#problem?.message ?? 'it was not started' }
+    const silent = this.#ending === undefined ? 'it was not started' : 'the API has not answered yet'
+    return { drained: false, why: this.#problem?.message ?? silent }
   }
 
   /** `undefined` while another controller drives, or none. */
@@ -263,7 +277,8 @@ export class TrafficRouter extends EventEmitter<TrafficRouterEvents> {
 
   get #isWritten(): boolean {
     const wanted = this.#wanted
-    return wanted !== undefined && isSameShare(this.#written, wanted)
+    const isKnown = this.#sent === undefined && this.#possible.length === 0
+    return wanted !== undefined && isKnown && isSameShare(this.#written, wanted)
   }
 
   get #isFenced(): boolean {
@@ -299,11 +314,9 @@ export class TrafficRouter extends EventEmitter<TrafficRouterEvents> {
       const { share, isChanged, problem } = await this.#write(wanted, signal)
       if (signal.aborted) return
       failures = problem === undefined ? 0 : failures + 1
-      const isNews = (): boolean => this.#wanted === undefined || !isSameShare(share, this.#wanted)
-      const { waitMs, isPatient } = this.#waitAfter(problem, failures)
       const news = problem === undefined ? this.#succeeded(share, isChanged) : this.#failed(share, problem)
       // The wait begins before anybody hears of it.
-      const asleep = this.#sleep(waitMs, isPatient ? () => false : isNews, signal)
+      const asleep = this.#rest(share, problem, failures, signal)
       this.#tell(news)
       await asleep
     }
@@ -318,31 +331,66 @@ export class TrafficRouter extends EventEmitter<TrafficRouterEvents> {
     const change = (object: KubernetesObject): object | undefined => {
       // A rollback is not overtaken by what it takes back.
       share = this.#wanted ?? share
-      return this.#target.change(object, share)
+      const spec = this.#target.change(object, share)
+      this.#sent = spec && share
+      return spec
     }
     const epoch = (): number => this.#blueGreen.status.epoch
     try {
       const { isChanged } = await fencedWrite(this.#api, this.#target.resource, epoch, change, signal)
       return { share, isChanged }
     } catch (error) {
+      const sent = this.#sent
+      const isPossible = sent !== undefined && (error as { applied?: unknown } | undefined)?.applied !== 'no'
+      if (isPossible && !this.#possible.some((one) => isSameShare(one, sent))) {
+        this.#possible = [...this.#possible, sent]
+      }
       return { share, isChanged: false, problem: error instanceof Error ? error : new Error(String(error)) }
+    } finally {
+      this.#sent = undefined
     }
   }
 
-  /** When to look again; and whether the API has asked for so much patience that news must wait too. */
-  #waitAfter(problem: Error | undefined, failures: number): { readonly waitMs: number; readonly isPatient: boolean } {
+  /** Waits for the next try of a share, or the first one of another. */
+  async #rest(tried: TrafficShare, problem: Error | undefined, failures: number, signal: AbortSignal): Promise<void> {
     const { checkMs, retryMs, maxRetryMs } = this.#given
-    if (problem === undefined) return { waitMs: checkMs, isPatient: false }
-    const backoffMs = Math.min(retryMs * 2 ** (failures - 1), maxRetryMs)
-    const askedMs = problem instanceof KubernetesUnavailableError ? problem.retryAfterMs : undefined
-    return { waitMs: Math.max(backoffMs, askedMs ?? 0), isPatient: askedMs !== undefined }
+    const pauseMs = problem === undefined ? checkMs : Math.min(retryMs * 2 ** (failures - 1), maxRetryMs)
+    const asked = problem instanceof KubernetesUnavailableError ? problem.retryAfterMs : undefined
+    const askedMs = Math.min(asked ?? 0, maxRetryMs)
+    const waitMs = (): number => {
+      const isNews = this.#wanted === undefined || !isSameShare(tried, this.#wanted)
+      // One try more does the API no harm. Traffic where it should not be does.
+      if (this.#isHarmful) return isNews ? Math.min(askedMs, retryMs) : pauseMs
+      return isNews ? askedMs : Math.max(askedMs, pauseMs)
+    }
+    this.#isPatient = askedMs > 0
+    const since = this.#clock.monotonic()
+    while (!signal.aborted) {
+      const now = waitMs()
+      const restMs = since + now - this.#clock.monotonic()
+      if (restMs <= 0) break
+      await this.#sleep(restMs, () => waitMs() !== now, signal)
+    }
+    this.#isPatient = false
+  }
+
+  /** While nothing is tried, nothing fails that would be told. */
+  #tellOfHarm(): void {
+    const [wanted, problem] = [this.#wanted, this.#problem]
+    if (!this.#isPatient || !this.#isHarmful || wanted === undefined || problem === undefined) return
+    this.#tell(this.#failed(wanted, problem))
   }
 
   #succeeded(share: TrafficShare, isChanged: boolean): TrafficChange[] {
     const [before, wasDown] = [this.#written, this.#problem !== undefined]
+    const isKnown = this.#possible.length === 0
     this.#written = share
+    this.#possible = []
     this.#problem = this.#toldOf = undefined
-    const [from, to] = [before === undefined ? 'unknown' : this.#target.words(before), this.#target.words(share)]
+    const to = this.#target.words(share)
+    const last = before === undefined ? 'unknown' : this.#target.words(before)
+    // What was there in between, it may have written itself.
+    const from = last === to && !isKnown ? 'unknown' : last
     const news: TrafficChange[] = []
     const at = this.#clock.now()
     if (wasDown) {
@@ -353,7 +401,7 @@ export class TrafficRouter extends EventEmitter<TrafficRouterEvents> {
       const why = 'somebody else had changed it'
       const message = `${this.#label} gives ${to} again. Why: ${why}.`
       news.push({ what: 'traffic', from: 'unknown', to, at, why, severity: 'WARNING', message })
-    } else if (isChanged || (before !== undefined && from !== to)) {
+    } else if (isChanged || (before !== undefined && last !== to)) {
       const why = 'BlueGreen has it so'
       const message = `${this.#label} gives ${to} now, before ${from}.`
       news.push({ what: 'traffic', from, to, at, why, severity: 'INFO', message })
@@ -375,19 +423,32 @@ export class TrafficRouter extends EventEmitter<TrafficRouterEvents> {
     const topic = `${wanted} ${String((problem as { code?: unknown }).code)}`
     if (this.#toldOf === topic) return []
     this.#toldOf = topic
-    const written = this.#written && this.#target.words(this.#written)
+    const words = this.#shares.map((one) => this.#target.words(one))
+    const written = this.#written && [...new Set(words)].join(' or ')
     const message = `${this.#label} should give ${wanted}, and gives ${written ?? 'what nobody knows'} until it can be written. Why: ${why}.`
     const severity = this.#severityOf(share, problem)
     return [{ what: 'api', from: wasDown ? 'down' : 'up', to: 'down', at, why, severity, message }]
   }
 
-  /** That green waits for more is no harm. Anything else is where it should not be. */
   #severityOf(share: TrafficShare, problem: Error): Severity {
-    if (!isTransient(problem)) return 'CRITICAL'
-    const written = this.#written
-    if (written === undefined || isSameShare(written, share)) return 'WARNING'
-    const isMore = written.blue === share.blue && share.percentage > written.percentage
-    return isMore ? 'WARNING' : 'CRITICAL'
+    return !isTransient(problem) || this.#isHarm(share) ? 'CRITICAL' : 'WARNING'
+  }
+
+  /** What the cluster may have: one of these, or of what was before the first. */
+  get #shares(): readonly TrafficShare[] {
+    return this.#written === undefined ? this.#possible : [this.#written, ...this.#possible]
+  }
+
+  /** Whether traffic is where it should not be now. */
+  get #isHarmful(): boolean {
+    return this.#wanted !== undefined && this.#isHarm(this.#wanted)
+  }
+
+  /** That green waits for more is no harm. Anything else is where it should not be. */
+  #isHarm(share: TrafficShare): boolean {
+    const isMore = (one: TrafficShare): boolean => one.blue === share.blue && share.percentage > one.percentage
+    const isSame = (one: TrafficShare): boolean => this.#target.words(one) === this.#target.words(share)
+    return this.#written !== undefined && !this.#shares.every((one) => isSame(one) || isMore(one))
   }
 
   /** Waits for a time, for something that must not wait, or for the end. */

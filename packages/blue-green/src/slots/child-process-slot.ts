@@ -1,4 +1,6 @@
 import { fork, type ChildProcess } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Link, LinkHooks } from './link.js'
 import type { Slot } from './slot.js'
@@ -54,7 +56,7 @@ export function childProcessSlot<Event = unknown, Answer = unknown>(
 
 function forkWorker<Event>(options: ChildProcessSlotOptions<Event>, hooks: LinkHooks, clock: Clock): Link {
   const { entry, args = [], env, execArgv = inheritedArgv(), cwd } = options
-  const path = typeof entry === 'string' ? entry : fileURLToPath(entry)
+  const path = String(entry).startsWith('file:') ? fileURLToPath(entry) : String(entry)
   let child: ChildProcess
   try {
     child = fork(path, [...args], {
@@ -86,7 +88,9 @@ function forkWorker<Event>(options: ChildProcessSlotOptions<Event>, hooks: LinkH
     else if (!isAsked) child.kill('SIGKILL')
   })
   child.on('exit', (code, signal) => {
-    how = signal === null ? `it ended with code ${code}` : `it was ended by ${signal}`
+    const file = resolve(cwd === undefined ? '.' : String(cwd), path)
+    const missing = code !== 0 && !existsSync(file) ? `: there is no file "${file}"` : ''
+    how = signal === null ? `it ended with code ${code}${missing}` : `it was ended by ${signal}`
     if (isSilent) return over(how, true)
     const why = how
     clock.after(lastWordsMs, () => over(why, false))

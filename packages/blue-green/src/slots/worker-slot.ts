@@ -179,7 +179,7 @@ export class WorkerSlot<Event, Answer> implements Slot<Event, Answer> {
         drained: undefined,
       }
       this.#life = life
-      cancel = clock.after(startTimeoutMs, () => failed(`it was not ready within ${startTimeoutMs} ms`))
+      cancel = clock.after(startTimeoutMs, () => failed(`it had not called serveVersion within ${startTimeoutMs} ms`))
       life.link = this.#spawn({
         heard: (message) => this.#heard(life, message),
         gone: (gone) => this.#gone(life, gone),
@@ -316,7 +316,7 @@ export class WorkerSlot<Event, Answer> implements Slot<Event, Answer> {
     const isBegun = (entry: Entry): boolean => entry.isBegun || !isCertain
     const begun = entries.filter(isBegun).length
     const death = { why, at: clock.now(), notBegun: entries.length - begun, begun }
-    if (state === 'starting') life.failed(why)
+    if (state === 'starting') life.failed(`${why}, before it had called serveVersion`)
     // A death during a drain, too, is told before what it had is given back: whoever listens sends nothing more here.
     else if (state === 'up' || state === 'draining' || state === 'leaving')
       tellAll(this.#listeners, death, `the death of "${name}"`)

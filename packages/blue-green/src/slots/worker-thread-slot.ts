@@ -39,7 +39,7 @@ function startThread<Event>(options: WorkerThreadSlotOptions<Event>, hooks: Link
   const { entry, args = [], env, execArgv, resourceLimits } = options
   let thread: Worker
   try {
-    thread = new Worker(entry, {
+    thread = new Worker(String(entry).startsWith('file:') ? new URL(entry) : entry, {
       argv: [...args],
       ...(env !== undefined && { env: { ...env } }),
       ...(execArgv !== undefined && { execArgv: [...execArgv] }),

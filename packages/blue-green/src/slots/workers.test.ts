@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
@@ -65,7 +66,7 @@ describe.each(['process', 'thread'] as const)('a version in a %s', (kind) => {
   oddVersionContract(() => kinds[kind]<Task, unknown>(base))
 
   it.each([
-    ['exit', /ended with code 7/],
+    ['exit', /ended with code 7, before it had called serveVersion/],
     ['throw', kind === 'process' ? /ended with code 1/ : /no database/],
   ])('that ends at its start (%s) is told by start() at once, and is no death', async (how, why) => {
     const slot = make(kind, { args: [how] })
@@ -76,12 +77,23 @@ describe.each(['process', 'thread'] as const)('a version in a %s', (kind) => {
     expect(slot.health?.()).toBe('down')
   })
 
+  it.each([join(tmpdir(), 'nope.mjs'), pathToFileURL(join(tmpdir(), 'nope.mjs')), `file://${tmpdir()}/nope.mjs`])(
+    'whose file is missing says so: %s',
+    async (entry) => {
+      const slot = kinds[kind]<Task, unknown>({ ...base, entry })
+      expect(String(await failure(slot.start()))).toContain(join(tmpdir(), 'nope.mjs'))
+    },
+  )
+
   it('that never becomes ready is ended when its time is up', async () => {
     const slot = make(kind, { args: ['silent'], startTimeoutMs: 300 })
     const early = failure(slot.handle({ id: '1' }))
     const start = slot.start()
     const waiting = failure(slot.handle({ id: '2' }))
-    expect(await failure(start)).toMatchObject({ code: 'SLOT_START', why: 'it was not ready within 300 ms' })
+    expect(await failure(start)).toMatchObject({
+      code: 'SLOT_START',
+      why: 'it had not called serveVersion within 300 ms',
+    })
     expect(await early).toMatchObject({ code: 'NOT_BEGUN' })
     expect(await waiting).toMatchObject({ code: 'NOT_BEGUN' })
   })

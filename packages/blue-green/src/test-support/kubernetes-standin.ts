@@ -53,6 +53,8 @@ export class KubernetesStandin {
   may: (verb: string) => boolean = () => true
   /** Watches from before this version are refused as too old. */
   oldestVersion = 0
+  /** Under which path the API is, as behind a proxy for many clusters. */
+  prefix = ''
   readonly #folder = mkdtempSync(join(tmpdir(), 'evenkeel-cluster-'))
   readonly #objects = new Map<string, Stored>()
   readonly #faults: { readonly what: RegExp; readonly fault: Fault; times: number }[] = []
@@ -148,9 +150,23 @@ export class KubernetesStandin {
     this.#store(key, object, before)
   }
 
+  /** Deletes it as somebody else does. */
+  remove(key: string): void {
+    const object = this.object(key)
+    this.#objects.delete(key)
+    for (const watcher of this.#watchers) {
+      if (`${watcher.plural}/${watcher.name}` === key) send(watcher.response, 'DELETED', object)
+    }
+  }
+
   /** Does so with the next requests of a kind, such as `/PATCH services/`. */
   fail(what: RegExp, fault: Fault, times = 1): void {
     this.#faults.push({ what, fault, times })
+  }
+
+  /** Nothing fails any more. */
+  heal(): void {
+    this.#faults.length = 0
   }
 
   cutWatches(): void {
@@ -173,7 +189,8 @@ export class KubernetesStandin {
     request.on('data', (chunk: Buffer) => chunks.push(chunk))
     request.on('end', () => {
       const url = new URL(request.url ?? '/', this.url)
-      const [, base = '', namespace = '', plural = '', name] = pathPattern.exec(url.pathname) ?? []
+      const path = url.pathname.startsWith(this.prefix) ? url.pathname.slice(this.prefix.length) : ''
+      const [, base = '', namespace = '', plural = '', name] = pathPattern.exec(path) ?? []
       const isWatch = url.searchParams.get('watch') === 'true'
       const verb = isWatch ? 'WATCH' : (request.method ?? '')
       const watched = /^metadata\.name=(.+)$/.exec(url.searchParams.get('fieldSelector') ?? '')?.[1]
@@ -294,6 +311,11 @@ export function answers(status: number, headers: Record<string, string> = {}): F
     for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
     fail(response, status, 'InternalError', 'something is wrong')
   }
+}
+
+/** Answers so, with any text. */
+export function says(status: number, text: string, headers: Record<string, string> = {}): Fault {
+  return (_request, response) => void response.writeHead(status, headers).end(text)
 }
 
 /** Never answers. */
