@@ -1,6 +1,6 @@
 import { withDeadline } from '../deadline.js'
 import { JobLostError } from './errors.js'
-import type { JobLedger, Kept } from './job-ledger.js'
+import { joined, type JobLedger, type Kept } from './job-ledger.js'
 import type { JobRun, JobSettings, JobsSettings } from './options.js'
 import type { JobCheck, JobOperation } from './ports.js'
 import type { JobRecord, RunRecord } from './records.js'
@@ -64,7 +64,8 @@ export class ActiveRun {
   }
 
   get #id(): string {
-    return `${this.#options.job.name}:${this.run.scheduledAt}`
+    const { job, settings } = this.#options
+    return joined(settings.name, job.name, String(this.run.scheduledAt))
   }
 
   async #live(): Promise<Ended> {

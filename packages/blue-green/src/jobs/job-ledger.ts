@@ -18,6 +18,11 @@ export interface Kept {
   readonly version: string
 }
 
+/** Names joined by colons, so that no two lists of them become one: colons in a name are written as `%3A`, and `%` as `%25`. */
+export function joined(...names: readonly string[]): string {
+  return names.map((name) => name.replace(/[%:]/g, encodeURIComponent)).join(':')
+}
+
 /**
  * What the store has of one job: the record by which all agree, and beside it a sign of life of the run that is under way. Two, so that
  * the version of the first stands still for as long as a run, and can be what writes depend on.
@@ -29,8 +34,8 @@ export class JobLedger {
 
   constructor(settings: LedgerSettings, job: string) {
     this.#settings = settings
-    this.key = `job:${settings.name}:${job}`
-    this.#beatKey = `job-beat:${settings.name}:${job}`
+    this.key = joined('job', settings.name, job)
+    this.#beatKey = joined('job-beat', settings.name, job)
   }
 
   /** @throws {@link StoreUnavailableError}, or {@link StateFormatError} */

@@ -153,7 +153,7 @@ describe('jobs of a bot of several processes', () => {
     const stopped = jobs.stop()
     await fleet.clock.advance(2_000)
     await stopped
-    expect(reasons).toEqual([`The process that runs digest:${startAt + 60_000} stops`])
+    expect(reasons).toEqual([`The process that runs bot:digest:${startAt + 60_000} stops`])
     expect(jobs.status.jobs.get('digest')).toMatchObject({ state: 'stopped', failed: 1 })
     const again = make(process)
     const told: string[] = []
@@ -411,7 +411,7 @@ describe('a run', () => {
       await run.commit([{ type: 'set', collection: 'notes', key: run.runId, value: 'tea' }])
     }, { effects: 'stored' }) // prettier-ignore
     await bot.clock.advance(60_000)
-    const runId = `digest:${startAt + 60_000}`
+    const runId = `${bot.name}:digest:${startAt + 60_000}`
     expect(seen.map(({ signal: _, commit: _c, fence: _f, ...run }) => run)).toEqual([
       {
         job: 'digest',
@@ -430,6 +430,48 @@ describe('a run', () => {
     await bot.jobs.stop()
   })
 
+  it('has an id that no run of another bot in the same storage has', async () => {
+    const fleet = new Fleet()
+    const process = fleet.process()
+    await process.restart.start()
+    // The last two are one when they are only joined by colons.
+    const bots = [
+      ['bot-a', 'digest'],
+      ['bot-b', 'digest'],
+      ['bot:x', 'tea'],
+      ['bot', 'x:tea'],
+      ['bot%3Ax', 'tea'],
+    ] as const
+    const shared = new MemoryStorage()
+    const all = bots.map(([name, job]) => {
+      const run = async ({ runId, commit }: JobRun): Promise<void> => {
+        await commit([{ type: 'set', collection: 'digests', key: runId, value: name }])
+      }
+      return new Jobs({
+        jobs: { [job]: { everyMs: 60_000, effects: 'stored', run } },
+        owner: process.restart,
+        store: shared.collection('evenkeel'),
+        storage: shared,
+        name,
+        scope: 'process',
+        clock: process.clock,
+      })
+    })
+    await Promise.all(all.map((jobs) => jobs.start()))
+    await fleet.clock.advance(60_000)
+    const effects: [string, unknown][] = []
+    for await (const { key, value } of shared.collection('digests').scan()) effects.push([key, value])
+    const at = startAt + 60_000
+    expect(effects.sort()).toEqual([
+      [`bot%253Ax:tea:${at}`, 'bot%3Ax'],
+      [`bot%3Ax:tea:${at}`, 'bot:x'],
+      [`bot-a:digest:${at}`, 'bot-a'],
+      [`bot-b:digest:${at}`, 'bot-b'],
+      [`bot:x%3Atea:${at}`, 'bot'],
+    ])
+    await Promise.all(all.map((jobs) => jobs.stop()))
+  })
+
   it('commits nothing when another process has begun it meanwhile', async () => {
     const caught: unknown[] = []
     const bot = await alone(async ({ commit, fence }) => {
@@ -443,11 +485,11 @@ describe('a run', () => {
     }, { effects: 'stored' }) // prettier-ignore
     await bot.clock.advance(60_000)
     expect(caught).toEqual([
-      expect.objectContaining({ code: 'JOB_LOST', runId: `digest:${startAt + 60_000}` }),
+      expect.objectContaining({ code: 'JOB_LOST', runId: `${bot.name}:digest:${startAt + 60_000}` }),
       expect.objectContaining({ code: 'STORAGE_CONFLICT' }),
     ])
     expect(await storage.collection('notes').get('never')).toBeUndefined()
-    expect(bot.told).toEqual([expect.stringContaining('failed: Run digest:')])
+    expect(bot.told).toEqual([expect.stringContaining(`failed: Run ${bot.name}:digest:`)])
     await bot.jobs.stop()
   })
 

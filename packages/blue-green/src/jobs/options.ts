@@ -11,7 +11,10 @@ import { byFunction, every, type DueTimes, type NextAt } from './times.js'
 export interface JobRun {
   /** The name of the job. */
   readonly job: string
-  /** The job and its due time: the same for each attempt, and for no other run. The key for effects that are sent with one. */
+  /**
+   * The bot, the job and its due time, `bot:digest:1767225600000`: the same for each attempt, and for no other run in this store. The key for
+   * effects that are sent with one. A colon in a name is `%3A` here, and `%` is `%25`.
+   */
   readonly runId: string
   /** The due time that this run is for, in epoch ms. */
   readonly scheduledAt: number

@@ -9,6 +9,7 @@ import { systemClock } from '../system-clock.js'
 import { NotIsolatedError } from './errors.js'
 import { folderPrefix, leftoversIn } from './leftovers.js'
 import type { ReadableStorage, WritableStorage } from './ports.js'
+import { withheld } from './withheld.js'
 
 /** How isolated copies are made. */
 export interface CopyOptions<S> {
@@ -171,13 +172,21 @@ export class Copies<S extends WritableStorage> {
     }
   }
 
+  async #seenInSource(source: ReadableStorage, key: string): Promise<unknown> {
+    try {
+      return await source.collection(probes).get(key)
+    } catch (error) {
+      throw withheld(error)
+    }
+  }
+
   async #probe(copy: S): Promise<void> {
     if (this.#source === undefined) return
     const key = randomUUID()
     const probe = copy.collection(probes)
     try {
       await probe.set(key, true)
-      const seen = await this.#source.collection(probes).get(key)
+      const seen = await this.#seenInSource(this.#source, key)
       if (seen !== undefined) throw new NotIsolatedError('what is written to it is seen in the source')
     } finally {
       await probe.delete(key)

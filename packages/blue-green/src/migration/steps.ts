@@ -25,6 +25,11 @@ export interface Progress {
   readonly done: number
   /** Of how much; `undefined` where that is not known. */
   readonly total: number | undefined
+  /**
+   * What the step failed with, told once, when it has failed: with its stack and its `cause`. It is for who runs it, since its message may
+   * have data of the source in it where that of the report has not.
+   */
+  readonly error?: unknown
 }
 
 /** How the whole ended. */
@@ -64,7 +69,8 @@ export class Steps {
   async run(name: string, step: (signal: AbortSignal, tick: Tick) => Promise<string>): Promise<boolean> {
     if (this.#signal.aborted) return this.#cut(name, 0)
     const beganMs = this.#clock.monotonic()
-    const tick: Tick = (done, total) => this.#tell({ step: name, done, total })
+    let last: Progress = { step: name, done: 0, total: undefined }
+    const tick: Tick = (done, total) => this.#tell((last = { step: name, done, total }))
     tick(0)
     const end = (outcome: StepOutcome, why: string): boolean => {
       this.reports.push({ name, outcome, why, tookMs: this.#clock.monotonic() - beganMs })
@@ -75,6 +81,7 @@ export class Steps {
     } catch (error) {
       if (error instanceof NotIsolatedError) throw error
       if (this.#signal.aborted) return this.#cut(name, this.#clock.monotonic() - beganMs)
+      this.#tell({ ...last, error })
       return end('failed', messageOf(error))
     }
   }

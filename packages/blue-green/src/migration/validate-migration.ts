@@ -33,7 +33,7 @@ export interface ValidationOptions<S> extends CopyOptions<S> {
   readonly timeoutMs?: number | undefined
   /** Ends it early: it then resolves with what was found by then. */
   readonly signal?: AbortSignal | undefined
-  /** Is told how far it is. */
+  /** Is told how far it is, and with what a step failed. */
   readonly onProgress?: ((progress: Progress) => void) | undefined
   /** Where time comes from. What a migration takes is measured by the machine's, whatever this is. */
   readonly clock?: Clock | undefined
@@ -196,16 +196,16 @@ export function readProofSettings(
 }
 
 /** A listener that throws must not end what it listens to. */
-export function guardedListener(listener: (progress: Progress) => void): (progress: Progress) => void {
-  if (typeof listener !== 'function') throw new TypeError('onProgress must be a function')
+export function guardedListener<T>(listener: (told: T) => void, option = 'onProgress'): (told: T) => void {
+  if (typeof listener !== 'function') throw new TypeError(`${option} must be a function`)
   let hasWarned = false
-  return (progress) => {
+  return (told) => {
     try {
-      listener(progress)
+      listener(told)
     } catch (error) {
       if (hasWarned) return
       hasWarned = true
-      warn('EVENKEEL_LISTENER', 'A listener for progress threw', error)
+      warn('EVENKEEL_LISTENER', `The listener ${option} threw`, error)
     }
   }
 }

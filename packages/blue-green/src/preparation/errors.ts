@@ -18,6 +18,30 @@ export class BackupDamagedError extends Error {
   }
 }
 
+/** There was nothing to back up. The path or the name of the database may be a wrong one. */
+export class EmptyBackupError extends Error {
+  /** The class of this error, also across two copies of the package. */
+  override readonly name = 'EmptyBackupError'
+  /** Stable, for code that has to tell errors apart. */
+  readonly code = 'EMPTY_BACKUP'
+  /** The same call succeeds when the source has a record, or with `allowEmpty: true`. */
+  readonly retryable = false
+  /** Nothing was written. */
+  readonly applied = 'no'
+  /** The collections with records that were left out. */
+  readonly leftOut: readonly string[]
+
+  /** @internal */
+  constructor(leftOut: readonly string[]) {
+    const beside = leftOut.length === 0 ? '' : ` beside what is left out (${leftOut.slice(0, 5).join(', ')})`
+    super(
+      `The backup has no row: the source holds nothing${beside}. Look whether it is the store of the bot: ` +
+        'its path, or the name of its database. Where a bot without data is to be deployed, give allowEmpty: true.',
+    )
+    this.leftOut = leftOut
+  }
+}
+
 /** The store to restore into holds something already. It was left as it is. */
 export class NotEmptyError extends Error {
   /** The class of this error, also across two copies of the package. */

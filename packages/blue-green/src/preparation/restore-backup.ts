@@ -71,6 +71,12 @@ export async function restoreBackup(options: RestoreBackupOptions): Promise<numb
   return rows
 }
 
+/** @throws {@link NotEmptyError} */
+export async function requireEmpty(into: WritableStorage): Promise<void> {
+  const held = await into.collections()
+  if (held.length > 0) throw new NotEmptyError('The store to restore into', held)
+}
+
 /** Writes the whole of a backup, or nothing of a damaged one. @returns how many rows */
 export async function writeInto(
   into: WritableStorage,
@@ -81,8 +87,7 @@ export async function writeInto(
   ledger?: RowLedger,
 ): Promise<number> {
   if (signal.aborted) throw reasonOf(signal)
-  const held = await into.collections()
-  if (held.length > 0) throw new NotEmptyError('The store to restore into', held)
+  await requireEmpty(into)
   for await (const _ of archive.read(id, signal)) if (signal.aborted) throw reasonOf(signal)
   const rows = archive.read(id, signal)
   return writeRows(into, ledger?.passing(rows) ?? rows, signal, teller('restoring', onProgress, 1))

@@ -1,10 +1,17 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { FileStorage, MemoryStorage } from '@evenkeel/storage-adapter'
 import { SqliteStorage } from '@evenkeel/storage-adapter/sqlite'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { type Archive, BackupDamagedError, fileArchive, restoreBackup, storageBackup } from '../preparation.js'
+import {
+  type Archive,
+  BackupDamagedError,
+  EmptyBackupError,
+  fileArchive,
+  restoreBackup,
+  storageBackup,
+} from '../preparation.js'
 
 const signal = new AbortController().signal
 const now = Date.UTC(2026, 10, 29, 1, 2, 3, 45)
@@ -154,7 +161,117 @@ describe('storageBackup', () => {
         signal: stop.signal,
       }),
     ).rejects.toThrow('cancelled')
-    expect(readdirSync(join(folder, 'none'))).toEqual([])
+    expect(existsSync(join(folder, 'none'))).toBe(false)
+  })
+
+  it('refuses the source itself as scratch, before it keeps anything, and leaves it as it is', async () => {
+    const source = new SqliteStorage({ path: join(folder, 'bot.db') })
+    await source.collection('notes').set('1', 'tea')
+    const archive = fileArchive(join(folder, 'backups'))
+    const backup = storageBackup({ source, archive, scratch: () => source })
+    const error: unknown = await backup({ deploymentId: 'd', signal }).catch((thrown: unknown) => thrown)
+    expect(error).toMatchObject({ name: 'NotIsolatedError', code: 'NOT_ISOLATED', applied: 'no' })
+    expect((error as Error).message).toContain('`scratch`')
+    expect(existsSync(join(folder, 'backups'))).toBe(false)
+    // A store that was stopped refuses this.
+    expect(await source.collection('notes').get('1')).toBe('tea')
+    await source.stop()
+  })
+
+  it("does not stop a scratch store that holds something, which is somebody else's", async () => {
+    const source = await filled(new MemoryStorage())
+    const inUse = new SqliteStorage({ path: join(folder, 'in-use.db') })
+    await inUse.collection('notes').set('1', 'tea')
+    const backup = storageBackup({ source, archive: fileArchive(join(folder, 'backups')), scratch: () => inUse })
+    await expect(backup({ deploymentId: 'd', signal })).rejects.toMatchObject({ code: 'NOT_EMPTY' })
+    expect(existsSync(join(folder, 'backups'))).toBe(false)
+    expect(await inUse.collection('notes').get('1')).toBe('tea')
+    await inUse.stop()
+  })
+
+  it('does not stop a scratch store that somebody else begins to use meanwhile', async () => {
+    const source = await filled(new MemoryStorage())
+    const inUse = new SqliteStorage({ path: join(folder, 'in-use.db') })
+    const inner = fileArchive(folder)
+    const archive: Archive = {
+      async write(name, rows, stop) {
+        await inUse.collection('notes').set('1', 'tea')
+        return inner.write(name, rows, stop)
+      },
+      read: (name, stop) => inner.read(name, stop),
+    }
+    const backup = storageBackup({ source, archive, scratch: () => inUse })
+    await expect(backup({ deploymentId: 'd', signal })).rejects.toMatchObject({ code: 'NOT_EMPTY' })
+    expect(await inUse.collection('notes').get('1')).toBe('tea')
+    await inUse.stop()
+  })
+
+  it('stops the scratch store when the source fails', async () => {
+    const source = await filled(new MemoryStorage())
+    let isStopped = false
+    const scratch = (): MemoryStorage => {
+      const storage = new MemoryStorage()
+      storage.stop = async () => void (isStopped = true)
+      return storage
+    }
+    const broken: Archive = { write: () => Promise.reject(new Error('no bucket')), read: () => [] as never }
+    await expect(storageBackup({ source, archive: broken, scratch })({ deploymentId: 'd', signal })).rejects.toThrow(
+      'no bucket',
+    )
+    expect(isStopped).toBe(true)
+  })
+
+  it('is none when it has no row, unless that is allowed: the path may be a wrong one', async () => {
+    const source = new MemoryStorage()
+    const archive = fileArchive(folder)
+    const options = { source, archive, scratch: () => new MemoryStorage() }
+    const error: unknown = await storageBackup(options)({ deploymentId: 'd', signal }).catch(
+      (thrown: unknown) => thrown,
+    )
+    expect(error).toBeInstanceOf(EmptyBackupError)
+    expect(error).toMatchObject({ name: 'EmptyBackupError', code: 'EMPTY_BACKUP', applied: 'no', leftOut: [] })
+    expect((error as Error).message).toContain('allowEmpty: true')
+    // Nor is one whose rows are all left out.
+    await source.collection('evenkeel').set('bot', 1)
+    const leftOut = storageBackup({ ...options, leaveOut: ['evenkeel'] })({ deploymentId: 'd', signal })
+    await expect(leftOut).rejects.toMatchObject({ code: 'EMPTY_BACKUP', leftOut: ['evenkeel'] })
+    expect(readdirSync(folder)).toEqual([])
+    const allowed = storageBackup({ ...options, leaveOut: ['evenkeel'], allowEmpty: true })
+    const { id, rows } = await allowed({ deploymentId: 'd', signal })
+    expect(rows).toBe(0)
+    expect(await restoreBackup({ archive, id, into: new MemoryStorage() })).toBe(0)
+  })
+
+  it('does not take a name to leave out that names nothing, for it may be misspelt', async () => {
+    const source = new MemoryStorage()
+    await source.collection('notes').set('1', 'tea')
+    await source.collection('evenkeel').set('bot', 1)
+    const options = { source, archive: fileArchive(folder), scratch: () => new MemoryStorage() }
+    const misspelt = storageBackup({ ...options, leaveOut: ['evenkel', 'notes'] })({ deploymentId: 'd', signal })
+    await expect(misspelt).rejects.toThrow(
+      'storageBackup: leaveOut names "evenkel", and the source has no such collection; it has evenkeel, notes.',
+    )
+    await expect(misspelt).rejects.toThrow(RangeError)
+    expect(readdirSync(folder)).toEqual([])
+    // Of an empty source that is not what is wrong.
+    const empty = storageBackup({ ...options, source: new MemoryStorage(), leaveOut: ['evenkeel'] })
+    await expect(empty({ deploymentId: 'd', signal })).rejects.toMatchObject({ code: 'EMPTY_BACKUP' })
+  })
+
+  it('leaves out by a function what is not always there', async () => {
+    const source = new MemoryStorage()
+    await source.collection('notes').set('1', 'tea')
+    const asked: string[] = []
+    const backup = storageBackup({
+      source,
+      archive: fileArchive(folder),
+      scratch: () => new MemoryStorage(),
+      leaveOut: (name) => asked.push(name) > 0 && ['evenkeel', 'sessions'].includes(name),
+    })
+    expect((await backup({ deploymentId: 'd', signal })).rows).toBe(1)
+    await source.collection('sessions').set('s', 1)
+    expect((await backup({ deploymentId: 'e', signal })).rows).toBe(1)
+    expect(new Set(asked)).toEqual(new Set(['notes', 'sessions']))
   })
 
   it('restores into an empty store only', async () => {
@@ -169,8 +286,6 @@ describe('storageBackup', () => {
       code: 'NOT_EMPTY',
       applied: 'no',
     })
-    const full = storageBackup({ source, archive, scratch: () => source })
-    await expect(full({ deploymentId: 'd', signal })).rejects.toMatchObject({ code: 'NOT_EMPTY' })
   })
 
   it('refuses options and names that are none', async () => {
@@ -178,6 +293,8 @@ describe('storageBackup', () => {
     expect(() => storageBackup({ source, archive, scratch, folder } as never)).toThrow('no option "folder"')
     expect(() => storageBackup({ source: new Map() as never, archive, scratch })).toThrow('source.collection')
     expect(() => storageBackup({ source, archive: {} as never, scratch })).toThrow('archive.write')
+    expect(() => storageBackup({ source, archive, scratch, allowEmpty: 1 as never })).toThrow('allowEmpty')
+    expect(() => storageBackup({ source, archive, scratch, leaveOut: [1] as never })).toThrow('leaveOut')
     expect(() => fileArchive('')).toThrow(TypeError)
     await expect(restoreBackup({ archive, id: '../x', into: source })).rejects.toThrow('A backup is named by')
   })

@@ -101,6 +101,19 @@ describe('the pseudonym of a text', () => {
     expect(pseudonyms.text('')).toBe('')
   })
 
+  it.each([
+    ['flags', '\u{1f1e9}\u{1f1ea}\u{1f1eb}\u{1f1f7}'],
+    ['a flag that is spelt by tags', '\u{1f3f4}\u{e0067}\u{e0062}\u{e0065}\u{e006e}\u{e0067}\u{e007f}'],
+    ['circled letters', 'ⒶⓁⒾⒸⒺ'],
+    ['squared letters', '\u{1f130}\u{1f13b}'],
+    ['a colour of skin', '\u{1f44d}\u{1f3ff}'],
+    ['Braille', '⠁⠇⠊⠉⠑'],
+    ['a font of somebody', '\ue001\ue002'],
+  ])('has nothing left of %s', (_, text) => {
+    const pseudonym = new Pseudonyms(key).text(text)
+    for (const sign of text) expect(pseudonym).not.toContain(sign)
+  })
+
   it('has digits for the digits of an id that is no snowflake, and never the same', () => {
     const pseudonyms = new Pseudonyms(key)
     const ids = Array.from({ length: 300 }, (_, i) => String(123_456_000 + i))
@@ -192,6 +205,92 @@ describe('the anonymizer', () => {
     expect(leaks.count).toBe(0)
   })
 
+  it.each([
+    ['an address of IPv4', '203.0.113.77'],
+    ['one after a word', 'ban-203.0.113.77', /^ban-/],
+    ['one with hyphens', 'ip-203-0-113-77', /^ip-/],
+    ['an address of IPv6', 'ban:2001:db8::8a2e:370:7334', /^ban:/],
+    ['one before a word', '2001:db8::1:voice', /:voice$/],
+    ['one beside what looks like a part of it', 'ad:2001:db8:85a3:8d3:1319:8a2e:370:7348'],
+    ['one of IPv4 in IPv6', '::ffff:203.0.113.77'],
+    ['a hardware address', 'seen:00:1A:2B:3C:4D:5E', /^seen:/],
+    ['a token of a session', 'session-MTA0MzU2Nzg5MDEyMzQ1Njc4.abc.def', /^session-/],
+    ['a UUID', 'user:aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee', /^user:/],
+    ['a telephone number', '491701234567', /^[1-9]\d{11}$/],
+    ['one with hyphens', 'tel:0170-123-4567', /^tel:/],
+    ['two ids without anything in between', '8138478876571238453908099506183680', /^\d{34}$/],
+    ['a name with a year', 'alice1987'],
+    ['an address of mail', 'mailto:alice@example.com', /^mailto:/],
+    ['a flag', '\u{1f1e9}\u{1f1ea}'],
+  ])('replaces %s in keys and names of fields, and keeps what code calls them: %s', async (_, name, like = /./u) => {
+    const { rows, leaks } = await anonymized({ seen: { [name]: { [name]: 1, list: [{ [name]: { count: 2 } }] } } })
+    expect(JSON.stringify(rows)).not.toContain(name)
+    expect(leaks.count).toBe(0)
+    const [[recordKey, value]] = rows['seen'] as [[string, Record<string, unknown>]]
+    expect(recordKey).toMatch(like)
+    expect(value).toEqual({ [recordKey]: 1, list: [{ [recordKey]: { count: 2 } }] })
+  })
+
+  it.each(
+    'id userId guildID isNSFW maxConcurrentConnections notificationPreferencesV2 DEFAULT_LOG_LEVEL log-channel-id settings.v2.locale ' // prettier-ignore
+      .concat(
+        '$set _id __proto__ constructor SHA256 base64 utf8 oauth2Token s3Bucket i18nKeys mp3Url x y x1 p95Ms isUpToDate xpToNextLevel 2fa ',
+      ) // prettier-ignore
+      .concat('en-US zh_Hant iOS pH 17 row:12 stats:2026-01-01 2026-01-01T12:30:00.000Z digest:1767225660000 a/b#c|d') // prettier-ignore
+      .split(' '),
+  )('keeps %s, as code calls it', async (name) => {
+    const { rows } = await anonymized({ all: { [name]: { [name]: 1 } } })
+    expect(rows['all']).toEqual([[name, { [name]: 1 }]])
+  })
+
+  it('keeps names that it is told to keep, also within a key', async () => {
+    const data = { all: { 'version:1.2.3': { x1y1: 1, '1.2.3': 2, 'a:x1y1': 3, 'x2y2': 4 } } } // prettier-ignore
+    const { rows } = await anonymized(data, { keepNames: ['x1y1', '1.2.3'] })
+    const [[recordKey, value]] = rows['all'] as [[string, Record<string, unknown>]]
+    expect(recordKey).toBe('version:1.2.3')
+    expect(Object.keys(value).slice(0, 3)).toEqual(['x1y1', '1.2.3', 'a:x1y1'])
+    expect(value).not.toHaveProperty('x2y2')
+  })
+
+  it('counts the names that it keeps, and tells each of them once', () => {
+    const told: string[] = []
+    const anonymizer = new Anonymizer({
+      userKeys: ['tags'],
+      onKept: ({ collection, where, name }) => {
+        told.push(`${collection} ${where} ${name}`)
+        throw new Error('a listener that throws breaks nothing')
+      },
+    })
+    const rows = [
+      { collection: 'users', key: 'user:alice', value: { 'alice-smith': 1, list: [{ score: 1 }, { score: 2 }] } },
+      { collection: 'users', key: `user:${userId}`, value: { list: '[{"score":3}]', '203.0.113.77': 1 } },
+      { collection: 'tags', key: 'bob', value: { text: 'hi' } },
+      { collection: '__proto__', key: 'x', value: 1 },
+    ]
+    for (const row of rows) anonymizer.row(row)
+    expect(told).toEqual([
+      ...['users key user', 'users key alice', 'users field alice-smith', 'users field list', 'users field score'],
+      ...['tags field text', '__proto__ key x'],
+    ])
+    const { count, collections } = anonymizer.kept
+    expect(count).toBe(7)
+    expect(Object.entries(collections)).toEqual([
+      ['users', { keys: 2, fields: 3 }],
+      ['tags', { keys: 0, fields: 1 }],
+      ['__proto__', { keys: 1, fields: 0 }],
+    ])
+  })
+
+  it('replaces numbers in fields that are called after a telephone, and long ones in texts as in keys', async () => {
+    const value = { phone: 491701234567, mobilePhones: [491701234568], at: '491701234569', count: 491701234570, phoneAt: 1767225660000 } // prettier-ignore
+    const { rows, leaks } = await anonymized({ users: { '491701234569': value } })
+    const [[recordKey, found]] = rows['users'] as [[string, Record<string, unknown>]]
+    expect(JSON.stringify(found)).not.toMatch(/49170123456/)
+    expect(found['at']).toBe(recordKey)
+    expect(found).toMatchObject({ phone: expect.any(Number) as number, count: 491701234570, phoneAt: 1767225660000 })
+    expect(leaks).toMatchObject({ ids: 3, count: 0 })
+  })
+
   it('leaves hostile names of fields what they are', async () => {
     const rows = {
       settings: { __proto__x: JSON.parse('{"__proto__":{"polluted":"yes it is"},"constructor":1}') as unknown },
@@ -231,6 +330,8 @@ describe('the anonymizer', () => {
     [{ ids: [7] }, 'anonymize.ids must name fields'],
     [{ userKeys: [[]] }, 'anonymize.userKeys must name fields'],
     [{ allow: [1] }, 'anonymize.allow must be a list of texts'],
+    [{ keepNames: 'x1y1' }, 'anonymize.keepNames must be a list of names'],
+    [{ onKept: 1 }, 'anonymize.onKept must be a function'],
     [{ kept: [] }, 'no option "kept"'],
   ])('refuses %j', (options, why) => {
     expect(() => new Anonymizer(options as never)).toThrow(why)
@@ -275,7 +376,7 @@ describe('a look for leaks finds', () => {
   })
 
   it('an id that is no snowflake, where it stands alone', async () => {
-    const chats = { 'chat:123456789': { id: 123456789, n: 5_123_456_789, near: 'about 1234567890' } }
+    const chats = { 'chat:123456': { id: 123456, n: 5_123_456, near: 'about 1234567' } }
     const { leaks } = await anonymized({ chats }, { ids: ['chats.id'], keep: ['chats.near'] })
     expect(leaks).toMatchObject({ ids: 1, count: 1, first: [{ key: '(an original)', what: 'id' }] })
     const named = await anonymized({ chats }, { ids: ['chats.id'], keep: ['chats.near'], userKeys: ['chats'] })

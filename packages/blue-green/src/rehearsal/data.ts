@@ -1,8 +1,9 @@
 import { requireMethods } from '../checked-options.js'
+import { Finding } from '../migration/errors.js'
 import type { ReadableStorage, RecordToWrite } from '../migration/ports.js'
 import { drawnRows, readSample, type SampleOptions } from '../migration/sample.js'
 import { rowsOf } from '../migration/snapshot.js'
-import { type AnonymizeOptions, Anonymizer } from './anonymize.js'
+import { type AnonymizeOptions, Anonymizer, type KeptNames } from './anonymize.js'
 import type { Generate } from './bot-data.js'
 import { findLeaks, type LeakReport } from './leaks.js'
 import { randomFrom } from './random.js'
@@ -30,6 +31,8 @@ export interface Data {
   readonly isSample: boolean
   /** @param seen - called for each row that there is, also those that are not drawn */
   rows(signal: AbortSignal, seen: () => void): AsyncIterable<Row>
+  /** Names that the rows so far have as they were; `undefined` for data that was made up. */
+  readonly kept: () => KeptNames | undefined
   /** Looks for originals in the copy; `undefined` where there are none. */
   readonly leaksIn: ((copy: ReadableStorage, signal: AbortSignal) => Promise<LeakReport>) | undefined
 }
@@ -62,6 +65,7 @@ function generatedData(generate: Generate, seed: number): Data {
         yield row
       }
     },
+    kept: () => undefined,
     leaksIn: undefined,
   }
 }
@@ -79,12 +83,13 @@ function anonymisedData(source: ReadableStorage, options: AnonymizeOptions, samp
         const name = JSON.stringify([other.collection, other.key])
         // A scan of a store that is in use may give one row twice.
         if ((originals.get(name) ?? row.key) !== row.key) {
-          throw new Error(`two keys of ${row.collection} became one; name the collection in anonymize.userKeys`)
+          throw new Finding(`two keys of ${row.collection} became one; name the collection in anonymize.userKeys`)
         }
         originals.set(name, row.key)
         yield other
       }
     },
+    kept: () => anonymizer.kept,
     leaksIn: (copy, signal) => findLeaks(copy, anonymizer.pseudonyms, anonymizer.allow, signal),
   }
 }

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { Anonymizer } from './anonymize.js'
 import { readData } from './data.js'
+import { randomFrom } from './random.js'
 import { snowflakeAt } from './snowflake.js'
 
 // That no original is left is shown without the code that looks for originals: by a plain search through all text.
@@ -72,6 +73,48 @@ describe('of what named a person', () => {
         expect(row.key).toMatch(/^row:/)
       }),
       { numRuns: 300 },
+    )
+  })
+
+  it('no address, token, number or id is left that was a key, the name of a field, or a part of either', () => {
+    const bytes = (min: number, max: number): fc.Arbitrary<Buffer> =>
+      fc.uint8Array({ minLength: min, maxLength: max }).map((array) => Buffer.from(array))
+    // Of random bytes: a token of zeros only is none.
+    const random = (length: number): fc.Arbitrary<Buffer> =>
+      fc.integer().map((seed) => {
+        const next = randomFrom(seed)
+        return Buffer.from(Array.from({ length }, () => Math.floor(next() * 256)))
+      })
+    const looksLikeData = fc.oneof(
+      fc.ipV4(),
+      fc.ipV6().filter((address) => /[\da-f]/i.test(address)),
+      bytes(4, 4).map((each) => `ip-${[...each].join('-')}`),
+      fc.uuid(),
+      fc.ulid(),
+      random(32).map((each) => each.toString('base64url')),
+      random(32).map((each) => `session-${each.toString('base64url')}.x`),
+      random(16).map((each) => each.toString('hex')),
+      fc.emailAddress(),
+      fc
+        .integer({ min: 2e9, max: 9e14 })
+        .filter((number) => String(number).length !== 13)
+        .map(String),
+      fc.integer({ min: 1, max: 2 ** 22 }).map((low) => snowflakeAt(Date.UTC(2020, 0, 1) + low, low)),
+    )
+    const places = fc.constantFrom(
+      (data: string) => data,
+      (data: string) => `user:${data}`,
+      (data: string) => `user:${data}:prefs`,
+    )
+    fc.assert(
+      fc.property(looksLikeData, places, (data, place) => {
+        const name = place(data)
+        const value = { [name]: { [name]: 1 }, json: JSON.stringify([{ [name]: 1 }]) }
+        const row = new Anonymizer({ key }).row({ collection: 'notes', key: name, value })
+        expect(`${row.key}\n${allText(row.value)}`.toLowerCase()).not.toContain(data.toLowerCase())
+        if (name !== data) expect(row.key).toMatch(/^user:/)
+      }),
+      { numRuns: 1_000 },
     )
   })
 

@@ -22,6 +22,13 @@ const pools = {
   four: ['𐔀', '𐔁', '𐔂', '𐔃', '𐔄', '𐔅', '𐔆', '𐔇'],
 }
 
+/**
+ * What says something: letters and digits, and signs that stand for them or for things, such as circled letters, the halves of a flag, the
+ * letters of a flag that are no visible ones (tags), skin colours, and what a font of somebody's own shows.
+ */
+const saying =
+  /[\p{L}\p{N}\p{M}\p{So}\p{Co}\p{Cn}\p{Extended_Pictographic}\p{Emoji_Modifier}\p{Regional_Indicator}\u{E0020}-\u{E007F}]/u
+
 /** Other names for ids and texts. The same original has the same pseudonym everywhere, and nobody finds it without the key. */
 export class Pseudonyms {
   readonly #key: Buffer
@@ -74,9 +81,9 @@ export class Pseudonyms {
     })
   }
 
-  /** A text for a text: as long, with capitals, spaces and signs where they were. Without letters and digits it says nothing. */
+  /** A text for a text: as long, with capitals, spaces and punctuation where they were. Of these alone it says nothing. */
   text(original: string): string {
-    if (!/[\p{L}\p{N}\p{Extended_Pictographic}]/u.test(original)) return original
+    if (!saying.test(original)) return original
     return this.#known(this.#texts, original, () => {
       const drawn = this.#stream(`text ${original}`)
       let pseudonym = ''
@@ -142,7 +149,7 @@ export class Pseudonyms {
 }
 
 function another(sign: string, drawn: number): string {
-  if (!/[\p{L}\p{N}\p{M}\p{Extended_Pictographic}]/u.test(sign)) return sign
+  if (!saying.test(sign)) return sign
   const code = sign.codePointAt(0) ?? 0
   if (code < 0x80) return from(/[A-Z]/.test(sign) ? pools.upper : pools.lower, drawn)
   return from(code < 0x800 ? pools.two : code < 0x10000 ? pools.three : pools.four, drawn)

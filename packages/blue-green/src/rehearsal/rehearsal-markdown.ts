@@ -1,4 +1,5 @@
 import { text, validationMarkdown } from '../migration/validation-markdown.js'
+import type { KeptNames } from './anonymize.js'
 import type { RehearsalReport } from './rehearse.js'
 
 /**
@@ -36,7 +37,7 @@ export function rehearsalMarkdown(report: RehearsalReport): string {
   return `${parts.join('\n\n')}\n`
 }
 
-function dataText({ kind, seed, leaks }: RehearsalReport['data']): string {
+function dataText({ kind, seed, leaks, kept }: RehearsalReport['data']): string {
   if (leaks === undefined) return kind === 'generated' ? `generated with the seed ${seed}` : kind
   const places = leaks.first.map(({ collection, field, what, as }) =>
     text(`${what} (${as}) in ${collection} ${field || 'key'}`),
@@ -44,8 +45,18 @@ function dataText({ kind, seed, leaks }: RehearsalReport['data']): string {
   const found = leaks.count === 0 ? 'none found' : `found in ${leaks.count} strings: ${[...new Set(places)].join(', ')}`
   return (
     `anonymised; ${leaks.ids} original ids and ${leaks.texts} texts were looked for in ${leaks.strings} strings, ${found}` +
-    `; ${leaks.skippedTexts} texts are too short, or allowed`
+    `; ${leaks.skippedTexts} texts are too short, or allowed${kept === undefined ? '' : keptText(kept)}`
   )
+}
+
+/** As many collections as a line has room for. */
+const maxCollections = 10
+
+function keptText({ count, collections }: KeptNames): string {
+  const all = Object.entries(collections).sort(([, a], [, b]) => b.keys + b.fields - a.keys - a.fields)
+  const named = all.slice(0, maxCollections).map(([name, { keys, fields }]) => `${text(name)} ${keys} and ${fields}`)
+  const more = all.length > named.length ? ', and others' : ''
+  return `; ${count} names were kept as they are (parts of keys, and names of fields): ${named.join(', ') || 'none'}${more}`
 }
 
 function ms(value: number): string {

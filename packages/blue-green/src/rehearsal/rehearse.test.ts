@@ -139,6 +139,8 @@ describe('rehearse', () => {
       expect(report.extents.afterDown).toEqual(report.extents.before)
       expect(report.data.rows).toBe(report.extents.before!.rows)
       expect(report.data.leaks).toMatchObject({ count: 0 })
+      expect(report.data.kept).toMatchObject({ collections: { guilds: { keys: 0, fields: 5 } } })
+      expect(rehearsalMarkdown(report)).toMatch(/; \d+ names were kept as they are .*guilds 0 and 5/)
       expect(report.limits.map(({ isMet }) => isMet)).toEqual([true, true, true, true, true])
       expect(readdirSync(copies)).toEqual([])
       expect(await source.collection('guilds').get('81384788765712384')).toEqual({
@@ -427,6 +429,130 @@ describe('rehearse', () => {
       })
       expect([name, report.outcome, exitCodeOf(report), readdirSync(folder)]).toEqual([name, 'CANCELLED', 2, []])
     }
+  })
+
+  const quoting = (what: string): Error =>
+    Object.assign(new RangeError(`bad row {"name":"${what}"}`), { code: 'E_ROW' })
+  const oneRow = async function* (): AsyncGenerator<{ key: string; value: unknown }> {
+    yield { key: 'a', value: 1 }
+  }
+  it.each<[string, Partial<RehearsalOptions<Storage>>, string]>([
+    [
+      'its collections',
+      {
+        source: {
+          collections: () => Promise.reject(quoting('Secret')),
+          collection: () => ({ get: async () => undefined, scan: oneRow }),
+        },
+      },
+      'data',
+    ],
+    [
+      'a scan of it',
+      {
+        source: {
+          collections: async () => ['guilds'],
+          collection: () => ({
+            get: async () => undefined,
+            async *scan() {
+              yield* oneRow()
+              throw quoting('Secret')
+            },
+          }),
+        },
+      },
+      'data',
+    ],
+    [
+      'the look whether a copy leads to it',
+      {
+        source: {
+          collections: async () => ['guilds'],
+          collection: () => ({ get: () => Promise.reject(quoting('Secret')), scan: oneRow }),
+        },
+      },
+      'data',
+    ],
+    [
+      'the function that draws from it',
+      {
+        source: {
+          collections: async () => ['guilds'],
+          collection: () => ({ get: async () => undefined, scan: oneRow }),
+        },
+        sample: {
+          ratio: 0.5,
+          by: () => {
+            throw quoting('Secret')
+          },
+        },
+      },
+      'data',
+    ],
+    [
+      'a copy in which nobody has looked for originals yet',
+      {
+        source: {
+          collections: async () => ['guilds'],
+          collection: () => ({ get: async () => undefined, scan: oneRow }),
+        },
+        copy: () =>
+          Object.assign(new MemoryStorage(), { batch: () => Promise.reject(quoting('Secret')) }) as never as Storage,
+      },
+      'data',
+    ],
+    [
+      'the look for originals',
+      {
+        source: {
+          collections: async () => ['guilds'],
+          collection: () => ({ get: async () => undefined, scan: oneRow }),
+        },
+        copy: () => {
+          const storage = new MemoryStorage()
+          let reads = 0
+          // To see that it is empty, and what was written.
+          const collections = (): Promise<string[]> =>
+            ++reads > 2 ? Promise.reject(quoting('Secret')) : MemoryStorage.prototype.collections.call(storage)
+          return Object.assign(storage, { collections })
+        },
+      },
+      'no original in the copy',
+    ],
+  ])('tells no row of the source when %s fails with one in its message', async (_, options, name) => {
+    const thrown: unknown[] = []
+    const report = await rehearsed(addZone, {
+      ...options,
+      onProgress: ({ error }) => void (error !== undefined && thrown.push(error)),
+    })
+    expect(report.outcome).toBe('FAILED')
+    expect(step(report, name)).toMatch(/^failed: .*RangeError \(E_ROW\).*onProgress/)
+    expect(JSON.stringify(report) + rehearsalMarkdown(report)).not.toContain('Secret')
+    // But to whoever runs it.
+    const messages = thrown.map((error) => {
+      let [message, cause]: [string, unknown] = ['', error]
+      for (; cause instanceof Error; cause = cause.cause) message += cause.message
+      return message
+    })
+    expect(messages).toEqual([expect.stringContaining('"Secret"')])
+  })
+
+  it('tells a later step no row of the source either, and all of what the migration says', async () => {
+    let asked = 0
+    const source = {
+      collections: async () => ['guilds'],
+      collection: () => ({
+        get: () => (++asked > 1 ? Promise.reject(quoting('Secret')) : Promise.resolve(undefined)),
+        scan: oneRow,
+      }),
+    }
+    const report = await rehearsed(addZone, { source })
+    const failed = report.steps.filter(({ outcome }) => outcome === 'failed').map(({ why }) => why)
+    expect(failed.length).toBeGreaterThan(0)
+    for (const why of failed) expect(why).toContain('RangeError (E_ROW)')
+    expect(JSON.stringify(report)).not.toContain('Secret')
+    const broken = await rehearsed(() => ({ up: () => Promise.reject(quoting('no guild')) }))
+    expect(step(broken, 'dry run of up')).toContain('bad row {"name":"no guild"}')
   })
 
   it('does not pass without a row', async () => {

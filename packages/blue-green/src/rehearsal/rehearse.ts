@@ -1,6 +1,7 @@
 import { readDuration, requireKnown, requireMethods } from '../checked-options.js'
 import { copyRows } from '../migration/copy-rows.js'
 import { Copies, type CopyOptions } from '../migration/copies.js'
+import { Finding } from '../migration/errors.js'
 import { estimate as estimateOf, type Estimate, type Whole } from '../migration/estimate.js'
 import type { WritableStorage } from '../migration/ports.js'
 import {
@@ -13,7 +14,7 @@ import {
   runMigration,
 } from '../migration/prove.js'
 import { snapshotOf } from '../migration/snapshot.js'
-import type { Progress } from '../migration/steps.js'
+import type { Progress, Tick } from '../migration/steps.js'
 import { Steps } from '../migration/steps.js'
 import { StorageBench } from '../migration/storage-bench.js'
 import {
@@ -22,8 +23,10 @@ import {
   validationDefaults,
   type ValidationReport,
 } from '../migration/validate-migration.js'
+import { withheld } from '../migration/withheld.js'
 import type { Clock } from '../ports.js'
 import { holdProcess, systemClock } from '../system-clock.js'
+import type { KeptNames } from './anonymize.js'
 import { type Data, type DataOptions, readData } from './data.js'
 import { type Invariant, requireInvariants } from './invariants.js'
 import type { LeakReport } from './leaks.js'
@@ -63,7 +66,7 @@ export interface RehearsalOptions<S> extends CopyOptions<S>, DataOptions {
   readonly timeoutMs?: number | undefined
   /** Ends it early: it then resolves with what was found by then. */
   readonly signal?: AbortSignal | undefined
-  /** Is told how far it is. */
+  /** Is told how far it is, and with what a step failed. Of errors of the source the report has names and codes, and no message. */
   readonly onProgress?: ((progress: Progress) => void) | undefined
   /** Where time comes from. What a migration takes is measured by the machine's, whatever this is. */
   readonly clock?: Clock | undefined
@@ -88,6 +91,8 @@ export interface RehearsalReport extends ValidationReport {
     readonly rows: number
     /** What a look for originals found; `undefined` for data that was made up. */
     readonly leaks: LeakReport | undefined
+    /** How many names of fields and parts of keys are as they were; `undefined` for data that was made up. */
+    readonly kept: KeptNames | undefined
   }
   /** How long reads took while `up` ran; `undefined` where there were none. */
   readonly reads: Reads | undefined
@@ -132,8 +137,9 @@ const ownSteps = {
  * left, also when it was cancelled; what a killed process left is removed by the next run.
  *
  * @remarks
- * *Gotchas*: it runs in this process, so a long pause of the event loop is a pause of a bot in it. Names of collections, numbers and
- * names of fields are not replaced; see {@link AnonymizeOptions}. About 500 bytes of memory are held for each row, and each text of
+ * *Gotchas*: it runs in this process, so a long pause of the event loop is a pause of a bot in it. Names of collections, numbers, and
+ * names that look as if a programmer had given them are not replaced, so `alice` as a key stays: look at `data.kept` of the report, and see
+ * {@link AnonymizeOptions}. About 500 bytes of memory are held for each row, and each text of
  * the original until the end.
  *
  * @returns the report, also when steps failed and when it was cancelled
@@ -217,7 +223,13 @@ class Rehearsal<S extends WritableStorage> {
       outcome: this.#steps.outcome,
       startedAt,
       tookMs: this.#clock.monotonic() - beganMs,
-      data: { kind: this.#data.kind, seed: this.#data.seed, rows: this.#whole.copied, leaks: this.#leaks },
+      data: {
+        kind: this.#data.kind,
+        seed: this.#data.seed,
+        rows: this.#whole.copied,
+        leaks: this.#leaks,
+        kept: this.#data.kept(),
+      },
       steps: this.#steps.reports,
       impact,
       estimate: impact === undefined ? undefined : this.#estimate(impact),
@@ -233,13 +245,13 @@ class Rehearsal<S extends WritableStorage> {
   /** @returns the copy, if it holds what it should and nothing that it must not */
   async #makeCopy(): Promise<S | undefined> {
     let original: S | undefined
-    const isCopied = await this.#steps.run(ownSteps.data, async (signal, tick) => {
+    const isCopied = await this.#runOnOriginals(ownSteps.data, async (signal, tick) => {
       const copy = await this.#copies.open()
       let rows = 0
       const seen = (): void => void rows++
       const copied = await copyRows(copy, this.#data.rows(signal, seen), signal, tick)
       if (copied === 0)
-        throw new Error(rows === 0 ? 'there is no row' : `none of ${rows} rows was drawn; raise sample.ratio`)
+        throw new Finding(rows === 0 ? 'there is no row' : `none of ${rows} rows was drawn; raise sample.ratio`)
       this.#whole = { rows, copied }
       original = copy
       return `${copied} rows, ${this.#data.kind}${this.#data.isSample ? `, of ${rows}` : ''}`
@@ -247,21 +259,33 @@ class Rehearsal<S extends WritableStorage> {
     const { leaksIn } = this.#data
     const copy = original
     if (!isCopied || copy === undefined || leaksIn === undefined) return isCopied ? copy : undefined
-    const isClean = await this.#steps.run(ownSteps.leaks, async (signal) => {
+    const isClean = await this.#runOnOriginals(ownSteps.leaks, async (signal) => {
       const leaks = await leaksIn(copy, signal)
       this.#leaks = leaks
       if (leaks.count === 0) return `none of ${leaks.ids} ids and ${leaks.texts} texts, in ${leaks.strings} strings`
       const places = leaks.first
         .slice(0, 5)
         .map(({ collection, field }) => (field === '' ? `a key of ${collection}` : `${collection}.${field}`))
-      throw new Error(
-        `${leaks.count} strings hold an original: ${[...new Set(places)].join(', ')}; name these in anonymize.userKeys, ` +
+      throw new Finding(
+        `${leaks.count} strings hold an original: ${[...new Set(places)].join(', ')}; name these in anonymize.ids or userKeys, ` +
           'do not keep them, or allow what is no secret',
       )
     })
     // Whatever is found later would be told with rows that name somebody.
     if (!isClean) this.#steps.skip('all else', 'the copy was not to be worked with')
     return isClean ? copy : undefined
+  }
+
+  /** A step that meets data which names somebody: of what fails there, the report has no words. */
+  async #runOnOriginals(name: string, step: (signal: AbortSignal, tick: Tick) => Promise<string>): Promise<boolean> {
+    const isMadeUp = this.#data.kind === 'generated'
+    return this.#steps.run(name, async (signal, tick) => {
+      try {
+        return await step(signal, tick)
+      } catch (error) {
+        throw isMadeUp ? error : withheld(error)
+      }
+    })
   }
 
   async #rehearse(bench: StorageBench<S>): Promise<void> {
