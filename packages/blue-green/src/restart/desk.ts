@@ -144,7 +144,9 @@ export class Desk {
     if (isUncontested && !this.#isOutside) return this.#run(event, { eventId, attempt: 1 })
     return new Promise((resolve, reject) => {
       const arrivedMs = this.#settings.clock.monotonic()
-      const isOwn = Math.max(this.#standing.aloneMs, this.#standing.servingMs) >= this.#settings.leaseMs
+      const { aloneMs, servingMs } = this.#standing
+      // Of a guild that is another's now, that one may have claimed it before the guild comes here.
+      const isOwn = Math.max(aloneMs, this.#standing.owns(unitId) ? servingMs : 0) >= this.#settings.leaseMs
       const state = this.#isOutside ? 'outside' : 'waiting'
       const kept: Kept = { eventId, unitId, event, arrivedMs, isOwn, resolve, reject, state, by: undefined }
       this.#kept.set(eventId, kept)

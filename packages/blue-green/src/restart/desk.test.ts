@@ -1,0 +1,84 @@
+import { FakeClock } from '@evenkeel/testing'
+import { expect, it } from 'vitest'
+import type { ClaimWrite, SharedStore } from './ports.js'
+import { Desk, type Standing } from './desk.js'
+import { readRestartOptions } from './options.js'
+import { noTable } from './records.js'
+
+/** A process that has a share, and becomes the owner at a moment that a test chooses. */
+function deskOf() {
+  const clock = new FakeClock()
+  const runs: string[] = []
+  const entries = new Map<string, unknown>()
+  let refuse: (() => void) | undefined
+  const store: SharedStore = {
+    scope: 'process',
+    entry: async (key) => (entries.has(key) ? { value: entries.get(key), version: '1' } : undefined),
+    compareAndSet: async () => undefined,
+    set: async (key, value, { ifAbsent }: ClaimWrite = {}) => {
+      if (refuse !== undefined) {
+        refuse()
+        throw new Error('no answer')
+      }
+      if (ifAbsent === true && entries.has(key)) throw Object.assign(new Error('there'), { code: 'STORAGE_CONFLICT' })
+      entries.set(key, value)
+      return { version: '1' }
+    },
+  }
+  const standing = {
+    isIn: true,
+    isAlone: false,
+    aloneMs: 0,
+    servingMs: 60_000,
+    isServing: true,
+    holdsLease: true,
+    isStoreUp: true,
+    isConfirmed: true,
+    table: { ...noTable, members: { other: { version: 'v1', beat: 1, acked: 1, isReady: true } } },
+    owned: new Set(['mine']),
+    owns: (unitId: string | undefined): boolean => standing.owned.has(unitId ?? ''),
+    awaits: () => false,
+    hasReachedStoreSince: () => true,
+    beat: async () => {},
+  } satisfies Standing & { owned: Set<string> }
+  const settings = readRestartOptions({
+    version: 'v2',
+    handle: async (id: string) => runs.push(id),
+    context: (id) => ({ eventId: id, guildId: 'theirs' }),
+    effects: 'keyed',
+    store,
+    scope: 'process',
+    clock,
+  })
+  const desk = new Desk(settings, standing, {
+    repeated: () => undefined,
+    unfinished: () => undefined,
+    undecided: () => undefined,
+  })
+  return {
+    clock,
+    runs,
+    entries,
+    standing,
+    desk,
+    settings,
+    fails: (then: () => void) => (refuse = then),
+    answers: () => (refuse = undefined),
+  }
+}
+
+it('an event of a guild that becomes its own while the claim fails is not run without a claim: another one may have it', async () => {
+  const { clock, runs, entries, standing, desk, settings, fails, answers } = deskOf()
+  void desk.handle('e' as never)
+  fails(() => {
+    // The owner of before has claimed it, and then gave all its guilds away.
+    entries.set(`claim:${settings.name}:e`, { format: 1, by: 'other', attempt: 1, done: false })
+    standing.owned.add('theirs')
+  })
+  await clock.advance(settings.keepMs + 1_000)
+  expect([runs, desk.counts.unclaimed]).toEqual([[], 0])
+  answers()
+  desk.reconsider()
+  await clock.advance(1_000)
+  expect([runs, desk.kept]).toEqual([[], 1])
+})
