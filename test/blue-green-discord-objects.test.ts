@@ -85,7 +85,10 @@ describe('with the real discord.js', () => {
       embeds: [],
       type: 0,
     }
-    const edited = { ...message, content: 'coffee', edited_timestamp: '2026-11-29T04:00:00.000Z', pinned: false }
+    // Of an update long after the edit nobody can tell what it was.
+    const editedAt = Date.now()
+    const edited_timestamp = new Date(editedAt).toISOString()
+    const edited = { ...message, content: 'coffee', edited_timestamp, pinned: false }
     const member = { guild_id: guildId, user: author, roles: [], joined_at: '2026-11-29T03:00:00.000Z' }
     const emoji = { id: null, name: '🔥' }
     const dispatches: [t: string, d: Record<string, unknown>][] = [
@@ -113,8 +116,8 @@ describe('with the real discord.js', () => {
     expect(contexts(cached)).toEqual([
       ['messageCreate:1043', guildId],
       [null, guildId],
-      ['messageUpdate:1043:1795924800000:0:0', guildId],
-      ['messageUpdate:1043:1795924800000:0:1', guildId],
+      [`messageUpdate:1043:${editedAt}:0:0`, guildId],
+      [`messageUpdate:1043:${editedAt}:0:1`, guildId],
       ['messageDelete:1043', guildId],
       [`guildMemberAdd:${guildId}:${userId}:1795921200000`, guildId],
       [null, guildId],
