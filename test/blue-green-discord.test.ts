@@ -147,6 +147,7 @@ describe('a bot on @discordjs/ws whose session goes from one process to the next
     await before.said('OWNER')
     await standin.ask({ name: 'ping', timeoutMs: 60_000 })
     before.signal('SIGUSR2')
+    await before.said('STOPS')
     const after = bot('v2')
     await standin.traffic({ perSecond: 50, mix: [{ name: 'ping', weight: 1 }] })
     await after.said('BEGAN', 20)

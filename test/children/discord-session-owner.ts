@@ -60,7 +60,10 @@ await handover.start(manager)
 say('OWNER')
 process.once('SIGTERM', () => void end())
 // Stopped from outside, it may hold the lock of the database, and then nobody could go on.
-process.on('SIGUSR2', () => process.kill(process.pid, 'SIGSTOP'))
+process.on('SIGUSR2', () => {
+  say('STOPS')
+  process.kill(process.pid, 'SIGSTOP')
+})
 
 async function end(): Promise<void> {
   const { drained } = await handover.drain()
