@@ -13,17 +13,16 @@ export type Handler<Event> = (event: Event) => unknown
 /** Versions by name: functions in this process, or slots, such as `childProcessSlot` of `@evenkeel/blue-green/workers` makes. */
 export type Versions<Event> = Record<string, Handler<Event> | Slot<Event>>
 
-/** What versions take; `unknown` when none of them looks at it. */
-export type EventOf<Version> = [TakenBy<Version>] extends [never] ? unknown : TakenBy<Version>
-
-/** What a version takes. A handler without a parameter says nothing of it, and must not speak for the others. */
-type TakenBy<Version> = Version extends (...taken: infer Taken) => unknown
-  ? Taken extends []
-    ? never
-    : Taken[0]
-  : Version extends Slot<infer Event>
-    ? Event
-    : never
+/** What versions take. A handler without a parameter says nothing of it beside others; `unknown` when none of them has one. */
+export type EventOf<Version> = [Version] extends [() => unknown]
+  ? unknown
+  : Version extends (...taken: infer Taken) => unknown
+    ? Taken extends []
+      ? never
+      : Taken[0]
+    : Version extends Slot<infer Event>
+      ? Event
+      : never
 
 /** What a version answers. */
 export type AnswerOf<Version> = Version extends (...event: never) => infer Answer

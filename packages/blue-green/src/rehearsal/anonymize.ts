@@ -54,7 +54,17 @@ export interface KeptNames {
   /** Different ones in each collection, all together. */
   readonly count: number
   /** Of each collection: different parts of its keys, and different names of fields. */
-  readonly collections: Readonly<Record<string, { readonly keys: number; readonly fields: number }>>
+  readonly collections: Readonly<
+    Record<
+      string,
+      {
+        /** How many parts of keys. */
+        readonly keys: number
+        /** How many names of fields. */
+        readonly fields: number
+      }
+    >
+  >
 }
 
 type Row = Omit<RecordToWrite, 'type'>
