@@ -6,7 +6,7 @@ import { runTypeScript, type Finished, type RunOptions } from '../shell.js'
 // A fence after `<!-- run: bot /search query=cat -->` is a whole bot. It runs against the Discord stand-in: it must connect,
 // answer that command, and end well on SIGTERM.
 
-const connectTimeoutMs = 10_000
+const connectTimeoutMs = 45_000
 
 /** Reads `bot /search query=cat` as the command `search` with the option `query`. */
 function commandOf(marker: string): CommandRequest {

@@ -9,7 +9,7 @@ import { instrumented, unmetExpectations } from './expectations.js'
 import type { Fence } from './extract.js'
 import { asksForServer, surroundingsOf } from './servers.js'
 
-const timeoutMs = 20_000
+const timeoutMs = 60_000
 
 /** Makes an empty folder that resolves packages as the workspace does, with the fence as its only program. */
 async function makeFolder(fence: Fence): Promise<{ cwd: string; program: string }> {
