@@ -403,7 +403,8 @@ export class BlueGreen<
   }
 
   /**
-   * Stops driving; ends a `start()` that waits for its versions, which rejects with {@link StoppedError}. A deployment stays in the store for the next `start()`, and its `finished` resolves `STOPPED`. Versions that
+   * Stops driving; a `start()` that waits for its versions ends, with a {@link StoppedError}. A deployment stays in the store for
+   * the next `start()`, and its `finished` resolves `STOPPED`. Versions that
    * are functions handle events as before; those that are slots end when they are done with what they run, at the latest after
    * `drainMs`.
    */

@@ -353,7 +353,7 @@ export class Driver {
     const unknown = Object.keys(how).find((name) => !rollbackOptions.includes(name))
     // It must not keep a rollback from happening.
     if (unknown !== undefined)
-      warn('EVENKEEL_OPTION', `rollback has no option "${unknown}"`, rollbackOptions.join(', '))
+      warn('EVENKEEL_OPTION', `rollback has no option "${unknown}"`, 'It has why, batches and acceptIrreversible.')
     const running = runningIn(this.#state)
     if (running === undefined) return undefined
     // Who serves is at stake: what is wrong with the batches is said before anything else.
