@@ -16,6 +16,8 @@ import { paid } from './work.js'
 const patienceMs = 9_000
 /** How long a kill waits until nobody is lost by it. */
 const sparePatienceMs = 3_000
+/** How long it may take until the effects are counted, in ms. */
+const countingMs = 60_000
 const maxActors = 3
 
 /** Addresses of the servers, each for a store that is to be used. */
@@ -440,7 +442,21 @@ export class Arena {
     this.#done.push(`${new Date().toISOString().slice(11, 23)} ${line}`)
   }
 
+  /** A server that is too busy to answer is asked again: the runs are over, and what they left changes no more. */
   async #effects(): Promise<Map<string, number>> {
+    const endsMs = performance.now() + countingMs
+    for (;;) {
+      try {
+        return await this.#effectsInStore()
+      } catch (error) {
+        if (performance.now() >= endsMs) throw error
+        this.#note(`the effects cannot be counted yet: ${String(error)}`)
+        await sleep(500)
+      }
+    }
+  }
+
+  async #effectsInStore(): Promise<Map<string, number>> {
     const storage = storageFromUrl(this.#url)
     const effects = new Map<string, number>()
     try {
