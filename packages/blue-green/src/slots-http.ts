@@ -1,5 +1,6 @@
 export { NotBegunError, OutcomeUnknownError, ShedError, SlotStartError } from './slots/errors.js'
 export { httpSlot, httpSlotDefaults, type HttpSlotDefaults, type HttpSlotOptions } from './slots/http-slot.js'
+export { nodeListener } from './slots/node-listener.js'
 export {
   serveVersionHttp,
   serveVersionHttpDefaults,

@@ -624,7 +624,7 @@ describe('the options of jobs', () => {
     ['an unknown option of a job', { jobs: { a: { ...good, cron: '* * * * *' } } }, /job "a" has no option "cron"/],
     ['no effects', { jobs: { a: { ...good, effects: undefined } } }, /job "a" needs effects/],
     ['neither everyMs nor nextAt', { jobs: { a: { ...good, everyMs: undefined } } }, /needs everyMs or nextAt/],
-    ['both', { jobs: { a: { ...good, nextAt: () => 1 } } }, /needs everyMs or nextAt/],
+    ['both', { jobs: { a: { ...good, nextAt: () => 1 } } }, /has everyMs and nextAt.*leave one out/],
     [
       'a period that is too short',
       { jobs: { a: { ...good, everyMs: 99 } } },

@@ -233,7 +233,10 @@ function readJob(name: string, options: JobOptions): JobSettings {
 }
 
 function readTimes(where: string, { everyMs, nextAt }: JobOptions): DueTimes {
-  if ((everyMs === undefined) === (nextAt === undefined)) throw new TypeError(`${where} needs everyMs or nextAt`)
+  if (everyMs === undefined && nextAt === undefined) throw new TypeError(`${where} needs everyMs or nextAt`)
+  if (everyMs !== undefined && nextAt !== undefined) {
+    throw new TypeError(`${where} has everyMs and nextAt, which would both say when it is due; leave one out`)
+  }
   if (nextAt !== undefined) {
     if (typeof nextAt !== 'function') throw new TypeError(`nextAt of ${where} must be a function`)
     return byFunction(nextAt)

@@ -39,7 +39,11 @@ export function forecast(
     return { steps: [], isSufficient: false, message: 'Nothing is judged: each step ends by its time alone.' }
   }
   if (ordinary === undefined) {
-    const message = 'How long the evidence takes is not known yet: no window of traffic has ended since the start.'
+    const unknown = 'How long the evidence takes is not known yet: no window of traffic has ended since the start.'
+    const { windowMs } = judged
+    const isTooShort = compared.length > 0 && plan.stepMs < windowMs
+    const held = ` Steps of ${plan.stepMs} ms end within one window (${windowMs} ms), and will be held for evidence.`
+    const message = isTooShort ? unknown + held : unknown
     return { steps: [], isSufficient: false, message }
   }
   const { windowMs, falseAlarmRatio, metrics } = judged

@@ -221,6 +221,7 @@ describe('the report', () => {
     })
     const deployment = await bot.blueGreen.deploy('<b>|v2|', { ...plan, migration: 'index' })
     await deployment.rollback({ why: 'users\n| complain `loudly`.' })
+    expect(() => reportMarkdown(deployment as never)).toThrow('deployment.report()')
     const text = reportMarkdown(deployment.report())
     expect(text).toContain('# Deployment 1: v1 to \\<b\\>\\|v2\\|, ROLLED_BACK')
     expect(text).toContain('users \\| complain \\`loudly\\`.')

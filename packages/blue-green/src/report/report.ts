@@ -112,6 +112,8 @@ export function emptyReport(deploymentId: string, version: string, result: Deplo
 /**
  * A report to read, as Markdown.
  *
+ * @throws TypeError when it is given something else than a report
+ *
  * @example
  * ```ts
  * import { BlueGreen, memoryState, reportMarkdown } from '@evenkeel/blue-green'
@@ -129,6 +131,9 @@ export function emptyReport(deploymentId: string, version: string, result: Deplo
  * ```
  */
 export function reportMarkdown(report: DeploymentReport): string {
+  if ((report as DeploymentReport | undefined)?.format !== 1) {
+    throw new TypeError('reportMarkdown takes a report of format 1, as deployment.report() and blueGreen.history() give it')
+  }
   const { number, from, to, outcome, why, failures, log, results, backup, migrated, plan, evidence, versions } = report
   const lines = [`# Deployment ${number}: ${plain(from)} to ${plain(to)}, ${outcome}`, '', `${sentence(why)}`, '']
   if (failures.length > 0)

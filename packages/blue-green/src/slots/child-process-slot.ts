@@ -51,6 +51,10 @@ export function childProcessSlot<Event = unknown, Answer = unknown>(
   options: ChildProcessSlotOptions<Event>,
 ): Slot<Event, Answer> {
   const settings = readWorkerOptions('childProcessSlot', options, ['cwd'])
+  const { cwd } = options
+  if (cwd !== undefined && (typeof cwd !== 'string' || cwd === '')) {
+    throw new TypeError(`cwd of childProcessSlot must be a path, not ${String(cwd)}`)
+  }
   return new WorkerSlot<Event, Answer>(settings, (hooks) => forkWorker(options, hooks, settings.clock))
 }
 
@@ -88,7 +92,7 @@ function forkWorker<Event>(options: ChildProcessSlotOptions<Event>, hooks: LinkH
     else if (!isAsked) child.kill('SIGKILL')
   })
   child.on('exit', (code, signal) => {
-    const file = resolve(cwd === undefined ? '.' : String(cwd), path)
+    const file = resolve(cwd ?? '.', path)
     const missing = code !== 0 && !existsSync(file) ? `: there is no file "${file}"` : ''
     how = signal === null ? `it ended with code ${code}${missing}` : `it was ended by ${signal}`
     if (isSilent) return over(how, true)

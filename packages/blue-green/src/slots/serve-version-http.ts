@@ -33,7 +33,8 @@ interface Remembered {
 }
 
 /**
- * The other side of `httpSlot`: makes a handler of web-standard requests, for any server that has these.
+ * The other side of `httpSlot`: makes a handler of web-standard requests, for any server that has these. For one of
+ * `node:http`, {@link nodeListener} makes a listener of it.
  *
  * @remarks
  * POST handles an event, GET tells the health. An event that comes once more while this process remembers it is not handled
@@ -55,7 +56,8 @@ interface Remembered {
  * const fetch = serveVersionHttp(async ({ text }: { text: string }) => `noted ${text}`, {
  *   token: 'sixteen-characters-or-more',
  * })
- * // Hono: app.all('/events', (c) => fetch(c.req.raw)); Bun and Deno take it as it is.
+ * // node:http and Express: createServer(nodeListener(fetch)). Hono: app.all('/events', (c) => fetch(c.req.raw)). Bun and Deno
+ * // take it as it is.
  * ```
  */
 export function serveVersionHttp<Event = unknown>(

@@ -114,6 +114,13 @@ export function readWorkerOptions<Event>(
     throw new TypeError(`entry of ${where} must be the path or file: URL of the worker's file, not ${String(entry)}`)
   }
   if (toWire !== undefined && typeof toWire !== 'function') throw new TypeError(`toWire of ${where} must be a function`)
+  readStrings(`args of ${where}`, options.args)
+  readStrings(`execArgv of ${where}`, options.execArgv)
+  readEnv(`env of ${where}`, options.env)
+  if (options.restarts !== undefined && (typeof options.restarts !== 'object' || options.restarts === null)) {
+    const hint = `{ maxRestarts: ${workerSlotDefaults.restarts.maxRestarts} }`
+    throw new TypeError(`restarts of ${where} must be an object such as ${hint}, not ${String(options.restarts)}`)
+  }
   const given = withDefaults(workerSlotDefaults, options)
   const restarts = withDefaults(workerSlotDefaults.restarts, given.restarts)
   requireKnown(`restarts of ${where}`, restarts, Object.keys(workerSlotDefaults.restarts))
@@ -142,6 +149,22 @@ export function readWorkerOptions<Event>(
     )
   }
   return settings
+}
+
+/** A string would be taken apart into its letters. */
+function readStrings(what: string, value: unknown): void {
+  if (value === undefined || (Array.isArray(value) && value.every((each) => typeof each === 'string'))) return
+  throw new TypeError(`${what} must be a list of strings, such as ['--quiet']`)
+}
+
+/** @throws TypeError that names the variable; never its value, which may be a secret */
+function readEnv(what: string, env: unknown): void {
+  if (env === undefined) return
+  if (typeof env !== 'object' || env === null || Array.isArray(env)) {
+    throw new TypeError(`${what} must be an object of strings, such as { ...process.env, ROLE: 'green' }`)
+  }
+  const wrong = Object.entries(env).find(([, value]) => value !== undefined && typeof value !== 'string')
+  if (wrong !== undefined) throw new TypeError(`${what}: ${wrong[0]} is a ${typeof wrong[1]}; write it as a string`)
 }
 
 /** @throws TypeError unless it is one of the four */

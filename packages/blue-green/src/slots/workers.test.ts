@@ -403,6 +403,12 @@ it('options that make no sense are refused, with the remedy', () => {
     [{ toWire: 'id' }, 'toWire of childProcessSlot must be a function'],
     [{ name: '' }, 'name of childProcessSlot'],
     [{ restarts: { max: 1 } }, 'has no option "max"'],
+    [{ restarts: 3 }, 'restarts of childProcessSlot must be an object such as { maxRestarts: 5 }, not 3'],
+    [{ args: 'old' }, 'args of childProcessSlot must be a list of strings'],
+    [{ execArgv: [1] }, 'execArgv of childProcessSlot must be a list of strings'],
+    [{ env: 'A=1' }, 'env of childProcessSlot must be an object of strings'],
+    [{ env: { A: undefined, B: 1 } }, 'env of childProcessSlot: B is a number; write it as a string'],
+    [{ cwd: 5 }, 'cwd of childProcessSlot must be a path, not 5'],
     [{ restarts: { maxRestarts: -1 } }, 'restarts.maxRestarts'],
   ]
   for (const [options, words] of wrong) {
