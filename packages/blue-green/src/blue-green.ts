@@ -12,6 +12,7 @@ import {
   type RollbackOptions,
 } from './deployment.js'
 import { Driver } from './driver.js'
+import { StoppedError } from './errors.js'
 import { isCatastrophe } from './failing-guilds.js'
 import { Lane, type VersionCounters } from './lane.js'
 import { readDeployOptions, type DeployOptions } from './deploy-options.js'
@@ -163,6 +164,8 @@ export class BlueGreen<
   #isTelling = false
   /** Starts and stops, one after the other. */
   #life: Promise<unknown> = Promise.resolve()
+  /** Ends the starts that were asked for before the next stop. */
+  #untilStop = new AbortController()
   #duplicates = 0
 
   /**
@@ -286,7 +289,9 @@ export class BlueGreen<
    * Gives all traffic back to the old version, at once: no event that arrives after this call starts on the new one.
    *
    * @remarks
-   * If nothing runs here, the driving is started if need be, and what the store holds is rolled back.
+   * If nothing runs here, the driving is started if need be, and what the store holds is rolled back. A `deploy` that the store
+   * has not confirmed yet is taken back before anything of it begins. In a process that is fenced it is in force for that process alone,
+   * and resolves `FENCED`.
    *
    * *Gotchas*: it resolves when the calls on the new version have finished. A handler of that version that awaits it waits
    * for itself, up to `drainMs`.
@@ -299,7 +304,7 @@ export class BlueGreen<
     const refusal = this.#driver.rollBack(whyOf(options), options ?? {})
     if (refusal !== undefined) return refusal
     const isStopped = this.#driver.controller === 'STOPPED'
-    return (isStopped ? undefined : this.deployment?.finished) ?? this.#rollBackWhatIsStarting(options)
+    return (isStopped ? undefined : this.deployment?.finished) ?? this.#rollBackWhatIsStored(options)
   }
 
   /**
@@ -397,8 +402,9 @@ export class BlueGreen<
    * @throws {@link StoppedError} when `stop()` is called before the versions are ready
    */
   start(): Promise<void> {
+    const { signal } = this.#untilStop
     return this.#next(async () => {
-      if (this.#driver.controller === 'STOPPED') await this.#driver.open()
+      if (this.#driver.controller === 'STOPPED') await this.#driver.open(signal)
     })
   }
 
@@ -409,7 +415,8 @@ export class BlueGreen<
    * `drainMs`.
    */
   stop(): Promise<void> {
-    this.#driver.abandon()
+    this.#untilStop.abort(new StoppedError(this.#driver.state.active, true))
+    this.#untilStop = new AbortController()
     return this.#next(async () => {
       await this.#driver.close()
       await this.#crew?.stop()
@@ -458,13 +465,14 @@ export class BlueGreen<
     return done
   }
 
-  async #rollBackWhatIsStarting(options: RollbackOptions | undefined): Promise<DeploymentResult | undefined> {
+  async #rollBackWhatIsStored(options: RollbackOptions | undefined): Promise<DeploymentResult | undefined> {
     const before = this.#driver.last
     await this.start()
-    await this.#driver.starting?.catch(() => undefined)
-    const { last } = this.#driver
+    const { last, state } = this.#driver
     // What was rolled back here before this process drove again goes on as such, and may be over already.
-    return last !== before && last?.id === before?.id ? last?.finished : this.deployment?.rollback(options)
+    const isGoingOn = last !== before && state.deployment?.id === last?.id
+    if (isGoingOn && state.deployment !== null && isTakenBack(state.deployment)) return last?.finished
+    return this.#driver.rollBack(whyOf(options), options ?? {}) ?? this.deployment?.finished
   }
 
   /** What a call tells the judge, by the version that it began on. */
@@ -547,8 +555,8 @@ export class BlueGreen<
     return new Crew(
       { slots: new Map(slots), maxWaitMs, drainMs, stageTimeoutMs, clock },
       {
-        active: () => this.#driver.state.active,
-        mayServe: () => this.#driver.mayServe,
+        isToLive: (version) => this.#driver.isToLive(version),
+        mayServeFor: (version) => this.#driver.mayServeFor(version),
         died: (version, why) => {
           this.#pins.died(version)
           this.#driver.died(version, why)

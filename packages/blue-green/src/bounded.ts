@@ -42,7 +42,11 @@ export async function runBounded<T>(
   }
 }
 
-/** What was thrown, as words. */
+/** What was thrown, as words. Never throws: not everything that is thrown can be read. */
 export function messageOf(thrown: unknown): string {
-  return thrown instanceof Error ? thrown.message : String(thrown)
+  try {
+    return String(thrown instanceof Error ? thrown.message : thrown)
+  } catch {
+    return 'something was thrown that cannot be read'
+  }
 }

@@ -189,6 +189,19 @@ describe('hold', () => {
     expect(deployment.status.phase).toBe('CANARY_TESTING')
   })
 
+  it('that is ended as health turns says that health holds it', async () => {
+    const health = new FakeHealth()
+    const { bot, deployment } = await deployed({ health })
+    deployment.hold()
+    await bot.clock.advance(0)
+    bot.store.faults.set(bot.store.writes + 1, 'is slow')
+    const resumed = deployment.resume()
+    await bot.clock.advance(0)
+    health.becomes('down')
+    await bot.store.land()
+    expect(await resumed).toMatchObject({ phase: 'HOLD', isHeldByHand: false })
+  })
+
   it('that comes while another is being ended stands', async () => {
     const { bot, deployment } = await deployed()
     deployment.hold({ why: 'one' })

@@ -62,9 +62,30 @@ describe('two controllers', () => {
     await second.blueGreen.start()
     await first.clock.advance(1_000)
     expect(first.blueGreen.status.controller).toBe('FENCED')
-    await first.blueGreen.rollback({ why: 'users complain' })
+    expect(await first.blueGreen.rollback({ why: 'users complain' })).toEqual({
+      outcome: 'FENCED',
+      why: expect.stringContaining('in this process alone') as string,
+    })
     expect((await first.guildsOn('v2')).size).toBe(0)
     expect((await second.guildsOn('v2')).size).toBeGreaterThan(0)
+  })
+
+  it('can be rolled back by the deployment that the fenced one began', async () => {
+    const { first, second } = twoControllers()
+    const deployment = await first.blueGreen.deploy('v2', { ...plan, percentages: [50, 100] })
+    await second.blueGreen.start()
+    await first.clock.advance(1_000)
+    expect(await deployment.rollback()).toMatchObject({ outcome: 'FENCED' })
+    expect((await first.guildsOn('v2')).size).toBe(0)
+  })
+
+  it('say of a deployment that only the other one follows that it is given back here alone', async () => {
+    const { first, second } = twoControllers()
+    await first.blueGreen.start()
+    await second.blueGreen.deploy('v2', { ...plan, percentages: [50, 100] })
+    await expect(first.blueGreen.deploy('v3', plan)).rejects.toMatchObject({ code: 'FENCED' })
+    expect(await first.blueGreen.rollback()).toMatchObject({ outcome: 'FENCED' })
+    expect((await first.guildsOn('v2')).size).toBe(0)
   })
 
   it('race for a deployment from the same record, and one of them wins', async () => {

@@ -3,7 +3,7 @@ import { emptyReport, type DeploymentReport } from './report/report.js'
 import { StatusStream } from './report/status-stream.js'
 import type { Batches } from './plan.js'
 import type { BackupMade, Migrated, ProbeResult } from './plan.js'
-import { stepMsOf, type DeploymentState, type Phase } from './transitions.js'
+import { isOver, stepMsOf, type DeploymentState, type Phase } from './transitions.js'
 
 /** How a deployment ended, as far as this process is concerned. */
 export type Outcome =
@@ -119,7 +119,7 @@ export interface Deployment {
    *
    * @param options - `why`, for the record and the events, and how
    * @returns how the deployment ended; if it was over already, nothing happens and this says how. `HELD` and `FROZEN` say that
-   * green keeps what it has
+   * green keeps what it has; `FENCED`, that it goes on elsewhere, and is given back in this process alone
    */
   rollback(options?: RollbackOptions): Promise<DeploymentResult>
   /** What is known of it now: after the end, of the end. `reportMarkdown` makes it a text. */
@@ -166,6 +166,8 @@ export interface DeploymentDriver {
   /** What became of it where it is not to be waited for. */
   rollBack(why: string | undefined, options: RollbackOptions): DeploymentResult | undefined
   reportOf(deploymentId: string, result: DeploymentResult | undefined): DeploymentReport | undefined
+  /** As of whoever follows it now: this process may have stopped, and gone on with it. */
+  finishedOf(deploymentId: string): Promise<DeploymentResult> | undefined
   promote(why?: string): Promise<void>
   hold(why?: string): void
   letGo(why?: string): Promise<void>
@@ -231,8 +233,10 @@ export class DrivenDeployment implements Deployment {
   }
 
   async rollback(options?: RollbackOptions): Promise<DeploymentResult> {
-    if (this.#isFinished || this.#driver.statusOf(this.id) === undefined) return this.finished
-    return this.#driver.rollBack(whyOf(options), options ?? {}) ?? this.finished
+    const phase = this.#driver.statusOf(this.id)?.phase
+    // What was stopped, or goes on elsewhere, is not over: who serves here is this process's to say.
+    if (phase === undefined || isOver(phase)) return this.finished
+    return this.#driver.rollBack(whyOf(options), options ?? {}) ?? this.#driver.finishedOf(this.id) ?? this.finished
   }
 
   async promote(reason?: RollbackReason): Promise<DeploymentStatus> {

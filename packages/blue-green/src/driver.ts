@@ -27,6 +27,7 @@ import {
   FencedError,
   RolledBackVersionError,
   StoppedError,
+  StoreUnavailableError,
 } from './errors.js'
 import { messageOf, runBounded } from './bounded.js'
 import { Chores } from './chores.js'
@@ -46,16 +47,18 @@ import { routeOf, type Route } from './routing.js'
 import { problemsFor } from './report/dry-run.js'
 import { History } from './report/history.js'
 import { makeReport, type DeploymentReport } from './report/report.js'
-import { routedIn, takeOver } from './resumption.js'
+import { decisionFor, routedIn, takeOver, type Known } from './resumption.js'
 import { makeStarting, type Starting } from './starting.js'
 import {
   hasShare,
   isOver,
   isAdvancing,
+  isIrreversible,
   isPreparing,
   isRollingBack,
   isStepping,
   runningIn,
+  takeBackUnbegun,
   transition,
   type DeploymentState,
   type Descent,
@@ -97,8 +100,14 @@ export class Driver {
   readonly #deaths = new Deaths()
   /** What will be ended when the active version lives again. */
   readonly #toRetire = new Set<string>()
-  /** While `open` waits for its versions. */
-  #opening: { readonly stop: AbortController; readonly version: string } | undefined
+  /** What was started although the store did not say that it is to serve. */
+  #unasked: readonly string[] = []
+  /** What served here when another controller took over. */
+  #servedBefore: readonly string[] = []
+  /** Whether something was decided here that nobody has written down, nor will before this process drives again. */
+  #isUnwritten = false
+  /** Why a rollback was refused of late: a person has heard of it. */
+  #refusal: string | undefined
   readonly #pace: Pace
   readonly #work: PhaseWork
   readonly #jury: Jury | undefined
@@ -165,11 +174,21 @@ export class Driver {
     return this.#history
   }
 
-  /** The versions that have served what is routed now, and live as far as anybody knows: one of them may do for another that is down. */
-  get mayServe(): readonly string[] {
+  /** The versions that have served what is routed now, and live as far as anybody knows: one of them may do for `version`, which is down. */
+  mayServeFor(version: string): readonly string[] {
     const running = runningIn(this.#state)
     const green = running !== undefined && running.step >= 0 ? [running.to] : []
-    return [this.#state.active, ...green, ...this.#toRetire]
+    // What green has begun to write, blue cannot read.
+    const isOneWay = version === running?.to && isIrreversible(running) && !isRollingBack(running)
+    const blue = isOneWay ? [] : [this.#state.active]
+    return [...blue, ...green, ...this.#toRetire, ...this.#servedBefore].filter((each) => this.#hasVersion(each))
+  }
+
+  /** Whether a version that dies is to be started again: it serves what no deployment moves, or what cannot be given back. */
+  isToLive(version: string): boolean {
+    const running = runningIn(this.#state)
+    const isFrozen = running?.phase === 'FROZEN' && running.step >= 0 && running.to === version
+    return isFrozen || this.#state.active === version
   }
 
   /** Who judges, if anybody does. */
@@ -191,9 +210,9 @@ export class Driver {
     return this.#deployment
   }
 
-  /** The deployment that the store has not confirmed, if any. */
-  get starting(): Promise<Deployment> | undefined {
-    return this.#starting?.promise
+  /** How a deployment ends, as of whoever follows it now: this process may have stopped, and gone on with it. */
+  finishedOf(deploymentId: string): Promise<DeploymentResult> | undefined {
+    return this.#deployment?.id === deploymentId ? this.#deployment.finished : undefined
   }
 
   /** How long the evidence of a plan will take. */
@@ -234,18 +253,35 @@ export class Driver {
     })
   }
 
-  /** Takes over from whoever drove last, and goes on where the record says. */
-  async open(): Promise<void> {
+  /**
+   * Takes over from whoever drove last, and goes on where the record says.
+   *
+   * @param signal - ends the wait for the versions
+   */
+  async open(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
     const { store, name, clock, storeTimeoutMs, storeRetryMs, health } = this.#settings
     const key = `blue-green:${name}`
     const journal = new Journal({ store, key, controller: this.#controllerId, clock, timeoutMs: storeTimeoutMs })
-    const { found, state, why, log } = await takeOver(journal, this.#settings, { state: this.#state, why: this.#why })
+    const before = this.#state
+    const { found, state, why, log } = await takeOver(journal, this.#settings, this.#known).catch(async (error) => {
+      if (!(error instanceof StoreUnavailableError)) throw error
+      // What was active when this process knew it last serves on.
+      this.#unasked = routedIn(this.#state)
+      await this.#stageAll(this.#state, signal).catch(() => undefined)
+      throw error
+    })
     await this.#jury?.open(journal.epoch)
     this.#toRetire.clear()
-    const failures = await this.#stageAll(state)
+    const failures = await this.#stageAll(state, signal)
+    // The versions took their time, in which a person may have decided something.
+    const decision = this.#state === before ? undefined : decisionFor(state, this.#known)
+    const decidedFor = this.#why
     const from = this.#controller
     this.#controller = 'DRIVING'
     this.#fencedBy = undefined
+    this.#isUnwritten = false
+    this.#servedBefore = []
     this.#isStoreUp = true
     this.#journal = journal
     this.#writer = new Writer(journal, clock, storeRetryMs, {
@@ -259,12 +295,14 @@ export class Driver {
     this.#state = found
     this.#work.resumed(runningIn(found))
     this.#enter(state, why, log)
+    if (decision !== undefined) this.#move(decision, decidedFor)
     this.#jury?.start()
-    for (const [version, failure] of failures) {
-      this.died(version, failure.message)
-      this.#hooks.startLater(version, failure.message)
-    }
-    // Or it died when it had been ready for a moment.
+    for (const [version, failure] of failures) this.died(version, failure.message)
+    // One may also have died when it had been ready for a moment, before anybody knew that it was the active one.
+    const routed = routedIn(state)
+    for (const version of routed) this.#startLater(version)
+    for (const version of this.#unasked) if (!routed.includes(version)) this.#retire(version)
+    this.#unasked = []
     this.#takeDeadBack((why) => `"${state.deployment?.to}" died: ${why}`)
     this.#goOn()
     this.#hooks.announce([controllerChange(from, 'DRIVING', state, why, clock.now())])
@@ -277,25 +315,17 @@ export class Driver {
     }
   }
 
-  /** Ends an `open` that waits for its versions. */
-  abandon(): void {
-    this.#opening?.stop.abort(new StoppedError(this.#opening.version, true))
-  }
-
   /** Makes ready whatever the state routes to. @throws what kept the last of it from getting ready, when there is no other */
-  async #stageAll(state: State): Promise<ReadonlyMap<string, Error>> {
+  async #stageAll(state: State, signal: AbortSignal): Promise<ReadonlyMap<string, Error>> {
     const routed = routedIn(state)
     const failures = new Map<string, Error>()
-    const stop = new AbortController()
-    this.#opening = { stop, version: state.active }
     await Promise.all(
       routed.map(async (version) => {
-        const failure = await this.#staged(version, stop.signal)
+        const failure = await this.#staged(version, signal)
         if (failure !== undefined) failures.set(version, failure)
       }),
     )
-    this.#opening = undefined
-    stop.signal.throwIfAborted()
+    signal.throwIfAborted()
     const [first] = failures.values()
     if (first !== undefined && failures.size === routed.length) throw first.cause
     return failures
@@ -310,6 +340,7 @@ export class Driver {
     await this.#writer?.stop()
     await this.#history.settled
     const lost = this.#writer?.wanted
+    this.#isUnwritten ||= lost !== undefined
     const why = `stop() was called${lost?.type === 'ROLL_BACK' ? ' before the store confirmed the rollback' : ''}`
     this.#finish({ outcome: 'STOPPED', why })
     this.#hooks.announce([controllerChange(from, 'STOPPED', this.#state, why, this.#settings.clock.now())])
@@ -355,7 +386,7 @@ export class Driver {
     if (unknown !== undefined)
       warn('EVENKEEL_OPTION', `rollback has no option "${unknown}"`, 'It has why, batches and acceptIrreversible.')
     const running = runningIn(this.#state)
-    if (running === undefined) return undefined
+    if (running === undefined) return this.#takeBackUnbegun(why)
     // Who serves is at stake: what is wrong with the batches is said before anything else.
     if (how.batches !== undefined) readBatches(how.batches, running.percentage)
     if (this.#deaths.has(running.from) && hasShare(running)) return this.#keepGreen(running, why)
@@ -364,7 +395,19 @@ export class Driver {
     const accept = how.acceptIrreversible === true
     this.#move({ type: 'ROLL_BACK', elapsedMs: this.#elapsedMs(), accept, descent, results }, why)
     const after = this.#state.deployment
-    return after?.id === running.id && after.phase === 'FROZEN' ? { outcome: 'FROZEN', why: this.#why } : undefined
+    if (after?.id === running.id && after.phase === 'FROZEN') return { outcome: 'FROZEN', why: this.#why }
+    if (this.#controller !== 'FENCED') return undefined
+    return { outcome: 'FENCED', why: `it is given back in this process alone: ${this.#fencedBy?.message}` }
+  }
+
+  /** A `deploy` that the store has not confirmed is taken back before anything of it begins: this is written over it. */
+  #takeBackUnbegun(why: string): undefined {
+    const wanted = this.#writer?.wanted
+    if (wanted?.type !== 'DEPLOY') return
+    const state = takeBackUnbegun(wanted.state)
+    const log = logged(this.#log, this.#state, state, why, this.#settings.clock.now())
+    this.#writer?.want({ state, why, type: 'ROLL_BACK', log, evidence: null })
+    this.#enter(state, why, log)
   }
 
   /** What the bot has found out by itself: at once, unless a person has gone on in spite of it. */
@@ -412,6 +455,10 @@ export class Driver {
     const now = runningIn(this.#state)
     const isWaiting = now?.phase === 'HOLD' && now.awaitsEvidence && now.heldByHand === null
     if (now?.phase === 'HOLD' && !isWaiting) return Promise.reject(this.#held())
+    // Where it would get a share, and not run its migration again or get ready.
+    const isShareNext = phase === 'FROZEN' && running.step >= 0 && running.migrated !== 'BEGUN'
+    const problem = isShareNext ? this.#problem(running) : undefined
+    if (problem !== undefined) return Promise.reject(this.#held(problem))
     const promoted = this.#waiters.promoted(running)
     // What is only staged goes on by itself, and not before green is ready.
     if (isWaiting || phase === 'FROZEN') this.#prepare(why, { type: 'FORWARD' })
@@ -447,6 +494,7 @@ export class Driver {
     // The wish comes first: entering a state tells listeners, who may wish for something else.
     if (this.#controller === 'DRIVING')
       this.#writer?.want({ state, why, type: input.type, log, evidence: this.#evidence() })
+    else this.#isUnwritten = true
     if (!waitsForStore(input.type)) this.#enter(state, why, log)
   }
 
@@ -454,7 +502,10 @@ export class Driver {
   #keepGreen(running: DeploymentState, cause: string): DeploymentResult {
     const problem = this.#deaths.problem(running) ?? ''
     const why = `${problem}; the cause was: ${cause}`
+    // Each event that fails may be a cause.
+    if (running.phase === 'HOLD' && this.#refusal === problem) return { outcome: 'HELD', why }
     this.#move({ type: 'HOLD', elapsedMs: this.#elapsedMs(), byHand: null }, why)
+    this.#refusal = problem
     this.#hooks.announce([refusalChange(running, why, this.#settings.clock.now())])
     return { outcome: 'HELD', why }
   }
@@ -524,6 +575,7 @@ export class Driver {
     if (this.#writer?.wanted !== undefined || this.#gate.lacking(running) !== undefined) return
     // A source of health may have changed without saying so.
     this.#reconsider()
+    if (runningIn(this.#state)?.awaitsEvidence !== true) return
     this.#prepare(this.#jury?.find().why ?? 'it has had as many calls as the plan asks for', { type: 'FORWARD' })
   }
 
@@ -583,10 +635,9 @@ export class Driver {
 
   /** Nothing shifts without the store: a greater share is not waited for, it is given up. */
   #failed(wanted: Wanted, error: unknown): void {
-    const why = error instanceof Error ? error.message : String(error)
+    const why = messageOf(error)
     if (wanted.type === 'PREPARE') this.#giveUp(wanted, error, why)
     if (wanted.type === 'RESUME' || wanted.type === 'DEPLOY') this.#revoke(why)
-    if (wanted.type === 'RESUME') this.#waiters.settleResumptions()
     if (wanted.type === 'DEPLOY') this.#starting?.reject(error as Error)
   }
 
@@ -604,6 +655,7 @@ export class Driver {
   /** Writes the state in force over one that may have landed in the store meanwhile. */
   #revoke(why: string): void {
     this.#writer?.want({ state: this.#state, why, type: 'REVOKE', log: this.#log, evidence: this.#evidence() })
+    this.#waiters.settleResumptions()
   }
 
   #reachable(isUp: boolean, error: unknown): void {
@@ -617,6 +669,8 @@ export class Driver {
         ? 'its record in the store is gone, or a newer release has written it'
         : `another controller took over with epoch ${winner.epoch}`
     this.#fencedBy = new FencedError(why, winner?.epoch)
+    // They live here, and what the winner routes to may not.
+    this.#servedBefore = this.mayServeFor(this.#state.active)
     this.#leave('FENCED')
     this.#starting?.reject(this.#fencedBy)
     // The winner's record is the last confirmed truth. A rollback decided here still stands here.
@@ -627,6 +681,7 @@ export class Driver {
       this.#finish({ outcome: 'FENCED', why })
     }
     if (winner !== undefined && !isTakenBack && this.#hasCodeFor(winner.state)) {
+      this.#isUnwritten = false
       this.#enter(winner.state, why, winner.log)
     }
     this.#finish({ outcome: 'FENCED', why })
@@ -654,11 +709,15 @@ export class Driver {
     const phase = phaseOf(state)
     const isEnd = phase === 'COMPLETE' || phase === 'ROLLED_BACK' || phase === 'FAILED'
     if (isEnd && state.deployment?.id === this.#deployment?.id) this.#finish(resultOf(phase, why, state))
-    if (phase === 'COMPLETE' && before.active !== state.active) this.#retire(before.active)
+    if (phase !== 'HOLD') this.#refusal = undefined
+    if (phase === 'COMPLETE' && before.active !== state.active) {
+      this.#startLater(state.active)
+      this.#retire(before.active)
+    }
     if (phase === 'ROLLED_BACK' && runningIn(before) !== undefined) this.#retire(state.deployment?.to)
     this.#reconsider()
     this.#tellStarted()
-    if (phase !== 'HOLD') this.#waiters.settleResumptions()
+    if (phase !== 'HOLD' || this.#writer?.wanted?.type !== 'RESUME') this.#waiters.settleResumptions()
     this.#waiters.settlePromotions(runningIn(this.#state), () => this.#held())
   }
 
@@ -673,25 +732,25 @@ export class Driver {
 
   /** While the active version is dead, the other one is all there is. */
   #retire(version: string | undefined): void {
-    if (this.#controller !== 'DRIVING' || version === undefined) return
+    if (this.#controller !== 'DRIVING' || version === undefined || !this.#hasVersion(version)) return
     this.#toRetire.add(version)
     this.#retireKept()
-    if (this.#toRetire.has(version)) {
+    if (this.#toRetire.has(version) && !this.#deaths.has(version)) {
       this.#hooks.announce([keptChange(this.#state, version, this.#settings.clock.now())])
     }
   }
 
   #retireKept(): void {
+    if (this.#deaths.has(this.#state.active)) return
     for (const version of this.#toRetire) {
-      if (this.#deaths.has(this.#state.active) && !this.#deaths.has(version)) continue
       this.#toRetire.delete(version)
       this.#hooks.retire(version)
     }
   }
 
-  #held(): DeploymentHeldError {
+  #held(why = this.#why): DeploymentHeldError {
     const running = runningIn(this.#state)
-    return new DeploymentHeldError(running?.id ?? '', this.#why, running?.heldByHand != null)
+    return new DeploymentHeldError(running?.id ?? '', why, running?.heldByHand != null)
   }
 
   /** The state in force is in the store: what waits for that may begin. */
@@ -741,9 +800,22 @@ export class Driver {
   }
 
   #hasCodeFor(state: State): boolean {
-    const { versions } = this.#settings
     const running = runningIn(state)
-    return versions.has(state.active) && (running === undefined || versions.has(running.to))
+    return this.#hasVersion(state.active) && (running === undefined || this.#hasVersion(running.to))
+  }
+
+  #hasVersion(version: string): boolean {
+    return this.#settings.versions.has(version)
+  }
+
+  /** A version that is wanted and dead lives again some time. */
+  #startLater(version: string): void {
+    const why = this.#deaths.whyOf(version)
+    if (why !== undefined) this.#hooks.startLater(version, why)
+  }
+
+  get #known(): Known {
+    return { state: this.#state, why: this.#why, isUnwritten: this.#isUnwritten }
   }
 
   /** 48 random bits: enough to tell deployments and controllers apart. */

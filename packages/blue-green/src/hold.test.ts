@@ -71,6 +71,20 @@ describe('a deployment and the health of the bot', () => {
     expect(deployment.status).toMatchObject({ phase: 'HOLD', percentage: 1 })
   })
 
+  it('does not advance on evidence over health that turned without a word', async () => {
+    const health = new FakeHealth()
+    const bot = new TestBot(new FaultyStore(), { health })
+    const byTime = { ...plan, percentages: [50, 100], advance: 'time', minEvents: 5 } as const
+    const deployment = await bot.blueGreen.deploy('v2', byTime)
+    await bot.clock.advance(1_000)
+    expect(deployment.status).toMatchObject({ phase: 'HOLD', awaitsEvidence: true })
+    await bot.guildsOn('v2')
+    health.status = 'down'
+    await bot.clock.advance(30_000)
+    expect(deployment.status).toMatchObject({ phase: 'HOLD', awaitsEvidence: false, why: 'health is down' })
+    expect(bot.percentages).toEqual([50])
+  })
+
   it.each([undefined, 'healthy', 'UP', 'toString'])('takes a health that is %s for unknown', async (status) => {
     const health = new FakeHealth()
     health.status = status as never
@@ -253,6 +267,34 @@ describe('a store that is out of reach', () => {
     expect(await bot.serves('a')).toBe('v1')
     await bot.clock.advance(0)
     expect(bot.blueGreen.status).toMatchObject({ phase: 'ROLLED_BACK', active: 'v1' })
+  })
+
+  it('keeps a hold that it never heard of in force over stop and start', async () => {
+    const bot = new TestBot()
+    const deployment = await bot.blueGreen.deploy('v2', plan)
+    bot.store.isDown = true
+    deployment.hold({ why: 'it is Friday' })
+    await bot.clock.advance(0)
+    await bot.blueGreen.stop()
+    bot.store.isDown = false
+    await bot.blueGreen.start()
+    await bot.clock.advance(5_000)
+    expect(bot.blueGreen.deployment?.status).toMatchObject({ phase: 'HOLD', isHeldByHand: true, percentage: 1 })
+    expect((await bot.store.record())?.state.deployment).toMatchObject({ heldByHand: 'it is Friday' })
+  })
+
+  it('does not take up a hold again that it had, and that a person has ended elsewhere', async () => {
+    const bot = new TestBot()
+    const deployment = await bot.blueGreen.deploy('v2', plan)
+    deployment.hold({ why: 'it is Friday' })
+    await bot.clock.advance(0)
+    await bot.blueGreen.stop()
+    const other = new TestBot(new FaultyStore(bot.store.inner))
+    await other.blueGreen.start()
+    await other.blueGreen.deployment?.resume()
+    await other.blueGreen.stop()
+    await bot.blueGreen.start()
+    expect(bot.blueGreen.deployment?.status).toMatchObject({ phase: 'CANARY_TESTING', isHeldByHand: false })
   })
 
   it('does not forget a rollback over the end of a hold that it did not confirm before', async () => {

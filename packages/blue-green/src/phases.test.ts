@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { FakeHealth } from './test-support/fake-health.js'
 import { FaultyStore } from './test-support/faulty-store.js'
 import { answer, plan, TestBot, type Ping } from './test-support/test-bot.js'
 import type { Migration, SyntheticTest } from './probes.js'
@@ -145,6 +146,38 @@ describe('a whole plan', () => {
   })
 })
 
+describe('a rollback of what the store has not confirmed', () => {
+  it.each(['checks', 'nothing'])('comes before everything else, with %s before the migration', async (before) => {
+    const done: string[] = []
+    const index: Migration = { up: async () => void done.push('up'), irreversible: true }
+    const checks = before === 'checks' ? { disk: () => done.push('check') } : {}
+    const bot = new TestBot(new FaultyStore(), { checks, migrations: { index } })
+    await bot.blueGreen.start()
+    bot.store.faults.set(bot.store.writes + 1, 'is slow')
+    const deploying = bot.blueGreen.deploy('v2', { ...plan, migration: 'index' })
+    await bot.clock.advance(0)
+    const rolledBack = bot.blueGreen.rollback({ why: 'wrong version' })
+    await bot.store.land()
+    expect(await rolledBack).toEqual({ outcome: 'ROLLED_BACK', why: 'wrong version' })
+    expect((await deploying).status).toMatchObject({ phase: 'ROLLED_BACK', migrated: 'NO' })
+    expect(done).toEqual([])
+    expect(bot.blueGreen.status.rolledBack).toEqual([])
+    expect((await bot.blueGreen.history())[0]).toMatchObject({ outcome: 'ROLLED_BACK', to: 'v2' })
+  })
+
+  it('is asked for of the bot: an old deployment says only how it ended', async () => {
+    const bot = new TestBot()
+    const old = await bot.blueGreen.deploy('v2', { percentages: [100], stepMs: 1_000 })
+    await bot.clock.advance(1_000)
+    bot.store.faults.set(bot.store.writes + 1, 'is slow')
+    const deploying = bot.blueGreen.deploy('v3', plan)
+    await bot.clock.advance(0)
+    expect((await old.rollback()).outcome).toBe('COMPLETE')
+    await bot.store.land()
+    expect((await deploying).status.phase).toBe('CANARY_TESTING')
+  })
+})
+
 describe('the checks', () => {
   it('are all run, and one that fails ends it before anything has happened', async () => {
     const bot = new WholeBot(new FaultyStore(), {
@@ -174,6 +207,16 @@ describe('the checks', () => {
     const again = bot.blueGreen.deploy('v2', whole)
     await bot.clock.advance(10_000)
     expect((await again).status.phase).toBe('FAILED')
+  })
+
+  it('that throw what cannot be read fail it like any other', async () => {
+    const odd = (): never => {
+      throw Object.create(null)
+    }
+    const bot = new WholeBot(new FaultyStore(), { checks: { odd } })
+    const deployment = await bot.blueGreen.deploy('v2', plan)
+    expect((await deployment.finished).outcome).toBe('FAILED')
+    expect(deployment.report().results[0]?.why).toBe('something was thrown that cannot be read')
   })
 
   it('are told by their signal when their time is over or the deployment is taken back', async () => {
@@ -387,6 +430,46 @@ describe('after an irreversible migration', () => {
     await bot.clock.advance(60_000)
     expect(bot.blueGreen.status.phase).toBe('ROLLED_BACK')
     expect((await bot.guildsOn('v1')).size).toBe(1_000)
+  })
+
+  it('a person who took it back before it was run accepts nothing of what another process has run since', async () => {
+    let pass!: () => void
+    const options: TestOptions = {
+      checks: { disk: () => new Promise<void>((resolve) => (pass = resolve)) },
+      migrations: { index: { up: async () => undefined, irreversible: true } },
+    }
+    const bot = new WholeBot(new FaultyStore(), options)
+    void bot.blueGreen.deploy('v2', whole).catch(() => undefined)
+    await bot.clock.advance(0)
+    bot.store.isDown = true
+    void bot.blueGreen.rollback()
+    const stopping = bot.blueGreen.stop()
+    await bot.clock.advance(60_000)
+    await stopping
+    const other = restart(bot, options)
+    await other.blueGreen.start()
+    await other.clock.advance(0)
+    pass()
+    await other.clock.advance(0)
+    expect(other.blueGreen.deployment?.status).toMatchObject({ phase: 'CANARY_TESTING', migrated: 'DONE' })
+    bot.store.isDown = false
+    await bot.blueGreen.start()
+    await bot.clock.advance(60_000)
+    expect(bot.blueGreen.status).toMatchObject({ phase: 'FROZEN', deployment: { percentage: 1 } })
+  })
+
+  it('a person goes forward only in good health', async () => {
+    const health = new FakeHealth()
+    const migrations = { index: { up: async () => undefined, irreversible: true } }
+    const bot = new WholeBot(new FaultyStore(), { health, migrations })
+    const deployment = await bot.blueGreen.deploy('v2', whole)
+    void deployment.rollback()
+    await bot.clock.advance(0)
+    health.status = 'down'
+    await expect(deployment.promote()).rejects.toThrow('health is down')
+    health.becomes('up')
+    expect(await deployment.promote()).toMatchObject({ percentage: 10 })
+    expect(bot.percentages).toEqual([1, 10])
   })
 
   it('a promotion that the store does not confirm is given up, and it stays frozen', async () => {

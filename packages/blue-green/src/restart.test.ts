@@ -179,6 +179,35 @@ describe('a restart', () => {
     expect((await resumed?.finished)?.outcome).toBe('COMPLETE')
   })
 
+  it('goes on in the deployment that an earlier life began, which can still be rolled back by it', async () => {
+    const bot = new TestBot()
+    const deployment = await bot.blueGreen.deploy('v2', { ...plan, percentages: [100] })
+    await bot.blueGreen.stop()
+    await bot.blueGreen.start()
+    const result = deployment.rollback({ why: 'users complain' })
+    expect(await bot.serves('a')).toBe('v1')
+    expect(await result).toEqual({ outcome: 'ROLLED_BACK', why: 'users complain' })
+    expect(await deployment.rollback()).toMatchObject({ outcome: 'STOPPED' })
+  })
+
+  it.each(['rollback', 'hold'] as const)('loses no %s() that comes while the store is asked', async (what) => {
+    const bot = new TestBot()
+    const deployment = await bot.blueGreen.deploy('v2', { ...plan, percentages: [50, 100] })
+    await bot.blueGreen.stop()
+    bot.store.faults.set(bot.store.writes + 1, 'is slow')
+    const started = bot.blueGreen.start()
+    await bot.clock.advance(0)
+    const done = what === 'hold' ? deployment.hold() : bot.blueGreen.rollback()
+    await bot.clock.advance(0)
+    await bot.store.land()
+    await started
+    await bot.clock.advance(5_000)
+    await done
+    const phase = what === 'hold' ? 'HOLD' : 'ROLLED_BACK'
+    expect(bot.blueGreen.status.phase).toBe(phase)
+    expect((await bot.store.record())?.state.deployment?.phase).toBe(phase)
+  })
+
   it('tells two bots in one store apart by name', async () => {
     const bot = new TestBot()
     await bot.blueGreen.deploy('v2', plan)

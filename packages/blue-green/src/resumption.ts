@@ -2,7 +2,7 @@ import { VersionMissingError } from './errors.js'
 import type { Journal } from './journal.js'
 import type { Settings } from './options.js'
 import { logged, type LogEntry } from './record.js'
-import { hasShare, resume, runningIn, transition, type State } from './transitions.js'
+import { hasShare, resume, runningIn, transition, type Input, type State } from './transitions.js'
 
 /** Where a process goes on that has taken over from whoever drove last. */
 export interface Resumption {
@@ -14,17 +14,21 @@ export interface Resumption {
   readonly log: readonly LogEntry[]
 }
 
+/** What this process knew last, and why. */
+export interface Known {
+  readonly state: State
+  readonly why: string
+  /** Whether the store never had it. */
+  readonly isUnwritten: boolean
+}
+
 /**
  * Fences whoever drove last, and goes on where the record says.
  *
- * @param here - what this process last knew, with its reason: a rollback that the store never confirmed still stands
+ * @param here - what this process knew last: what was decided here, and the store never had, still stands
  * @throws VersionMissingError when the deployment needs a version that this process does not have
  */
-export async function takeOver(
-  journal: Journal,
-  settings: Settings,
-  here: { readonly state: State; readonly why: string },
-): Promise<Resumption> {
+export async function takeOver(journal: Journal, settings: Settings, here: Known): Promise<Resumption> {
   const { initial, clock } = settings
   let found: State = { active: initial, rolledBack: [], count: 0, deployment: null }
   let why = 'nothing was stored yet'
@@ -40,21 +44,31 @@ export async function takeOver(
   return { found, state, why, log }
 }
 
-/** A rollback that the store never confirmed, because this process was stopped first, still stands: also one that a person accepted. */
 function resumed(
   stored: State,
   { versions, initial }: Settings,
-  here: { readonly state: State; readonly why: string },
+  here: Known,
 ): { readonly state: State; readonly why: string } {
   const found = resume(stored, versions, initial)
   if (found === undefined) {
     const running = runningIn(stored)
     throw new VersionMissingError(running?.from ?? stored.active, running?.id ?? '')
   }
-  const { deployment } = here.state
-  const isRolledBackHere = deployment?.phase === 'ROLLING_BACK' && deployment.id === stored.deployment?.id
-  const rolledBack = isRolledBackHere && transition(found.state, { type: 'ROLL_BACK', elapsedMs: 0, accept: true })
-  return rolledBack ? { state: rolledBack, why: here.why } : found
+  const decision = decisionFor(found.state, here)
+  const decided = decision && transition(found.state, decision)
+  return decided === undefined ? found : { state: decided, why: here.why }
+}
+
+/** A rollback or a hold by hand that was decided here, about the deployment of `state`, and that `state` does not show. */
+export function decisionFor(state: State, { state: { deployment: mine }, isUnwritten }: Known): Input | undefined {
+  const running = runningIn(state)
+  if (mine === null || mine.id !== running?.id) return undefined
+  // A person accepts the migration that there is, and none that somebody else has run since.
+  if (mine.phase === 'ROLLING_BACK') return { type: 'ROLL_BACK', elapsedMs: 0, accept: mine.migrated !== 'NO' }
+  if (!isUnwritten) return undefined
+  if (mine.phase === 'FROZEN' && !running.isOverruled) return { type: 'ROLL_BACK', elapsedMs: 0 }
+  if (mine.heldByHand === null || running.heldByHand !== null) return undefined
+  return { type: 'HOLD', elapsedMs: 0, byHand: mine.heldByHand }
 }
 
 /** The versions that get events in a state. */

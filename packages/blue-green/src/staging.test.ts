@@ -64,7 +64,7 @@ describe('a version that has to get ready', () => {
     const next = new TestDriver(new FaultyStore(first.store.inner), (version) =>
       version === 'v1' ? Promise.resolve() : new Promise((resolve) => (ready = resolve)),
     )
-    const opening = next.driver.open()
+    const opening = next.driver.open(new AbortController().signal)
     await next.clock.advance(1_000)
     expect(next.staged.toSorted()).toEqual(['v1', 'v2'])
     expect(next.driver.controller).toBe('STOPPED')
@@ -79,7 +79,7 @@ describe('a version that has to get ready', () => {
     const next = new TestDriver(new FaultyStore(first.store.inner), (version) =>
       version === 'v1' ? Promise.resolve() : Promise.reject(new Error('no database')),
     )
-    await next.driver.open()
+    await next.driver.open(new AbortController().signal)
     await next.clock.advance(0)
     expect(next.phase).toBe('ROLLED_BACK')
     expect(next.results[0]?.why).toBe('"v2" died: "v2" did not get ready: no database')
@@ -90,10 +90,10 @@ describe('a version that has to get ready', () => {
     const test = new TestDriver(undefined, () =>
       isBroken ? Promise.reject(new Error('no database')) : Promise.resolve(),
     )
-    await expect(test.driver.open()).rejects.toThrow('no database')
+    await expect(test.driver.open(new AbortController().signal)).rejects.toThrow('no database')
     expect(test.driver.controller).toBe('STOPPED')
     isBroken = false
-    await test.driver.open()
+    await test.driver.open(new AbortController().signal)
     expect(test.driver.controller).toBe('DRIVING')
   })
 
@@ -168,7 +168,7 @@ describe('the death of', () => {
 
   it('the only version is said, and the death of one that serves nobody, too', async () => {
     const test = new TestDriver()
-    await test.driver.open()
+    await test.driver.open(new AbortController().signal)
     test.driver.died('v1', 'exit code 1')
     test.driver.died('v2', 'exit code 2')
     expect(test.critical).toEqual([

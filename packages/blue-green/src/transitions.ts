@@ -175,7 +175,7 @@ export function stepMsOf({ step, percentages, stepMs, bakeMs }: DeploymentState)
 }
 
 /** Whether a rollback would give blue data that it cannot read. */
-function isIrreversible({ migration, migrated }: DeploymentState): boolean {
+export function isIrreversible({ migration, migrated }: DeploymentState): boolean {
   return migration?.irreversible === true && migrated !== 'NO'
 }
 
@@ -223,6 +223,13 @@ export function transition(state: State, input: Input): State | undefined {
       if (running.phase !== 'ROLLING_BACK' || running.migrated !== 'UNDOING') return undefined
       return withDeployment(state, afterUndoing({ ...running, migrated: input.isUndone ? 'UNDONE' : 'STUCK' }))
   }
+}
+
+/** A deployment that was to begin and has not, taken back: of its first phase nothing has happened. */
+export function takeBackUnbegun(state: State): State {
+  const running = runningIn(state)
+  if (running === undefined) return state
+  return withDeployment(state, { ...running, phase: 'ROLLING_BACK', percentage: 0, migrated: 'NO', heldByHand: null })
 }
 
 /**

@@ -35,8 +35,8 @@ function crewOf(deeds: Readonly<Record<'v1' | 'v2', readonly Deed[]>>, starting:
   const crew = new Crew(
     { slots, maxWaitMs: 200, drainMs: 1_000, stageTimeoutMs: 1_000, clock },
     {
-      active: () => 'v1',
-      mayServe: () => ['v1', 'v2'],
+      isToLive: (version) => version === 'v1',
+      mayServeFor: () => ['v1', 'v2'],
       died: () => undefined,
       revived: () => undefined,
       measured: () => undefined,

@@ -1,7 +1,7 @@
 import type { Severity } from '../changes.js'
 import type { Clock } from '../ports.js'
 import { warn } from '../warn.js'
-import { runBounded } from '../bounded.js'
+import { messageOf, runBounded } from '../bounded.js'
 import { failureOf, NotBegunError } from './errors.js'
 import { isFunctionSlot } from './function-slot.js'
 import { defaultRestarts, type MemoryReading, type Slot, type SlotDeath } from './slot.js'
@@ -33,10 +33,10 @@ export interface EventNews {
 
 /** What a crew asks and tells. None of it may throw. */
 export interface CrewHooks {
-  /** The version that serves what no deployment moves: it is started again when it dies. */
-  active(): string
+  /** Whether a version is started again when it dies. */
+  isToLive(version: string): boolean
   /** The versions that may get the events of one that is down: what nobody has tried, or was taken back, is none of them. */
-  mayServe(): readonly string[]
+  mayServeFor(version: string): readonly string[]
   /** A version died by itself. Told before its events go elsewhere. */
   died(version: string, why: string): void
   /** The active version was started again. */
@@ -77,6 +77,14 @@ interface Failed {
   readonly wasBegun: boolean
 }
 
+/** A start that is to come, or under way. */
+interface Planned {
+  /** Takes it back, and ends it. */
+  readonly stop: AbortController
+  /** Why it died before it counted as started. */
+  died: string | undefined
+}
+
 /** Why an event goes elsewhere that its version never had. */
 function notUp(version: string): Failed {
   return { from: version, error: new NotBegunError(version, 'it is not up'), wasBegun: false }
@@ -97,8 +105,8 @@ export class Crew {
   readonly #deaths = new Map<string, number[]>()
   /** Those who wait for a version that can take an event. */
   readonly #waiting = new Set<() => void>()
-  /** Starts that are to come; takes one back. */
-  readonly #toStart = new Map<string, () => void>()
+  /** Starts that are to come, or under way. */
+  readonly #toStart = new Map<string, Planned>()
   /** Starts and ends of each version, one after the other. */
   readonly #lives = new Map<string, Promise<unknown>>()
   #isStopped = false
@@ -228,7 +236,7 @@ export class Crew {
       const health = this.#slot(name).health?.() ?? 'up'
       return !refused.has(name) && (health === 'up' || health === 'degraded')
     }
-    return can(version) ? version : this.#hooks.mayServe().find(can)
+    return can(version) ? version : this.#hooks.mayServeFor(version).find(can)
   }
 
   #change(timeoutMs: number): Promise<void> {
@@ -263,7 +271,7 @@ export class Crew {
   }
 
   #unplan(version: string): void {
-    this.#toStart.get(version)?.()
+    this.#toStart.get(version)?.stop.abort(new Error('it is not wanted any more'))
     this.#toStart.delete(version)
   }
 
@@ -271,12 +279,14 @@ export class Crew {
 
   #died(version: string, slot: Slot<never>, { why }: SlotDeath): void {
     this.#hooks.died(version, why)
-    this.#restart(version, slot, why)
+    const planned = this.#toStart.get(version)
+    if (planned === undefined) this.#restart(version, slot, why)
+    else planned.died = why
   }
 
   /** With twice the patience each time, until there were too many deaths. */
   #restart(version: string, slot: Slot<never>, why: string): void {
-    if (this.#isStopped || this.#hooks.active() !== version || this.#toStart.has(version)) return
+    if (this.#isStopped || !this.#hooks.isToLive(version) || this.#toStart.has(version)) return
     const { maxRestarts, windowMs, delayMs, maxDelayMs } = slot.restarts ?? defaultRestarts
     const nowMs = this.#settings.clock.monotonic()
     const deaths = (this.#deaths.get(version) ?? []).filter((atMs) => nowMs - atMs < windowMs)
@@ -287,15 +297,20 @@ export class Crew {
       return this.#hooks.died(version, `${times}; repair it, and start the bot again; the last time ${why}`)
     }
     const pauseMs = Math.min(delayMs * 2 ** (deaths.length - 1), maxDelayMs)
-    const cancel = this.#settings.clock.after(pauseMs, () => void this.#startAgain(version, slot, cancel))
-    this.#toStart.set(version, cancel)
+    const planned: Planned = { stop: new AbortController(), died: undefined }
+    const cancel = this.#settings.clock.after(pauseMs, () => void this.#startAgain(version, slot, planned))
+    planned.stop.signal.addEventListener('abort', cancel, { once: true })
+    this.#toStart.set(version, planned)
   }
 
-  async #startAgain(version: string, slot: Slot<never>, planned: () => void): Promise<void> {
+  async #startAgain(version: string, slot: Slot<never>, planned: Planned): Promise<void> {
     const isWanted = (): boolean => this.#toStart.get(version) === planned
     try {
       await this.#next(version, async () => {
-        if (isWanted()) await this.#start(version, new AbortController().signal)
+        if (!isWanted()) return
+        await this.#start(version, planned.stop.signal)
+        // It may die in the tick in which it is ready.
+        if (planned.died !== undefined) throw new Error(planned.died)
       })
       if (!isWanted()) return
       this.#toStart.delete(version)
@@ -304,7 +319,7 @@ export class Crew {
     } catch (error) {
       if (!isWanted()) return
       this.#toStart.delete(version)
-      this.#restart(version, slot, (error as Error).message)
+      this.#restart(version, slot, messageOf(error))
     }
   }
 

@@ -9,11 +9,11 @@ import type { Slot } from './slot.js'
 const atOnce = { percentages: [100], stepMs: 600_000 }
 
 type Named = Record<'v1' | 'v2', Slot<Call, unknown>>
+type Options = Omit<BlueGreenOptions<Named, Call>, 'store'>
 
-function botOf(options: Partial<BlueGreenOptions<Named, Call>> = {}) {
+function botOf({ store = new FaultyStore(), ...options }: Partial<Options> & { readonly store?: FaultyStore } = {}) {
   const clock = new FakeClock()
   const [v1, v2] = [new SlotOnStrings('v1'), new SlotOnStrings('v2')]
-  const store = new FaultyStore()
   const blueGreen = new BlueGreen<Named, Call>({
     versions: { v1, v2 },
     initial: 'v1',
@@ -125,6 +125,182 @@ describe('a bot that starts in the middle of a deployment', () => {
   })
 })
 
+describe('the active version', () => {
+  it('that dies as soon as it is ready is started again, by a process that took another one for it', async () => {
+    const first = botOf()
+    await first.blueGreen.deploy('v2', atOnce)
+    await first.clock.advance(700_000)
+    await first.blueGreen.stop()
+    const { blueGreen, clock, v2 } = botOf({ store: first.store })
+    v2.started = () => {
+      v2.started = () => undefined
+      queueMicrotask(() => v2.dies())
+    }
+    await blueGreen.start()
+    await clock.advance(200)
+    expect([blueGreen.status.active, v2.starts, v2.health()]).toEqual(['v2', 2, 'up'])
+  })
+
+  it('that dies while the other one still gets ready is started again', async () => {
+    const first = botOf()
+    await first.blueGreen.deploy('v2', atOnce)
+    await first.clock.advance(700_000)
+    await first.blueGreen.deploy('v1', { percentages: [50, 100], stepMs: 600_000 })
+    await first.blueGreen.stop()
+    const { blueGreen, clock, v1, v2 } = botOf({ store: first.store })
+    let isReady!: () => void
+    v1.ready = new Promise((resolve) => (isReady = resolve))
+    const started = blueGreen.start()
+    await clock.advance(1_000)
+    v2.dies()
+    isReady()
+    await started
+    await clock.advance(200)
+    expect([v2.starts, v2.health()]).toEqual([2, 'up'])
+  })
+
+  it('that is started again, and dies as soon as it is ready, is started once more', async () => {
+    const { blueGreen, clock, v1 } = botOf()
+    await blueGreen.start()
+    v1.started = () => {
+      v1.started = () => undefined
+      queueMicrotask(() => v1.dies())
+    }
+    v1.dies()
+    await clock.advance(1_000)
+    expect([v1.starts, v1.health()]).toEqual([3, 'up'])
+  })
+
+  it('is started again also when its slot rejects with nothing', async () => {
+    const { blueGreen, clock, v1 } = botOf()
+    await blueGreen.start()
+    // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- as a careless slot does
+    v1.ready = Promise.reject()
+    v1.ready.catch(() => undefined)
+    v1.dies()
+    await clock.advance(1_000)
+    expect(v1.health()).toBe('down')
+    v1.ready = Promise.resolve()
+    await clock.advance(200)
+    expect(v1.health()).toBe('up')
+  })
+
+  it('that died with the old one, as that ended what it ran, is started again, and so is the old one until then', async () => {
+    const { blueGreen, clock, v1, v2 } = botOf()
+    await blueGreen.start()
+    let end!: () => void
+    void blueGreen.handle({ guildId: '1', run: () => new Promise<void>((resolve) => (end = resolve)) })
+    await blueGreen.deploy('v2', atOnce)
+    await clock.advance(600_000)
+    expect(blueGreen.status.phase).toBe('DRAINING_BLUE')
+    v1.dies()
+    v2.dies('fails')
+    end()
+    await clock.advance(1_000)
+    expect([blueGreen.status.phase, v1.health(), v2.health()]).toEqual(['COMPLETE', 'up', 'down'])
+    expect(await blueGreen.handle({ guildId: '1' })).toBe('v1')
+    v2.starting = 'starts'
+    await clock.advance(200)
+    expect([v1.health(), v2.health(), await blueGreen.handle({ guildId: '1' })]).toEqual(['down', 'up', 'v2'])
+  })
+
+  it('serves also when the store does not answer at the start, and gives way to the one that it names later', async () => {
+    const first = botOf()
+    await first.blueGreen.deploy('v2', atOnce)
+    await first.clock.advance(700_000)
+    await first.blueGreen.stop()
+    const { blueGreen, clock, store, v1, v2 } = botOf({ store: new FaultyStore(first.store.inner) })
+    store.isDown = true
+    expect(await outcome(blueGreen.start())).toBe('STORE_UNAVAILABLE')
+    expect(await blueGreen.handle({ guildId: '1' })).toBe('v1')
+    store.isDown = false
+    await blueGreen.start()
+    expect(await blueGreen.handle({ guildId: '1' })).toBe('v2')
+    await clock.advance(0)
+    expect([v1.health(), v2.health()]).toEqual(['down', 'up'])
+  })
+})
+
+describe('a version that cannot be given back', () => {
+  const irreversible = {
+    migrations: { index: { up: async () => undefined, irreversible: true } },
+  }
+
+  it('has nobody do for it who cannot read its data, and is started again', async () => {
+    const { blueGreen, clock, v1, v2 } = botOf(irreversible)
+    const deployment = await blueGreen.deploy('v2', { ...atOnce, migration: 'index' })
+    v2.dies('fails')
+    const refused = outcome(blueGreen.handle({ guildId: '1' }))
+    await clock.advance(1_000)
+    expect(deployment.status).toMatchObject({ phase: 'FROZEN', percentage: 100 })
+    expect([await refused, v1.health()]).toEqual(['NOT_BEGUN', 'up'])
+    expect(await outcome(deployment.promote())).toBe('DEPLOYMENT_HELD')
+    v2.starting = 'starts'
+    await clock.advance(200)
+    expect(await blueGreen.handle({ guildId: '1' })).toBe('v2')
+    expect(await deployment.promote()).toMatchObject({ phase: 'DRAINING_BLUE' })
+  })
+
+  it('is started again in the next process, too', async () => {
+    const first = botOf(irreversible)
+    const deployment = await first.blueGreen.deploy('v2', { ...atOnce, migration: 'index' })
+    void deployment.rollback()
+    await first.clock.advance(0)
+    await first.blueGreen.stop()
+    const { blueGreen, clock, v2 } = botOf({ ...irreversible, store: first.store })
+    v2.starting = 'fails'
+    await blueGreen.start()
+    v2.starting = 'starts'
+    await clock.advance(200)
+    expect([blueGreen.status.phase, v2.health()]).toEqual(['FROZEN', 'up'])
+  })
+})
+
+it('a version whose code is gone does for nobody', async () => {
+  const validations = { slow: () => new Promise<void>(() => undefined) }
+  const first = botOf({ validations })
+  await first.blueGreen.deploy('v2', atOnce)
+  await first.blueGreen.stop()
+  const v1 = new SlotOnStrings('v1')
+  const { blueGreen, clock } = botOf({ store: first.store, validations, versions: { v1 } as unknown as Named })
+  await blueGreen.start()
+  await clock.advance(0)
+  expect(blueGreen.status.phase).toBe('VALIDATING_ROLLBACK')
+  v1.dies()
+  const answer = outcome(blueGreen.handle({ guildId: '1' }))
+  await clock.advance(200)
+  expect(await answer).toBe('v1')
+})
+
+it('a process that another one has taken over from serves on with what it has', async () => {
+  const first = botOf()
+  await first.blueGreen.start()
+  const second = botOf({ store: new FaultyStore(first.store.inner) })
+  await second.blueGreen.deploy('v2', atOnce)
+  await second.clock.advance(700_000)
+  expect(await outcome(first.blueGreen.deploy('v2', atOnce))).toBe('FENCED')
+  expect(first.blueGreen.status.active).toBe('v2')
+  expect(await first.blueGreen.handle({ guildId: '1' })).toBe('v1')
+})
+
+it('a person hears once that there is nobody to roll back to, and not with each event that fails', async () => {
+  const { blueGreen, clock, v1, store, changes } = botOf()
+  const deployment = await blueGreen.deploy('v2', atOnce)
+  v1.dies('fails')
+  await clock.advance(1_000)
+  const before = store.writes
+  const run = (): never => {
+    throw new Error('broken')
+  }
+  for (let i = 0; i < 50; i++) {
+    for (const guildId of ['1', '2', '3']) await outcome(blueGreen.handle({ guildId, run }))
+  }
+  await clock.advance(1_000)
+  expect(changes.filter(({ what }) => what === 'refusal')).toHaveLength(1)
+  expect(store.writes - before).toBeLessThan(5)
+  expect(await deployment.rollback()).toMatchObject({ outcome: 'HELD' })
+})
+
 describe('stop()', () => {
   it.each(['hangs', 'is deaf'] as const)('ends a start() whose version %s', async (starting) => {
     const { blueGreen, clock, v1 } = botOf()
@@ -138,6 +314,24 @@ describe('stop()', () => {
     v1.starting = 'starts'
     await blueGreen.start()
     expect(await blueGreen.handle({ guildId: '1' })).toBe('v1')
+    await blueGreen.stop()
+    expect(clock.pending).toBe(0)
+  })
+
+  it('ends a start() that it comes right after', async () => {
+    const { blueGreen, v1 } = botOf()
+    v1.starting = 'hangs'
+    const started = outcome(blueGreen.start())
+    await blueGreen.stop()
+    expect([await started, v1.starts]).toEqual(['STOPPED', 0])
+  })
+
+  it('ends a new start of a version that died', async () => {
+    const { blueGreen, clock, v1 } = botOf()
+    await blueGreen.start()
+    v1.dies('hangs')
+    await clock.advance(200)
+    expect(v1.starts).toBe(2)
     await blueGreen.stop()
     expect(clock.pending).toBe(0)
   })

@@ -18,6 +18,8 @@ export class SlotOnStrings implements Slot<Call, unknown> {
   readonly #name: string
   readonly #listeners = new Set<(death: SlotDeath) => void>()
   starting: Start = 'starts'
+  /** It starts no sooner. */
+  ready: Promise<void> = Promise.resolve()
   /** Called in the tick in which it has started. */
   started: () => void = () => undefined
   uses: (reading: MemoryReading) => void = () => undefined
@@ -31,6 +33,7 @@ export class SlotOnStrings implements Slot<Call, unknown> {
 
   async start({ signal }: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
     this.starts += 1
+    await this.ready
     if (this.starting === 'fails') throw new Error(`${this.#name} cannot start`)
     if (this.starting === 'hangs') {
       await new Promise((_, reject) => {

@@ -54,7 +54,7 @@ export class TestDriver {
 
   /** Opens, and deploys `v2`. */
   async deploys(options: object = plan): Promise<ReturnType<Driver['deploy']>> {
-    await this.driver.open()
+    await this.driver.open(new AbortController().signal)
     return this.driver.deploy('v2', readDeployOptions(options, this.settings))
   }
 
