@@ -6,7 +6,6 @@ import {
   forecastChange,
   historyChange,
   holdChange,
-  keptChange,
   phaseOf,
   refusalChange,
   revivalChange,
@@ -31,13 +30,13 @@ import {
 } from './errors.js'
 import { messageOf, runBounded } from './bounded.js'
 import { Chores } from './chores.js'
-import { Deaths } from './deaths.js'
 import { readBatches } from './deploy-options.js'
 import type { DriverHooks, RollBackHow } from './driver-hooks.js'
 import { healthProblem, statusOf } from './health-gate.js'
 import { Journal } from './journal.js'
 import { forecast, type Forecast } from './judgement/forecast.js'
 import { Jury } from './judgement/jury.js'
+import { Lives } from './lives.js'
 import type { Settings } from './options.js'
 import { Pace } from './pace.js'
 import { PhaseWork, workOf } from './phase-work.js'
@@ -53,7 +52,6 @@ import {
   hasShare,
   isOver,
   isAdvancing,
-  isIrreversible,
   isPreparing,
   isRollingBack,
   isStepping,
@@ -97,13 +95,7 @@ export class Driver {
   #starting: Starting | undefined
   readonly #waiters = new Waiters()
   readonly #chores = new Chores()
-  readonly #deaths = new Deaths()
-  /** What will be ended when the active version lives again. */
-  readonly #toRetire = new Set<string>()
-  /** What was started although the store did not say that it is to serve. */
-  #unasked: readonly string[] = []
-  /** What served here when another controller took over. */
-  #servedBefore: readonly string[] = []
+  readonly #lives: Lives
   /** Whether something was decided here that nobody has written down, nor will before this process drives again. */
   #isUnwritten = false
   /** Why a rollback was refused of late: a person has heard of it. */
@@ -119,6 +111,7 @@ export class Driver {
     this.#settings = settings
     this.#hooks = hooks
     this.#controllerId = this.#token()
+    this.#lives = new Lives(settings, hooks)
     this.#pace = new Pace(settings.clock, {
       over: (stepMs) => this.#stepElapsed(stepMs),
       stoodStill: (lateMs) => this.#stoodStill(lateMs),
@@ -174,21 +167,14 @@ export class Driver {
     return this.#history
   }
 
-  /** The versions that have served what is routed now, and live as far as anybody knows: one of them may do for `version`, which is down. */
+  /** The versions of which one may do for `version`, which is down. */
   mayServeFor(version: string): readonly string[] {
-    const running = runningIn(this.#state)
-    const green = running !== undefined && running.step >= 0 ? [running.to] : []
-    // What green has begun to write, blue cannot read.
-    const isOneWay = version === running?.to && isIrreversible(running) && !isRollingBack(running)
-    const blue = isOneWay ? [] : [this.#state.active]
-    return [...blue, ...green, ...this.#toRetire, ...this.#servedBefore].filter((each) => this.#hasVersion(each))
+    return this.#lives.mayServeFor(version, this.#state)
   }
 
-  /** Whether a version that dies is to be started again: it serves what no deployment moves, or what cannot be given back. */
+  /** Whether a version that dies is to be started again. */
   isToLive(version: string): boolean {
-    const running = runningIn(this.#state)
-    const isFrozen = running?.phase === 'FROZEN' && running.step >= 0 && running.to === version
-    return isFrozen || this.#state.active === version
+    return this.#lives.isToLive(version, this.#state)
   }
 
   /** Who judges, if anybody does. */
@@ -267,12 +253,12 @@ export class Driver {
     const { found, state, why, log } = await takeOver(journal, this.#settings, this.#known).catch(async (error) => {
       if (!(error instanceof StoreUnavailableError)) throw error
       // What was active when this process knew it last serves on.
-      this.#unasked = routedIn(this.#state)
+      this.#lives.servesUnasked(routedIn(this.#state))
       await this.#stageAll(this.#state, signal).catch(() => undefined)
       throw error
     })
     await this.#jury?.open(journal.epoch)
-    this.#toRetire.clear()
+    this.#lives.tookOver()
     const failures = await this.#stageAll(state, signal)
     // The versions took their time, in which a person may have decided something.
     const decision = this.#state === before ? undefined : decisionFor(state, this.#known)
@@ -281,7 +267,6 @@ export class Driver {
     this.#controller = 'DRIVING'
     this.#fencedBy = undefined
     this.#isUnwritten = false
-    this.#servedBefore = []
     this.#isStoreUp = true
     this.#journal = journal
     this.#writer = new Writer(journal, clock, storeRetryMs, {
@@ -299,10 +284,7 @@ export class Driver {
     this.#jury?.start()
     for (const [version, failure] of failures) this.died(version, failure.message)
     // One may also have died when it had been ready for a moment, before anybody knew that it was the active one.
-    const routed = routedIn(state)
-    for (const version of routed) this.#startLater(version)
-    for (const version of this.#unasked) if (!routed.includes(version)) this.#retire(version)
-    this.#unasked = []
+    this.#lives.settle(routedIn(state), this.#state)
     this.#takeDeadBack((why) => `"${state.deployment?.to}" died: ${why}`)
     this.#goOn()
     this.#hooks.announce([controllerChange(from, 'DRIVING', state, why, clock.now())])
@@ -365,7 +347,7 @@ export class Driver {
     const starting = makeStarting(id, to)
     this.#starting = starting
     // How it ended the last time is no reason to hold: it is started anew.
-    this.#deaths.remove(to)
+    this.#lives.revived(to)
     this.#move({ type: 'DEPLOY', id, to, salt, health, plan }, 'deploy() was called')
     try {
       return await starting.promise
@@ -389,7 +371,7 @@ export class Driver {
     if (running === undefined) return this.#takeBackUnbegun(why)
     // Who serves is at stake: what is wrong with the batches is said before anything else.
     if (how.batches !== undefined) readBatches(how.batches, running.percentage)
-    if (this.#deaths.has(running.from) && hasShare(running)) return this.#keepGreen(running, why)
+    if (this.#lives.isDead(running.from) && hasShare(running)) return this.#keepGreen(running, why)
     const { batches, results = [] } = how
     const descent: Descent | null = batches === undefined ? null : readBatches(batches, running.percentage)
     const accept = how.acceptIrreversible === true
@@ -417,27 +399,28 @@ export class Driver {
 
   /** A version has died by itself. Green alone is rolled back; blue alone leaves green what it has. */
   died(version: string, why: string): void {
-    this.#deaths.add(version, why)
+    this.#lives.died(version, why)
     const { clock } = this.#settings
-    this.#hooks.announce([deathChange(this.#state, version, why, (other) => this.#deaths.has(other), clock.now())])
+    this.#hooks.announce([deathChange(this.#state, version, why, (other) => this.#lives.isDead(other), clock.now())])
     this.#takeDeadBack(() => `"${version}" died: ${why}`)
   }
 
   /** A version that had died is ready for its events again. */
   revived(version: string): void {
-    if (!this.#deaths.remove(version)) return
+    if (!this.#lives.revived(version)) return
+    this.#refusal = undefined
     this.#hooks.announce([revivalChange(this.#state, version, this.#settings.clock.now())])
     // Green may have died while there was nobody to give its guilds to.
     this.#takeDeadBack(() => `"${runningIn(this.#state)?.to}" is dead, and "${version}" lives again`)
-    this.#retireKept()
+    this.#lives.endRetired(this.#state)
   }
 
   /** A green that is dead beside a living blue is taken back; all else that lives or died is a matter of what may go on. */
   #takeDeadBack(whyOf: (death: string) => string): void {
     const running = runningIn(this.#state)
     if (running === undefined) return
-    const death = this.#deaths.whyOf(running.to)
-    const isAlone = death !== undefined && !this.#deaths.has(running.from)
+    const death = this.#lives.whyDead(running.to)
+    const isAlone = death !== undefined && !this.#lives.isDead(running.from)
     if (isAlone && isRouted(running)) this.rollBack(whyOf(death))
     else this.#reconsider()
   }
@@ -500,10 +483,10 @@ export class Driver {
 
   /** There is nobody to roll back to: the share stays as it is, and a person hears of it. */
   #keepGreen(running: DeploymentState, cause: string): DeploymentResult {
-    const problem = this.#deaths.problem(running) ?? ''
+    const problem = this.#lives.problem(running) ?? ''
     const why = `${problem}; the cause was: ${cause}`
     // Each event that fails may be a cause.
-    if (running.phase === 'HOLD' && this.#refusal === problem) return { outcome: 'HELD', why }
+    if (this.#refusal === problem) return { outcome: 'HELD', why }
     this.#move({ type: 'HOLD', elapsedMs: this.#elapsedMs(), byHand: null }, why)
     this.#refusal = problem
     this.#hooks.announce([refusalChange(running, why, this.#settings.clock.now())])
@@ -513,7 +496,7 @@ export class Driver {
   /** The next batch goes back, unless there is nobody to take it: then it is looked at again after the next pause. */
   #descend(): void {
     const running = runningIn(this.#state)
-    if (running !== undefined && !this.#deaths.has(running.from)) this.#move({ type: 'DESCEND' }, this.#why)
+    if (running !== undefined && !this.#lives.isDead(running.from)) this.#move({ type: 'DESCEND' }, this.#why)
   }
 
   /** Health, the store or the phase has changed: does the deployment hold, go on, or wait? */
@@ -544,7 +527,7 @@ export class Driver {
 
   /** What speaks against giving green more, if anything. */
   #problem(running: DeploymentState): string | undefined {
-    return this.#deaths.problem(running) ?? healthProblem(this.#settings.health, running.healthAtStart)
+    return this.#lives.problem(running) ?? healthProblem(this.#settings.health, running.healthAtStart)
   }
 
   #stepElapsed(stepMs: number): void {
@@ -608,9 +591,7 @@ export class Driver {
   /** Resolves with what kept a version from getting ready, if anything did. */
   async #staged(version: string, signal: AbortSignal): Promise<Error | undefined> {
     const { clock, stageTimeoutMs } = this.#settings
-    this.#toRetire.delete(version)
-    // It may die again in the tick in which it is ready.
-    this.#deaths.remove(version)
+    this.#lives.staged(version)
     try {
       await runBounded((stop) => this.#hooks.stage(version, stop), stageTimeoutMs, clock, signal)
       return undefined
@@ -669,8 +650,7 @@ export class Driver {
         ? 'its record in the store is gone, or a newer release has written it'
         : `another controller took over with epoch ${winner.epoch}`
     this.#fencedBy = new FencedError(why, winner?.epoch)
-    // They live here, and what the winner routes to may not.
-    this.#servedBefore = this.mayServeFor(this.#state.active)
+    this.#lives.lostTo(this.#state)
     this.#leave('FENCED')
     this.#starting?.reject(this.#fencedBy)
     // The winner's record is the last confirmed truth. A rollback decided here still stands here.
@@ -709,9 +689,9 @@ export class Driver {
     const phase = phaseOf(state)
     const isEnd = phase === 'COMPLETE' || phase === 'ROLLED_BACK' || phase === 'FAILED'
     if (isEnd && state.deployment?.id === this.#deployment?.id) this.#finish(resultOf(phase, why, state))
-    if (phase !== 'HOLD') this.#refusal = undefined
+    if (phase !== phaseOf(before)) this.#refusal = undefined
     if (phase === 'COMPLETE' && before.active !== state.active) {
-      this.#startLater(state.active)
+      this.#lives.startLater(state.active)
       this.#retire(before.active)
     }
     if (phase === 'ROLLED_BACK' && runningIn(before) !== undefined) this.#retire(state.deployment?.to)
@@ -730,22 +710,8 @@ export class Driver {
     if (!isOnItsWay) this.#starting.resolve(deployment)
   }
 
-  /** While the active version is dead, the other one is all there is. */
   #retire(version: string | undefined): void {
-    if (this.#controller !== 'DRIVING' || version === undefined || !this.#hasVersion(version)) return
-    this.#toRetire.add(version)
-    this.#retireKept()
-    if (this.#toRetire.has(version) && !this.#deaths.has(version)) {
-      this.#hooks.announce([keptChange(this.#state, version, this.#settings.clock.now())])
-    }
-  }
-
-  #retireKept(): void {
-    if (this.#deaths.has(this.#state.active)) return
-    for (const version of this.#toRetire) {
-      this.#toRetire.delete(version)
-      this.#hooks.retire(version)
-    }
+    if (this.#controller === 'DRIVING' && version !== undefined) this.#lives.retire(version, this.#state)
   }
 
   #held(why = this.#why): DeploymentHeldError {
@@ -806,12 +772,6 @@ export class Driver {
 
   #hasVersion(version: string): boolean {
     return this.#settings.versions.has(version)
-  }
-
-  /** A version that is wanted and dead lives again some time. */
-  #startLater(version: string): void {
-    const why = this.#deaths.whyOf(version)
-    if (why !== undefined) this.#hooks.startLater(version, why)
   }
 
   get #known(): Known {

@@ -283,9 +283,13 @@ it('a process that another one has taken over from serves on with what it has', 
   expect(await first.blueGreen.handle({ guildId: '1' })).toBe('v1')
 })
 
-it('a person hears once that there is nobody to roll back to, and not with each event that fails', async () => {
+it.each([
+  ['a step', 'HOLD'],
+  ['a rollback in batches', 'ROLLING_BACK'],
+])('a person hears once in %s that there is nobody to roll back to, and not with each event', async (during, phase) => {
   const { blueGreen, clock, v1, store, changes } = botOf()
   const deployment = await blueGreen.deploy('v2', atOnce)
+  if (during !== 'a step') void deployment.rollback({ batches: { size: 10, pauseMs: 600_000 } })
   v1.dies('fails')
   await clock.advance(1_000)
   const before = store.writes
@@ -299,6 +303,7 @@ it('a person hears once that there is nobody to roll back to, and not with each 
   expect(changes.filter(({ what }) => what === 'refusal')).toHaveLength(1)
   expect(store.writes - before).toBeLessThan(5)
   expect(await deployment.rollback()).toMatchObject({ outcome: 'HELD' })
+  expect(deployment.status.phase).toBe(phase)
 })
 
 describe('stop()', () => {
