@@ -193,6 +193,7 @@ export class BlueGreen<
       drained: (version, signal) => this.#drained(version, signal),
       call: (version, event) => this.#call(version, event),
       counters: () => this.#counters,
+      events: (version) => this.#lanes.get(version)?.events ?? 0,
     })
     this.#crew = this.#crewOf(versions)
   }
@@ -566,7 +567,7 @@ export class BlueGreen<
     const lane = this.#lanes.get(version)
     if (lane === undefined) throw new Error(`there is no version "${version}"`)
     const serve = (): unknown => this.#crew?.call(version, event) ?? this.#run(version, event)
-    return lane.run(serve)
+    return lane.runSynthetic(serve)
   }
 
   /** First the flows, which give it calls, and then the calls. */

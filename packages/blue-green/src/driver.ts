@@ -127,7 +127,7 @@ export class Driver {
         looked: () => this.#lookAgain(),
         trouble: (why) => hooks.announce([evidenceChange(this.#state, why, settings.clock.now())]),
       })
-    this.#gate = new StepGate(this.#jury, (version) => hooks.counters().get(version)?.started ?? 0)
+    this.#gate = new StepGate(this.#jury, (version) => hooks.events(version))
     this.#work = new PhaseWork(settings, {
       move: (input, why) => this.#move(input, why),
       rollBack: (why, results = []) => void this.rollBack(why, { results }),
@@ -524,7 +524,7 @@ export class Driver {
     if (this.#writer?.wanted !== undefined || this.#gate.lacking(running) !== undefined) return
     // A source of health may have changed without saying so.
     this.#reconsider()
-    this.#prepare(this.#jury?.find().why ?? 'it has had as many calls as the plan asks for', { type: 'FORWARD' })
+    this.#prepare(this.#jury?.find().why ?? 'it has had as many events as the plan asks for', { type: 'FORWARD' })
   }
 
   /** @returns whether green is found harmful, and was taken back for it */
