@@ -188,7 +188,12 @@ export class BlueGreen<
         this.#pins.keep(version)
         await this.#crew?.stage(version, signal)
       },
-      retire: (version) => this.#pins.whenFree(version, () => void this.#crew?.retire(version)),
+      retire: (version) =>
+        this.#pins.whenFree(version, () => {
+          // A function serves on.
+          if (typeof versions.get(version) !== 'function') this.#pins.ended(version)
+          void this.#crew?.retire(version)
+        }),
       startLater: (version, why) => this.#crew?.startLater(version, why),
       drained: (version, signal) => this.#drained(version, signal),
       call: (version, event) => this.#call(version, event),
