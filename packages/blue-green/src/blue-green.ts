@@ -1,7 +1,7 @@
 import { EventEmitter } from 'eventemitter3'
 import { phaseOf, type BlueGreenChange, type Controller, type Severity } from './changes.js'
 import { readDuration, requireKnown } from './checked-options.js'
-import { Claims } from './claims.js'
+import { Claims, type Claim } from './claims.js'
 import { readContext, type EventContext } from './context.js'
 import {
   whyOf,
@@ -191,11 +191,17 @@ export class BlueGreen<
         this.#pins.keep(version)
         await this.#crew?.stage(version, signal)
       },
-      retire: (version) => this.#pins.whenFree(version, () => void this.#crew?.retire(version)),
+      retire: (version) =>
+        this.#pins.whenFree(version, () => {
+          // A function serves on.
+          if (typeof versions.get(version) !== 'function') this.#pins.ended(version)
+          void this.#crew?.retire(version)
+        }),
       startLater: (version, why) => this.#crew?.startLater(version, why),
       drained: (version, signal) => this.#drained(version, signal),
       call: (version, event) => this.#call(version, event),
       counters: () => this.#counters,
+      events: (version) => this.#lanes.get(version)?.events ?? 0,
     })
     this.#crew = this.#crewOf(versions)
   }
@@ -240,7 +246,8 @@ export class BlueGreen<
    */
   async handle(event: Event): Promise<AnswerOf<Named[keyof Named]> | undefined> {
     const { eventId, unitId, pin } = readContext(this.#context(event))
-    if (eventId !== undefined && !this.#claims.take(eventId)) {
+    const claim = eventId === undefined ? undefined : this.#claims.take(eventId)
+    if (eventId !== undefined && claim === undefined) {
       this.#duplicates += 1
       return undefined
     }
@@ -249,7 +256,7 @@ export class BlueGreen<
     if (lane === undefined) throw new Error(`there is no version "${version}"; this is a fault of blue-green`)
     const watched = this.#watched(version, unitId)
     const result = await lane.run(
-      (move) => this.#serve(version, event, eventId, move),
+      (move) => this.#serve(version, event, claim, move),
       (how, at) => {
         // What another version does for a guild that is not its own is no evidence for or against either.
         if (at !== lane) return
@@ -528,16 +535,16 @@ export class BlueGreen<
   }
 
   /** Where a version is more than a function, another one may have to do. */
-  #serve(version: string, event: Event, eventId: string | undefined, move: (to: Lane) => void): unknown {
+  #serve(version: string, event: Event, claim: Claim | undefined, move: (to: Lane) => void): unknown {
     if (this.#crew === undefined) return this.#run(version, event)
     const moved = (to: string): void => {
       const lane = this.#lanes.get(to)
       if (lane !== undefined) move(lane)
     }
     const refused = (): void => {
-      if (eventId !== undefined) this.#claims.release(eventId)
+      if (claim !== undefined) this.#claims.release(claim)
     }
-    return this.#crew.deliver(version, event, { eventId, moved, refused })
+    return this.#crew.deliver(version, event, { eventId: claim?.id, moved, refused })
   }
 
   /** A version that is a function. */
@@ -574,7 +581,7 @@ export class BlueGreen<
     const lane = this.#lanes.get(version)
     if (lane === undefined) throw new Error(`there is no version "${version}"`)
     const serve = (): unknown => this.#crew?.call(version, event) ?? this.#run(version, event)
-    return lane.run(serve)
+    return lane.runSynthetic(serve)
   }
 
   /** First the flows, which give it calls, and then the calls. */

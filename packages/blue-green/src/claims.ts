@@ -1,6 +1,7 @@
 import type { Clock } from './ports.js'
 
-interface Claim {
+/** What the first copy of an event has, until it expires or is released. */
+export interface Claim {
   readonly id: string
   readonly expiresMs: number
 }
@@ -26,21 +27,22 @@ export class Claims {
     this.#maxClaims = maxClaims
   }
 
-  /** True for the first copy of an event, false for every further one. */
-  take(id: string): boolean {
+  /** For the first copy of an event; `undefined` for every further one. */
+  take(id: string): Claim | undefined {
     const nowMs = this.#clock.monotonic()
     while ((this.#queue[this.#head]?.expiresMs ?? Infinity) <= nowMs) this.#forgetOldest()
-    if (this.#claims.has(id)) return false
+    if (this.#claims.has(id)) return undefined
     while (this.#claims.size >= this.#maxClaims) this.#forgetOldest()
     const claim = { id, expiresMs: nowMs + this.#claimMs }
     this.#claims.set(id, claim)
     this.#queue.push(claim)
-    return true
+    return claim
   }
 
-  /** The event has certainly not begun: the next copy is its first. */
-  release(id: string): void {
-    if (!this.#claims.delete(id)) return
+  /** The event has certainly not begun: the next copy is its first. A claim that is lost already may be another copy's by now. */
+  release(claim: Claim): void {
+    if (!this.#isHeld(claim)) return
+    this.#claims.delete(claim.id)
     this.#released += 1
     // Whoever passes an event again and again must not fill the queue with what was released.
     if (this.#released * 2 <= this.#queue.length - this.#head) return

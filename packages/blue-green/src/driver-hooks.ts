@@ -37,4 +37,6 @@ export interface DriverHooks {
   call(version: string, event: unknown): Promise<unknown>
   /** What became of the calls of each version since it was made. */
   counters(): ReadonlyMap<string, VersionCounters>
+  /** How many events a version has had since it was made. Synthetic calls are none. */
+  events(version: string): number
 }

@@ -129,7 +129,7 @@ export class Driver {
         looked: () => this.#lookAgain(),
         trouble: (why) => hooks.announce([evidenceChange(this.#state, why, settings.clock.now())]),
       })
-    this.#gate = new StepGate(this.#jury, (version) => hooks.counters().get(version)?.started ?? 0)
+    this.#gate = new StepGate(this.#jury, (version) => hooks.events(version))
     this.#work = new PhaseWork(settings, {
       move: (input, why) => this.#move(input, why),
       rollBack: (why, results = []) => void this.rollBack(why, { results }),
@@ -320,7 +320,7 @@ export class Driver {
     this.#leave('STOPPED')
     this.#starting?.reject(new StoppedError(this.#starting.to))
     await this.#writer?.stop()
-    await this.#history.settled
+    await Promise.all([this.#history.settled, this.#jury?.settled])
     const lost = this.#writer?.wanted
     this.#isUnwritten ||= lost !== undefined
     const why = `stop() was called${lost?.type === 'ROLL_BACK' ? ' before the store confirmed the rollback' : ''}`
@@ -559,7 +559,7 @@ export class Driver {
     // A source of health may have changed without saying so.
     this.#reconsider()
     if (runningIn(this.#state)?.awaitsEvidence !== true) return
-    this.#prepare(this.#jury?.find().why ?? 'it has had as many calls as the plan asks for', { type: 'FORWARD' })
+    this.#prepare(this.#jury?.find().why ?? 'it has had as many events as the plan asks for', { type: 'FORWARD' })
   }
 
   /** @returns whether green is found harmful, and was taken back for it */

@@ -13,7 +13,7 @@ export interface Call {
   settled: Promise<unknown> | undefined
 }
 
-/** What became of the events that one version was given, also in place of another that was down. `started` is the sum of the others. */
+/** What became of the events that one version was given, also in place of another that was down, and of its synthetic calls. `started` is the sum of the others. */
 export interface VersionCounters {
   /** Calls that began. */
   readonly started: number
@@ -33,6 +33,8 @@ export class Lane {
   readonly #isUserError: (error: unknown) => boolean
   readonly #running = new Set<Call>()
   #started = 0
+  /** How many of those that started were synthetic. */
+  #synthetic = 0
   #succeeded = 0
   #failed = 0
   #userErrors = 0
@@ -51,6 +53,11 @@ export class Lane {
       userErrors: this.#userErrors,
       running: this.#running.size,
     }
+  }
+
+  /** How many events it was given. Synthetic calls are none. */
+  get events(): number {
+    return this.#started - this.#synthetic
   }
 
   /** The calls that run now. */
@@ -88,6 +95,12 @@ export class Lane {
       ended?.(isUsersFault ? 'userError' : 'failed', call.at)
       throw error
     }
+  }
+
+  /** As {@link Lane.run}, for what is no event. */
+  runSynthetic(serve: () => unknown): Promise<unknown> {
+    this.#synthetic += 1
+    return this.run(serve)
   }
 
   #give(call: Call, to: Lane): void {

@@ -527,6 +527,27 @@ describe('synthetic calls', () => {
     expect(bot.percentages).toEqual([1, 10, 50, 0])
   })
 
+  it('are none of the events that a step by time asks for', async () => {
+    const canaryTests: Record<string, SyntheticTest<Ping>> = {
+      many: async ({ call }) => {
+        for (let i = 0; i < 10; i++) await call({})
+      },
+    }
+    const bot = new TestBot(new FaultyStore(), { canaryTests })
+    const deployment = await bot.blueGreen.deploy('v2', {
+      ...plan,
+      percentages: [50, 100],
+      advance: 'time',
+      minEvents: 5,
+    })
+    await bot.clock.advance(1_000)
+    expect(deployment.status).toMatchObject({ phase: 'HOLD', percentage: 50, awaitsEvidence: true })
+    expect(deployment.status.why).toContain('"v2" has had 0 events in this step, fewer than 5')
+    await bot.guildsOn('v2')
+    await bot.clock.advance(30_000)
+    expect(bot.percentages).toEqual([50, 100])
+  })
+
   it('that have not ended keep the step, and their late end means nothing', async () => {
     let end!: (isGood: boolean) => void
     const bot = new WholeBot(new FaultyStore(), {
@@ -616,7 +637,7 @@ describe('a plan by time', () => {
     })
     await bot.clock.advance(1_000)
     expect(deployment.status).toMatchObject({ phase: 'HOLD', percentage: 50, awaitsEvidence: true })
-    expect(deployment.status.why).toBe('"v2" has had 0 calls in this step, fewer than 3')
+    expect(deployment.status.why).toBe('"v2" has had 0 events in this step, fewer than 3')
     expect((await deployment.promote({ why: 'it is a quiet day' })).percentage).toBe(99)
     await bot.guildsOn('v2')
     await bot.clock.advance(1_000)

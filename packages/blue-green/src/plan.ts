@@ -32,7 +32,7 @@ export interface Plan {
   readonly first: readonly string[]
   /** What ends a step of which the evidence says neither safe nor harmful: more evidence, or its time and `minEvents`. */
   readonly advance: 'evidence' | 'time'
-  /** How many calls green must have had in a step that ends by its time. */
+  /** How many events green must have had in a step that ends by its time. Synthetic calls are none. */
   readonly minEvents: number
   /** How the guilds go back when the evidence finds green worse; `null` for at once. */
   readonly rollbackBatches?: Batches | null | undefined

@@ -5,23 +5,23 @@ import { isStepping, type DeploymentState } from './transitions.js'
 /** What has to be known before a step may end: that its time is over, its synthetic calls have passed, and what the plan asks for beside. */
 export class StepGate {
   readonly #jury: Jury | undefined
-  readonly #calls: (version: string) => number
+  readonly #events: (version: string) => number
   #isTimeOver = false
   #tested: readonly ProbeResult[] | undefined
-  /** How many calls green had had when the step began. */
-  #callsBefore = 0
+  /** How many events green had had when the step began. */
+  #eventsBefore = 0
 
-  /** @param calls - how many calls a version has had since it was made */
-  constructor(jury: Jury | undefined, calls: (version: string) => number) {
+  /** @param events - how many events a version has had since it was made; synthetic calls are none */
+  constructor(jury: Jury | undefined, events: (version: string) => number) {
     this.#jury = jury
-    this.#calls = calls
+    this.#events = events
   }
 
-  /** Another step has begun, or the same one in another phase. A hold is part of its step, as far as calls are counted. */
+  /** Another step has begun, or the same one in another phase. A hold is part of its step, as far as events are counted. */
   entered(running: DeploymentState | undefined): void {
     this.#isTimeOver = false
     this.#tested = undefined
-    if (running !== undefined && running.phase !== 'HOLD') this.#callsBefore = this.#calls(running.to)
+    if (running !== undefined && running.phase !== 'HOLD') this.#eventsBefore = this.#events(running.to)
   }
 
   timeIsOver(): void {
@@ -47,8 +47,8 @@ export class StepGate {
     // Nobody is left to compare with, or nobody is there yet.
     if (percentage === 0 || percentage === 100) return undefined
     if (advance === 'time') {
-      const calls = this.#calls(to) - this.#callsBefore
-      return calls >= minEvents ? undefined : `"${to}" has had ${calls} calls in this step, fewer than ${minEvents}`
+      const events = this.#events(to) - this.#eventsBefore
+      return events >= minEvents ? undefined : `"${to}" has had ${events} events in this step, fewer than ${minEvents}`
     }
     const finding = this.#jury?.find()
     return finding === undefined || finding.mayAdvance ? undefined : finding.why

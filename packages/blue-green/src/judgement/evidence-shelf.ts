@@ -33,13 +33,14 @@ export class EvidenceShelf {
   }
 
   /**
-   * What is there; `undefined` for nothing, and a clause where it cannot be used.
+   * What is there; `undefined` for nothing, and a clause where it cannot be used. Whoever reads it has taken over: it is theirs to write.
    *
    * @throws StoreUnavailableError when the store does not answer: to begin without evidence that is there would reset it
    */
   async read(): Promise<StoredEvidence | string | undefined> {
     const found = await this.#ask('Reading', () => this.#store.entry(this.#key))
     this.#version = found?.version
+    this.#isFenced = false
     return found && readEvidence(found.value)
   }
 

@@ -3,7 +3,7 @@ import { FakeHealth } from '../test-support/fake-health.js'
 import { FaultyStore } from '../test-support/faulty-store.js'
 import { randomFrom } from '../test-support/random.js'
 import { TestBot } from '../test-support/test-bot.js'
-import { Evidence } from './evidence.js'
+import { Evidence, type StoredEvidence } from './evidence.js'
 import { readJudge, type JudgeOptions } from './judge-options.js'
 import { Window } from './window.js'
 
@@ -34,6 +34,16 @@ class JudgedBot extends TestBot {
       await this.clock.advance(10 * minute)
     }
   }
+}
+
+interface Kept {
+  readonly epoch: number
+  readonly evidence: StoredEvidence
+}
+
+/** The evidence as it stands in the store. */
+async function kept({ store }: JudgedBot): Promise<Kept> {
+  return (await store.inner.entry('blue-green:bot:evidence'))?.value as Kept
 }
 
 const alike = (): number => 0.1
@@ -192,6 +202,68 @@ describe('a judged deployment', () => {
     expect(evidence.deploymentId).toBe(bot.blueGreen.deployment?.id)
     expect(evidence.green.calls).toBe(0)
     expect(evidence.guilds['guild-0']?.[0]).toBeGreaterThan(6)
+  })
+
+  it('is not convicted by what the store has of the one before, when this process starts again', async () => {
+    const bot = new JudgedBot()
+    await bot.blueGreen.start()
+    await bot.serve(6, alike)
+    const bad = await bot.blueGreen.deploy('v2', plan)
+    await bot.serve(6, worse)
+    expect((await bad.finished).outcome).toBe('ROLLED_BACK')
+    bot.store.refusesEvidence = true
+    await bot.blueGreen.deploy('v3', plan)
+    await bot.serve(1, alike)
+    await bot.blueGreen.stop()
+    await bot.blueGreen.start()
+    await bot.serve(1, alike)
+    expect(bot.blueGreen.status).toMatchObject({ phase: 'CANARY_TESTING', rolledBack: ['v2'] })
+  })
+
+  it('has its evidence kept by a process that takes over again after another one', async () => {
+    const bot = new JudgedBot()
+    await bot.blueGreen.deploy('v2', plan)
+    const other = new JudgedBot(new FaultyStore(bot.store.inner))
+    await other.blueGreen.start()
+    await other.clock.advance(10 * minute)
+    await other.blueGreen.stop()
+    const { evidence, epoch } = await kept(bot)
+    // It is the other one's, whatever this one has seen.
+    await bot.clock.advance(10 * minute)
+    expect(await kept(bot)).toMatchObject({ evidence, epoch })
+    await bot.blueGreen.stop()
+    await bot.blueGreen.start()
+    await bot.clock.advance(10 * minute)
+    expect(await kept(bot)).toMatchObject({
+      epoch: epoch + 1,
+      evidence: { deploymentId: evidence.deploymentId, elapsedMs: evidence.elapsedMs + 10 * minute },
+    })
+  })
+
+  it('has the window that was being kept when the driving stopped', async () => {
+    let landing = Promise.resolve()
+    let land!: () => void
+    class SlowStore extends FaultyStore {
+      override async compareAndSet(...[key, expected, value]: Parameters<FaultyStore['compareAndSet']>) {
+        if (key.endsWith(':evidence')) await landing
+        return super.compareAndSet(key, expected, value)
+      }
+    }
+    const bot = new JudgedBot(new SlowStore())
+    await bot.blueGreen.deploy('v2', plan)
+    await bot.clock.advance(10 * minute)
+    const { elapsedMs } = (await kept(bot)).evidence
+    landing = new Promise((resolve) => (land = resolve))
+    await bot.clock.advance(10 * minute)
+    let isStopped = false
+    const stopped = bot.blueGreen.stop().then(() => (isStopped = true))
+    await bot.clock.advance(0)
+    expect(isStopped).toBe(false)
+    land()
+    await stopped
+    await bot.blueGreen.start()
+    await bot.clock.advance(10 * minute)
+    expect((await kept(bot)).evidence.elapsedMs).toBe(elapsedMs + 20 * minute)
   })
 
   it('says that evidence in the store is damaged, and goes on without', async () => {

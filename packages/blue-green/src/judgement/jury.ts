@@ -43,10 +43,19 @@ export class Jury {
     this.#shelf = new EvidenceShelf(store, `blue-green:${name}:evidence`, clock, storeTimeoutMs)
   }
 
+  /** Resolves when what has been seen is kept, or could not be. */
+  get settled(): Promise<void> {
+    return this.#writing
+  }
+
   /** @throws StoreUnavailableError when the store does not say what is known */
   async open(epoch: number): Promise<void> {
+    // What was seen before the last stop is part of what is there.
+    await this.#writing
     const stored = await this.#shelf.read()
     this.#epoch = epoch
+    // It may be of an earlier deployment than the one that goes on here.
+    this.#followed = undefined
     if (typeof stored === 'object') this.#evidence.restore(stored)
     if (typeof stored === 'string') this.#hooks.trouble(`the evidence in the store cannot be used: ${stored}`)
   }

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { BlueGreen } from '../blue-green.js'
 import type { Pin } from './pins.js'
 import { FaultyStore } from '../test-support/faulty-store.js'
+import { SlotOnStrings } from '../test-support/slot-on-strings.js'
 import { FakeClock } from '@evenkeel/testing'
 
 interface Step {
@@ -90,6 +91,28 @@ describe('a flow that is pinned', () => {
     const pin = (await call) as Pin
     await clock.advance(0)
     expect([deployment.status.phase, pin.state, pin.signal.aborted]).toEqual(['COMPLETE', 'moved', true])
+  })
+
+  it.each([
+    ['a worker that is being ended moves', { isHeld: false }],
+    ['a function stays', { isHeld: true }],
+  ])('late, and is to stay, on %s', async (_, { isHeld }) => {
+    const clock = new FakeClock()
+    const worker = new SlotOnStrings('v1')
+    worker.drain = () => new Promise(() => undefined)
+    const blueGreen = new BlueGreen({
+      versions: { v1: isHeld ? async (): Promise<unknown> => 'v1' : worker, v2: new SlotOnStrings('v2') },
+      initial: 'v1',
+      context: () => ({ eventId: null, guildId: '1', pin: 'call' }),
+      store: new FaultyStore(),
+      clock,
+    })
+    const deployment = await blueGreen.deploy('v2', atOnce)
+    await clock.advance(60_000)
+    expect(deployment.status.phase).toBe('COMPLETE')
+    const voice = blueGreen.pin('v1', 'call', { kind: 'voice' })
+    expect([voice.state, voice.signal.aborted]).toEqual(isHeld ? ['held', false] : ['moved', true])
+    expect(await blueGreen.handle({})).toBe(isHeld ? 'v1' : 'v2')
   })
 
   it('may begin on a version that gives its guilds back in batches, until it has none', async () => {

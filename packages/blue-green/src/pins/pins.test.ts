@@ -128,6 +128,15 @@ describe('pins', () => {
     expect(pins.pin('v2', 'a').state).toBe('held')
   })
 
+  it('begin on no version that is being ended, until it is wanted again, those that stay neither', () => {
+    pins.whenFree('v2', () => pins.ended('v2'))
+    const late = pins.pin('v2', 'a', { kind: 'voice' })
+    expect([late.state, late.signal.aborted, pins.versionOf('a'), clock.pending]).toEqual(['moved', true, undefined, 0])
+    expect(pins.pin('v1', 'a', { kind: 'voice' }).state).toBe('held')
+    pins.keep('v2')
+    expect(pins.pin('v2', 'b', { kind: 'voice' }).state).toBe('held')
+  })
+
   it('are bounded: the oldest that does not stay goes first', () => {
     const voice = pins.pin('v1', 'a', { kind: 'voice' })
     const oldest = pins.pin('v1', 'b')

@@ -18,7 +18,7 @@ export interface PinOptions {
   readonly maxMs?: number | undefined
   /**
    * Whether the flow stays also when its version is rolled back, and when it has been drained for `drainMs`: until it is released.
-   * Its version is not given up before that. Voice stays unless you say `false`.
+   * Its version is not given up before that; once it is being ended, nothing can be pinned to it any more. Voice stays unless you say `false`.
    */
   readonly stays?: boolean | undefined
 }
@@ -31,7 +31,7 @@ export interface Pin extends Disposable {
   readonly version: string
   /** What kind of flow it is. */
   readonly kind: PinKind
-  /** `moved`: its events go where all others go, as the version was rolled back, drained or died, or there were more than `maxPins`. `expired`: so do they after `maxMs`. */
+  /** `moved`: its events go where all others go, as the version was rolled back, drained or died, or was being ended when it was pinned, or there were more than `maxPins`. `expired`: so do they after `maxMs`. */
   readonly state: 'held' | 'released' | 'moved' | 'expired'
   /** Aborts when it is moved or expires, so that the flow can end itself. */
   readonly signal: AbortSignal
@@ -79,6 +79,8 @@ export class Pins {
   readonly #all = new Set<HeldPin>()
   /** Versions on which nothing begins any more: a call that still runs there may pin a flow late. */
   readonly #left = new Set<string>()
+  /** Those of them on which nothing can stay either. */
+  readonly #ended = new Set<string>()
   readonly #ends = new Map<string, { moved: number; expired: number }>()
   /** What waits for a version that has no pin any more, or none that could move. */
   readonly #waits = new Set<{ readonly version: string; readonly stays: boolean; readonly run: () => void }>()
@@ -134,7 +136,7 @@ export class Pins {
     const held = this.#keys.get(key)
     if (held !== undefined && held.version !== version) throw new PinnedElsewhereError(key, version, held.version)
     const pin: HeldPin = new HeldPin(key, version, kind, stays, () => this.#forget(pin))
-    if (!stays && this.#left.has(version)) {
+    if (this.#ended.has(version) || (!stays && this.#left.has(version))) {
       this.#end(pin, 'moved')
       return pin
     }
@@ -159,6 +161,11 @@ export class Pins {
   /** Nothing can stay on a version that is dead. Returns how many were moved. */
   died(version: string): number {
     return this.#endAll(version, () => true)
+  }
+
+  /** The version was free and is being ended: what a call that still runs there pins goes where all others go, until `keep`. */
+  ended(version: string): void {
+    this.#ended.add(version)
   }
 
   /**
@@ -193,6 +200,7 @@ export class Pins {
   /** The version is wanted again: what was to run when it is free does not. */
   keep(version: string): void {
     this.#left.delete(version)
+    this.#ended.delete(version)
     for (const wait of this.#waits) if (wait.version === version && wait.stays) this.#waits.delete(wait)
   }
 

@@ -60,9 +60,10 @@ export function childProcessSlot<Event = unknown, Answer = unknown>(
 
 function forkWorker<Event>(options: ChildProcessSlotOptions<Event>, hooks: LinkHooks, clock: Clock): Link {
   const { entry, args = [], env, execArgv = inheritedArgv(), cwd } = options
-  const path = String(entry).startsWith('file:') ? fileURLToPath(entry) : String(entry)
+  let path: string
   let child: ChildProcess
   try {
+    path = String(entry).startsWith('file:') ? fileURLToPath(entry) : String(entry)
     child = fork(path, [...args], {
       execArgv: [...execArgv, '--import', `data:text/javascript,${encodeURIComponent(orphanGuard)}`],
       serialization: 'advanced',

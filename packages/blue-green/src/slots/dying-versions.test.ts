@@ -466,6 +466,28 @@ describe('an event that was refused before it began', () => {
     expect(await blueGreen.handle({ id: 'a', guildId: '1' })).toBeUndefined()
   })
 
+  it.each([
+    ['its time is over', { claimMs: 900 }],
+    ['there were too many', { maxClaims: 1 }],
+  ])('does not take the claim of a later copy, when %s for its own', async (_, options) => {
+    const { blueGreen, clock, v1 } = botOf({ maxWaitMs: 1_000, ...options })
+    await blueGreen.start()
+    v1.dies('fails')
+    const first = outcome(blueGreen.handle({ id: 'a', guildId: '1' }))
+    await clock.advance(950)
+    void outcome(blueGreen.handle({ id: 'b', guildId: '1' }))
+    let runs = 0
+    const run = (): number => (runs += 1)
+    const second = blueGreen.handle({ id: 'a', guildId: '1', run })
+    await clock.advance(60)
+    expect(await first).toBe('NOT_BEGUN')
+    v1.starting = 'starts'
+    await clock.advance(200)
+    expect(await second).toBe(1)
+    expect(await blueGreen.handle({ id: 'a', guildId: '1', run })).toBeUndefined()
+    expect(runs).toBe(1)
+  })
+
   it('for a full version, too', async () => {
     const { blueGreen, v1 } = botOf()
     await blueGreen.start()

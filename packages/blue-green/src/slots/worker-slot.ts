@@ -96,6 +96,8 @@ export class WorkerSlot<Event, Answer> implements Slot<Event, Answer> {
     if (this.#stopping !== undefined) await this.#stopping
     // One that was stopped before it was ready.
     if (this.#starting !== undefined && this.#state !== 'starting') await this.#starting.catch(() => undefined)
+    // Not heard while its former life ended.
+    signal?.throwIfAborted()
     if (this.#starting === undefined) {
       const starting = this.#begin().finally(() => (this.#starting = undefined))
       // Whoever waits for it hears of it; an event that waits does not mind.
@@ -129,7 +131,7 @@ export class WorkerSlot<Event, Answer> implements Slot<Event, Answer> {
     return new Promise<Answer>((resolve, reject) => {
       const settle = { resolve: resolve as (answer: unknown) => void, reject }
       this.#ledger.set(n, { sentMs: clock.monotonic(), isBegun: false, ...settle })
-      if (this.#running === 1) life.link.hold(true)
+      if (this.#ledger.size === 1) life.link.hold(true)
       try {
         life.link.send({ evenkeel: 1, type: 'event', n, event: wire, eventId, isRepeat })
       } catch (error) {
@@ -206,7 +208,7 @@ export class WorkerSlot<Event, Answer> implements Slot<Event, Answer> {
   #takeBack(): void {
     this.#state = 'up'
     this.#draining = undefined
-    this.#life?.link.hold(this.#running > 0)
+    if (this.#life !== undefined) this.#letGo(this.#life)
     for (const emptied of this.#emptied) emptied()
   }
 
@@ -221,7 +223,7 @@ export class WorkerSlot<Event, Answer> implements Slot<Event, Answer> {
       }
       life.silentBeats += 1
       life.link.send({ evenkeel: 1, type: 'ping' })
-      this.#giveUpOn(clock.monotonic())
+      this.#giveUpOn(life, clock.monotonic())
       life.cancelBeat = clock.after(heartbeatMs, beat)
     }
     life.cancelBeat = clock.after(heartbeatMs, beat)
@@ -245,7 +247,7 @@ export class WorkerSlot<Event, Answer> implements Slot<Event, Answer> {
         }
         if (this.#state !== 'starting') return
         this.#state = 'up'
-        life.link.hold(this.#running > 0)
+        this.#letGo(life)
         return life.ready()
       case 'begun': {
         const entry = this.#entry(said.n)
@@ -273,15 +275,18 @@ export class WorkerSlot<Event, Answer> implements Slot<Event, Answer> {
     if (entry === undefined) return
     this.#ledger.delete(n)
     this.#overdue.delete(n)
-    if (this.#running === 0) {
-      life.link.hold(this.#state !== 'up')
-      for (const emptied of this.#emptied) emptied()
-    }
+    this.#letGo(life)
+    if (this.#running === 0) for (const emptied of this.#emptied) emptied()
     how(entry)
   }
 
+  /** Once nobody waits for an answer, the worker does not keep this process alive; unless it is being ended. */
+  #letGo(life: Life): void {
+    if (this.#ledger.size === 0) life.link.hold(this.#state !== 'up')
+  }
+
   /** Oldest first, so the first that is young enough ends it. */
-  #giveUpOn(nowMs: number): void {
+  #giveUpOn(life: Life, nowMs: number): void {
     const { name, answerTimeoutMs } = this.#settings
     for (const [n, entry] of this.#ledger) {
       if (nowMs - entry.sentMs < answerTimeoutMs) return
@@ -290,6 +295,7 @@ export class WorkerSlot<Event, Answer> implements Slot<Event, Answer> {
       // Never to be repeated: it may run still.
       entry.reject(new OutcomeUnknownError(name, `it gave no answer within ${answerTimeoutMs} ms`, false))
     }
+    this.#letGo(life)
   }
 
   // Its end

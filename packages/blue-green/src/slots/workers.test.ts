@@ -6,6 +6,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
+import { FakeClock } from '@evenkeel/testing'
 import { bundleChild } from '../test-support/bundle-child.js'
 import { beOdd } from '../test-support/odd-versions.js'
 import { oddVersionContract, slotContract } from '../test-support/slot-contract.js'
@@ -17,6 +18,9 @@ import {
   type SlotDeath,
   type WorkerSlotOptions,
 } from '../slots-workers.js'
+import { protocol } from './wire.js'
+import { readWorkerOptions } from './worker-options.js'
+import { WorkerSlot } from './worker-slot.js'
 
 const program = bundleChild('slot-worker-child.ts')
 const owner = bundleChild('slot-owner-child.ts')
@@ -82,6 +86,15 @@ describe.each(['process', 'thread'] as const)('a version in a %s', (kind) => {
     async (entry) => {
       const slot = kinds[kind]<Task, unknown>({ ...base, entry })
       expect(String(await failure(slot.start()))).toContain(join(tmpdir(), 'nope.mjs'))
+    },
+  )
+
+  it.each(['file://host/v2.mjs', new URL('file:///v%2F2.mjs')])(
+    'whose file cannot be named says so, and is stopped like any other: %s',
+    async (entry) => {
+      const slot = kinds[kind]<Task, unknown>({ ...base, entry })
+      expect(String(await failure(slot.start()))).toContain('it could not be started')
+      await slot.stop()
     },
   )
 
@@ -388,6 +401,90 @@ describe('a process', () => {
     }
     await until(isGone)
     expect(lines().includes('done held')).toBe(how === 'serve')
+  })
+})
+
+describe('a slot', () => {
+  /** A worker that is ready at once, answers when it is told to, and takes a second to end. */
+  function playWorker() {
+    const clock = new FakeClock()
+    let answer!: (n: number) => void
+    let isHeld = false
+    let lives = 0
+    const settings = readWorkerOptions('slot', { ...base, answerTimeoutMs: 1_000, drainMs: 3_000, clock })
+    const slot = new WorkerSlot<Task, unknown>(settings, (hooks) => {
+      lives += 1
+      const say = (message: object): void => queueMicrotask(() => hooks.heard({ evenkeel: 1, ...message }))
+      const end = (): void => void clock.after(1_000, () => hooks.gone({ why: 'it was asked to', isCertain: true }))
+      answer = (n) => say({ type: 'answer', n, answer: n })
+      say({ type: 'ready', protocol })
+      return {
+        send: ({ type }) => {
+          if (type === 'ping') say({ type: 'pong' })
+          if (type === 'drain') say({ type: 'drained', why: undefined })
+        },
+        end,
+        kill: end,
+        hold: (is) => (isHeld = is),
+      }
+    })
+    return {
+      slot,
+      clock,
+      answer: (n: number) => answer(n),
+      get isHeld() {
+        return isHeld
+      },
+      get lives() {
+        return lives
+      },
+    }
+  }
+
+  it('keeps its process alive for an event as long as somebody waits for the answer', async () => {
+    const played = playWorker()
+    const { slot, clock } = played
+    await slot.start()
+    const first = failure(slot.handle({ id: '1' }))
+    await clock.advance(600)
+    const second = failure(slot.handle({ id: '2' }))
+    await clock.advance(600)
+    expect(await first).toMatchObject({ code: 'OUTCOME_UNKNOWN' })
+    expect(played.isHeld).toBe(true)
+    await clock.advance(600)
+    expect(await second).toMatchObject({ code: 'OUTCOME_UNKNOWN' })
+    expect(played.isHeld).toBe(false)
+    const third = slot.handle({ id: '3' })
+    expect(played.isHeld).toBe(true)
+    played.answer(3)
+    expect([await third, played.isHeld]).toEqual([3, false])
+  })
+
+  it('keeps its process alive while it is drained of events that nobody waits for any more', async () => {
+    const played = playWorker()
+    const { slot, clock } = played
+    await slot.start()
+    const late = failure(slot.handle({ id: '1' }))
+    const drained = slot.drain()
+    await clock.advance(2_000)
+    expect([played.isHeld, await late]).toMatchObject([true, { code: 'OUTCOME_UNKNOWN' }])
+    await slot.start()
+    expect(played.isHeld).toBe(false)
+    expect(await drained).toMatchObject({ drained: false, running: 1 })
+  })
+
+  it('starts nothing when its start is aborted while its former life ends', async () => {
+    const played = playWorker()
+    const { slot, clock } = played
+    await slot.start()
+    await slot.drain()
+    const aborting = new AbortController()
+    const started = failure(slot.start({ signal: aborting.signal }))
+    await clock.advance(500)
+    aborting.abort(new Error('enough'))
+    await clock.advance(5_000)
+    expect(await started).toMatchObject({ message: 'enough' })
+    expect([played.lives, slot.health()]).toEqual([1, 'down'])
   })
 })
 

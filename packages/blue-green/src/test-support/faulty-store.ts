@@ -26,6 +26,8 @@ export class FaultyStore implements StateStore {
   /** From now on nothing settles: for this process, the store is gone. */
   isDead = false
   isDown = false
+  /** The evidence is too large for it. */
+  refusesEvidence = false
   /** The phase of each record that was written, in order. */
   readonly written: string[] = []
   readonly #late: (() => Promise<unknown>)[] = []
@@ -45,6 +47,7 @@ export class FaultyStore implements StateStore {
     value: unknown,
   ): Promise<{ version: string } | undefined> {
     await this.#reach()
+    if (this.refusesEvidence && key.endsWith(':evidence')) throw new Error('the value is too large')
     // What is kept beside the record is neither counted nor faulty: its writes come when they come.
     if (/:history:|:evidence$/.test(key))
       return this.inner.compareAndSet(key, expected, JSON.parse(JSON.stringify(value)))

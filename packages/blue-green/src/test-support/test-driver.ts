@@ -42,6 +42,7 @@ export class TestDriver {
       startLater: () => undefined,
       call: () => Promise.resolve(),
       counters: () => new Map(),
+      events: () => 0,
       stage: (version, signal) => {
         this.staged.push(version)
         this.signals.push(signal)

@@ -87,7 +87,8 @@ export class SessionDesk {
    */
   take(eventId: string | undefined, dispatch: GatewayDispatch): Promise<boolean> {
     if (eventId === undefined) return this.#takeUnnamed(dispatch)
-    if (!this.#seen.take(eventId)) {
+    const claim = this.#seen.take(eventId)
+    if (claim === undefined) {
       this.counts.duplicates += 1
       return this.#underWay.get(eventId) ?? Promise.resolve(true)
     }
@@ -96,7 +97,7 @@ export class SessionDesk {
     void outcome.then((isDone) => {
       this.#underWay.delete(eventId)
       // It comes again if this process has the session once more, and is no duplicate then.
-      if (!isDone) this.#seen.release(eventId)
+      if (!isDone) this.#seen.release(claim)
     })
     return outcome
   }
