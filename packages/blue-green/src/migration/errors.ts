@@ -1,4 +1,7 @@
-/** What was to be a copy, or a scratch store, is, or reaches, the original. Nothing was migrated, and no backup was made. */
+/**
+ * What was to be a copy, or a scratch store, holds something, or reaches the original or another copy. Nothing was migrated, and no backup
+ * was made. It was not stopped.
+ */
 export class NotIsolatedError extends Error {
   /** The class of this error, also across two copies of the package. */
   override readonly name = 'NotIsolatedError'

@@ -116,6 +116,31 @@ describe('a validation', () => {
     expect(readdirSync(folder)).toHaveLength(2)
   })
 
+  it('waits for all that cannot be removed at once, not for one after the other', async () => {
+    let isCleaning = false
+    const waiting = new Set<() => void>()
+    let most = 0
+    const report = await validateMigration({
+      ...options(),
+      // Until the clean-up, the database is away; then it is slow, and answers all that it was asked at once.
+      remove: async () => {
+        if (!isCleaning) throw new Error('the database is away')
+        await new Promise<void>((resolve) => {
+          waiting.add(resolve)
+          setImmediate(() => {
+            most = Math.max(most, waiting.size)
+            for (const answer of waiting) answer()
+            waiting.clear()
+          })
+        })
+      },
+      onProgress: ({ step }) => void (isCleaning ||= step === 'clean-up'),
+    })
+    expect(most).toBeGreaterThan(3)
+    expect(report.leftBehind.length).toBeGreaterThan(3)
+    expect(readdirSync(folder)).toEqual([])
+  })
+
   it('refuses to remove anything without a folder of its own', async () => {
     const { folder: _, ...rest } = options()
     await expect(validateMigration({ ...rest, remove: () => {} })).rejects.toThrow('remove needs a folder')

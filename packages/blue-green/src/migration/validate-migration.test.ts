@@ -15,6 +15,7 @@ import {
   type ValidationOptions,
   type ValidationReport,
   validationMarkdown,
+  type WritableStorage,
 } from '../rehearsal.js'
 
 interface Guild {
@@ -577,6 +578,22 @@ describe('isolation', () => {
     expect(isStopped).toBe(false)
   })
 
+  it.each([
+    ['is in use', 1],
+    ['holds nothing yet', 0],
+  ])('refuses a store that %s, of which the source is a view, and does not stop it', async (_, count) => {
+    const bot = new MemoryStorage()
+    if (count > 0) await bot.collection('sessions').set('a', 1)
+    let isStopped = false
+    bot.stop = async () => void (isStopped = true)
+    const source = {
+      collection: (name: string) => bot.collection(name),
+      collections: async () => (await bot.collections()).filter((name) => name !== 'sessions'),
+    }
+    await expect(validateMigration({ source, copy: () => bot, migration: addZone })).rejects.toThrow(NotIsolatedError)
+    expect([isStopped, await bot.collections()]).toEqual([false, count > 0 ? ['sessions'] : []])
+  })
+
   it('refuses a second handle of the same database, before anything is written', async () => {
     const path = join(folder, 'bot.db')
     const source = await fill(new SqliteStorage({ path }))
@@ -633,9 +650,38 @@ describe('isolation', () => {
       }),
     ).rejects.toThrow('its folder lies in the source')
     const one = new MemoryStorage()
-    await expect(validateMigration({ source, copy: () => one, migration: addZone })).rejects.toThrow(
-      'the same store was made twice',
+    let isStopped = false
+    one.stop = async () => void (isStopped = true)
+    await expect(
+      validateMigration({ source: await fill(source), copy: () => one, migration: addZone }),
+    ).rejects.toThrow('the same store was made twice')
+    // It may be the new store of the bot.
+    expect([isStopped, await one.collections()]).toEqual([false, []])
+  })
+
+  it('refuses copies that are one database, before a row is written', async () => {
+    const source = await fill(new MemoryStorage())
+    const path = join(folder, 'new-bot.db')
+    const options = { source, copy: () => new SqliteStorage({ path }), migration: addZone as never }
+    await expect(validateMigration(options)).rejects.toThrow('what is written to it is seen in another copy')
+    const bot = new SqliteStorage({ path })
+    expect(await bot.collections()).toEqual([])
+    await bot.stop()
+  })
+
+  it('stops no copy of which another one is a view', async () => {
+    const [source, bot] = [await fill(new MemoryStorage()), new MemoryStorage()]
+    let isStopped = false
+    const copy = (): WritableStorage => ({
+      collection: (name) => bot.collection(name),
+      collections: () => bot.collections(),
+      batch: (operations) => bot.batch(operations),
+      stop: async () => void (isStopped = true),
+    })
+    await expect(validateMigration({ source, copy, migration: () => ({ async up() {} }) })).rejects.toThrow(
+      'in another copy',
     )
+    expect([isStopped, await bot.collections()]).toEqual([false, []])
   })
 })
 

@@ -107,7 +107,7 @@ const known = [
  *
  * @returns the report, also when steps failed and when it was cancelled
  * @throws TypeError or RangeError when an option is wrong
- * @throws {@link NotIsolatedError} when a copy is, or leads to, the source
+ * @throws {@link NotIsolatedError} when a copy holds something, or leads to the source or to another copy
  *
  * @example
  * ```ts

@@ -173,6 +173,20 @@ describe('rehearse', () => {
     expect([isStopped, readdirSync(folder)]).toEqual([false, []])
   })
 
+  it('refuses the storage of the bot as a copy also where it has no source to compare with, and does not touch it', async () => {
+    const bot = await realBot(new MemoryStorage())
+    let isStopped = false
+    bot.stop = async () => void (isStopped = true)
+    await expect(rehearsed(addZone, { copy: () => bot })).rejects.toThrow('it already holds')
+    const fresh = new MemoryStorage()
+    await expect(rehearsed(addZone, { copy: () => fresh })).rejects.toThrow('the same store was made twice')
+    const path = join(folder, 'bot.db')
+    await expect(rehearsed(addZone, { copy: () => new SqliteStorage({ path }) })).rejects.toThrow('in another copy')
+    const onDisk = new SqliteStorage({ path })
+    expect([isStopped, await fresh.collections(), await onDisk.collections()]).toEqual([false, [], []])
+    await onDisk.stop()
+  })
+
   it('works with no copy in which it finds an original, deletes it, and does not tell what it was', async () => {
     const source = await realBot(new MemoryStorage())
     await source.collection('users').set('53908099506183680', { name: 'Secret Society' })
@@ -194,7 +208,8 @@ describe('rehearse', () => {
     expect([report.outcome, hasRun]).toEqual(['FAILED', false])
     expect(step(report, 'no original in the copy')).toMatch(/^failed: \d+ strings hold an original: guilds\.name/)
     expect(step(report, 'all else')).toBe('skipped: the copy was not to be worked with')
-    expect([copies.length, readdirSync(folder)]).toEqual([1, []])
+    // One that was written, and one that showed that it is another.
+    expect([copies.length, readdirSync(folder)]).toEqual([2, []])
     expect(rehearsalMarkdown(report)).toContain('text (plain) in guilds name')
     expect(JSON.stringify(report)).not.toContain('Secret')
   })
