@@ -72,6 +72,7 @@ describe('folders that are left', () => {
 describe('a validation', () => {
   const options = (): ValidationOptions<MemoryStorage> => ({
     source: new MemoryStorage(),
+    allowEmpty: true,
     copy: () => new MemoryStorage(),
     folder,
     migration: () => ({ async up() {}, async down() {} }),

@@ -69,6 +69,11 @@ export async function snapshotOf(storage: ReadableStorage, signal: AbortSignal):
   return snapshot
 }
 
+/** Whether a row has ceased to exist by itself. */
+export function hasExpired({ expiresAt }: RowMark, now: number): boolean {
+  return expiresAt !== undefined && expiresAt <= now
+}
+
 /** How many names of rows a report has room for. */
 export const maxNamed = 20
 
@@ -94,7 +99,7 @@ export function compare(expected: Snapshot, found: Snapshot, now: number): Compa
     for (const [key, row] of before) {
       const other = after.get(key)
       if (other === undefined) {
-        if (row.expiresAt === undefined || row.expiresAt > now) note(name, key, 'removed')
+        if (!hasExpired(row, now)) note(name, key, 'removed')
       } else if (other.hash !== row.hash) note(name, key, 'changed')
     }
     for (const key of after.keys()) if (!before.has(key)) note(name, key, 'added')

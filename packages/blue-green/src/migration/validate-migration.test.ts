@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { FileStorage, MemoryStorage, type Storage } from '@evenkeel/storage-adapter'
 import { SqliteStorage } from '@evenkeel/storage-adapter/sqlite'
 import { FakeClock } from '@evenkeel/testing'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Migration } from '../probes.js'
 import { systemClock } from '../system-clock.js'
 import {
@@ -287,6 +287,15 @@ describe('validateMigration', () => {
     expect(copied).toEqual(['failed: none of 7 rows was drawn; raise sample.ratio', 'passed: 7 of 7 rows'])
   })
 
+  it('does not pass on a source without a row, unless it may be empty', async () => {
+    const source = new MemoryStorage()
+    const report = await validated(addZone, { source })
+    expect(step(report, 'copy')).toMatch(/^failed: the source holds no row, .*its path, .*allowEmpty: true/)
+    expect(report.outcome).toBe('FAILED')
+    const allowed = await validated(addZone, { source, allowEmpty: true })
+    expect([step(allowed, 'copy'), allowed.outcome]).toEqual(['passed: 0 rows', 'PASSED'])
+  })
+
   it('finds that a copy is not what was read', async () => {
     const copy = (): MemoryStorage => {
       const storage = new MemoryStorage()
@@ -492,6 +501,17 @@ describe('validateMigration', () => {
     expect(early.steps.map(({ name, outcome }) => `${name} ${outcome}`)).toEqual(['copy skipped', 'clean-up passed'])
   })
 
+  it('gets over a listener that is async and rejects, and warns once', async () => {
+    const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => undefined)
+    const posting = (): unknown => Promise.reject(new Error('the channel is gone'))
+    const report = await validated(addZone, { onProgress: posting })
+    expect(report.outcome).toBe('PASSED')
+    const told = 'The listener onProgress failed; its next failures are not told'
+    const detail = expect.stringContaining('the channel is gone') as string
+    expect(warn.mock.calls).toEqual([[told, { code: 'EVENKEEL_LISTENER', detail }]])
+    warn.mockRestore()
+  })
+
   it('removes also a copy that was still being made when it was cancelled', async () => {
     const stop = new AbortController()
     let [opened, release]: [number, () => void] = [0, () => {}]
@@ -561,9 +581,13 @@ describe('validateMigration', () => {
     [{ source: new Map() }, 'source.collection must be a function'],
     [{ sourcePath: '' }, 'sourcePath must be a path'],
     [{ onProgress: 1 }, 'onProgress must be a function'],
+    [{ allowEmpty: 1 }, 'allowEmpty must be true or false'],
     [{ target: 1 }, 'no option "target"'],
-  ])('refuses %j', async (options, why) => {
+  ])('refuses %j, and holds no process by it', async (options, why) => {
+    const hold = vi.spyOn(globalThis, 'setInterval')
     await expect(validated(addZone, options as never)).rejects.toThrow(why)
+    expect(hold).not.toHaveBeenCalled()
+    hold.mockRestore()
   })
 })
 

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { FileStorage, MemoryStorage, type Storage } from '@evenkeel/storage-adapter'
 import { SqliteStorage } from '@evenkeel/storage-adapter/sqlite'
-import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Migration } from '../probes.js'
 import {
   botData,
@@ -344,6 +344,109 @@ describe('rehearse', () => {
     expect(step(none, 'the bot writes meanwhile')).toContain('up writes no row that the bot has')
   })
 
+  it('lets what the bot writes be found out by an async function', async () => {
+    const report = await rehearsed(addZone, {
+      rewrite: async ({ value }) => ({ ...(value as Guild), name: 'renamed' }),
+    })
+    expect(step(report, 'the bot writes meanwhile')).toMatch(/^passed: up: none of 6 writes of the bot is lost/)
+  })
+
+  it.each<[string, RehearsalOptions<Storage>['rewrite'] & object, string]>([
+    ['throws', () => Promise.reject(new Error('no such guild')), 'no such guild'],
+    ['gives what is no JSON', ({ value }) => ({ ...(value as Guild), editedAt: new Date() }), 'editedAt'],
+  ])('takes a rewrite that %s for no refusal of the migration', async (_, rewrite, why) => {
+    const found = step(await rehearsed(addZone, { rewrite }), 'the bot writes meanwhile')
+    expect(found).toMatch(
+      /^failed: the bot could not write guilds\/\d+: .*; give in rewrite a JSON value, or undefined/,
+    )
+    expect(found).toContain(why)
+  })
+
+  describe('of a row that expires meanwhile', () => {
+    beforeEach(() => void vi.useFakeTimers({ toFake: ['Date'] }))
+    afterEach(() => void vi.useRealTimers())
+
+    const rowsUntil = (expiresAt: number): RehearsalOptions<Storage>['generate'] => {
+      const guilds = ['1', '2'].map((key) => ({ collection: 'guilds', key, value: { name: 'Tea' } }))
+      return () => [...guilds, { collection: 'sessions', key: 's', value: 1, expiresAt }]
+    }
+
+    it('says not that a write of the bot is lost', async () => {
+      const expiresAt = Date.now() + 60_000
+      let isWritten = false
+      const report = await rehearsed(
+        (storage) => ({
+          async up(context) {
+            if (isWritten) vi.setSystemTime(expiresAt + 1)
+            await addZone(storage).up(context)
+          },
+        }),
+        {
+          scenarios: ['concurrency'],
+          generate: rowsUntil(expiresAt),
+          rewrite: ({ value }) => {
+            isWritten = true
+            return { ...(value as Guild), name: 'renamed' }
+          },
+        },
+      )
+      expect(step(report, 'the bot writes meanwhile')).toBe('passed: up: none of 2 writes of the bot is lost')
+    })
+
+    it('says not that it is lost to a damaged one, and damages it no more', async () => {
+      const expiresAt = Date.now() + 60_000
+      const report = await rehearsed(
+        (storage) => ({
+          async up() {
+            for await (const { key, value } of storage.collection<Guild>('guilds').scan()) {
+              if (value?.name === undefined) {
+                vi.setSystemTime(expiresAt + 1)
+                throw new Error(`${key} is no guild`)
+              }
+            }
+          },
+        }),
+        { scenarios: ['corruption'], generate: rowsUntil(expiresAt), maxCrashes: 50 },
+      )
+      expect(step(report, 'a row is damaged')).toMatch(/^passed: 10 damages/)
+    })
+  })
+
+  it('tells of a read that fails while up runs, and cleans up', async () => {
+    let isWatched = false
+    let read = (): void => {}
+    const hasRead = new Promise<void>((resolve) => (read = resolve))
+    class Busy extends MemoryStorage {
+      override collection(name: string): never {
+        const rows = super.collection(name)
+        const get = rows.get.bind(rows)
+        const failing = async (key: string): Promise<unknown> => {
+          if (!isWatched) return get(key)
+          read()
+          throw new Error('no answer within 1000 ms')
+        }
+        return Object.assign(rows, { get: failing }) as never
+      }
+    }
+    const report = await rehearsed(
+      () => ({
+        async up() {
+          if (!isWatched) return
+          await hasRead
+          // A rejection that nobody handles would be told by now.
+          await new Promise((resolve) => setImmediate(resolve))
+        },
+      }),
+      {
+        copy: () => new Busy(),
+        maxCrashes: 0,
+        onProgress: ({ step: name }) => void (isWatched = name === 'reads meanwhile'),
+      },
+    )
+    expect(step(report, 'reads meanwhile')).toBe('failed: a read failed while up ran: no answer within 1000 ms')
+    expect([report.outcome, readdirSync(folder)]).toEqual(['FAILED', []])
+  })
+
   it('finds what two that run at once do twice', async () => {
     const report = await rehearsed((storage) => {
       const marks = storage.collection<number>('marks')
@@ -419,6 +522,27 @@ describe('rehearse', () => {
     })
     expect(stages).toEqual(['before', 'after up', 'after down'])
     expect(step(late, 'invariants')).toBe('failed: after down: late (too late)')
+  })
+
+  it('asks no invariant after a down that there is not', async () => {
+    const stages: string[] = []
+    const report = await rehearsed(
+      (storage) => ({
+        irreversible: true,
+        up: async () => void (await storage.collection('zones').set('all', 'UTC')),
+      }),
+      {
+        maxCrashes: 0,
+        invariants: {
+          'zones are there after up only': async (storage, stage) => {
+            stages.push(stage)
+            return (await storage.collection('zones').has('all')) === (stage === 'after up')
+          },
+        },
+      },
+    )
+    expect(step(report, 'invariants')).toBe('passed: 1 hold before and after up; there is no down')
+    expect(stages).toEqual(['before', 'after up'])
   })
 
   it('tells of a collection that was not to be changed', async () => {
@@ -571,8 +695,13 @@ describe('rehearse', () => {
   })
 
   it('does not pass without a row', async () => {
-    const report = await rehearsed(addZone, { generate: () => [] })
-    expect([step(report, 'data'), report.outcome]).toEqual(['failed: there is no row', 'FAILED'])
+    const report = await rehearsed(addZone, { source: new MemoryStorage() })
+    expect(step(report, 'data')).toMatch(
+      /^failed: there is no row, .* whether source is the store .*generate: botData\(\)/,
+    )
+    expect(report.outcome).toBe('FAILED')
+    const made = await rehearsed(addZone, { generate: () => [] })
+    expect(step(made, 'data')).toMatch(/^failed: there is no row, .* generate/)
   })
 
   it.each([

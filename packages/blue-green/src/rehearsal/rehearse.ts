@@ -5,6 +5,7 @@ import { Finding } from '../migration/errors.js'
 import { estimate as estimateOf, type Estimate, type Whole } from '../migration/estimate.js'
 import type { WritableStorage } from '../migration/ports.js'
 import {
+  checkedMigration,
   type Impact,
   type MakeMigration,
   type Proof,
@@ -44,7 +45,7 @@ export interface RehearsalOptions<S> extends CopyOptions<S>, DataOptions {
   readonly name?: string | undefined
   /** Collections that the migration may change; a change of any other one is a failure. */
   readonly mayChange?: readonly string[] | undefined
-  /** What must be true of the data before, after `up`, and after `down`, by name. */
+  /** What must be true of the data before, after `up`, and, where there is one, after `down`, by name. */
   readonly invariants?: Readonly<Record<string, Invariant<S>>> | undefined
   /** What it may take. */
   readonly limits?: RehearsalLimits | undefined
@@ -72,10 +73,12 @@ export interface RehearsalOptions<S> extends CopyOptions<S>, DataOptions {
   readonly clock?: Clock | undefined
 }
 
+const { allowEmpty: _, ...defaultsOfBoth } = validationDefaults
+
 /** The value of each option of a rehearsal that is not given. */
 export const rehearsalDefaults: Required<
   Pick<RehearsalOptions<unknown>, 'scenarios' | 'runs' | 'maxCrashes' | 'maxCrashRows' | 'timeoutMs'>
-> = { scenarios: allScenarios, ...validationDefaults }
+> = { scenarios: allScenarios, ...defaultsOfBoth }
 
 /** What a rehearsal found. JSON. */
 export interface RehearsalReport extends ValidationReport {
@@ -172,6 +175,14 @@ export async function rehearse<S extends WritableStorage>(options: RehearsalOpti
   return new Rehearsal(options).run()
 }
 
+/** What is told where there is nothing to rehearse with. */
+const noRow: Readonly<Record<Data['kind'], string>> = {
+  anonymised:
+    'there is no row, so nothing would be tried: look whether source is the store of the bot (its path, the name of its database), or ' +
+    'give generate: botData() in its place',
+  generated: 'there is no row, so nothing would be tried: look at what generate makes, or give generate: botData()',
+}
+
 /** One rehearsal, and what it has found so far. */
 class Rehearsal<S extends WritableStorage> {
   readonly #options: RehearsalOptions<S>
@@ -251,7 +262,7 @@ class Rehearsal<S extends WritableStorage> {
       const seen = (): void => void rows++
       const copied = await copyRows(copy, this.#data.rows(signal, seen), signal, tick)
       if (copied === 0)
-        throw new Finding(rows === 0 ? 'there is no row' : `none of ${rows} rows was drawn; raise sample.ratio`)
+        throw new Finding(rows === 0 ? noRow[this.#data.kind] : `none of ${rows} rows was drawn; raise sample.ratio`)
       this.#whole = { rows, copied }
       original = copy
       return `${copied} rows, ${this.#data.kind}${this.#data.isSample ? `, of ${rows}` : ''}`
@@ -325,6 +336,9 @@ class Rehearsal<S extends WritableStorage> {
         await requireInvariants(invariants, trial, 'before')
         await runMigration(migration, trial.attempt(), signal, false, 'up')
         await requireInvariants(invariants, trial, 'after up')
+        const made = checkedMigration(await migration(trial.attempt().storage))
+        // What `up` did would be there still, and not as 'after down' says.
+        if (made.down === undefined) return `${count} hold before and after up; there is no down`
         await runMigration(migration, trial.attempt(), signal, true, 'down')
         await requireInvariants(invariants, trial, 'after down')
         return `${count} hold before, after up, and after down`
