@@ -196,6 +196,24 @@ describe('the anonymizer', () => {
     expect(value['big']).not.toBe(81384788765712380)
   })
 
+  it.each(['123456789', '1001234567890', '81384788765712384'])(
+    'replaces %s by one pseudonym in keys, names and values, with a sign or without',
+    async (id) => {
+      const chat = { id, minus: `-${id}`, [id]: 1, [`-${id}`]: 2 }
+      const { rows, leaks } = await anonymized(
+        { chats: { [`chat:${id}`]: chat, [`chat:-${id}`]: chat, [`chat-${id}`]: chat }, tags: { [`-${id}`]: 1 } },
+        { userKeys: ['tags'] },
+      )
+      const [other] = Object.keys((rows['chats']?.[0]?.[1] ?? {})).filter((name) => /^\d/.test(name))
+      expect(other).toMatch(new RegExp(`^\\d{${id.length}}$`))
+      const value = { id: other, minus: `-${other}`, [other!]: 1, [`-${other}`]: 2 }
+      const keys = ['chat:', 'chat:-', 'chat-'].map((before) => [before + other, value])
+      expect(rows['chats']).toEqual(expect.arrayContaining(keys))
+      expect(rows['tags']).toEqual([[`-${other}`, 1]])
+      expect(leaks).toMatchObject({ ids: 1, texts: 0, count: 0 })
+    },
+  )
+
   it('replaces names of fields and keys that users gave', async () => {
     const { rows, leaks } = await anonymized(
       { settings: { a: { aliases: { alice: 1, 'Bob & co': 2 } } }, tags: { 'my tag': 'hello there' } },
@@ -218,6 +236,9 @@ describe('the anonymizer', () => {
     ['a UUID', 'user:aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee', /^user:/],
     ['a telephone number', '491701234567', /^[1-9]\d{11}$/],
     ['one with hyphens', 'tel:0170-123-4567', /^tel:/],
+    ['a supergroup of Telegram', 'chat:-1001234567890:prefs', /^chat:-[1-9]\d{12}:prefs$/],
+    ['one without its sign', '1002012345678', /^[1-9]\d{12}$/],
+    ['a group of Telegram', 'chat:-123456789', /^chat:-[1-9]\d{8}$/],
     ['two ids without anything in between', '8138478876571238453908099506183680', /^\d{34}$/],
     ['a name with a year', 'alice1987'],
     ['an address of mail', 'mailto:alice@example.com', /^mailto:/],

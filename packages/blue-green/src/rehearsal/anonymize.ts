@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { requireKnown } from '../checked-options.js'
 import type { RecordToWrite } from '../migration/ports.js'
 import { guardedListener } from '../migration/validate-migration.js'
-import { isLongNumber, type NamePiece, piecesOf } from './names.js'
+import { isLongNumber, type NamePiece, piecesOf, wholeNumber } from './names.js'
 import { type FieldPattern, readPatterns } from './paths.js'
 import { Pseudonyms } from './pseudonyms.js'
 import { isSnowflake } from './snowflake.js'
@@ -20,7 +20,7 @@ export interface AnonymizeOptions {
   readonly keep?: readonly FieldPattern[] | undefined
   /**
    * Fields with ids that are no snowflakes, as texts or numbers: `['chats.telegramId']`. Snowflakes are found anywhere, and whole numbers of
-   * seven digits or more in texts, in keys, and in fields that are called after a telephone.
+   * seven digits or more in texts, in keys, and in fields that are called after a telephone; epoch ms of 2004 to 2033 are taken for times.
    */
   readonly ids?: readonly FieldPattern[] | undefined
   /**
@@ -146,9 +146,11 @@ export class Anonymizer {
   }
 
   #text(value: string, path: readonly string[]): string {
-    if (isSnowflake(value)) return this.pseudonyms.id(value)
+    const number = wholeNumber(value)
     // As it becomes in a key, so that one is still found by the other.
-    if (/^\d+$/.test(value) && (isLongNumber(value) || this.#isId(path))) return this.pseudonyms.digits(value)
+    if (number !== undefined && (isSnowflake(number.digits) || isLongNumber(number.digits) || this.#isId(path))) {
+      return this.#idText(number)
+    }
     const nested = /^\s*[[{]/.test(value) ? parse(value) : undefined
     if (nested !== undefined) return JSON.stringify(this.#value(nested, path))
     return this.pseudonyms.text(value)
@@ -181,10 +183,14 @@ export class Anonymizer {
 
   #userName(name: string): string {
     const replaced = name.split(seams).map((part) => {
-      if (isSnowflake(part)) return this.pseudonyms.id(part)
-      return /^\d+$/.test(part) ? this.pseudonyms.digits(part) : this.pseudonyms.text(part)
+      const number = wholeNumber(part)
+      return number === undefined ? this.pseudonyms.text(part) : this.#idText(number)
     })
     return replaced.join('')
+  }
+
+  #idText({ sign, digits }: { readonly sign: string; readonly digits: string }): string {
+    return sign + (isSnowflake(digits) ? this.pseudonyms.id(digits) : this.pseudonyms.digits(digits))
   }
 
   #note(kept: KeptName): void {
