@@ -47,11 +47,12 @@ export class Copies<S extends WritableStorage> {
   readonly leftovers: string[] = []
   readonly #options: CopyOptions<S>
   readonly #source: ReadableStorage | undefined
+  readonly #tellable: (error: unknown) => unknown
   readonly #made = new Map<S, string>()
   /** Folders that a copy was made in, until they are removed. */
   readonly #folders = new Set<string>()
-  /** What could not be removed, as clauses. */
-  readonly #left = new Set<string>()
+  /** What could not be removed, by what is told of it. */
+  readonly #left = new Map<string, Error>()
   #root: Promise<string> | undefined
   /** Copies that are being made, by steps that nobody may be waiting for any more. */
   readonly #pending = new Set<Promise<unknown>>()
@@ -59,7 +60,12 @@ export class Copies<S extends WritableStorage> {
   #areApart = false
   #isClosed = false
 
-  constructor(options: CopyOptions<S>, source: ReadableStorage | undefined) {
+  /** @param tellable - what may be told of an error of a copy, where that may have data in its message */
+  constructor(
+    options: CopyOptions<S>,
+    source: ReadableStorage | undefined,
+    tellable: (error: unknown) => unknown = (error) => error,
+  ) {
     requireMethods('copy', options, ['copy'])
     for (const name of ['sourcePath', 'folder'] as const) {
       const path = options[name]
@@ -72,6 +78,7 @@ export class Copies<S extends WritableStorage> {
     }
     this.#options = options
     this.#source = source
+    this.#tellable = tellable
   }
 
   /** @throws {@link NotIsolatedError} before anything but a probe was written */
@@ -138,8 +145,8 @@ export class Copies<S extends WritableStorage> {
     await this.#end('a copy could not be stopped', async () => copy.stop?.())
   }
 
-  /** Stops and removes everything. @returns what could not be removed, as clauses */
-  async clean(): Promise<readonly string[]> {
+  /** Stops and removes everything. @returns what could not be removed, with the reason as `cause` */
+  async clean(): Promise<readonly Error[]> {
     this.#isClosed = true
     await this.#end('a copy was still being made', () => Promise.all(this.#pending))
     // All at once: each waits for its deadline at most, and so does the whole.
@@ -149,7 +156,7 @@ export class Copies<S extends WritableStorage> {
     // What could not be removed of a copy is tried again by the next run, which finds it by its folder.
     if (root !== undefined && this.#folders.size === 0)
       await this.#end(`${root} could not be removed`, () => wipe(root))
-    return [...this.#left]
+    return [...this.#left.values()]
   }
 
   async #removeFolder(folder: string): Promise<void> {
@@ -166,7 +173,8 @@ export class Copies<S extends WritableStorage> {
       await withDeadline(run, cleanUpMs, systemClock, late)
       return true
     } catch (error) {
-      this.#left.add(`${what}: ${messageOf(error)}`)
+      const left = `${what}: ${messageOf(this.#tellable(error))}`
+      this.#left.set(left, new Error(left, { cause: error }))
       return false
     }
   }

@@ -1,4 +1,5 @@
 import { canonicalJson, digest } from './canonical.js'
+import type { NameOf } from './errors.js'
 import type { ReadableStorage, RecordToWrite, WritableStorage } from './ports.js'
 
 /** What is remembered of a row: about 150 bytes, whatever is in it. */
@@ -34,7 +35,7 @@ export interface StoreExtent extends Extent {
 export interface Difference {
   /** Its collection. */
   readonly collection: string
-  /** Its key. */
+  /** Its key; a short name for it in the report of a rehearsal with real data. */
   readonly key: string
   /** `added`: it should not be there. `removed`: it should. `changed`: it has another content. */
   readonly what: 'added' | 'removed' | 'changed'
@@ -127,8 +128,8 @@ export function extentOf(snapshot: Snapshot): StoreExtent {
 }
 
 /** A comparison as a clause. */
-export function differencesText({ count, first }: Comparison): string {
-  const named = first.slice(0, 5).map(({ collection, key, what }) => `${collection}/${key} ${what}`)
+export function differencesText({ count, first }: Comparison, nameOf: NameOf = (key) => key): string {
+  const named = first.slice(0, 5).map(({ collection, key, what }) => `${collection}/${nameOf(key)} ${what}`)
   const more = count > named.length ? ` and ${count - named.length} more` : ''
   return `${count} ${count === 1 ? 'row differs' : 'rows differ'}: ${named.join(', ')}${more}`
 }

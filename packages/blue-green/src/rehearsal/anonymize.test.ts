@@ -204,7 +204,7 @@ describe('the anonymizer', () => {
         { chats: { [`chat:${id}`]: chat, [`chat:-${id}`]: chat, [`chat-${id}`]: chat }, tags: { [`-${id}`]: 1 } },
         { userKeys: ['tags'] },
       )
-      const [other] = Object.keys((rows['chats']?.[0]?.[1] ?? {})).filter((name) => /^\d/.test(name))
+      const [other] = Object.keys(rows['chats']?.[0]?.[1] ?? {}).filter((name) => /^\d/.test(name))
       expect(other).toMatch(new RegExp(`^\\d{${id.length}}$`))
       const value = { id: other, minus: `-${other}`, [other!]: 1, [`-${other}`]: 2 }
       const keys = ['chat:', 'chat:-', 'chat-'].map((before) => [before + other, value])
@@ -213,6 +213,21 @@ describe('the anonymizer', () => {
       expect(leaks).toMatchObject({ ids: 1, texts: 0, count: 0 })
     },
   )
+
+  it('replaces ids in names of collections, and nothing else of these', async () => {
+    const name = `guild-${guildId}`
+    const { rows, leaks } = await anonymized(
+      { [name]: { a: { locale: 'de' } }, 'x1y1 of Alice': { by: guildId } },
+      { keep: [[name, 'locale']] },
+    )
+    expect(rows).toEqual({
+      [`guild-${new Pseudonyms(key).id(guildId)}`]: [['a', { locale: 'de' }]],
+      'x1y1 of Alice': [['by', new Pseudonyms(key).id(guildId)]],
+    })
+    expect(leaks.count).toBe(0)
+    const kept = await anonymized({ [name]: { a: 1 } }, { keepNames: [name] })
+    expect(Object.keys(kept.rows)).toEqual([name])
+  })
 
   it('replaces names of fields and keys that users gave', async () => {
     const { rows, leaks } = await anonymized(
@@ -402,6 +417,25 @@ describe('a look for leaks finds', () => {
     expect(leaks).toMatchObject({ ids: 1, count: 1, first: [{ key: '(an original)', what: 'id' }] })
     const named = await anonymized({ chats }, { ids: ['chats.id'], keep: ['chats.near'], userKeys: ['chats'] })
     expect(named.leaks.count).toBe(0)
+  })
+
+  it('an original in the name of a collection, which is told of no row in it either', async () => {
+    const data = { notes: { a: { by: 'Alice Smith', id: '123456789' } } }
+    const spoil = async (copy: MemoryStorage): Promise<void> => {
+      await copy.collection('chat_123456789').set('k', 'about Alice Smith')
+      await copy.collection('tags of Alice Smith').set('k', 1)
+      // A text that says what code calls a collection.
+      await copy.collection('alice').set('k', 1)
+    }
+    const { leaks } = await anonymized({ ...data, names: { b: 'alice' } }, {}, spoil)
+    expect(leaks.count).toBe(3)
+    expect(leaks.first).toMatchObject([
+      { collection: '(an original)', key: '', field: '', what: 'id' },
+      { collection: '(an original)', key: '', field: '', what: 'text' },
+      { collection: '(an original)', key: 'k', field: '', what: 'text' },
+    ])
+    const { leaks: allowed } = await anonymized(data, { allow: ['123456789', 'Alice Smith'] }, spoil)
+    expect(allowed.count).toBe(0)
   })
 
   it('no leak in a pseudonym that is by chance the id of another', async () => {

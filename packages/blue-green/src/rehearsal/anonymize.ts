@@ -29,13 +29,13 @@ export interface AnonymizeOptions {
    * address, a token, or a long number does not.
    */
   readonly userKeys?: readonly FieldPattern[] | undefined
-  /** Names of fields, and parts of keys, that code calls so although they look like data: `['x1y1', '1.2.3']`. */
+  /** Names of fields, parts of keys, and collections that code calls so although they look like data: `['x1y1', '1.2.3']`. */
   readonly keepNames?: readonly string[] | undefined
   /**
    * Told once of each name that stays, so that a person can look whether it is one of a person. The report has their number only.
    */
   readonly onKept?: ((kept: KeptName) => void) | undefined
-  /** Texts that may be found in the copy although they were replaced elsewhere: `['english']`, a locale that is also a nickname. */
+  /** Texts and ids that may be found in the copy although they were replaced elsewhere: `['english']`, a locale that is also a nickname. */
   readonly allow?: readonly string[] | undefined
 }
 
@@ -126,7 +126,16 @@ export class Anonymizer {
   row({ collection, key, value, expiresAt }: Row): Row {
     const path = [collection]
     const other = this.#isUserKeyed(path) ? this.#userName(key) : this.#codeName(key, collection, 'key')
-    return { collection, key: other, value: this.#value(value, path), expiresAt }
+    return { collection: this.#collectionName(collection), key: other, value: this.#value(value, path), expiresAt }
+  }
+
+  /** Only the ids in it: code has the rest written down, and would find nothing under another name. */
+  #collectionName(name: string): string {
+    if (this.#keepNames.has(name)) return name
+    return name
+      .split(seams)
+      .map((part) => (isSnowflake(part) ? this.pseudonyms.id(part) : part))
+      .join('')
   }
 
   #value(value: unknown, path: readonly string[]): unknown {
@@ -194,13 +203,14 @@ export class Anonymizer {
   }
 
   #note(kept: KeptName): void {
-    const { collection, where, name } = kept
+    const { where, name } = kept
+    const collection = this.#collectionName(kept.collection)
     if (!/[\da-z]/i.test(name)) return
     const names = this.#kept.get(collection) ?? { key: new Set(), field: new Set() }
     this.#kept.set(collection, names)
     if (names[where].has(name)) return
     names[where].add(name)
-    this.#tellKept(kept)
+    this.#tellKept({ ...kept, collection })
   }
 }
 

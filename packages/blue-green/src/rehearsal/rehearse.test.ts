@@ -694,6 +694,105 @@ describe('rehearse', () => {
     expect(step(broken, 'dry run of up')).toContain('bad row {"name":"no guild"}')
   })
 
+  describe('of real data under other names', () => {
+    /** Neither idempotent nor undone, and it loses writes of the bot. */
+    const careless = (storage: Storage): Migration => {
+      const tags = storage.collection<{ n: number }>('tags')
+      return {
+        async up() {
+          for await (const { key, value } of tags.scan()) await tags.set(key, { ...value, n: value.n + 1 })
+        },
+        async down() {
+          for await (const { key } of tags.scan()) await tags.delete(key)
+        },
+      }
+    }
+    const taggedBot = async (): Promise<MemoryStorage> => {
+      const source = new MemoryStorage()
+      const tags = source.collection('tags')
+      await tags.set('alice-smith', { n: 1 })
+      await tags.set('alice-jones', { n: 10 })
+      return source
+    }
+
+    it('has no key in the report, and tells it to who runs it', async () => {
+      const thrown = new Map<string, string>()
+      const report = await rehearsed(careless, {
+        source: await taggedBot(),
+        onProgress: ({ step: name, error }) => void (error instanceof Error && thrown.set(name, error.message)),
+      })
+      const failed = ['up twice', 'rollback by down', 'up interrupted', 'a write fails', 'a row is damaged']
+      for (const name of [...failed, 'the bot writes meanwhile', 'two run it at once']) {
+        expect(step(report, name)).toMatch(/^failed: .*tags\/#[\da-f]{8}/)
+        expect(thrown.get(name)).toMatch(/tags\/alice-(smith|jones)/)
+      }
+      expect(JSON.stringify(report) + rehearsalMarkdown(report)).not.toContain('alice')
+      // A row has one name in the whole report.
+      const { key } = report.differences['up twice']![0]!
+      expect(step(report, 'rollback by down')).toContain(`tags/${key} removed`)
+    })
+
+    it('has no key of a row that the bot could not write either', async () => {
+      const rewrite = (): never => {
+        throw new Error('no such tag')
+      }
+      const report = await rehearsed(careless, { source: await taggedBot(), rewrite, maxCrashes: 1 })
+      expect(step(report, 'the bot writes meanwhile')).toMatch(
+        /^failed: the bot could not write tags\/#\w{8}: no such tag/,
+      )
+      expect(JSON.stringify(report)).not.toContain('alice')
+    })
+
+    it('has no key of a row in which an original was found, and tells it to who runs it', async () => {
+      const source = await taggedBot()
+      await source.collection('notes').set('alice', { by: 'Alice Smith', kept: 'Alice Smith' })
+      let cause: unknown
+      const report = await rehearsed(careless, {
+        source,
+        anonymize: { keep: ['notes.kept'] },
+        onProgress: ({ error }) => void (error instanceof Error && (cause = error.cause)),
+      })
+      expect(report.data.leaks?.first).toMatchObject([{ collection: 'notes', field: 'kept' }])
+      expect(JSON.stringify(report)).not.toContain('alice')
+      expect(cause).toMatchObject([{ collection: 'notes', key: 'alice', field: 'kept' }])
+    })
+
+    it('has no name of a collection in which an original was found', async () => {
+      const source = await taggedBot()
+      await source.collection('chat_123456789').set('a', { by: '123456789' })
+      const report = await rehearsed(careless, { source })
+      expect(step(report, 'no original in the copy')).toMatch(
+        /^failed: 1 strings hold an original: the name of a collection;/,
+      )
+      expect(rehearsalMarkdown(report)).toContain('id (plain) in the name of a collection')
+      expect(JSON.stringify(report) + rehearsalMarkdown(report)).not.toContain('123456789')
+      const allowed = await rehearsed(addZone, { source, anonymize: { allow: ['123456789'] }, maxCrashes: 0 })
+      expect(allowed.outcome).toBe('PASSED')
+    })
+
+    it('has no words of a copy that cannot be stopped, and tells them to who runs it', async () => {
+      class Copy extends MemoryStorage {
+        override async stop(): Promise<void> {
+          throw new Error('cannot write {"alice":1}')
+        }
+      }
+      const told: unknown[] = []
+      const report = await rehearsed(careless, {
+        source: await taggedBot(),
+        copy: () => new Copy(),
+        maxCrashes: 0,
+        onProgress: ({ step: name, error }) => void (name === 'clean-up' && error !== undefined && told.push(error)),
+      })
+      expect(step(report, 'clean-up')).toMatch(
+        /^failed: a copy could not be stopped: Error, whose message may have data/,
+      )
+      expect(JSON.stringify(report)).not.toContain('alice')
+      expect(told).toEqual([
+        expect.objectContaining({ cause: expect.objectContaining({ message: 'cannot write {"alice":1}' }) as object }),
+      ])
+    })
+  })
+
   it('does not pass without a row', async () => {
     const report = await rehearsed(addZone, { source: new MemoryStorage() })
     expect(step(report, 'data')).toMatch(

@@ -1,4 +1,5 @@
 import { messageOf } from '../../bounded.js'
+import { RowFinding } from '../../migration/errors.js'
 import type { WritableStorage } from '../../migration/ports.js'
 import type { Difference, RowMark, Snapshot } from '../../migration/snapshot.js'
 import { hasExpired, maxNamed } from '../../migration/snapshot.js'
@@ -58,11 +59,13 @@ export async function writeMeanwhile<S extends WritableStorage>(
   const lost = neither(found, await inTurn(true), await inTurn(false))
   if (lost.length === 0) return `${way}: none of ${written.length} writes of the bot is lost`
   stage.differences[step] = lost.slice(0, maxNamed)
-  const names = lost.slice(0, 5).map(({ collection, key }) => `${collection}/${key}`)
-  throw new Error(
-    `${way}: of ${written.length} writes of the bot, made just before those of ${way}, ${lost.length} ended neither as if made ` +
-      `before nor after it: ${names.join(', ')}; read and write a row in one step (update, or a set with ifVersion)`,
-  )
+  throw new RowFinding((nameOf) => {
+    const names = lost.slice(0, 5).map(({ collection, key }) => `${collection}/${nameOf(key)}`)
+    return (
+      `${way}: of ${written.length} writes of the bot, made just before those of ${way}, ${lost.length} ended neither as if made ` +
+      `before nor after it: ${names.join(', ')}; read and write a row in one step (update, or a set with ifVersion)`
+    )
+  })
 }
 
 /** Writes each row once, before the migration writes it. */
@@ -77,8 +80,9 @@ function intruding<S extends WritableStorage>(trial: StorageTrial<S>, before: Sn
         await rows.set(key, value)
         bot.written.push({ collection, key, value })
       } catch (error) {
-        bot.failure ??= new Error(
-          `the bot could not write ${collection}/${key}: ${messageOf(error)}; give in rewrite a JSON value, or undefined for nothing`,
+        bot.failure ??= new RowFinding(
+          (nameOf) =>
+            `the bot could not write ${collection}/${nameOf(key)}: ${messageOf(error)}; give in rewrite a JSON value, or undefined for nothing`,
           { cause: error },
         )
       }

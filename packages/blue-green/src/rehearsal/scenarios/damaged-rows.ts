@@ -1,4 +1,4 @@
-import { messageOf } from '../../bounded.js'
+import { RowFinding } from '../../migration/errors.js'
 import type { WritableStorage } from '../../migration/ports.js'
 import { compare, hasExpired, type Snapshot } from '../../migration/snapshot.js'
 import type { Tick } from '../../migration/steps.js'
@@ -47,7 +47,7 @@ export async function damageRows<S extends WritableStorage>(
       await stage.run('down', trial, signal)
       stage.requireEqual(step, before, await trial.snapshot(signal))
     } catch (error) {
-      throw new Error(`${collection}/${key} as ${what}: ${messageOf(error)}`, { cause: error })
+      throw RowFinding.after((nameOf) => `${collection}/${nameOf(key)} as ${what}`, error)
     }
   })
   const end = known.hasDown ? 'each rolled back, the damaged row too' : 'no other row lost'
@@ -71,7 +71,7 @@ function requireNoneLost(before: Snapshot, found: Snapshot, { after }: Undisturb
     for (const key of rows.keys()) {
       const left = after.get(collection)?.get(key)
       if (left === undefined || hasExpired(left, now) || found.get(collection)?.has(key) === true) continue
-      throw new Error(`${collection}/${key} is lost`)
+      throw new RowFinding((nameOf) => `${collection}/${nameOf(key)} is lost`)
     }
   }
 }
