@@ -6,6 +6,7 @@ import { once } from 'node:events'
 import { MemoryStorage } from '@evenkeel/storage-adapter'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { validateMigration, type ValidationOptions } from '../rehearsal.js'
+import { bundleChild } from '../test-support/bundle-child.js'
 import { folderPrefix, leftoversIn } from './leftovers.js'
 
 let folder: string
@@ -65,6 +66,20 @@ describe('folders that are left', () => {
     mkdirSync(join(folder, `evenkeel-rehearsal-00000000-${pid}-0-abcdef`))
     const elsewhere = mkdtempSync(join(folder, 'elsewhere-'))
     symlinkSync(elsewhere, join(folder, `${(await folderPrefix()).replace(/-\d+-\d+-$/, `-${pid}-0-`)}abcdef`))
+    expect(await leftoversIn(folder)).toEqual([])
+  })
+})
+
+/** As in a container beside this one, with its own numbers of processes. */
+const apart = ['--pid', '--fork', process.execPath] as const
+
+describe.runIf(spawnSync('unshare', [...apart, '--eval', '0']).status === 0)('folders of a neighbour', () => {
+  it('that has the name of this machine, and numbers of processes of its own, are let be', async () => {
+    using program = bundleChild('leftovers-child.ts')
+    const prefix = spawnSync('unshare', [...apart, program.file], { encoding: 'utf8' }).stdout
+    expect(prefix).toMatch(/^evenkeel-rehearsal-[\da-f]{8}-\d+-\d+-$/)
+    // It may live, but nobody of that number is to be found here.
+    mkdirSync(join(folder, `${prefix.replace(/-\d+-\d+-$/, `-${deadPid()}-0-`)}abcdef`))
     expect(await leftoversIn(folder)).toEqual([])
   })
 })
