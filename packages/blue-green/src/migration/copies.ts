@@ -15,7 +15,8 @@ import { withheld } from './withheld.js'
 export interface CopyOptions<S> {
   /**
    * Makes an empty store in a folder that is empty and its own: `(folder) => new SqliteStorage({ path: join(folder, 'copy.db') })`.
-   * It is called once for each copy, and what it makes is stopped and deleted with its folder.
+   * It is called once for each copy, and what it makes is stopped and deleted with its folder; one that is found not to be isolated is
+   * let be.
    */
   readonly copy: (folder: string) => S
   /** Where the original lies, if it is a file or folder: refuses copies that lead there, by symbolic or hard links. */
@@ -46,17 +47,25 @@ export class Copies<S extends WritableStorage> {
   readonly leftovers: string[] = []
   readonly #options: CopyOptions<S>
   readonly #source: ReadableStorage | undefined
+  readonly #tellable: (error: unknown) => unknown
   readonly #made = new Map<S, string>()
   /** Folders that a copy was made in, until they are removed. */
   readonly #folders = new Set<string>()
-  /** What could not be removed, as clauses. */
-  readonly #left = new Set<string>()
+  /** What could not be removed, by what is told of it. */
+  readonly #left = new Map<string, Error>()
   #root: Promise<string> | undefined
   /** Copies that are being made, by steps that nobody may be waiting for any more. */
   readonly #pending = new Set<Promise<unknown>>()
+  /** Whether two copies were found to be two. */
+  #areApart = false
   #isClosed = false
 
-  constructor(options: CopyOptions<S>, source: ReadableStorage | undefined) {
+  /** @param tellable - what may be told of an error of a copy, where that may have data in its message */
+  constructor(
+    options: CopyOptions<S>,
+    source: ReadableStorage | undefined,
+    tellable: (error: unknown) => unknown = (error) => error,
+  ) {
     requireMethods('copy', options, ['copy'])
     for (const name of ['sourcePath', 'folder'] as const) {
       const path = options[name]
@@ -69,6 +78,7 @@ export class Copies<S extends WritableStorage> {
     }
     this.#options = options
     this.#source = source
+    this.#tellable = tellable
   }
 
   /** @throws {@link NotIsolatedError} before anything but a probe was written */
@@ -81,44 +91,72 @@ export class Copies<S extends WritableStorage> {
   }
 
   async #open(): Promise<S> {
+    const copy = await this.#make()
+    if (this.#areApart) return copy
+    // A `copy` that ignores its folder gives one store each time: it must be known before that one is filled.
+    const other = await this.#make()
+    await this.#letBeUnlessApart([copy, other], () => this.#probe(copy, other, 'another copy'))
+    this.#areApart = true
+    await this.close(other)
+    return copy
+  }
+
+  async #make(): Promise<S> {
     this.#root ??= this.#makeRoot()
     // Of letters and digits, and found nowhere else: a schema can have its name.
     const folder = join(await this.#root, `copy_${randomUUID().replaceAll('-', '')}`)
     await mkdir(folder)
     this.#folders.add(folder)
     const copy = this.#options.copy(folder)
-    // Neither may be stopped in the end: they are somebody else's.
-    if ((copy as unknown) === this.#source) throw new NotIsolatedError('it is the source itself')
-    if (this.#made.has(copy)) throw new NotIsolatedError('the same store was made twice')
-    requireMethods('the copy', copy, ['collection', 'collections', 'batch'])
-    this.#made.set(copy, folder)
-    const held = await copy.collections()
-    if (held.length > 0) throw new NotIsolatedError(`it already holds ${held.slice(0, 3).join(', ')}`)
-    await this.#compareFiles(folder)
-    await this.#probe(copy)
+    const source = this.#source
+    if ((copy as unknown) === source) throw new NotIsolatedError('it is the source itself')
+    await this.#letBeUnlessApart([copy], async () => {
+      if (this.#made.has(copy)) throw new NotIsolatedError('the same store was made twice')
+      requireMethods('the copy', copy, ['collection', 'collections', 'batch'])
+      const held = await copy.collections()
+      if (held.length > 0) throw new NotIsolatedError(`it already holds ${held.slice(0, 3).join(', ')}`)
+      this.#made.set(copy, folder)
+      await this.#compareFiles(folder)
+      if (source !== undefined) await this.#probe(copy, source, 'the source')
+    })
     return copy
+  }
+
+  /** What is not isolated is not stopped in the end: it is somebody else's, who may be using it. */
+  async #letBeUnlessApart(copies: readonly S[], look: () => Promise<void>): Promise<void> {
+    try {
+      await look()
+    } catch (error) {
+      if (error instanceof NotIsolatedError) for (const copy of copies) this.#made.delete(copy)
+      throw error
+    }
   }
 
   /** Stops and removes a copy that is needed no more. Never rejects: {@link Copies.clean} tells what is left. */
   async close(copy: S): Promise<void> {
     const folder = this.#made.get(copy)
     if (folder === undefined) return
-    this.#made.delete(copy)
-    await this.#end('a copy could not be stopped', async () => copy.stop?.())
+    await this.#stop(copy)
     await this.#removeFolder(folder)
   }
 
-  /** Stops and removes everything. @returns what could not be removed, as clauses */
-  async clean(): Promise<readonly string[]> {
+  async #stop(copy: S): Promise<void> {
+    this.#made.delete(copy)
+    await this.#end('a copy could not be stopped', async () => copy.stop?.())
+  }
+
+  /** Stops and removes everything. @returns what could not be removed, with the reason as `cause` */
+  async clean(): Promise<readonly Error[]> {
     this.#isClosed = true
     await this.#end('a copy was still being made', () => Promise.all(this.#pending))
-    for (const copy of this.#made.keys()) await this.close(copy)
-    for (const folder of this.#folders) await this.#removeFolder(folder)
+    // All at once: each waits for its deadline at most, and so does the whole.
+    await Promise.all([...this.#made.keys()].map((copy) => this.#stop(copy)))
+    await Promise.all([...this.#folders].map((folder) => this.#removeFolder(folder)))
     const root = await this.#root?.catch(() => undefined)
     // What could not be removed of a copy is tried again by the next run, which finds it by its folder.
     if (root !== undefined && this.#folders.size === 0)
       await this.#end(`${root} could not be removed`, () => wipe(root))
-    return [...this.#left]
+    return [...this.#left.values()]
   }
 
   async #removeFolder(folder: string): Promise<void> {
@@ -135,14 +173,15 @@ export class Copies<S extends WritableStorage> {
       await withDeadline(run, cleanUpMs, systemClock, late)
       return true
     } catch (error) {
-      this.#left.add(`${what}: ${messageOf(error)}`)
+      const left = `${what}: ${messageOf(this.#tellable(error))}`
+      this.#left.set(left, new Error(left, { cause: error }))
       return false
     }
   }
 
   async #makeRoot(): Promise<string> {
     const { folder = tmpdir(), sourcePath } = this.#options
-    for (const leftover of await leftoversIn(folder)) await this.#removeLeftover(leftover)
+    await Promise.all((await leftoversIn(folder)).map((leftover) => this.#removeLeftover(leftover)))
     const root = await mkdtemp(join(folder, await folderPrefix()))
     try {
       const [inside, source] = [await realpath(root), sourcePath && (await realpath(sourcePath))]
@@ -172,22 +211,19 @@ export class Copies<S extends WritableStorage> {
     }
   }
 
-  async #seenInSource(source: ReadableStorage, key: string): Promise<unknown> {
-    try {
-      return await source.collection(probes).get(key)
-    } catch (error) {
-      throw withheld(error)
-    }
-  }
-
-  async #probe(copy: S): Promise<void> {
-    if (this.#source === undefined) return
+  /** Whether what is written to the copy is seen elsewhere. */
+  async #probe(copy: S, elsewhere: ReadableStorage, where: string): Promise<void> {
     const key = randomUUID()
     const probe = copy.collection(probes)
     try {
       await probe.set(key, true)
-      const seen = await this.#seenInSource(this.#source, key)
-      if (seen !== undefined) throw new NotIsolatedError('what is written to it is seen in the source')
+      const seen = await elsewhere
+        .collection(probes)
+        .get(key)
+        .catch((error: unknown) => {
+          throw elsewhere === this.#source ? withheld(error) : error
+        })
+      if (seen !== undefined) throw new NotIsolatedError(`what is written to it is seen in ${where}`)
     } finally {
       await probe.delete(key)
     }

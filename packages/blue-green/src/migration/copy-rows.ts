@@ -1,4 +1,4 @@
-import { Finding } from './errors.js'
+import { RowFinding } from './errors.js'
 import type { RecordToWrite, WritableStorage } from './ports.js'
 import { systemClock } from '../system-clock.js'
 import { compare, differencesText, marked, type RowMark, snapshotOf, writeRows } from './snapshot.js'
@@ -18,6 +18,8 @@ export async function copyRows(
   const expected = new Map<string, Map<string, RowMark>>()
   await writeRows(into, marked(rows, expected), signal, written)
   const comparison = compare(expected, await snapshotOf(into, signal), systemClock.now())
-  if (comparison.count > 0) throw new Finding(`the copy is not what was read: ${differencesText(comparison)}`)
+  if (comparison.count > 0) {
+    throw new RowFinding((nameOf) => `the copy is not what was read: ${differencesText(comparison, nameOf)}`)
+  }
   return [...expected.values()].reduce((sum, { size }) => sum + size, 0)
 }

@@ -6,6 +6,7 @@ import { once } from 'node:events'
 import { MemoryStorage } from '@evenkeel/storage-adapter'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { validateMigration, type ValidationOptions } from '../rehearsal.js'
+import { bundleChild } from '../test-support/bundle-child.js'
 import { folderPrefix, leftoversIn } from './leftovers.js'
 
 let folder: string
@@ -69,9 +70,24 @@ describe('folders that are left', () => {
   })
 })
 
+/** As in a container beside this one, with its own numbers of processes. */
+const apart = ['--pid', '--fork', process.execPath] as const
+
+describe.runIf(spawnSync('unshare', [...apart, '--eval', '0']).status === 0)('folders of a neighbour', () => {
+  it('that has the name of this machine, and numbers of processes of its own, are let be', async () => {
+    using program = bundleChild('leftovers-child.ts')
+    const prefix = spawnSync('unshare', [...apart, program.file], { encoding: 'utf8' }).stdout
+    expect(prefix).toMatch(/^evenkeel-rehearsal-[\da-f]{8}-\d+-\d+-$/)
+    // It may live, but nobody of that number is to be found here.
+    mkdirSync(join(folder, `${prefix.replace(/-\d+-\d+-$/, `-${deadPid()}-0-`)}abcdef`))
+    expect(await leftoversIn(folder)).toEqual([])
+  })
+})
+
 describe('a validation', () => {
   const options = (): ValidationOptions<MemoryStorage> => ({
     source: new MemoryStorage(),
+    allowEmpty: true,
     copy: () => new MemoryStorage(),
     folder,
     migration: () => ({ async up() {}, async down() {} }),
@@ -114,6 +130,31 @@ describe('a validation', () => {
     expect(report.leftovers).toEqual([])
     expect(existsSync(left)).toBe(true)
     expect(readdirSync(folder)).toHaveLength(2)
+  })
+
+  it('waits for all that cannot be removed at once, not for one after the other', async () => {
+    let isCleaning = false
+    const waiting = new Set<() => void>()
+    let most = 0
+    const report = await validateMigration({
+      ...options(),
+      // Until the clean-up, the database is away; then it is slow, and answers all that it was asked at once.
+      remove: async () => {
+        if (!isCleaning) throw new Error('the database is away')
+        await new Promise<void>((resolve) => {
+          waiting.add(resolve)
+          setImmediate(() => {
+            most = Math.max(most, waiting.size)
+            for (const answer of waiting) answer()
+            waiting.clear()
+          })
+        })
+      },
+      onProgress: ({ step }) => void (isCleaning ||= step === 'clean-up'),
+    })
+    expect(most).toBeGreaterThan(3)
+    expect(report.leftBehind.length).toBeGreaterThan(3)
+    expect(readdirSync(folder)).toEqual([])
   })
 
   it('refuses to remove anything without a folder of its own', async () => {

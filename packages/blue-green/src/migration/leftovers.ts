@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { lstat, readdir, readFile } from 'node:fs/promises'
+import { lstat, readdir, readFile, readlink } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 
@@ -10,15 +10,16 @@ const name = /^evenkeel-rehearsal-([0-9a-f]{8})-(\d+)-(\d+)-/
 
 /** What the name of a folder of this process begins with. */
 export async function folderPrefix(): Promise<string> {
-  return `evenkeel-rehearsal-${machine()}-${process.pid}-${await beganAt(process.pid)}-`
+  return `evenkeel-rehearsal-${await machine()}-${process.pid}-${await beganAt(process.pid)}-`
 }
 
 /** Folders below `parent` whose process is dead. Those of other machines and users are let be: nobody here knows. */
 export async function leftoversIn(parent: string): Promise<string[]> {
   const found: string[] = []
+  const here = await machine()
   for (const each of await readdir(parent)) {
     const [, where, pid, began] = name.exec(each) ?? []
-    if (where !== machine() || pid === undefined || began === undefined) continue
+    if (where !== here || pid === undefined || began === undefined) continue
     const path = join(parent, each)
     const what = await lstat(path).catch(() => undefined)
     // Who may write here may have put a link, or a folder of theirs, in the place of one of ours.
@@ -48,6 +49,12 @@ async function beganAt(pid: number): Promise<string> {
   return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? unknown
 }
 
-function machine(): string {
-  return createHash('sha256').update(hostname()).digest('hex').slice(0, 8)
+/**
+ * Where the number of a process means that process. Two containers of one pod have the same name of a host, and each its own numbers.
+ *
+ * @see pid_namespaces(7)
+ */
+async function machine(): Promise<string> {
+  const namespace = await readlink('/proc/self/ns/pid').catch(() => '')
+  return createHash('sha256').update(`${hostname()}\n${namespace}`).digest('hex').slice(0, 8)
 }

@@ -1,7 +1,7 @@
-import { messageOf } from '../bounded.js'
 import type { Migration, MigrationContext } from '../probes.js'
 import { systemClock } from '../system-clock.js'
 import type { Attempt, Bench, Trial } from './bench.js'
+import { RowFinding } from './errors.js'
 import { type Cost, measure } from './measure.js'
 import { compare, type Difference, differencesText, type Extent, extentOf, type Snapshot } from './snapshot.js'
 import type { StoreExtent } from './snapshot.js'
@@ -189,8 +189,9 @@ class Prover<S> {
         const same = compare(proof.up, await other.snapshot(signal), systemClock.now())
         if (same.count > 0) {
           this.#proof.differences[proofSteps.up] = same.first
-          throw new Error(
-            `up gives another result each time (${differencesText(same)}); take times and ids from the rows, not from the clock or chance`,
+          throw new RowFinding(
+            (nameOf) =>
+              `up gives another result each time (${differencesText(same, nameOf)}); take times and ids from the rows, not from the clock or chance`,
           )
         }
       } finally {
@@ -270,9 +271,8 @@ class Prover<S> {
     }).catch((error: unknown) => {
       const isCut = Object.values(this.#proof.beforeUp?.collections ?? {}).some(({ rows }) => rows > maxCrashRows)
       if (!isCut) throw error
-      throw new Error(
-        `on the first ${maxCrashRows} rows of each collection, which may be too few (raise maxCrashRows): ${messageOf(error)}`,
-      )
+      const words = `on the first ${maxCrashRows} rows of each collection, which may be too few (raise maxCrashRows)`
+      throw RowFinding.after(words, error)
     })
   }
 
@@ -289,7 +289,7 @@ class Prover<S> {
       signal.throwIfAborted()
       tick(index, places.length)
       await this.#onTrial(maxCrashRows, signal, async (trial) => run(at, trial)).catch((error: unknown) => {
-        throw new Error(`interrupted after ${at} of ${writes} writes: ${messageOf(error)}`)
+        throw RowFinding.after(`interrupted after ${at} of ${writes} writes`, error)
       })
     }
     return `interrupted at ${places.length} of ${writes + 1} places, and the same in the end`
@@ -328,7 +328,7 @@ class Prover<S> {
     const comparison = compare(expected ?? new Map(), found, systemClock.now())
     if (comparison.count === 0) return passed
     this.#proof.differences[step] = comparison.first
-    throw new Error(differencesText(comparison))
+    throw new RowFinding((nameOf) => differencesText(comparison, nameOf))
   }
 
   async #up(attempt: Attempt<S>, signal: AbortSignal, mayHaveBegun: boolean): Promise<void> {

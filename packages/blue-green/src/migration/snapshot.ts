@@ -1,4 +1,5 @@
 import { canonicalJson, digest } from './canonical.js'
+import type { NameOf } from './errors.js'
 import type { ReadableStorage, RecordToWrite, WritableStorage } from './ports.js'
 
 /** What is remembered of a row: about 150 bytes, whatever is in it. */
@@ -34,7 +35,7 @@ export interface StoreExtent extends Extent {
 export interface Difference {
   /** Its collection. */
   readonly collection: string
-  /** Its key. */
+  /** Its key; a short name for it in the report of a rehearsal with real data. */
   readonly key: string
   /** `added`: it should not be there. `removed`: it should. `changed`: it has another content. */
   readonly what: 'added' | 'removed' | 'changed'
@@ -69,6 +70,11 @@ export async function snapshotOf(storage: ReadableStorage, signal: AbortSignal):
   return snapshot
 }
 
+/** Whether a row has ceased to exist by itself. */
+export function hasExpired({ expiresAt }: RowMark, now: number): boolean {
+  return expiresAt !== undefined && expiresAt <= now
+}
+
 /** How many names of rows a report has room for. */
 export const maxNamed = 20
 
@@ -94,7 +100,7 @@ export function compare(expected: Snapshot, found: Snapshot, now: number): Compa
     for (const [key, row] of before) {
       const other = after.get(key)
       if (other === undefined) {
-        if (row.expiresAt === undefined || row.expiresAt > now) note(name, key, 'removed')
+        if (!hasExpired(row, now)) note(name, key, 'removed')
       } else if (other.hash !== row.hash) note(name, key, 'changed')
     }
     for (const key of after.keys()) if (!before.has(key)) note(name, key, 'added')
@@ -122,8 +128,8 @@ export function extentOf(snapshot: Snapshot): StoreExtent {
 }
 
 /** A comparison as a clause. */
-export function differencesText({ count, first }: Comparison): string {
-  const named = first.slice(0, 5).map(({ collection, key, what }) => `${collection}/${key} ${what}`)
+export function differencesText({ count, first }: Comparison, nameOf: NameOf = (key) => key): string {
+  const named = first.slice(0, 5).map(({ collection, key, what }) => `${collection}/${nameOf(key)} ${what}`)
   const more = count > named.length ? ` and ${count - named.length} more` : ''
   return `${count} ${count === 1 ? 'row differs' : 'rows differ'}: ${named.join(', ')}${more}`
 }

@@ -1,6 +1,6 @@
-import { messageOf, runBounded } from '../bounded.js'
+import { runBounded } from '../bounded.js'
 import type { Clock } from '../ports.js'
-import { NotIsolatedError } from './errors.js'
+import { type NameOf, NotIsolatedError, toldOf } from './errors.js'
 
 /** What became of a step. `skipped` says why in `why`, and is no failure. */
 export type StepOutcome = 'passed' | 'failed' | 'skipped'
@@ -26,8 +26,8 @@ export interface Progress {
   /** Of how much; `undefined` where that is not known. */
   readonly total: number | undefined
   /**
-   * What the step failed with, told once, when it has failed: with its stack and its `cause`. It is for who runs it, since its message may
-   * have data of the source in it where that of the report has not.
+   * What the step failed with, told once, when it has failed: with its stack and its `cause`. Of the clean-up, once for each thing that is
+   * left. It is for who runs it, since its message may have data and keys of the source in it where that of the report has not.
    */
   readonly error?: unknown
 }
@@ -45,13 +45,22 @@ export class Steps {
   readonly #signal: AbortSignal
   readonly #timeoutMs: number
   readonly #tell: (progress: Progress) => void
+  readonly #nameOf: NameOf
   #isCut = false
 
-  constructor(clock: Clock, signal: AbortSignal, timeoutMs: number, tell: (progress: Progress) => void) {
+  /** @param nameOf - how the reports call a row */
+  constructor(
+    clock: Clock,
+    signal: AbortSignal,
+    timeoutMs: number,
+    tell: (progress: Progress) => void,
+    nameOf: NameOf = (key) => key,
+  ) {
     this.#clock = clock
     this.#signal = signal
     this.#timeoutMs = timeoutMs
     this.#tell = tell
+    this.#nameOf = nameOf
   }
 
   /** What failed, failed, also when the rest was cancelled. */
@@ -82,15 +91,18 @@ export class Steps {
       if (error instanceof NotIsolatedError) throw error
       if (this.#signal.aborted) return this.#cut(name, this.#clock.monotonic() - beganMs)
       this.#tell({ ...last, error })
-      return end('failed', messageOf(error))
+      return end('failed', toldOf(error, this.#nameOf))
     }
   }
 
   /** Runs the clean-up, also when all else was cancelled. It has a deadline of its own. @returns what is left, as clauses */
-  async cleanUp(run: () => Promise<readonly string[]>): Promise<readonly string[]> {
+  async cleanUp(run: () => Promise<readonly Error[]>): Promise<readonly string[]> {
     const [name, beganMs] = ['clean-up', this.#clock.monotonic()]
-    this.#tell({ step: name, done: 0, total: undefined })
-    const left = await run()
+    const begun: Progress = { step: name, done: 0, total: undefined }
+    this.#tell(begun)
+    const errors = await run()
+    for (const error of errors) this.#tell({ ...begun, error })
+    const left = errors.map(({ message }) => message)
     const [outcome, why] =
       left.length === 0 ? (['passed', 'nothing is left'] as const) : (['failed', left.join('; ')] as const)
     this.reports.push({ name, outcome, why, tookMs: this.#clock.monotonic() - beganMs })

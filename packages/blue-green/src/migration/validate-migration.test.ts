@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { FileStorage, MemoryStorage, type Storage } from '@evenkeel/storage-adapter'
 import { SqliteStorage } from '@evenkeel/storage-adapter/sqlite'
 import { FakeClock } from '@evenkeel/testing'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Migration } from '../probes.js'
 import { systemClock } from '../system-clock.js'
 import {
@@ -15,6 +15,7 @@ import {
   type ValidationOptions,
   type ValidationReport,
   validationMarkdown,
+  type WritableStorage,
 } from '../rehearsal.js'
 
 interface Guild {
@@ -286,6 +287,15 @@ describe('validateMigration', () => {
     expect(copied).toEqual(['failed: none of 7 rows was drawn; raise sample.ratio', 'passed: 7 of 7 rows'])
   })
 
+  it('does not pass on a source without a row, unless it may be empty', async () => {
+    const source = new MemoryStorage()
+    const report = await validated(addZone, { source })
+    expect(step(report, 'copy')).toMatch(/^failed: the source holds no row, .*its path, .*allowEmpty: true/)
+    expect(report.outcome).toBe('FAILED')
+    const allowed = await validated(addZone, { source, allowEmpty: true })
+    expect([step(allowed, 'copy'), allowed.outcome]).toEqual(['passed: 0 rows', 'PASSED'])
+  })
+
   it('finds that a copy is not what was read', async () => {
     const copy = (): MemoryStorage => {
       const storage = new MemoryStorage()
@@ -491,6 +501,17 @@ describe('validateMigration', () => {
     expect(early.steps.map(({ name, outcome }) => `${name} ${outcome}`)).toEqual(['copy skipped', 'clean-up passed'])
   })
 
+  it('gets over a listener that is async and rejects, and warns once', async () => {
+    const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => undefined)
+    const posting = (): unknown => Promise.reject(new Error('the channel is gone'))
+    const report = await validated(addZone, { onProgress: posting })
+    expect(report.outcome).toBe('PASSED')
+    const told = 'The listener onProgress failed; its next failures are not told'
+    const detail = expect.stringContaining('the channel is gone') as string
+    expect(warn.mock.calls).toEqual([[told, { code: 'EVENKEEL_LISTENER', detail }]])
+    warn.mockRestore()
+  })
+
   it('removes also a copy that was still being made when it was cancelled', async () => {
     const stop = new AbortController()
     let [opened, release]: [number, () => void] = [0, () => {}]
@@ -560,9 +581,13 @@ describe('validateMigration', () => {
     [{ source: new Map() }, 'source.collection must be a function'],
     [{ sourcePath: '' }, 'sourcePath must be a path'],
     [{ onProgress: 1 }, 'onProgress must be a function'],
+    [{ allowEmpty: 1 }, 'allowEmpty must be true or false'],
     [{ target: 1 }, 'no option "target"'],
-  ])('refuses %j', async (options, why) => {
+  ])('refuses %j, and holds no process by it', async (options, why) => {
+    const hold = vi.spyOn(globalThis, 'setInterval')
     await expect(validated(addZone, options as never)).rejects.toThrow(why)
+    expect(hold).not.toHaveBeenCalled()
+    hold.mockRestore()
   })
 })
 
@@ -575,6 +600,22 @@ describe('isolation', () => {
       'it is the source itself',
     )
     expect(isStopped).toBe(false)
+  })
+
+  it.each([
+    ['is in use', 1],
+    ['holds nothing yet', 0],
+  ])('refuses a store that %s, of which the source is a view, and does not stop it', async (_, count) => {
+    const bot = new MemoryStorage()
+    if (count > 0) await bot.collection('sessions').set('a', 1)
+    let isStopped = false
+    bot.stop = async () => void (isStopped = true)
+    const source = {
+      collection: (name: string) => bot.collection(name),
+      collections: async () => (await bot.collections()).filter((name) => name !== 'sessions'),
+    }
+    await expect(validateMigration({ source, copy: () => bot, migration: addZone })).rejects.toThrow(NotIsolatedError)
+    expect([isStopped, await bot.collections()]).toEqual([false, count > 0 ? ['sessions'] : []])
   })
 
   it('refuses a second handle of the same database, before anything is written', async () => {
@@ -633,9 +674,38 @@ describe('isolation', () => {
       }),
     ).rejects.toThrow('its folder lies in the source')
     const one = new MemoryStorage()
-    await expect(validateMigration({ source, copy: () => one, migration: addZone })).rejects.toThrow(
-      'the same store was made twice',
+    let isStopped = false
+    one.stop = async () => void (isStopped = true)
+    await expect(
+      validateMigration({ source: await fill(source), copy: () => one, migration: addZone }),
+    ).rejects.toThrow('the same store was made twice')
+    // It may be the new store of the bot.
+    expect([isStopped, await one.collections()]).toEqual([false, []])
+  })
+
+  it('refuses copies that are one database, before a row is written', async () => {
+    const source = await fill(new MemoryStorage())
+    const path = join(folder, 'new-bot.db')
+    const options = { source, copy: () => new SqliteStorage({ path }), migration: addZone as never }
+    await expect(validateMigration(options)).rejects.toThrow('what is written to it is seen in another copy')
+    const bot = new SqliteStorage({ path })
+    expect(await bot.collections()).toEqual([])
+    await bot.stop()
+  })
+
+  it('stops no copy of which another one is a view', async () => {
+    const [source, bot] = [await fill(new MemoryStorage()), new MemoryStorage()]
+    let isStopped = false
+    const copy = (): WritableStorage => ({
+      collection: (name) => bot.collection(name),
+      collections: () => bot.collections(),
+      batch: (operations) => bot.batch(operations),
+      stop: async () => void (isStopped = true),
+    })
+    await expect(validateMigration({ source, copy, migration: () => ({ async up() {} }) })).rejects.toThrow(
+      'in another copy',
     )
+    expect([isStopped, await bot.collections()]).toEqual([false, []])
   })
 })
 

@@ -3,6 +3,7 @@ import { warn } from '../warn.js'
 import type { Clock } from '../ports.js'
 import { holdProcess, systemClock } from '../system-clock.js'
 import { Copies, type CopyOptions } from './copies.js'
+import { Finding } from './errors.js'
 import type { Difference, StoreExtent } from './snapshot.js'
 import { rowsOf } from './snapshot.js'
 import { drawnRows, readSample, type SampleOptions } from './sample.js'
@@ -23,6 +24,8 @@ export interface ValidationOptions<S> extends CopyOptions<S> {
   readonly name?: string | undefined
   /** Copy a part of the source, where the whole is too much. What the whole would take is then estimated. */
   readonly sample?: SampleOptions | undefined
+  /** Whether it may pass on a source without a row, which a wrong path looks like too. */
+  readonly allowEmpty?: boolean | undefined
   /** How often `up` is run to measure it, from 1; from 2 on it is also seen whether it does the same each time. */
   readonly runs?: number | undefined
   /** At how many places `up` and `down` are interrupted, at most; 0 for not. Each takes a copy of its own. */
@@ -41,8 +44,8 @@ export interface ValidationOptions<S> extends CopyOptions<S> {
 
 /** The value of each option of a validation that is not given. */
 export const validationDefaults: Required<
-  Pick<ValidationOptions<unknown>, 'runs' | 'maxCrashes' | 'maxCrashRows' | 'timeoutMs'>
-> = { runs: 3, maxCrashes: 50, maxCrashRows: 200, timeoutMs: 300_000 }
+  Pick<ValidationOptions<unknown>, 'allowEmpty' | 'runs' | 'maxCrashes' | 'maxCrashRows' | 'timeoutMs'>
+> = { allowEmpty: false, runs: 3, maxCrashes: 50, maxCrashRows: 200, timeoutMs: 300_000 }
 
 /** What a validation found. JSON. */
 export interface ValidationReport {
@@ -87,6 +90,7 @@ const known = [
     'migration',
     'name',
     'sample',
+    'allowEmpty',
     'runs',
     'maxCrashes',
     'maxCrashRows',
@@ -107,7 +111,7 @@ const known = [
  *
  * @returns the report, also when steps failed and when it was cancelled
  * @throws TypeError or RangeError when an option is wrong
- * @throws {@link NotIsolatedError} when a copy is, or leads to, the source
+ * @throws {@link NotIsolatedError} when a copy holds something, or leads to the source or to another copy
  *
  * @example
  * ```ts
@@ -138,12 +142,14 @@ export async function validateMigration<S extends WritableStorage>(
   requireMethods('source', source, ['collection', 'collections'])
   requireMethods('migration', options, ['migration'])
   const { clock = systemClock, signal = new AbortController().signal } = options
+  const { allowEmpty = validationDefaults.allowEmpty } = options
+  if (typeof allowEmpty !== 'boolean') throw new TypeError('allowEmpty must be true or false')
   const settings = readProofSettings(options)
   const timeoutMs = readDuration('timeoutMs', options.timeoutMs ?? validationDefaults.timeoutMs)
   const drawn = readSample(sample)
   const copies = new Copies(options, source)
-  const [startedAt, beganMs, release] = [clock.now(), clock.monotonic(), holdProcess()]
   const steps = new Steps(clock, signal, timeoutMs, guardedListener(onProgress))
+  const [startedAt, beganMs, release] = [clock.now(), clock.monotonic(), holdProcess()]
   let proof: Proof = { differences: {} }
   let [original, whole]: [S | undefined, Whole | undefined] = [undefined, undefined]
   let leftBehind: readonly string[]
@@ -157,6 +163,12 @@ export async function validateMigration<S extends WritableStorage>(
         stop,
         tick,
       )
+      if (rows === 0 && !allowEmpty) {
+        throw new Finding(
+          'the source holds no row, so nothing would be tried: look whether it is the store of the bot (its path, the name of its ' +
+            'database); where a bot without data is to be migrated, give allowEmpty: true',
+        )
+      }
       if (copied === 0 && rows > 0) throw new Error(`none of ${rows} rows was drawn; raise sample.ratio`)
       whole = { rows, copied }
       return drawn === undefined ? `${copied} rows` : `${copied} of ${rows} rows`
@@ -195,17 +207,17 @@ export function readProofSettings(
   }
 }
 
-/** A listener that throws must not end what it listens to. */
+/** A listener that throws, or is async and rejects, must not end what it listens to. */
 export function guardedListener<T>(listener: (told: T) => void, option = 'onProgress'): (told: T) => void {
   if (typeof listener !== 'function') throw new TypeError(`${option} must be a function`)
   let hasWarned = false
+  // An async function, so that what throws at once is a rejection like any other.
+  const tell = async (told: T): Promise<void> => void (await (listener(told) as unknown))
   return (told) => {
-    try {
-      listener(told)
-    } catch (error) {
+    tell(told).catch((error: unknown) => {
       if (hasWarned) return
       hasWarned = true
-      warn('EVENKEEL_LISTENER', `The listener ${option} threw`, error)
-    }
+      warn('EVENKEEL_LISTENER', `The listener ${option} failed; its next failures are not told`, error)
+    })
   }
 }

@@ -196,6 +196,39 @@ describe('the anonymizer', () => {
     expect(value['big']).not.toBe(81384788765712380)
   })
 
+  it.each(['123456789', '1001234567890', '81384788765712384'])(
+    'replaces %s by one pseudonym in keys, names and values, with a sign or without',
+    async (id) => {
+      const chat = { id, minus: `-${id}`, [id]: 1, [`-${id}`]: 2 }
+      const { rows, leaks } = await anonymized(
+        { chats: { [`chat:${id}`]: chat, [`chat:-${id}`]: chat, [`chat-${id}`]: chat }, tags: { [`-${id}`]: 1 } },
+        { userKeys: ['tags'] },
+      )
+      const [other] = Object.keys(rows['chats']?.[0]?.[1] ?? {}).filter((name) => /^\d/.test(name))
+      expect(other).toMatch(new RegExp(`^\\d{${id.length}}$`))
+      const value = { id: other, minus: `-${other}`, [other!]: 1, [`-${other}`]: 2 }
+      const keys = ['chat:', 'chat:-', 'chat-'].map((before) => [before + other, value])
+      expect(rows['chats']).toEqual(expect.arrayContaining(keys))
+      expect(rows['tags']).toEqual([[`-${other}`, 1]])
+      expect(leaks).toMatchObject({ ids: 1, texts: 0, count: 0 })
+    },
+  )
+
+  it('replaces ids in names of collections, and nothing else of these', async () => {
+    const name = `guild-${guildId}`
+    const { rows, leaks } = await anonymized(
+      { [name]: { a: { locale: 'de' } }, 'x1y1 of Alice': { by: guildId } },
+      { keep: [[name, 'locale']] },
+    )
+    expect(rows).toEqual({
+      [`guild-${new Pseudonyms(key).id(guildId)}`]: [['a', { locale: 'de' }]],
+      'x1y1 of Alice': [['by', new Pseudonyms(key).id(guildId)]],
+    })
+    expect(leaks.count).toBe(0)
+    const kept = await anonymized({ [name]: { a: 1 } }, { keepNames: [name] })
+    expect(Object.keys(kept.rows)).toEqual([name])
+  })
+
   it('replaces names of fields and keys that users gave', async () => {
     const { rows, leaks } = await anonymized(
       { settings: { a: { aliases: { alice: 1, 'Bob & co': 2 } } }, tags: { 'my tag': 'hello there' } },
@@ -218,6 +251,9 @@ describe('the anonymizer', () => {
     ['a UUID', 'user:aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee', /^user:/],
     ['a telephone number', '491701234567', /^[1-9]\d{11}$/],
     ['one with hyphens', 'tel:0170-123-4567', /^tel:/],
+    ['a supergroup of Telegram', 'chat:-1001234567890:prefs', /^chat:-[1-9]\d{12}:prefs$/],
+    ['one without its sign', '1002012345678', /^[1-9]\d{12}$/],
+    ['a group of Telegram', 'chat:-123456789', /^chat:-[1-9]\d{8}$/],
     ['two ids without anything in between', '8138478876571238453908099506183680', /^\d{34}$/],
     ['a name with a year', 'alice1987'],
     ['an address of mail', 'mailto:alice@example.com', /^mailto:/],
@@ -381,6 +417,25 @@ describe('a look for leaks finds', () => {
     expect(leaks).toMatchObject({ ids: 1, count: 1, first: [{ key: '(an original)', what: 'id' }] })
     const named = await anonymized({ chats }, { ids: ['chats.id'], keep: ['chats.near'], userKeys: ['chats'] })
     expect(named.leaks.count).toBe(0)
+  })
+
+  it('an original in the name of a collection, which is told of no row in it either', async () => {
+    const data = { notes: { a: { by: 'Alice Smith', id: '123456789' } } }
+    const spoil = async (copy: MemoryStorage): Promise<void> => {
+      await copy.collection('chat_123456789').set('k', 'about Alice Smith')
+      await copy.collection('tags of Alice Smith').set('k', 1)
+      // A text that says what code calls a collection.
+      await copy.collection('alice').set('k', 1)
+    }
+    const { leaks } = await anonymized({ ...data, names: { b: 'alice' } }, {}, spoil)
+    expect(leaks.count).toBe(3)
+    expect(leaks.first).toMatchObject([
+      { collection: '(an original)', key: '', field: '', what: 'id' },
+      { collection: '(an original)', key: '', field: '', what: 'text' },
+      { collection: '(an original)', key: 'k', field: '', what: 'text' },
+    ])
+    const { leaks: allowed } = await anonymized(data, { allow: ['123456789', 'Alice Smith'] }, spoil)
+    expect(allowed.count).toBe(0)
   })
 
   it('no leak in a pseudonym that is by chance the id of another', async () => {

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { requireKnown } from '../checked-options.js'
 import type { RecordToWrite } from '../migration/ports.js'
 import { guardedListener } from '../migration/validate-migration.js'
-import { isLongNumber, type NamePiece, piecesOf } from './names.js'
+import { isLongNumber, type NamePiece, piecesOf, wholeNumber } from './names.js'
 import { type FieldPattern, readPatterns } from './paths.js'
 import { Pseudonyms } from './pseudonyms.js'
 import { isSnowflake } from './snowflake.js'
@@ -20,7 +20,7 @@ export interface AnonymizeOptions {
   readonly keep?: readonly FieldPattern[] | undefined
   /**
    * Fields with ids that are no snowflakes, as texts or numbers: `['chats.telegramId']`. Snowflakes are found anywhere, and whole numbers of
-   * seven digits or more in texts, in keys, and in fields that are called after a telephone.
+   * seven digits or more in texts, in keys, and in fields that are called after a telephone; epoch ms of 2004 to 2033 are taken for times.
    */
   readonly ids?: readonly FieldPattern[] | undefined
   /**
@@ -29,13 +29,13 @@ export interface AnonymizeOptions {
    * address, a token, or a long number does not.
    */
   readonly userKeys?: readonly FieldPattern[] | undefined
-  /** Names of fields, and parts of keys, that code calls so although they look like data: `['x1y1', '1.2.3']`. */
+  /** Names of fields, parts of keys, and collections that code calls so although they look like data: `['x1y1', '1.2.3']`. */
   readonly keepNames?: readonly string[] | undefined
   /**
    * Told once of each name that stays, so that a person can look whether it is one of a person. The report has their number only.
    */
   readonly onKept?: ((kept: KeptName) => void) | undefined
-  /** Texts that may be found in the copy although they were replaced elsewhere: `['english']`, a locale that is also a nickname. */
+  /** Texts and ids that may be found in the copy although they were replaced elsewhere: `['english']`, a locale that is also a nickname. */
   readonly allow?: readonly string[] | undefined
 }
 
@@ -126,7 +126,16 @@ export class Anonymizer {
   row({ collection, key, value, expiresAt }: Row): Row {
     const path = [collection]
     const other = this.#isUserKeyed(path) ? this.#userName(key) : this.#codeName(key, collection, 'key')
-    return { collection, key: other, value: this.#value(value, path), expiresAt }
+    return { collection: this.#collectionName(collection), key: other, value: this.#value(value, path), expiresAt }
+  }
+
+  /** Only the ids in it: code has the rest written down, and would find nothing under another name. */
+  #collectionName(name: string): string {
+    if (this.#keepNames.has(name)) return name
+    return name
+      .split(seams)
+      .map((part) => (isSnowflake(part) ? this.pseudonyms.id(part) : part))
+      .join('')
   }
 
   #value(value: unknown, path: readonly string[]): unknown {
@@ -146,9 +155,11 @@ export class Anonymizer {
   }
 
   #text(value: string, path: readonly string[]): string {
-    if (isSnowflake(value)) return this.pseudonyms.id(value)
+    const number = wholeNumber(value)
     // As it becomes in a key, so that one is still found by the other.
-    if (/^\d+$/.test(value) && (isLongNumber(value) || this.#isId(path))) return this.pseudonyms.digits(value)
+    if (number !== undefined && (isSnowflake(number.digits) || isLongNumber(number.digits) || this.#isId(path))) {
+      return this.#idText(number)
+    }
     const nested = /^\s*[[{]/.test(value) ? parse(value) : undefined
     if (nested !== undefined) return JSON.stringify(this.#value(nested, path))
     return this.pseudonyms.text(value)
@@ -181,20 +192,25 @@ export class Anonymizer {
 
   #userName(name: string): string {
     const replaced = name.split(seams).map((part) => {
-      if (isSnowflake(part)) return this.pseudonyms.id(part)
-      return /^\d+$/.test(part) ? this.pseudonyms.digits(part) : this.pseudonyms.text(part)
+      const number = wholeNumber(part)
+      return number === undefined ? this.pseudonyms.text(part) : this.#idText(number)
     })
     return replaced.join('')
   }
 
+  #idText({ sign, digits }: { readonly sign: string; readonly digits: string }): string {
+    return sign + (isSnowflake(digits) ? this.pseudonyms.id(digits) : this.pseudonyms.digits(digits))
+  }
+
   #note(kept: KeptName): void {
-    const { collection, where, name } = kept
+    const { where, name } = kept
+    const collection = this.#collectionName(kept.collection)
     if (!/[\da-z]/i.test(name)) return
     const names = this.#kept.get(collection) ?? { key: new Set(), field: new Set() }
     this.#kept.set(collection, names)
     if (names[where].has(name)) return
     names[where].add(name)
-    this.#tellKept(kept)
+    this.#tellKept({ ...kept, collection })
   }
 }
 

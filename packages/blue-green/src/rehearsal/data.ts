@@ -1,5 +1,5 @@
 import { requireMethods } from '../checked-options.js'
-import { Finding } from '../migration/errors.js'
+import { Finding, type NameOf } from '../migration/errors.js'
 import type { ReadableStorage, RecordToWrite } from '../migration/ports.js'
 import { drawnRows, readSample, type SampleOptions } from '../migration/sample.js'
 import { rowsOf } from '../migration/snapshot.js'
@@ -33,6 +33,8 @@ export interface Data {
   rows(signal: AbortSignal, seen: () => void): AsyncIterable<Row>
   /** Names that the rows so far have as they were; `undefined` for data that was made up. */
   readonly kept: () => KeptNames | undefined
+  /** How the report calls a row: a key may have a name in it that stayed. */
+  readonly nameOf: NameOf
   /** Looks for originals in the copy; `undefined` where there are none. */
   readonly leaksIn: ((copy: ReadableStorage, signal: AbortSignal) => Promise<LeakReport>) | undefined
 }
@@ -66,6 +68,7 @@ function generatedData(generate: Generate, seed: number): Data {
       }
     },
     kept: () => undefined,
+    nameOf: (key) => key,
     leaksIn: undefined,
   }
 }
@@ -83,13 +86,14 @@ function anonymisedData(source: ReadableStorage, options: AnonymizeOptions, samp
         const name = JSON.stringify([other.collection, other.key])
         // A scan of a store that is in use may give one row twice.
         if ((originals.get(name) ?? row.key) !== row.key) {
-          throw new Finding(`two keys of ${row.collection} became one; name the collection in anonymize.userKeys`)
+          throw new Finding(`two keys of ${other.collection} became one; name the collection in anonymize.userKeys`)
         }
         originals.set(name, row.key)
         yield other
       }
     },
     kept: () => anonymizer.kept,
+    nameOf: (key) => anonymizer.pseudonyms.label(key),
     leaksIn: (copy, signal) => findLeaks(copy, anonymizer.pseudonyms, anonymizer.allow, signal),
   }
 }

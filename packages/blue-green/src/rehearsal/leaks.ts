@@ -3,11 +3,11 @@ import { rowsOf } from '../migration/snapshot.js'
 
 /** An original that is in the copy. What it is, is not told: the report may be read by others. */
 export interface Leak {
-  /** The collection. */
+  /** The collection; `(an original)` where its name holds one. */
   readonly collection: string
-  /** The key in the copy; `(an original)` where it holds one. */
+  /** A short name for the key in the copy; `(an original)` where that holds one; empty for the name of the collection itself. */
   readonly key: string
-  /** The field, joined by dots, alike; empty for the key itself. */
+  /** The field, joined by dots, alike; empty for the key, or the name of the collection, itself. */
   readonly field: string
   /** What was found. */
   readonly what: 'id' | 'text'
@@ -31,8 +31,13 @@ export interface LeakReport {
   readonly first: readonly Leak[]
 }
 
+/** Whether it is the name of a collection that holds an original. */
+export function isInCollectionName({ key }: Leak): boolean {
+  return key === ''
+}
+
 /** What is told in place of a name that must not be told. */
-const hidden = '(an original)'
+export const hidden = '(an original)'
 const minLength = 4
 /** Shorter numbers are found anywhere. */
 const minDigits = 5
@@ -50,7 +55,7 @@ export interface Originals {
 }
 
 /**
- * Looks for every original id and text in the whole copy: in values, nested JSON, keys and names of fields, also in base64, hex and
+ * Looks for every original id and text in the whole copy: in values, nested JSON, keys, and names of fields and collections, also in base64, hex and
  * percent encoding, whatever the case and the Unicode form.
  */
 export async function findLeaks(
@@ -59,20 +64,23 @@ export async function findLeaks(
   allow: readonly string[],
   signal: AbortSignal,
 ): Promise<LeakReport> {
-  const ids = new Set(originals.ids)
+  const allowed = new Set(allow)
+  const ids = new Set([...originals.ids].filter((id) => !allowed.has(id)))
   // Among many short numbers, some are by chance the pseudonyms of others, and so say nothing.
-  const isTold = (number: string): boolean => number.length >= minDigits && !originals.isGiven(number)
+  const isTold = (number: string): boolean =>
+    number.length >= minDigits && !allowed.has(number) && !originals.isGiven(number)
   const numbers = new Set([...originals.numbers].filter(isTold))
   const texts = new Texts(originals.texts, allow)
   const first: Leak[] = []
   let [strings, count] = [0, 0]
-  const isLeak = (at: Omit<Leak, 'what' | 'as'>, string: string, isName: boolean): boolean => {
+  const isLeak = (at: Omit<Leak, 'what' | 'as'>, string: string, kind: 'value' | 'name' | 'collection'): boolean => {
     strings++
     for (const [as, form] of formsOf(string)) {
       const runs = form.match(/\d+/g) ?? []
       const hasId = runs.some((run) => numbers.has(run) || hasAny(run, ids))
-      const isCode = isName && as === 'plain' && /^[\w$.:/|#-]*$/.test(form)
-      const hasText = isCode ? texts.isAny(form) : texts.isIn(form)
+      const isCode = kind !== 'value' && as === 'plain' && /^[\w$.:/|#-]*$/.test(form)
+      // A text such as `users` says nothing of whom code calls a collection so.
+      const hasText = isCode ? kind === 'name' && texts.isAny(form) : texts.isIn(form)
       if (!hasId && !hasText) continue
       count++
       if (first.length < maxNamed) first.push({ ...at, what: hasId ? 'id' : 'text', as })
@@ -82,26 +90,31 @@ export async function findLeaks(
   }
   /** @returns whether there is any in it */
   const look = (row: Pick<Leak, 'collection' | 'key'>, value: unknown, field: string): boolean => {
-    if (typeof value === 'number') return isLeak({ ...row, field }, String(value), false)
+    if (typeof value === 'number') return isLeak({ ...row, field }, String(value), 'value')
     if (typeof value === 'string') {
       const nested: unknown = /^\s*[[{"]/.test(value) ? parse(value) : undefined
       // What stands in JSON in a text is told once, and where it is; the text itself may say more than its JSON does.
       const isNested = nested !== undefined && look(row, nested, field)
-      return isNested || isLeak({ ...row, field }, value, false)
+      return isNested || isLeak({ ...row, field }, value, 'value')
     }
     let isFound = false
     if (typeof value !== 'object' || value === null) return isFound
     for (const [name, inner] of Object.entries(value)) {
       const pathOf = (last: string): string => (field === '' ? last : `${field}.${last}`)
-      const isNameFound = !Array.isArray(value) && isLeak({ ...row, field: pathOf(hidden) }, name, true)
+      const isNameFound = !Array.isArray(value) && isLeak({ ...row, field: pathOf(hidden) }, name, 'name')
       const path = pathOf(isNameFound ? hidden : name)
       if (isNameFound) isFound = true
       if (look(row, inner, path)) isFound = true
     }
     return isFound
   }
-  for await (const { collection, key, value } of rowsOf(copy, signal)) {
-    const isKeyFound = isLeak({ collection, key: hidden, field: '' }, key, true)
+  const found = new Set<string>()
+  for (const name of (await copy.collections()).sort()) {
+    if (isLeak({ collection: hidden, key: '', field: '' }, name, 'collection')) found.add(name)
+  }
+  for await (const { collection: name, key, value } of rowsOf(copy, signal)) {
+    const collection = found.has(name) ? hidden : name
+    const isKeyFound = isLeak({ collection, key: hidden, field: '' }, key, 'name')
     look({ collection, key: isKeyFound ? hidden : key }, value, '')
   }
   return { ids: ids.size + numbers.size, texts: texts.size, skippedTexts: texts.skipped, strings, count, first }

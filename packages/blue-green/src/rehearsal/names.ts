@@ -43,8 +43,8 @@ const maxLetters = 20
 const maxDigitsAtWord = 3
 /** From so many digits on, a number may be that of a telephone or an account. */
 const minDigits = 7
-/** Epoch ms from 2001 to 2033, as which no telephone number looks. */
-const time = /^1\d{12}$/
+/** Epoch ms from 2004 to 2033, as which no telephone number looks. Supergroups and channels of Telegram have a 0 after the 1. */
+const time = /^1[1-9]\d{11}$/
 
 /** As pseudonyms are: one may be that of another name, so it gets one of its own. */
 const pseudonymous = /^[zqxjvkw]{3,}$/i
@@ -96,10 +96,17 @@ function* betweenSeams(text: string, isKept: (part: string) => boolean): Generat
     if (part === '') continue
     if (/^[:/|#]/.test(part)) yield { text: part, what: 'seam' }
     else if (isKept(part)) yield { text: part, what: 'code' }
-    else if (isSnowflake(part)) yield { text: part, what: 'snowflake' }
-    else if (/^\d+$/.test(part)) yield { text: part, what: isLongNumber(part) ? 'digits' : 'code' }
-    else yield* wordsOf(part)
+    else yield* numberOrWords(part)
   }
+}
+
+function* numberOrWords(part: string): Generator<NamePiece> {
+  const { sign, digits } = wholeNumber(part) ?? {}
+  if (sign === undefined || digits === undefined) yield* wordsOf(part)
+  else if (isSnowflake(digits) || isLongNumber(digits)) {
+    if (sign !== '') yield { text: sign, what: 'seam' }
+    yield { text: digits, what: isSnowflake(digits) ? 'snowflake' : 'digits' }
+  } else yield { text: part, what: 'code' }
 }
 
 /** The words that code gave, up to the first one that it did not: the rest belongs to that. */
@@ -113,7 +120,8 @@ function* wordsOf(part: string): Generator<NamePiece> {
   const first = Math.min(...[firstOdd(words), firstOfNumbers(words)].map((i) => (i === -1 ? words.length : i)))
   const [before, after] = [words.slice(0, first).join(''), words.slice(first).join('')]
   if (before !== '') yield { text: before, what: 'code' }
-  if (after !== '') yield { text: after, what: 'text' }
+  // Its pseudonym is that of the number elsewhere.
+  if (after !== '') yield { text: after, what: /^\d+$/.test(after) ? 'digits' : 'text' }
 }
 
 /** The place of the first word that no programmer would write. */
@@ -154,6 +162,12 @@ function firstOfNumbers(words: readonly string[]): number {
     if (isNumber(i + 6) || [words[i + 1], words[i + 3]].every((joint) => joint === '.')) return i
   }
   return -1
+}
+
+/** A whole number as its sign and its digits: groups of Telegram have negative ids, and the pseudonym is that of the digits. */
+export function wholeNumber(text: string): { readonly sign: string; readonly digits: string } | undefined {
+  const [, sign, digits] = /^(-?)(\d+)$/.exec(text) ?? []
+  return sign === undefined || digits === undefined ? undefined : { sign, digits }
 }
 
 /** Of digits: whether they may be those of a telephone or an account, and are no time. */

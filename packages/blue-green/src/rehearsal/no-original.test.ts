@@ -97,8 +97,10 @@ describe('of what named a person', () => {
       fc.emailAddress(),
       fc
         .integer({ min: 2e9, max: 9e14 })
-        .filter((number) => String(number).length !== 13)
-        .map(String),
+        .map(String)
+        // Epoch ms of 2004 to 2033.
+        .filter((number) => !/^1[1-9]\d{11}$/.test(number)),
+      fc.integer({ min: 1e9, max: 3e9 }).map((number) => `-100${number}`),
       fc.integer({ min: 1, max: 2 ** 22 }).map((low) => snowflakeAt(Date.UTC(2020, 0, 1) + low, low)),
     )
     const places = fc.constantFrom(

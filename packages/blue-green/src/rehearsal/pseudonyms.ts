@@ -106,6 +106,11 @@ export class Pseudonyms {
     })
   }
 
+  /** A short name for the key of a row, which says nothing of it. */
+  label(key: string): string {
+    return `#${this.#draw(`label ${key}`).toString('hex', 0, 4)}`
+  }
+
   #known(map: Map<string, string>, original: string, make: () => string): string {
     const known = map.get(original)
     if (known !== undefined) return known

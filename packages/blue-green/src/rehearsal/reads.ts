@@ -1,3 +1,4 @@
+import { messageOf } from '../bounded.js'
 import type { WritableStorage } from '../migration/ports.js'
 import type { Snapshot } from '../migration/snapshot.js'
 import { systemClock } from '../system-clock.js'
@@ -17,7 +18,11 @@ export interface Reads {
 /** Between two reads. */
 const everyMs = 1
 
-/** Reads one row after the other, as a bot does, as long as something runs. */
+/**
+ * Reads one row after the other, as a bot does, as long as something runs.
+ *
+ * @throws Error when a read fails, after what runs has ended
+ */
 export async function readMeanwhile(
   copy: WritableStorage,
   rows: Snapshot,
@@ -37,13 +42,17 @@ export async function readMeanwhile(
       await new Promise<void>((resolve) => void systemClock.after(everyMs, resolve))
     }
   }
-  const reading = reader()
+  let failure: Error | undefined
+  const reading = reader().catch((error: unknown) => {
+    failure = new Error(`a read failed while up ran: ${messageOf(error)}`, { cause: error })
+  })
   try {
     await run()
   } finally {
     running.isOver = true
     await reading
   }
+  if (failure !== undefined) throw failure
   if (tookMs.length === 0) return undefined
   tookMs.sort((a, b) => a - b)
   const at = (share: number): number => tookMs[Math.min(tookMs.length - 1, Math.floor(share * tookMs.length))]!

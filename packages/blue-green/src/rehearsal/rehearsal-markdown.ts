@@ -1,5 +1,6 @@
 import { text, validationMarkdown } from '../migration/validation-markdown.js'
 import type { KeptNames } from './anonymize.js'
+import { isInCollectionName } from './leaks.js'
 import type { RehearsalReport } from './rehearse.js'
 
 /**
@@ -39,9 +40,11 @@ export function rehearsalMarkdown(report: RehearsalReport): string {
 
 function dataText({ kind, seed, leaks, kept }: RehearsalReport['data']): string {
   if (leaks === undefined) return kind === 'generated' ? `generated with the seed ${seed}` : kind
-  const places = leaks.first.map(({ collection, field, what, as }) =>
-    text(`${what} (${as}) in ${collection} ${field || 'key'}`),
-  )
+  const places = leaks.first.map((leak) => {
+    const { collection, field, what, as } = leak
+    const where = isInCollectionName(leak) ? 'the name of a collection' : `${collection} ${field || 'key'}`
+    return text(`${what} (${as}) in ${where}`)
+  })
   const found = leaks.count === 0 ? 'none found' : `found in ${leaks.count} strings: ${[...new Set(places)].join(', ')}`
   return (
     `anonymised; ${leaks.ids} original ids and ${leaks.texts} texts were looked for in ${leaks.strings} strings, ${found}` +

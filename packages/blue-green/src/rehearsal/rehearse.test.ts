@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { FileStorage, MemoryStorage, type Storage } from '@evenkeel/storage-adapter'
 import { SqliteStorage } from '@evenkeel/storage-adapter/sqlite'
-import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Migration } from '../probes.js'
 import {
   botData,
@@ -173,6 +173,20 @@ describe('rehearse', () => {
     expect([isStopped, readdirSync(folder)]).toEqual([false, []])
   })
 
+  it('refuses the storage of the bot as a copy also where it has no source to compare with, and does not touch it', async () => {
+    const bot = await realBot(new MemoryStorage())
+    let isStopped = false
+    bot.stop = async () => void (isStopped = true)
+    await expect(rehearsed(addZone, { copy: () => bot })).rejects.toThrow('it already holds')
+    const fresh = new MemoryStorage()
+    await expect(rehearsed(addZone, { copy: () => fresh })).rejects.toThrow('the same store was made twice')
+    const path = join(folder, 'bot.db')
+    await expect(rehearsed(addZone, { copy: () => new SqliteStorage({ path }) })).rejects.toThrow('in another copy')
+    const onDisk = new SqliteStorage({ path })
+    expect([isStopped, await fresh.collections(), await onDisk.collections()]).toEqual([false, [], []])
+    await onDisk.stop()
+  })
+
   it('works with no copy in which it finds an original, deletes it, and does not tell what it was', async () => {
     const source = await realBot(new MemoryStorage())
     await source.collection('users').set('53908099506183680', { name: 'Secret Society' })
@@ -194,7 +208,8 @@ describe('rehearse', () => {
     expect([report.outcome, hasRun]).toEqual(['FAILED', false])
     expect(step(report, 'no original in the copy')).toMatch(/^failed: \d+ strings hold an original: guilds\.name/)
     expect(step(report, 'all else')).toBe('skipped: the copy was not to be worked with')
-    expect([copies.length, readdirSync(folder)]).toEqual([1, []])
+    // One that was written, and one that showed that it is another.
+    expect([copies.length, readdirSync(folder)]).toEqual([2, []])
     expect(rehearsalMarkdown(report)).toContain('text (plain) in guilds name')
     expect(JSON.stringify(report)).not.toContain('Secret')
   })
@@ -329,6 +344,109 @@ describe('rehearse', () => {
     expect(step(none, 'the bot writes meanwhile')).toContain('up writes no row that the bot has')
   })
 
+  it('lets what the bot writes be found out by an async function', async () => {
+    const report = await rehearsed(addZone, {
+      rewrite: async ({ value }) => ({ ...(value as Guild), name: 'renamed' }),
+    })
+    expect(step(report, 'the bot writes meanwhile')).toMatch(/^passed: up: none of 6 writes of the bot is lost/)
+  })
+
+  it.each<[string, RehearsalOptions<Storage>['rewrite'] & object, string]>([
+    ['throws', () => Promise.reject(new Error('no such guild')), 'no such guild'],
+    ['gives what is no JSON', ({ value }) => ({ ...(value as Guild), editedAt: new Date() }), 'editedAt'],
+  ])('takes a rewrite that %s for no refusal of the migration', async (_, rewrite, why) => {
+    const found = step(await rehearsed(addZone, { rewrite }), 'the bot writes meanwhile')
+    expect(found).toMatch(
+      /^failed: the bot could not write guilds\/\d+: .*; give in rewrite a JSON value, or undefined/,
+    )
+    expect(found).toContain(why)
+  })
+
+  describe('of a row that expires meanwhile', () => {
+    beforeEach(() => void vi.useFakeTimers({ toFake: ['Date'] }))
+    afterEach(() => void vi.useRealTimers())
+
+    const rowsUntil = (expiresAt: number): RehearsalOptions<Storage>['generate'] => {
+      const guilds = ['1', '2'].map((key) => ({ collection: 'guilds', key, value: { name: 'Tea' } }))
+      return () => [...guilds, { collection: 'sessions', key: 's', value: 1, expiresAt }]
+    }
+
+    it('says not that a write of the bot is lost', async () => {
+      const expiresAt = Date.now() + 60_000
+      let isWritten = false
+      const report = await rehearsed(
+        (storage) => ({
+          async up(context) {
+            if (isWritten) vi.setSystemTime(expiresAt + 1)
+            await addZone(storage).up(context)
+          },
+        }),
+        {
+          scenarios: ['concurrency'],
+          generate: rowsUntil(expiresAt),
+          rewrite: ({ value }) => {
+            isWritten = true
+            return { ...(value as Guild), name: 'renamed' }
+          },
+        },
+      )
+      expect(step(report, 'the bot writes meanwhile')).toBe('passed: up: none of 2 writes of the bot is lost')
+    })
+
+    it('says not that it is lost to a damaged one, and damages it no more', async () => {
+      const expiresAt = Date.now() + 60_000
+      const report = await rehearsed(
+        (storage) => ({
+          async up() {
+            for await (const { key, value } of storage.collection<Guild>('guilds').scan()) {
+              if (value?.name === undefined) {
+                vi.setSystemTime(expiresAt + 1)
+                throw new Error(`${key} is no guild`)
+              }
+            }
+          },
+        }),
+        { scenarios: ['corruption'], generate: rowsUntil(expiresAt), maxCrashes: 50 },
+      )
+      expect(step(report, 'a row is damaged')).toMatch(/^passed: 10 damages/)
+    })
+  })
+
+  it('tells of a read that fails while up runs, and cleans up', async () => {
+    let isWatched = false
+    let read = (): void => {}
+    const hasRead = new Promise<void>((resolve) => (read = resolve))
+    class Busy extends MemoryStorage {
+      override collection(name: string): never {
+        const rows = super.collection(name)
+        const get = rows.get.bind(rows)
+        const failing = async (key: string): Promise<unknown> => {
+          if (!isWatched) return get(key)
+          read()
+          throw new Error('no answer within 1000 ms')
+        }
+        return Object.assign(rows, { get: failing }) as never
+      }
+    }
+    const report = await rehearsed(
+      () => ({
+        async up() {
+          if (!isWatched) return
+          await hasRead
+          // A rejection that nobody handles would be told by now.
+          await new Promise((resolve) => setImmediate(resolve))
+        },
+      }),
+      {
+        copy: () => new Busy(),
+        maxCrashes: 0,
+        onProgress: ({ step: name }) => void (isWatched = name === 'reads meanwhile'),
+      },
+    )
+    expect(step(report, 'reads meanwhile')).toBe('failed: a read failed while up ran: no answer within 1000 ms')
+    expect([report.outcome, readdirSync(folder)]).toEqual(['FAILED', []])
+  })
+
   it('finds what two that run at once do twice', async () => {
     const report = await rehearsed((storage) => {
       const marks = storage.collection<number>('marks')
@@ -404,6 +522,27 @@ describe('rehearse', () => {
     })
     expect(stages).toEqual(['before', 'after up', 'after down'])
     expect(step(late, 'invariants')).toBe('failed: after down: late (too late)')
+  })
+
+  it('asks no invariant after a down that there is not', async () => {
+    const stages: string[] = []
+    const report = await rehearsed(
+      (storage) => ({
+        irreversible: true,
+        up: async () => void (await storage.collection('zones').set('all', 'UTC')),
+      }),
+      {
+        maxCrashes: 0,
+        invariants: {
+          'zones are there after up only': async (storage, stage) => {
+            stages.push(stage)
+            return (await storage.collection('zones').has('all')) === (stage === 'after up')
+          },
+        },
+      },
+    )
+    expect(step(report, 'invariants')).toBe('passed: 1 hold before and after up; there is no down')
+    expect(stages).toEqual(['before', 'after up'])
   })
 
   it('tells of a collection that was not to be changed', async () => {
@@ -555,9 +694,113 @@ describe('rehearse', () => {
     expect(step(broken, 'dry run of up')).toContain('bad row {"name":"no guild"}')
   })
 
+  describe('of real data under other names', () => {
+    /** Neither idempotent nor undone, and it loses writes of the bot. */
+    const careless = (storage: Storage): Migration => {
+      const tags = storage.collection<{ n: number }>('tags')
+      return {
+        async up() {
+          for await (const { key, value } of tags.scan()) await tags.set(key, { ...value, n: value.n + 1 })
+        },
+        async down() {
+          for await (const { key } of tags.scan()) await tags.delete(key)
+        },
+      }
+    }
+    const taggedBot = async (): Promise<MemoryStorage> => {
+      const source = new MemoryStorage()
+      const tags = source.collection('tags')
+      await tags.set('alice-smith', { n: 1 })
+      await tags.set('alice-jones', { n: 10 })
+      return source
+    }
+
+    it('has no key in the report, and tells it to who runs it', async () => {
+      const thrown = new Map<string, string>()
+      const report = await rehearsed(careless, {
+        source: await taggedBot(),
+        onProgress: ({ step: name, error }) => void (error instanceof Error && thrown.set(name, error.message)),
+      })
+      const failed = ['up twice', 'rollback by down', 'up interrupted', 'a write fails', 'a row is damaged']
+      for (const name of [...failed, 'the bot writes meanwhile', 'two run it at once']) {
+        expect(step(report, name)).toMatch(/^failed: .*tags\/#[\da-f]{8}/)
+        expect(thrown.get(name)).toMatch(/tags\/alice-(smith|jones)/)
+      }
+      expect(JSON.stringify(report) + rehearsalMarkdown(report)).not.toContain('alice')
+      // A row has one name in the whole report.
+      const { key } = report.differences['up twice']![0]!
+      expect(step(report, 'rollback by down')).toContain(`tags/${key} removed`)
+    })
+
+    it('has no key of a row that the bot could not write either', async () => {
+      const rewrite = (): never => {
+        throw new Error('no such tag')
+      }
+      const report = await rehearsed(careless, { source: await taggedBot(), rewrite, maxCrashes: 1 })
+      expect(step(report, 'the bot writes meanwhile')).toMatch(
+        /^failed: the bot could not write tags\/#\w{8}: no such tag/,
+      )
+      expect(JSON.stringify(report)).not.toContain('alice')
+    })
+
+    it('has no key of a row in which an original was found, and tells it to who runs it', async () => {
+      const source = await taggedBot()
+      await source.collection('notes').set('alice', { by: 'Alice Smith', kept: 'Alice Smith' })
+      let cause: unknown
+      const report = await rehearsed(careless, {
+        source,
+        anonymize: { keep: ['notes.kept'] },
+        onProgress: ({ error }) => void (error instanceof Error && (cause = error.cause)),
+      })
+      expect(report.data.leaks?.first).toMatchObject([{ collection: 'notes', field: 'kept' }])
+      expect(JSON.stringify(report)).not.toContain('alice')
+      expect(cause).toMatchObject([{ collection: 'notes', key: 'alice', field: 'kept' }])
+    })
+
+    it('has no name of a collection in which an original was found', async () => {
+      const source = await taggedBot()
+      await source.collection('chat_123456789').set('a', { by: '123456789' })
+      const report = await rehearsed(careless, { source })
+      expect(step(report, 'no original in the copy')).toMatch(
+        /^failed: 1 strings hold an original: the name of a collection;/,
+      )
+      expect(rehearsalMarkdown(report)).toContain('id (plain) in the name of a collection')
+      expect(JSON.stringify(report) + rehearsalMarkdown(report)).not.toContain('123456789')
+      const allowed = await rehearsed(addZone, { source, anonymize: { allow: ['123456789'] }, maxCrashes: 0 })
+      expect(allowed.outcome).toBe('PASSED')
+    })
+
+    it('has no words of a copy that cannot be stopped, and tells them to who runs it', async () => {
+      class Copy extends MemoryStorage {
+        override async stop(): Promise<void> {
+          throw new Error('cannot write {"alice":1}')
+        }
+      }
+      const told: unknown[] = []
+      const report = await rehearsed(careless, {
+        source: await taggedBot(),
+        copy: () => new Copy(),
+        maxCrashes: 0,
+        onProgress: ({ step: name, error }) => void (name === 'clean-up' && error !== undefined && told.push(error)),
+      })
+      expect(step(report, 'clean-up')).toMatch(
+        /^failed: a copy could not be stopped: Error, whose message may have data/,
+      )
+      expect(JSON.stringify(report)).not.toContain('alice')
+      expect(told).toEqual([
+        expect.objectContaining({ cause: expect.objectContaining({ message: 'cannot write {"alice":1}' }) as object }),
+      ])
+    })
+  })
+
   it('does not pass without a row', async () => {
-    const report = await rehearsed(addZone, { generate: () => [] })
-    expect([step(report, 'data'), report.outcome]).toEqual(['failed: there is no row', 'FAILED'])
+    const report = await rehearsed(addZone, { source: new MemoryStorage() })
+    expect(step(report, 'data')).toMatch(
+      /^failed: there is no row, .* whether source is the store .*generate: botData\(\)/,
+    )
+    expect(report.outcome).toBe('FAILED')
+    const made = await rehearsed(addZone, { generate: () => [] })
+    expect(step(made, 'data')).toMatch(/^failed: there is no row, .* generate/)
   })
 
   it.each([

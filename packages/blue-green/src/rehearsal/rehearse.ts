@@ -5,6 +5,7 @@ import { Finding } from '../migration/errors.js'
 import { estimate as estimateOf, type Estimate, type Whole } from '../migration/estimate.js'
 import type { WritableStorage } from '../migration/ports.js'
 import {
+  checkedMigration,
   type Impact,
   type MakeMigration,
   type Proof,
@@ -29,7 +30,7 @@ import { holdProcess, systemClock } from '../system-clock.js'
 import type { KeptNames } from './anonymize.js'
 import { type Data, type DataOptions, readData } from './data.js'
 import { type Invariant, requireInvariants } from './invariants.js'
-import type { LeakReport } from './leaks.js'
+import { hidden, isInCollectionName, type LeakReport } from './leaks.js'
 import { judgeLimits, type LimitReport, readLimits, type RehearsalLimits } from './limits.js'
 import { readMeanwhile, type Reads } from './reads.js'
 import type { Rewrite } from './scenarios/bot-writes.js'
@@ -44,7 +45,7 @@ export interface RehearsalOptions<S> extends CopyOptions<S>, DataOptions {
   readonly name?: string | undefined
   /** Collections that the migration may change; a change of any other one is a failure. */
   readonly mayChange?: readonly string[] | undefined
-  /** What must be true of the data before, after `up`, and after `down`, by name. */
+  /** What must be true of the data before, after `up`, and, where there is one, after `down`, by name. */
   readonly invariants?: Readonly<Record<string, Invariant<S>>> | undefined
   /** What it may take. */
   readonly limits?: RehearsalLimits | undefined
@@ -66,16 +67,18 @@ export interface RehearsalOptions<S> extends CopyOptions<S>, DataOptions {
   readonly timeoutMs?: number | undefined
   /** Ends it early: it then resolves with what was found by then. */
   readonly signal?: AbortSignal | undefined
-  /** Is told how far it is, and with what a step failed. Of errors of the source the report has names and codes, and no message. */
+  /** Is told how far it is, and with what a step failed. Of errors of the source the report has names and codes, and of its rows no keys. */
   readonly onProgress?: ((progress: Progress) => void) | undefined
   /** Where time comes from. What a migration takes is measured by the machine's, whatever this is. */
   readonly clock?: Clock | undefined
 }
 
+const { allowEmpty: _, ...defaultsOfBoth } = validationDefaults
+
 /** The value of each option of a rehearsal that is not given. */
 export const rehearsalDefaults: Required<
   Pick<RehearsalOptions<unknown>, 'scenarios' | 'runs' | 'maxCrashes' | 'maxCrashRows' | 'timeoutMs'>
-> = { scenarios: allScenarios, ...validationDefaults }
+> = { scenarios: allScenarios, ...defaultsOfBoth }
 
 /** What a rehearsal found. JSON. */
 export interface RehearsalReport extends ValidationReport {
@@ -91,7 +94,10 @@ export interface RehearsalReport extends ValidationReport {
     readonly rows: number
     /** What a look for originals found; `undefined` for data that was made up. */
     readonly leaks: LeakReport | undefined
-    /** How many names of fields and parts of keys are as they were; `undefined` for data that was made up. */
+    /**
+     * How many names of fields and parts of keys are as they were; `undefined` for data that was made up, and where nobody has looked for
+     * originals in names of collections, or has found one.
+     */
     readonly kept: KeptNames | undefined
   }
   /** How long reads took while `up` ran; `undefined` where there were none. */
@@ -137,14 +143,14 @@ const ownSteps = {
  * left, also when it was cancelled; what a killed process left is removed by the next run.
  *
  * @remarks
- * *Gotchas*: it runs in this process, so a long pause of the event loop is a pause of a bot in it. Names of collections, numbers, and
- * names that look as if a programmer had given them are not replaced, so `alice` as a key stays: look at `data.kept` of the report, and see
- * {@link AnonymizeOptions}. About 500 bytes of memory are held for each row, and each text of
- * the original until the end.
+ * *Gotchas*: it runs in this process, so a long pause of the event loop is a pause of a bot in it. Numbers, names of collections but for
+ * the ids in them, and names that look as if a programmer had given them are not replaced, so `alice` as a key stays: look at `data.kept`
+ * of the report, and see {@link AnonymizeOptions}. The report has a short name in place of each key of real data; what the migration
+ * throws it has as it is. About 500 bytes of memory are held for each row, and each text of the original until the end.
  *
  * @returns the report, also when steps failed and when it was cancelled
  * @throws TypeError or RangeError when an option is wrong
- * @throws {@link NotIsolatedError} when a copy is, or leads to, the source
+ * @throws {@link NotIsolatedError} when a copy holds something, or leads to the source or to another copy
  *
  * @example
  * ```ts
@@ -170,6 +176,14 @@ const ownSteps = {
  */
 export async function rehearse<S extends WritableStorage>(options: RehearsalOptions<S>): Promise<RehearsalReport> {
   return new Rehearsal(options).run()
+}
+
+/** What is told where there is nothing to rehearse with. */
+const noRow: Readonly<Record<Data['kind'], string>> = {
+  anonymised:
+    'there is no row, so nothing would be tried: look whether source is the store of the bot (its path, the name of its database), or ' +
+    'give generate: botData() in its place',
+  generated: 'there is no row, so nothing would be tried: look at what generate makes, or give generate: botData()',
 }
 
 /** One rehearsal, and what it has found so far. */
@@ -202,8 +216,9 @@ class Rehearsal<S extends WritableStorage> {
     requireMethods('invariants', options.invariants ?? {}, Object.keys(options.invariants ?? {}))
     if (options.rewrite !== undefined) requireMethods('rewrite', options, ['rewrite'])
     this.#clock = clock
-    this.#copies = new Copies(options, options.source)
-    this.#steps = new Steps(clock, signal, timeoutMs, guardedListener(onProgress))
+    const tellable = this.#data.kind === 'anonymised' ? withheld : undefined
+    this.#copies = new Copies(options, options.source, tellable)
+    this.#steps = new Steps(clock, signal, timeoutMs, guardedListener(onProgress), this.#data.nameOf)
   }
 
   async run(): Promise<RehearsalReport> {
@@ -228,7 +243,7 @@ class Rehearsal<S extends WritableStorage> {
         seed: this.#data.seed,
         rows: this.#whole.copied,
         leaks: this.#leaks,
-        kept: this.#data.kept(),
+        kept: this.#kept(),
       },
       steps: this.#steps.reports,
       impact,
@@ -236,10 +251,24 @@ class Rehearsal<S extends WritableStorage> {
       reads: this.#reads,
       limits: this.#judged,
       extents: { before, afterUp, afterDown },
-      differences,
+      differences: this.#named(differences),
       leftBehind,
       leftovers: this.#copies.leftovers,
     }
+  }
+
+  /** By names of collections, which may be told once they were searched. */
+  #kept(): KeptNames | undefined {
+    return this.#leaks === undefined || this.#leaks.first.some(isInCollectionName) ? undefined : this.#data.kept()
+  }
+
+  /** As the report calls these rows. */
+  #named(differences: Proof['differences']): Proof['differences'] {
+    const named = Object.create(null) as Proof['differences']
+    for (const [step, rows] of Object.entries(differences)) {
+      named[step] = rows.map((row) => ({ ...row, key: this.#data.nameOf(row.key) }))
+    }
+    return named
   }
 
   /** @returns the copy, if it holds what it should and nothing that it must not */
@@ -251,7 +280,7 @@ class Rehearsal<S extends WritableStorage> {
       const seen = (): void => void rows++
       const copied = await copyRows(copy, this.#data.rows(signal, seen), signal, tick)
       if (copied === 0)
-        throw new Finding(rows === 0 ? 'there is no row' : `none of ${rows} rows was drawn; raise sample.ratio`)
+        throw new Finding(rows === 0 ? noRow[this.#data.kind] : `none of ${rows} rows was drawn; raise sample.ratio`)
       this.#whole = { rows, copied }
       original = copy
       return `${copied} rows, ${this.#data.kind}${this.#data.isSample ? `, of ${rows}` : ''}`
@@ -261,14 +290,17 @@ class Rehearsal<S extends WritableStorage> {
     if (!isCopied || copy === undefined || leaksIn === undefined) return isCopied ? copy : undefined
     const isClean = await this.#runOnOriginals(ownSteps.leaks, async (signal) => {
       const leaks = await leaksIn(copy, signal)
-      this.#leaks = leaks
+      const nameOf = (key: string): string => (key === '' || key === hidden ? key : this.#data.nameOf(key))
+      this.#leaks = { ...leaks, first: leaks.first.map((leak) => ({ ...leak, key: nameOf(leak.key) })) }
       if (leaks.count === 0) return `none of ${leaks.ids} ids and ${leaks.texts} texts, in ${leaks.strings} strings`
-      const places = leaks.first
-        .slice(0, 5)
-        .map(({ collection, field }) => (field === '' ? `a key of ${collection}` : `${collection}.${field}`))
+      const places = leaks.first.slice(0, 5).map((leak) => {
+        if (isInCollectionName(leak)) return 'the name of a collection'
+        return leak.field === '' ? `a key of ${leak.collection}` : `${leak.collection}.${leak.field}`
+      })
       throw new Finding(
         `${leaks.count} strings hold an original: ${[...new Set(places)].join(', ')}; name these in anonymize.ids or userKeys, ` +
           'do not keep them, or allow what is no secret',
+        { cause: leaks.first },
       )
     })
     // Whatever is found later would be told with rows that name somebody.
@@ -325,6 +357,9 @@ class Rehearsal<S extends WritableStorage> {
         await requireInvariants(invariants, trial, 'before')
         await runMigration(migration, trial.attempt(), signal, false, 'up')
         await requireInvariants(invariants, trial, 'after up')
+        const made = checkedMigration(await migration(trial.attempt().storage))
+        // What `up` did would be there still, and not as 'after down' says.
+        if (made.down === undefined) return `${count} hold before and after up; there is no down`
         await runMigration(migration, trial.attempt(), signal, true, 'down')
         await requireInvariants(invariants, trial, 'after down')
         return `${count} hold before, after up, and after down`

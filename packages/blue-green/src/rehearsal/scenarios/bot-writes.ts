@@ -1,12 +1,23 @@
+import { messageOf } from '../../bounded.js'
+import { RowFinding } from '../../migration/errors.js'
 import type { WritableStorage } from '../../migration/ports.js'
 import type { Difference, RowMark, Snapshot } from '../../migration/snapshot.js'
-import { maxNamed } from '../../migration/snapshot.js'
+import { hasExpired, maxNamed } from '../../migration/snapshot.js'
 import type { StorageTrial } from '../../migration/storage-bench.js'
 import type { CallHooks, StoreCall } from '../../migration/watched-storage.js'
+import { systemClock } from '../../system-clock.js'
 import type { Stage, Undisturbed, Way } from './stage.js'
 
-/** What the bot may write in place of a row, in the shape that the old version knows; `undefined` for nothing. */
+/** What the bot may write in place of a row, in the shape that the old version knows; `undefined` for nothing. It may be async. */
 export type Rewrite = (row: { readonly collection: string; readonly key: string; readonly value: unknown }) => unknown
+
+/** What the bot writes, and has written. */
+interface Bot {
+  readonly rewrite: Rewrite
+  readonly written: Written[]
+  /** The first write that could not be made, which is no fault of the migration. */
+  failure?: Error
+}
 
 interface Written {
   readonly collection: string
@@ -28,8 +39,10 @@ export async function writeMeanwhile<S extends WritableStorage>(
   const found = await stage.play(signal, async (trial) => {
     const writes = rewrite === undefined ? await neighbours(trial) : rewrite
     if (way === 'down') await stage.run('up', trial, signal)
-    const hooks = intruding(trial, known.before, writes, written)
-    const failed = await stage.tried(way, trial, signal, { hooks })
+    const bot: Bot = { rewrite: writes, written }
+    const failed = await stage.tried(way, trial, signal, { hooks: intruding(trial, known.before, bot) })
+    // Not a thing that the migration could have noticed.
+    if (bot.failure !== undefined) throw bot.failure
     // It noticed, which is fine; a deployment would begin anew.
     if (failed !== undefined) await stage.run(way, trial, signal, { isRepeated: true })
     return trial.snapshot(signal)
@@ -46,27 +59,33 @@ export async function writeMeanwhile<S extends WritableStorage>(
   const lost = neither(found, await inTurn(true), await inTurn(false))
   if (lost.length === 0) return `${way}: none of ${written.length} writes of the bot is lost`
   stage.differences[step] = lost.slice(0, maxNamed)
-  const names = lost.slice(0, 5).map(({ collection, key }) => `${collection}/${key}`)
-  throw new Error(
-    `${way}: of ${written.length} writes of the bot, made just before those of ${way}, ${lost.length} ended neither as if made ` +
-      `before nor after it: ${names.join(', ')}; read and write a row in one step (update, or a set with ifVersion)`,
-  )
+  throw new RowFinding((nameOf) => {
+    const names = lost.slice(0, 5).map(({ collection, key }) => `${collection}/${nameOf(key)}`)
+    return (
+      `${way}: of ${written.length} writes of the bot, made just before those of ${way}, ${lost.length} ended neither as if made ` +
+      `before nor after it: ${names.join(', ')}; read and write a row in one step (update, or a set with ifVersion)`
+    )
+  })
 }
 
 /** Writes each row once, before the migration writes it. */
-function intruding<S extends WritableStorage>(
-  trial: StorageTrial<S>,
-  before: Snapshot,
-  rewrite: Rewrite,
-  written: Written[],
-): CallHooks {
+function intruding<S extends WritableStorage>(trial: StorageTrial<S>, before: Snapshot, bot: Bot): CallHooks {
   const done = new Set<string>()
   const intrude = async (targets: readonly Omit<Written, 'value'>[]): Promise<void> => {
     for (const { collection, key } of targets) {
-      const value = rewrite({ collection, key, value: await trial.copy.collection(collection).get(key) })
-      if (value === undefined) continue
-      await trial.copy.collection(collection).set(key, value)
-      written.push({ collection, key, value })
+      try {
+        const rows = trial.copy.collection(collection)
+        const value = await bot.rewrite({ collection, key, value: await rows.get(key) })
+        if (value === undefined) continue
+        await rows.set(key, value)
+        bot.written.push({ collection, key, value })
+      } catch (error) {
+        bot.failure ??= new RowFinding(
+          (nameOf) =>
+            `the bot could not write ${collection}/${nameOf(key)}: ${messageOf(error)}; give in rewrite a JSON value, or undefined for nothing`,
+          { cause: error },
+        )
+      }
     }
   }
   return {
@@ -121,16 +140,20 @@ async function writeAll<S extends WritableStorage>(trial: StorageTrial<S>, writt
   for (const { collection, key, value } of written) await trial.copy.collection(collection).set(key, value)
 }
 
-/** Rows that are neither as in the one nor as in the other. */
+/** Rows that are neither as in the one nor as in the other. What has expired by now may be in any of them. */
 function neither(found: Snapshot, one: Snapshot, other: Snapshot): Difference[] {
   const none: ReadonlyMap<string, RowMark> = new Map()
   const differences: Difference[] = []
+  const now = systemClock.now()
+  const hashOf = (mark: RowMark | undefined): string | undefined =>
+    mark === undefined || hasExpired(mark, now) ? undefined : mark.hash
   for (const collection of [...new Set([found, one, other].flatMap((each) => [...each.keys()]))].sort()) {
     const [rows, ...orders] = [found, one, other].map((each) => each.get(collection) ?? none)
     for (const key of new Set([rows!, ...orders].flatMap((each) => [...each.keys()]))) {
-      const hash = rows!.get(key)?.hash
-      if (orders.some((each) => each.get(key)?.hash === hash)) continue
-      const what = hash === undefined ? 'removed' : orders.every((each) => !each.has(key)) ? 'added' : 'changed'
+      const hash = hashOf(rows!.get(key))
+      const inOrder = orders.map((each) => hashOf(each.get(key)))
+      if (inOrder.includes(hash)) continue
+      const what = hash === undefined ? 'removed' : inOrder.every((each) => each === undefined) ? 'added' : 'changed'
       differences.push({ collection, key, what })
     }
   }

@@ -1,6 +1,6 @@
-import { messageOf } from '../../bounded.js'
+import { RowFinding } from '../../migration/errors.js'
 import type { WritableStorage } from '../../migration/ports.js'
-import { compare, type Snapshot } from '../../migration/snapshot.js'
+import { compare, hasExpired, type Snapshot } from '../../migration/snapshot.js'
 import type { Tick } from '../../migration/steps.js'
 import { systemClock } from '../../system-clock.js'
 import type { Stage, Undisturbed } from './stage.js'
@@ -36,7 +36,10 @@ export async function damageRows<S extends WritableStorage>(
   const played = await stage.each(faults.length - 1, signal, tick, async (at, trial) => {
     const { collection, key, what, damage } = faults[at]!
     const rowsOf = trial.copy.collection(collection)
-    await rowsOf.set(key, damage(await rowsOf.get(key)))
+    const value = await rowsOf.get(key)
+    // It has expired meanwhile.
+    if (value === undefined) return
+    await rowsOf.set(key, damage(value))
     const before = await trial.snapshot(signal)
     try {
       if ((await stage.tried('up', trial, signal)) !== undefined) refused++
@@ -44,7 +47,7 @@ export async function damageRows<S extends WritableStorage>(
       await stage.run('down', trial, signal)
       stage.requireEqual(step, before, await trial.snapshot(signal))
     } catch (error) {
-      throw new Error(`${collection}/${key} as ${what}: ${messageOf(error)}`, { cause: error })
+      throw RowFinding.after((nameOf) => `${collection}/${nameOf(key)} as ${what}`, error)
     }
   })
   const end = known.hasDown ? 'each rolled back, the damaged row too' : 'no other row lost'
@@ -61,11 +64,14 @@ function rowsToDamage({ before, after }: Undisturbed): { collection: string; key
     .slice(0, maxRows)
 }
 
+/** Of those that `up` leaves by right. */
 function requireNoneLost(before: Snapshot, found: Snapshot, { after }: Undisturbed): void {
+  const now = systemClock.now()
   for (const [collection, rows] of before) {
     for (const key of rows.keys()) {
-      if (found.get(collection)?.has(key) === true || after.get(collection)?.has(key) !== true) continue
-      throw new Error(`${collection}/${key} is lost`)
+      const left = after.get(collection)?.get(key)
+      if (left === undefined || hasExpired(left, now) || found.get(collection)?.has(key) === true) continue
+      throw new RowFinding((nameOf) => `${collection}/${nameOf(key)} is lost`)
     }
   }
 }

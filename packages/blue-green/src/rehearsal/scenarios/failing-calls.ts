@@ -1,4 +1,4 @@
-import { messageOf } from '../../bounded.js'
+import { RowFinding } from '../../migration/errors.js'
 import type { WritableStorage } from '../../migration/ports.js'
 import type { Tick } from '../../migration/steps.js'
 import type { CallHooks } from '../../migration/watched-storage.js'
@@ -30,7 +30,7 @@ export async function failCalls<S extends WritableStorage>(
       await stage.run(way, trial, signal, { isRepeated: true })
       stage.requireEqual(step, expected, await trial.snapshot(signal))
     } catch (error) {
-      throw new Error(`${way} with call ${at + 1} of ${calls} as a ${failure}: ${messageOf(error)}`, { cause: error })
+      throw RowFinding.after(`${way} with call ${at + 1} of ${calls} as a ${failure}`, error)
     }
   })
   return `${way}: ${played} times a ${failure}, of which it told ${rejected}`

@@ -1,4 +1,5 @@
 import { messageOf } from '../../bounded.js'
+import { RowFinding } from '../../migration/errors.js'
 import type { WritableStorage } from '../../migration/ports.js'
 import { checkedMigration, type MakeMigration, runMigration, spread } from '../../migration/prove.js'
 import { compare, type Difference, differencesText, type Snapshot } from '../../migration/snapshot.js'
@@ -117,12 +118,12 @@ export class Stage<S extends WritableStorage> {
     return places.length
   }
 
-  /** @throws Error that names the rows, which are also kept for the report */
+  /** @throws RowFinding of the rows, which are also kept for the report */
   requireEqual(step: string, expected: Snapshot, found: Snapshot): void {
     const comparison = compare(expected, found, systemClock.now())
     if (comparison.count === 0) return
     this.differences[step] = comparison.first
-    throw new Error(differencesText(comparison))
+    throw new RowFinding((nameOf) => differencesText(comparison, nameOf))
   }
 }
 
