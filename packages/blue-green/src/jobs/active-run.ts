@@ -1,4 +1,5 @@
 import { withDeadline } from '../deadline.js'
+import { StoreUnavailableError } from '../errors.js'
 import { JobLostError } from './errors.js'
 import { joined, type JobLedger, type Kept } from './job-ledger.js'
 import type { JobRun, JobSettings, JobsSettings } from './options.js'
@@ -46,7 +47,14 @@ export class ActiveRun {
   #isOver = false
   #isLost = false
   #isInterrupted = false
+  /** The function of the job has settled. */
+  #hasReturned = false
+  /** Its commit was answered. */
   #isCommitted = false
+  /** When a commit was called, if it may have written something. */
+  #barred: string | undefined
+  /** The commit that is under way. */
+  #committing: Promise<void> | undefined
   #cancelBeat: (() => void) | undefined
   #cancelLease: (() => void) | undefined
 
@@ -110,9 +118,12 @@ export class ActiveRun {
     }
     try {
       // An async function, so that what throws at once rejects like anything else.
-      await (async () => job.run(run))()
+      await (async () => job.run(run))().finally(() => (this.#hasReturned = true))
+      // One that the job did not wait for. It must not meet the end of the run, which would have it refused.
+      await this.#committing
       return { how: 'done' }
     } catch (error) {
+      await this.#committing?.catch(() => undefined)
       return { how: this.#isInterrupted ? 'interrupted' : 'failed', error }
     }
   }
@@ -125,7 +136,10 @@ export class ActiveRun {
       try {
         known ??= await ledger.read()
         if (known === undefined || known.record.run?.id !== this.run.id) return { how: 'lost', error: this.#lostError }
-        if (known.record.run.state !== 'running') return this.#isCommitted ? { how: 'done' } : ended
+        // What it rejected with is its own affair, or else that it had no answer to a commit that has landed.
+        const hasFailedItself = this.#isCommitted && ended.how === 'failed'
+        if (known.record.run.state === 'done' && !hasFailedItself) return { how: 'done' }
+        if (known.record.run.state !== 'running') return ended
         const state = ended.how === 'lost' ? 'failed' : ended.how
         const run: RunRecord = { ...this.run, state, endedAt: settings.clock.now() }
         const record: JobRecord = { ...known.record, run }
@@ -140,24 +154,59 @@ export class ActiveRun {
     }
   }
 
-  async #commit(operations: readonly JobOperation[]): Promise<void> {
-    const { settings, ledger, kept } = this.#options
+  #commit(operations: readonly JobOperation[]): Promise<void> {
+    const when = this.#barred ?? (this.#hasReturned ? 'after the run had ended' : undefined)
+    if (when !== undefined) {
+      const remedy = 'give it all operations in one call, last, and await it'
+      return Promise.reject(new TypeError(`commit() was called ${when}; ${remedy}`))
+    }
+    const committing = this.#writeCommit(operations).finally(() => (this.#committing = undefined))
+    this.#committing = committing
+    return committing
+  }
+
+  /** At most one at a time, and none beside the end of the run: so a record that says `done` is the work of this one. */
+  async #writeCommit(operations: readonly JobOperation[]): Promise<void> {
+    const { settings, kept } = this.#options
     const { storage, clock, storeTimeoutMs } = settings
     if (storage === undefined) throw new TypeError('commit() needs the option storage of Jobs')
     const run: RunRecord = { ...this.run, state: 'done', endedAt: clock.now() }
     const { ifVersion, ...where } = this.#fence()
     const done: JobOperation = { ...where, type: 'set', value: { ...kept.record, run }, ifVersion: ifVersion ?? '' }
+    const late = new Error(`no answer within ${storeTimeoutMs} ms`)
+    this.#barred = 'before, and is under way'
     try {
-      const timedOut = (): Error => new Error(`no answer within ${storeTimeoutMs} ms`)
-      await withDeadline(() => storage.batch([...operations, done]), storeTimeoutMs, clock, timedOut)
+      await withDeadline(
+        () => storage.batch([...operations, done]),
+        storeTimeoutMs,
+        clock,
+        () => late,
+      )
     } catch (error) {
-      const found = await ledger.read()
-      const isMine = found?.record.run?.id === this.run.id
-      if (!isMine) this.#lose('another process has begun it')
-      if (!isMine) throw this.#lostError
-      if (found?.record.run?.state !== 'done') throw error
+      const cause = error instanceof Error ? error : new Error(String(error))
+      const isRefused = 'applied' in cause && cause.applied === 'no'
+      const state = await this.#stateInStore()
+      this.#barred = isRefused || state === 'lost' ? undefined : 'before, and may have written'
+      if (state === 'lost') throw this.#lostError
+      // It has landed, or may yet.
+      const isOpen = cause === late || (state === 'unknown' && !isRefused)
+      if (state !== 'done' && isOpen) throw new StoreUnavailableError(`Committing ${this.#id} failed`, 'unknown', cause)
+      if (state !== 'done') throw error
     }
+    this.#barred = 'before, and has written'
     this.#isCommitted = true
+  }
+
+  /** What the store has of this run. `unknown` when it does not answer. */
+  async #stateInStore(): Promise<RunRecord['state'] | 'lost' | 'unknown'> {
+    try {
+      const found = await this.#options.ledger.read()
+      if (found?.record.run?.id === this.run.id) return found.record.run.state
+    } catch {
+      return 'unknown'
+    }
+    this.#lose('another process has begun it')
+    return 'lost'
   }
 
   #fence(): JobCheck {

@@ -1,7 +1,7 @@
 import { MemoryStorage } from '@evenkeel/storage-adapter'
 import { describe, expect, it } from 'vitest'
 import { BlueGreen, memoryState } from '../index.js'
-import { Jobs, type JobOptions, type JobRun, type JobStore } from '../jobs.js'
+import { Jobs, type JobOperation, type JobOptions, type JobRun, type JobsOptions, type JobStore } from '../jobs.js'
 import { FaultyStore } from '../test-support/faulty-store.js'
 import { Fleet, type FleetProcess } from '../test-support/fleet.js'
 import { JobFleet } from '../test-support/job-fleet.js'
@@ -379,7 +379,11 @@ describe('a run', () => {
   let names = 0
 
   /** One process that owns the bot, with its effects in the same storage. */
-  async function alone(run: (run: JobRun) => unknown, more: Partial<JobOptions> = {}) {
+  async function alone(
+    run: (run: JobRun) => unknown,
+    more: Partial<JobOptions> = {},
+    options: Partial<JobsOptions> = {},
+  ) {
     const name = `bot-${(names += 1)}`
     const fleet = new Fleet()
     const process = fleet.process()
@@ -392,6 +396,7 @@ describe('a run', () => {
       name,
       scope: 'process',
       clock: process.clock,
+      ...options,
     })
     const told: string[] = []
     for (const event of ['ran', 'failed', 'repeated', 'unfinished', 'skipped'] as const) {
@@ -401,6 +406,31 @@ describe('a run', () => {
     await jobs.start()
     told.length = 0
     return { ...fleet, fleet, process, clock: fleet.clock, jobs, told, name, key: `job:${name}:digest` }
+  }
+
+  /** A way to the storage that can be out, and on which a batch may fare as a test wants. */
+  function wired() {
+    const inner = storage.collection('evenkeel')
+    const apply = (operations: readonly JobOperation[]): Promise<unknown> => storage.batch(operations)
+    const wire = { isDown: false, apply, batch: apply }
+    const reach = async <T>(ask: () => Promise<T>): Promise<T> => {
+      if (wire.isDown) throw new Error('connection refused')
+      return ask()
+    }
+    const store: JobStore = {
+      name: 'evenkeel',
+      scope: inner.scope,
+      entry: (key) => reach(() => inner.entry(key)),
+      compareAndSet: (key, expected, value) => reach(() => inner.compareAndSet(key, expected, value)),
+    }
+    return {
+      wire,
+      options: { store, storage: { batch: (operations: readonly JobOperation[]) => wire.batch(operations) } },
+    }
+  }
+
+  function note(key: string): JobOperation {
+    return { type: 'set', collection: 'notes', key, value: 'tea' }
   }
 
   it('commits its effects and its end in one batch', async () => {
@@ -426,7 +456,146 @@ describe('a run', () => {
     expect(bot.told).toEqual(['ran: it has ended well'])
     await bot.clock.advance(60_000)
     expect(seen.length).toBe(2)
-    await expect(seen[0]?.commit([])).rejects.toMatchObject({ code: 'JOB_LOST' })
+    await expect(seen[0]?.commit([])).rejects.toThrow('commit() was called before, and has written')
+    await bot.jobs.stop()
+  })
+
+  it('that commits twice fails, for the second commit writes nothing', async () => {
+    const bot = await alone(async ({ commit }) => {
+      await commit([note('twice: first')])
+      await commit([note('twice: second')])
+    }, { effects: 'stored' }) // prettier-ignore
+    const errors: unknown[] = []
+    bot.jobs.on('failed', ({ error }) => errors.push(error))
+    await bot.clock.advance(60_000)
+    expect(bot.told).toEqual([expect.stringMatching(/^failed: commit\(\) was called before, and has written.*in one call, last/)]) // prettier-ignore
+    expect(errors).toEqual([expect.any(TypeError)])
+    expect(await storage.collection('notes').get('twice: first')).toBe('tea')
+    expect(await storage.collection('notes').get('twice: second')).toBeUndefined()
+    await bot.jobs.stop()
+  })
+
+  it('that commits twice at once is told which of both was written', async () => {
+    const bot = await alone(async ({ commit }) => {
+      const both = ['at once: first', 'at once: second'].map((key) => commit([note(key)]))
+      outcomes.push(...(await Promise.allSettled(both)))
+    }, { effects: 'stored' }) // prettier-ignore
+    const outcomes: PromiseSettledResult<void>[] = []
+    await bot.clock.advance(60_000)
+    expect(outcomes).toEqual([
+      { status: 'fulfilled', value: undefined },
+      { status: 'rejected', reason: expect.any(TypeError) as unknown },
+    ])
+    expect(await storage.collection('notes').get('at once: first')).toBe('tea')
+    expect(await storage.collection('notes').get('at once: second')).toBeUndefined()
+    await bot.jobs.stop()
+  })
+
+  it('can commit nothing after its end', async () => {
+    let commit!: JobRun['commit']
+    const bot = await alone((run) => void (commit = run.commit), { effects: 'stored' })
+    await bot.clock.advance(60_000)
+    expect(bot.told).toEqual(['ran: it has ended well'])
+    await expect(commit([note('too late')])).rejects.toThrow('commit() was called after the run had ended')
+    expect(await storage.collection('notes').get('too late')).toBeUndefined()
+    await bot.jobs.stop()
+  })
+
+  it('waits for a commit that was not awaited, and has failed when that has', async () => {
+    const { wire, options } = wired()
+    const bot = await alone(({ commit }) => void commit([note('not awaited')]), { effects: 'stored' }, options)
+    wire.batch = async (operations) => {
+      await new Promise<void>((resolve) => bot.clock.after(1_000, resolve))
+      return wire.apply(operations)
+    }
+    await bot.clock.advance(62_000)
+    expect(bot.told).toEqual(['ran: it has ended well'])
+    expect(await storage.collection('notes').get('not awaited')).toBe('tea')
+    wire.batch = () => Promise.reject(Object.assign(new Error('read-only'), { applied: 'no' }))
+    await bot.clock.advance(60_000)
+    expect(bot.told.slice(1)).toEqual(['failed: read-only'])
+    await bot.jobs.stop()
+  })
+
+  it('may commit again what is known not to be written', async () => {
+    const bot = await alone(async ({ commit }) => {
+      const condition = { type: 'check', collection: 'notes', key: 'absent', ifVersion: 'none' } as const
+      await commit([note('again'), condition]).catch(() => commit([note('again')]))
+    }, { effects: 'stored' }) // prettier-ignore
+    await bot.clock.advance(60_000)
+    expect(bot.told).toEqual(['ran: it has ended well'])
+    expect(await storage.collection('notes').get('again')).toBe('tea')
+    await bot.jobs.stop()
+  })
+
+  it('has run when its commit was applied without an answer, by a store that is then out', async () => {
+    const caught: unknown[] = []
+    const { wire, options } = wired()
+    const bot = await alone(async ({ commit }) => {
+      await commit([note('unanswered')]).catch(async (error: unknown) => {
+        caught.push(error)
+        await commit([note('unanswered')]).catch((again: unknown) => caught.push(again))
+        throw error
+      })
+    }, { effects: 'stored' }, options) // prettier-ignore
+    wire.batch = async (operations) => {
+      await wire.apply(operations)
+      wire.isDown = true
+      throw new Error('the connection was lost')
+    }
+    await bot.clock.advance(62_000)
+    expect(bot.told).toEqual([])
+    wire.isDown = false
+    await bot.clock.advance(10_000)
+    expect(caught).toEqual([
+      expect.objectContaining({ code: 'STORE_UNAVAILABLE', applied: 'unknown' }),
+      expect.objectContaining({ message: expect.stringContaining('may have written') as unknown }),
+    ])
+    expect(bot.told.filter((line) => !line.startsWith('store'))).toEqual(['ran: it has ended well'])
+    expect(await storage.collection('notes').get('unanswered')).toBe('tea')
+    await bot.jobs.stop()
+  })
+
+  it.each([true, false])(
+    'has run when its commit was applied after its deadline (store out then: %s)',
+    async (isOut) => {
+      const { wire, options } = wired()
+      const caught: unknown[] = []
+      const key = `late, ${isOut}`
+      const bot = await alone(async ({ commit }) => {
+      await commit([note(key)]).catch(async (error: unknown) => {
+        caught.push(error)
+        // The job does a little before it rejects, and the batch lands.
+        await new Promise<void>((resolve) => bot.clock.after(500, resolve))
+        throw error
+      })
+    }, { effects: 'stored' }, options) // prettier-ignore
+      let land!: () => Promise<unknown>
+      wire.batch = (operations) => {
+        land = () => wire.apply(operations)
+        return new Promise(() => undefined)
+      }
+      await bot.clock.advance(61_000)
+      wire.isDown = isOut
+      await bot.clock.advance(1_200)
+      await land()
+      wire.isDown = false
+      await bot.clock.advance(5_000)
+      expect(caught).toEqual([expect.objectContaining({ code: 'STORE_UNAVAILABLE', applied: 'unknown' })])
+      expect(bot.told.filter((line) => !line.startsWith('store'))).toEqual(['ran: it has ended well'])
+      await bot.jobs.stop()
+    },
+  )
+
+  it('that has committed and then rejects is told as failed, and does not run again', async () => {
+    let runs = 0
+    const bot = await alone(async ({ commit }) => {
+      runs += 1
+      await commit([note('committed')])
+      throw new Error('no network')
+    }, { effects: 'stored' }) // prettier-ignore
+    await bot.clock.advance(90_000)
+    expect([runs, bot.told]).toEqual([1, ['failed: no network']])
     await bot.jobs.stop()
   })
 
