@@ -4,7 +4,7 @@ import { JobLostError } from './errors.js'
 import { joined, type JobLedger, type Kept } from './job-ledger.js'
 import type { JobRun, JobSettings, JobsSettings } from './options.js'
 import type { JobCheck, JobOperation } from './ports.js'
-import type { JobRecord, RunRecord } from './records.js'
+import { givenBack, type JobRecord, type RunRecord } from './records.js'
 
 /** What has become of a run in this process. */
 export type Ended =
@@ -12,6 +12,8 @@ export type Ended =
   | { readonly how: 'failed'; readonly error: unknown }
   /** It is free for the next owner. */
   | { readonly how: 'interrupted'; readonly error: unknown }
+  /** Nor was it begun: it is given back as it was. */
+  | { readonly how: 'unbegun' }
   /** Another process has taken it. */
   | { readonly how: 'lost'; readonly error: unknown }
 
@@ -24,6 +26,8 @@ export interface ActiveRunOptions {
   readonly kept: Kept & { readonly record: { readonly run: RunRecord } }
   /** When the write that claimed it began, on the monotonic clock. */
   readonly claimedMs: number
+  /** Whether this process still begins runs. */
+  readonly mayBegin: () => boolean
   /** Its time is over, and it goes on. */
   readonly overran: () => void
 }
@@ -77,16 +81,17 @@ export class ActiveRun {
   }
 
   async #live(): Promise<Ended> {
-    const { job, settings } = this.#options
+    const { job, settings, mayBegin } = this.#options
     const { clock, leaseMs, lookMs } = settings
     // It may have stood still between the claim and here: then another one may have begun it.
-    while (clock.monotonic() - this.#confirmedMs >= leaseMs / 2) {
+    while (mayBegin() && clock.monotonic() - this.#confirmedMs >= leaseMs / 2) {
       const beganMs = clock.monotonic()
       const isMine = await this.#isStillMine().catch(() => undefined)
       if (isMine === true) this.#confirmedMs = beganMs
       if (isMine === false) return { how: 'lost', error: this.#lostError }
       if (isMine === undefined) await new Promise<void>((resolve) => clock.after(lookMs, resolve))
     }
+    if (!mayBegin()) return this.#finish({ how: 'unbegun' })
     this.#confirmed(this.#confirmedMs)
     this.#scheduleBeat()
     const cancelTimeout = clock.after(job.timeoutMs, () => {
@@ -135,14 +140,14 @@ export class ActiveRun {
     for (;;) {
       try {
         known ??= await ledger.read()
-        if (known === undefined || known.record.run?.id !== this.run.id) return { how: 'lost', error: this.#lostError }
+        if (known?.record.run?.id !== this.run.id) {
+          return ended.how === 'unbegun' ? ended : { how: 'lost', error: this.#lostError }
+        }
         // What it rejected with is its own affair, or else that it had no answer to a commit that has landed.
         const hasFailedItself = this.#isCommitted && ended.how === 'failed'
         if (known.record.run.state === 'done' && !hasFailedItself) return { how: 'done' }
         if (known.record.run.state !== 'running') return ended
-        const state = ended.how === 'lost' ? 'failed' : ended.how
-        const run: RunRecord = { ...this.run, state, endedAt: settings.clock.now() }
-        const record: JobRecord = { ...known.record, run }
+        const record: JobRecord = { ...known.record, run: this.#ending(ended) }
         // Its outcome is not known until the answer is there.
         const expected: string = known.version
         known = undefined
@@ -152,6 +157,12 @@ export class ActiveRun {
         await new Promise<void>((resolve) => settings.clock.after(settings.lookMs, resolve))
       }
     }
+  }
+
+  #ending({ how }: Ended): RunRecord {
+    if (how === 'unbegun') return givenBack(this.run)
+    const endedAt = this.#options.settings.clock.now()
+    return { ...this.run, state: how === 'lost' ? 'failed' : how, endedAt }
   }
 
   #commit(operations: readonly JobOperation[]): Promise<void> {

@@ -206,6 +206,7 @@ export class Jobs extends EventEmitter<JobsEvents> {
 
   #end(life: Life): void {
     life.isEnding = true
+    for (const job of life.jobs.values()) job.end()
     this.#wake()
   }
 
