@@ -94,7 +94,7 @@ export interface JobsOptions {
   readonly owner: JobOwner
   /** Where it is kept what has run. It must reach all processes. */
   readonly store: JobStore
-  /** The storage that `store` is a collection of: for `commit`. A job with `effects: 'stored'` needs it. */
+  /** The storage that `store` is a collection of, for `commit`; `start()` looks whether it is. A job with `effects: 'stored'` needs it. */
   readonly storage?: JobStorage | undefined
   /** Tells several bots in one store apart. */
   readonly name?: string | undefined
