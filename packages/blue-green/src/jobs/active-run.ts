@@ -17,6 +17,12 @@ export type Ended =
   /** Another process has taken it. */
   | { readonly how: 'lost'; readonly error: unknown }
 
+/**
+ * What the store has of a run. `lost`: somebody else has taken it. `over`: it had ended, for a later one is there, and nobody takes a run from
+ * one who has given a sign of life within a lease.
+ */
+type StateOfRun = RunRecord['state'] | 'lost' | 'over'
+
 /** What a run is made of. */
 export interface ActiveRunOptions {
   readonly job: JobSettings
@@ -101,9 +107,7 @@ export class ActiveRun {
     const ended = await this.#work()
     cancelTimeout()
     const written = await this.#finish(ended)
-    this.#isOver = true
-    this.#cancelBeat?.()
-    this.#cancelLease?.()
+    this.#over()
     return written
   }
 
@@ -136,17 +140,17 @@ export class ActiveRun {
   /** The store must hear of the end, however long that takes: until then others think that it runs. */
   async #finish(ended: Ended): Promise<Ended> {
     const { ledger, settings, kept } = this.#options
+    // The store has it.
+    if (this.#isCommitted) return ended.how === 'failed' ? ended : { how: 'done' }
     let known: Kept | undefined = kept
     for (;;) {
       try {
         known ??= await ledger.read()
-        if (known?.record.run?.id !== this.run.id) {
-          return ended.how === 'unbegun' ? ended : { how: 'lost', error: this.#lostError }
-        }
-        // What it rejected with is its own affair, or else that it had no answer to a commit that has landed.
-        const hasFailedItself = this.#isCommitted && ended.how === 'failed'
-        if (known.record.run.state === 'done' && !hasFailedItself) return { how: 'done' }
-        if (known.record.run.state !== 'running') return ended
+        const state = this.#stateIn(known)
+        if (state === 'lost' && ended.how !== 'unbegun') return { how: 'lost', error: this.#lostError }
+        // A commit has landed that had no answer, and that is all that it may have rejected with.
+        if (state === 'done') return { how: 'done' }
+        if (known === undefined || state !== 'running') return ended
         const record: JobRecord = { ...known.record, run: this.#ending(ended) }
         // Its outcome is not known until the answer is there.
         const expected: string = known.version
@@ -196,28 +200,39 @@ export class ActiveRun {
     } catch (error) {
       const cause = error instanceof Error ? error : new Error(String(error))
       const isRefused = 'applied' in cause && cause.applied === 'no'
-      const state = await this.#stateInStore()
+      const found = await this.#stateInStore()
+      // One that was written is not refused.
+      const state = isRefused && found === 'over' ? 'lost' : found
+      if (state === 'lost') this.#lose('another process has begun it')
       this.#barred = isRefused || state === 'lost' ? undefined : 'before, and may have written'
       if (state === 'lost') throw this.#lostError
       // It has landed, or may yet.
       const isOpen = cause === late || (state === 'unknown' && !isRefused)
-      if (state !== 'done' && isOpen) throw new StoreUnavailableError(`Committing ${this.#id} failed`, 'unknown', cause)
-      if (state !== 'done') throw error
+      const hasLanded = state === 'done' || state === 'over'
+      if (!hasLanded)
+        throw isOpen ? new StoreUnavailableError(`Committing ${this.#id} failed`, 'unknown', cause) : cause
     }
     this.#barred = 'before, and has written'
     this.#isCommitted = true
+    // Whoever owns the bot by now may begin the next one.
+    this.#over()
   }
 
   /** What the store has of this run. `unknown` when it does not answer. */
-  async #stateInStore(): Promise<RunRecord['state'] | 'lost' | 'unknown'> {
+  async #stateInStore(): Promise<StateOfRun | 'unknown'> {
     try {
-      const found = await this.#options.ledger.read()
-      if (found?.record.run?.id === this.run.id) return found.record.run.state
+      return this.#stateIn(await this.#options.ledger.read())
     } catch {
       return 'unknown'
     }
-    this.#lose('another process has begun it')
-    return 'lost'
+  }
+
+  #stateIn(found: Kept | undefined): StateOfRun {
+    const { clock, leaseMs } = this.#options.settings
+    const run = found?.record.run
+    if (run?.id === this.run.id) return run.state
+    const isInLease = clock.monotonic() - this.#confirmedMs < leaseMs
+    return isInLease && run && run.scheduledAt !== this.run.scheduledAt ? 'over' : 'lost'
   }
 
   #fence(): JobCheck {
@@ -268,7 +283,15 @@ export class ActiveRun {
     return false
   }
 
+  /** Gives no signs of life any more, and needs none. */
+  #over(): void {
+    this.#isOver = true
+    this.#cancelBeat?.()
+    this.#cancelLease?.()
+  }
+
   #lose(why: string): void {
+    if (this.#isOver) return
     this.#isLost = true
     this.#stop.abort(new JobLostError(this.#id, why))
   }

@@ -668,6 +668,83 @@ describe('a run', () => {
     },
   )
 
+  it('has run when it goes on after its commit, while the next owner begins the next one', async () => {
+    const fleet = new Fleet()
+    const name = `bot-${(names += 1)}`
+    const told: string[] = []
+    const aborted: boolean[] = []
+    const begin = async (): Promise<void> => {
+      const process = fleet.process()
+      const run = async ({ runId, signal, commit }: JobRun): Promise<void> => {
+        await commit([note(runId)])
+        await new Promise<void>((resolve) => fleet.clock.after(70_000, resolve))
+        aborted.push(signal.aborted)
+      }
+      const jobs = new Jobs({ jobs: { digest: { ...everyMinute, effects: 'stored', run } }, owner: process.restart, store: storage.collection('evenkeel'), storage, name, scope: 'process', clock: process.clock }) // prettier-ignore
+      for (const event of ['ran', 'failed'] as const) jobs.on(event, ({ to, why }) => told.push(`${process.version} ${to}: ${why}`)) // prettier-ignore
+      await process.restart.start()
+      process.isLoggedIn = true
+      await jobs.start()
+      await process.restart.takeOver()
+    }
+    await begin()
+    await fleet.clock.advance(65_000)
+    void begin()
+    await fleet.clock.advance(70_000)
+    expect(told).toEqual(['v1 ran: it has ended well'])
+    expect(aborted).toEqual([false])
+    expect(await storage.collection('notes').has(`${name}:digest:${startAt + 120_000}`)).toBe(true)
+  })
+
+  /** Another process, which owns the bot by now, has found the run ended, and begun the one after it. */
+  async function beginTheNextElsewhere(key: string): Promise<void> {
+    const store = storage.collection('evenkeel')
+    const record = (await store.get(key)) as { run: { scheduledAt: number } }
+    const next = { id: 'another', by: 'another', state: 'running', scheduledAt: record.run.scheduledAt + 60_000 }
+    await store.set(key, { ...record, run: { ...record.run, ...next } })
+  }
+
+  it('has run when its commit was applied without an answer, and the next one is begun elsewhere', async () => {
+    const { wire, options } = wired()
+    const bot = await alone(({ commit }) => commit([note('next')]), { effects: 'stored' }, options)
+    wire.batch = async (operations) => {
+      await wire.apply(operations)
+      await beginTheNextElsewhere(bot.key)
+      throw new Error('the connection was lost')
+    }
+    await bot.clock.advance(62_000)
+    expect(bot.told).toEqual(['ran: it has ended well'])
+  })
+
+  it('is lost when its commit was refused, and the next one is begun elsewhere', async () => {
+    const errors: unknown[] = []
+    const bot = await alone(async ({ commit }) => {
+      await beginTheNextElsewhere(bot.key)
+      await commit([note('refused')])
+    }, { effects: 'stored' }) // prettier-ignore
+    bot.jobs.on('failed', ({ error }) => errors.push(error))
+    await bot.clock.advance(62_000)
+    expect(errors).toEqual([expect.objectContaining({ code: 'JOB_LOST' })])
+    expect(await storage.collection('notes').get('refused')).toBeUndefined()
+  })
+
+  it('has run when its end was written without an answer, and the next one is begun elsewhere', async () => {
+    const { options } = wired()
+    const { store } = options
+    const deaf: JobStore = {
+      ...store,
+      compareAndSet: async (key, expected, value) => {
+        const written = await store.compareAndSet(key, expected, value)
+        if ((value as { run?: { state: string } | null }).run?.state !== 'done') return written
+        await beginTheNextElsewhere(key)
+        throw new Error('the connection was lost')
+      },
+    }
+    const bot = await alone(() => undefined, {}, { ...options, store: deaf })
+    await bot.clock.advance(65_000)
+    expect(bot.told).toEqual(['ran: it has ended well'])
+  })
+
   it('that has committed and then rejects is told as failed, and does not run again', async () => {
     let runs = 0
     const bot = await alone(async ({ commit }) => {
