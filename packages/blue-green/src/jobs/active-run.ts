@@ -1,9 +1,10 @@
 import { withDeadline } from '../deadline.js'
+import { StoreUnavailableError } from '../errors.js'
 import { JobLostError } from './errors.js'
 import { joined, type JobLedger, type Kept } from './job-ledger.js'
 import type { JobRun, JobSettings, JobsSettings } from './options.js'
 import type { JobCheck, JobOperation } from './ports.js'
-import type { JobRecord, RunRecord } from './records.js'
+import { givenBack, type JobRecord, type RunRecord } from './records.js'
 
 /** What has become of a run in this process. */
 export type Ended =
@@ -11,8 +12,16 @@ export type Ended =
   | { readonly how: 'failed'; readonly error: unknown }
   /** It is free for the next owner. */
   | { readonly how: 'interrupted'; readonly error: unknown }
+  /** Nor was it begun: it is given back as it was. */
+  | { readonly how: 'unbegun' }
   /** Another process has taken it. */
   | { readonly how: 'lost'; readonly error: unknown }
+
+/**
+ * What the store has of a run. `lost`: somebody else has taken it. `over`: it had ended, for a later one is there, and nobody takes a run from
+ * one who has given a sign of life within a lease.
+ */
+type StateOfRun = RunRecord['state'] | 'lost' | 'over'
 
 /** What a run is made of. */
 export interface ActiveRunOptions {
@@ -23,6 +32,8 @@ export interface ActiveRunOptions {
   readonly kept: Kept & { readonly record: { readonly run: RunRecord } }
   /** When the write that claimed it began, on the monotonic clock. */
   readonly claimedMs: number
+  /** Whether this process still begins runs. */
+  readonly mayBegin: () => boolean
   /** Its time is over, and it goes on. */
   readonly overran: () => void
 }
@@ -46,7 +57,14 @@ export class ActiveRun {
   #isOver = false
   #isLost = false
   #isInterrupted = false
+  /** The function of the job has settled. */
+  #hasReturned = false
+  /** Its commit was answered. */
   #isCommitted = false
+  /** When a commit was called, if it may have written something. */
+  #barred: string | undefined
+  /** The commit that is under way. */
+  #committing: Promise<void> | undefined
   #cancelBeat: (() => void) | undefined
   #cancelLease: (() => void) | undefined
 
@@ -69,16 +87,17 @@ export class ActiveRun {
   }
 
   async #live(): Promise<Ended> {
-    const { job, settings } = this.#options
+    const { job, settings, mayBegin } = this.#options
     const { clock, leaseMs, lookMs } = settings
     // It may have stood still between the claim and here: then another one may have begun it.
-    while (clock.monotonic() - this.#confirmedMs >= leaseMs / 2) {
+    while (mayBegin() && clock.monotonic() - this.#confirmedMs >= leaseMs / 2) {
       const beganMs = clock.monotonic()
       const isMine = await this.#isStillMine().catch(() => undefined)
       if (isMine === true) this.#confirmedMs = beganMs
       if (isMine === false) return { how: 'lost', error: this.#lostError }
       if (isMine === undefined) await new Promise<void>((resolve) => clock.after(lookMs, resolve))
     }
+    if (!mayBegin()) return this.#finish({ how: 'unbegun' })
     this.#confirmed(this.#confirmedMs)
     this.#scheduleBeat()
     const cancelTimeout = clock.after(job.timeoutMs, () => {
@@ -88,9 +107,7 @@ export class ActiveRun {
     const ended = await this.#work()
     cancelTimeout()
     const written = await this.#finish(ended)
-    this.#isOver = true
-    this.#cancelBeat?.()
-    this.#cancelLease?.()
+    this.#over()
     return written
   }
 
@@ -110,9 +127,12 @@ export class ActiveRun {
     }
     try {
       // An async function, so that what throws at once rejects like anything else.
-      await (async () => job.run(run))()
+      await (async () => job.run(run))().finally(() => (this.#hasReturned = true))
+      // One that the job did not wait for. It must not meet the end of the run, which would have it refused.
+      await this.#committing
       return { how: 'done' }
     } catch (error) {
+      await this.#committing?.catch(() => undefined)
       return { how: this.#isInterrupted ? 'interrupted' : 'failed', error }
     }
   }
@@ -120,15 +140,18 @@ export class ActiveRun {
   /** The store must hear of the end, however long that takes: until then others think that it runs. */
   async #finish(ended: Ended): Promise<Ended> {
     const { ledger, settings, kept } = this.#options
+    // The store has it.
+    if (this.#isCommitted) return ended.how === 'failed' ? ended : { how: 'done' }
     let known: Kept | undefined = kept
     for (;;) {
       try {
         known ??= await ledger.read()
-        if (known === undefined || known.record.run?.id !== this.run.id) return { how: 'lost', error: this.#lostError }
-        if (known.record.run.state !== 'running') return this.#isCommitted ? { how: 'done' } : ended
-        const state = ended.how === 'lost' ? 'failed' : ended.how
-        const run: RunRecord = { ...this.run, state, endedAt: settings.clock.now() }
-        const record: JobRecord = { ...known.record, run }
+        const state = this.#stateIn(known)
+        if (state === 'lost' && ended.how !== 'unbegun') return { how: 'lost', error: this.#lostError }
+        // A commit has landed that had no answer, and that is all that it may have rejected with.
+        if (state === 'done') return { how: 'done' }
+        if (known === undefined || state !== 'running') return ended
+        const record: JobRecord = { ...known.record, run: this.#ending(ended) }
         // Its outcome is not known until the answer is there.
         const expected: string = known.version
         known = undefined
@@ -140,24 +163,76 @@ export class ActiveRun {
     }
   }
 
-  async #commit(operations: readonly JobOperation[]): Promise<void> {
-    const { settings, ledger, kept } = this.#options
+  #ending({ how }: Ended): RunRecord {
+    if (how === 'unbegun') return givenBack(this.run)
+    const endedAt = this.#options.settings.clock.now()
+    return { ...this.run, state: how === 'lost' ? 'failed' : how, endedAt }
+  }
+
+  #commit(operations: readonly JobOperation[]): Promise<void> {
+    const when = this.#barred ?? (this.#hasReturned ? 'after the run had ended' : undefined)
+    if (when !== undefined) {
+      const remedy = 'give it all operations in one call, last, and await it'
+      return Promise.reject(new TypeError(`commit() was called ${when}; ${remedy}`))
+    }
+    const committing = this.#writeCommit(operations).finally(() => (this.#committing = undefined))
+    this.#committing = committing
+    return committing
+  }
+
+  /** At most one at a time, and none beside the end of the run: so a record that says `done` is the work of this one. */
+  async #writeCommit(operations: readonly JobOperation[]): Promise<void> {
+    const { settings, kept } = this.#options
     const { storage, clock, storeTimeoutMs } = settings
     if (storage === undefined) throw new TypeError('commit() needs the option storage of Jobs')
     const run: RunRecord = { ...this.run, state: 'done', endedAt: clock.now() }
     const { ifVersion, ...where } = this.#fence()
     const done: JobOperation = { ...where, type: 'set', value: { ...kept.record, run }, ifVersion: ifVersion ?? '' }
+    const late = new Error(`no answer within ${storeTimeoutMs} ms`)
+    this.#barred = 'before, and is under way'
     try {
-      const timedOut = (): Error => new Error(`no answer within ${storeTimeoutMs} ms`)
-      await withDeadline(() => storage.batch([...operations, done]), storeTimeoutMs, clock, timedOut)
+      await withDeadline(
+        () => storage.batch([...operations, done]),
+        storeTimeoutMs,
+        clock,
+        () => late,
+      )
     } catch (error) {
-      const found = await ledger.read()
-      const isMine = found?.record.run?.id === this.run.id
-      if (!isMine) this.#lose('another process has begun it')
-      if (!isMine) throw this.#lostError
-      if (found?.record.run?.state !== 'done') throw error
+      const cause = error instanceof Error ? error : new Error(String(error))
+      const isRefused = 'applied' in cause && cause.applied === 'no'
+      const found = await this.#stateInStore()
+      // One that was written is not refused.
+      const state = isRefused && found === 'over' ? 'lost' : found
+      if (state === 'lost') this.#lose('another process has begun it')
+      this.#barred = isRefused || state === 'lost' ? undefined : 'before, and may have written'
+      if (state === 'lost') throw this.#lostError
+      // It has landed, or may yet.
+      const isOpen = cause === late || (state === 'unknown' && !isRefused)
+      const hasLanded = state === 'done' || state === 'over'
+      if (!hasLanded)
+        throw isOpen ? new StoreUnavailableError(`Committing ${this.#id} failed`, 'unknown', cause) : cause
     }
+    this.#barred = 'before, and has written'
     this.#isCommitted = true
+    // Whoever owns the bot by now may begin the next one.
+    this.#over()
+  }
+
+  /** What the store has of this run. `unknown` when it does not answer. */
+  async #stateInStore(): Promise<StateOfRun | 'unknown'> {
+    try {
+      return this.#stateIn(await this.#options.ledger.read())
+    } catch {
+      return 'unknown'
+    }
+  }
+
+  #stateIn(found: Kept | undefined): StateOfRun {
+    const { clock, leaseMs } = this.#options.settings
+    const run = found?.record.run
+    if (run?.id === this.run.id) return run.state
+    const isInLease = clock.monotonic() - this.#confirmedMs < leaseMs
+    return isInLease && run && run.scheduledAt !== this.run.scheduledAt ? 'over' : 'lost'
   }
 
   #fence(): JobCheck {
@@ -208,7 +283,15 @@ export class ActiveRun {
     return false
   }
 
+  /** Gives no signs of life any more, and needs none. */
+  #over(): void {
+    this.#isOver = true
+    this.#cancelBeat?.()
+    this.#cancelLease?.()
+  }
+
   #lose(why: string): void {
+    if (this.#isOver) return
     this.#isLost = true
     this.#stop.abort(new JobLostError(this.#id, why))
   }

@@ -57,7 +57,7 @@ export interface JobsEvents {
   change: [change: JobsChange]
   /** A run has ended well. */
   ran: [news: JobNews]
-  /** A run has rejected. The job runs again when it is due next. */
+  /** A run has rejected, perhaps after its commit. The job runs again when it is due next. */
   failed: [news: JobNews]
   /** A run whose process died, or was stopped, begins once more here. */
   repeated: [news: JobNews]

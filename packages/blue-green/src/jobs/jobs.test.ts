@@ -1,7 +1,19 @@
-import { MemoryStorage } from '@evenkeel/storage-adapter'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { FailoverStorage, FileStorage, MemoryStorage, type Storage } from '@evenkeel/storage-adapter'
+import { SqliteStorage } from '@evenkeel/storage-adapter/sqlite'
 import { describe, expect, it } from 'vitest'
 import { BlueGreen, memoryState } from '../index.js'
-import { Jobs, type JobOptions, type JobRun, type JobStore } from '../jobs.js'
+import {
+  Jobs,
+  type JobOperation,
+  type JobOptions,
+  type JobRun,
+  type JobsOptions,
+  type JobStorage,
+  type JobStore,
+} from '../jobs.js'
 import { FaultyStore } from '../test-support/faulty-store.js'
 import { Fleet, type FleetProcess } from '../test-support/fleet.js'
 import { JobFleet } from '../test-support/job-fleet.js'
@@ -286,6 +298,75 @@ describe('jobs of a bot of several processes', () => {
     expect(bot.told.map(({ to }) => to)).toEqual(['ran'])
   })
 
+  it('begin none after stop(), also when the store was out while one was about to begin', async () => {
+    const bot = newFleet()
+    const { clock, store } = bot.fleet
+    const inner = deafToItsClaim(store)
+    let isOut = false
+    let isClaimed = false
+    const reach = async <T>(key: string, ask: () => Promise<T>): Promise<T> => {
+      if (isOut && key.startsWith('job')) throw new Error('connection refused')
+      return ask()
+    }
+    const first = await bot.begin({ digest: { ...everyMinute, effects: 'atMostOnce' } }, {
+      store: {
+        scope: store.scope,
+        // It answers the look that finds the claim, and is out when that is to be confirmed.
+        entry: async (key) => {
+          const found = await reach(key, () => inner.entry(key))
+          if (isClaimed) isOut = true
+          return found
+        },
+        compareAndSet: (key, expected, value) =>
+          reach(key, () => inner.compareAndSet(key, expected, value)).catch((error: unknown) => {
+            isClaimed = true
+            throw error
+          }),
+      },
+    }) // prettier-ignore
+    await clock.advance(65_000)
+    expect(bot.jobs.get(first)?.status.jobs.get('digest')?.state).toBe('running')
+    const stopped = bot.end(first)
+    await clock.advance(90_000)
+    await stopped
+    isClaimed = isOut = false
+    await clock.advance(5_000)
+    expect(bot.runs).toEqual([])
+    expect(bot.told).toEqual([])
+    // It was never begun, so the next owner begins it, although its effects are atMostOnce.
+    void bot.begin({ digest: { ...everyMinute, effects: 'atMostOnce' } })
+    await clock.advance(1_000)
+    expect(minutesOf(bot)[0]).toBe('1 v2')
+    expect(bot.told.map(({ to, attempt }) => `${to} ${attempt}`)[0]).toBe('ran 1')
+  })
+
+  it('begin none whose claim is answered after drain() was called', async () => {
+    const bot = newFleet()
+    const { clock, store } = bot.fleet
+    let answer!: () => void
+    const isClaim = (value: unknown): boolean => (value as { run?: { state: string } | null }).run?.state === 'running'
+    const slow: JobStore = {
+      scope: store.scope,
+      entry: (key) => store.entry(key),
+      compareAndSet: async (key, expected, value) => {
+        const written = await store.compareAndSet(key, expected, value)
+        if (isClaim(value)) await new Promise<void>((resolve) => (answer = resolve))
+        return written
+      },
+    }
+    const first = await bot.begin({ digest: everyMinute }, { store: slow })
+    await clock.advance(60_000)
+    const drained = bot.jobs.get(first)?.drain()
+    answer()
+    await clock.advance(1_000)
+    expect(await drained).toEqual({ drained: true, running: [] })
+    expect(bot.runs).toEqual([])
+    void bot.begin({ digest: everyMinute })
+    await clock.advance(3_000)
+    expect(minutesOf(bot)).toEqual(['1 v2'])
+    expect(bot.told.map(({ to, attempt }) => `${to} ${attempt}`)).toEqual(['ran 1'])
+  })
+
   it('begin once more when the store was out for so long that they were asked to end', async () => {
     const fleet = new Fleet()
     const process = fleet.process()
@@ -379,7 +460,11 @@ describe('a run', () => {
   let names = 0
 
   /** One process that owns the bot, with its effects in the same storage. */
-  async function alone(run: (run: JobRun) => unknown, more: Partial<JobOptions> = {}) {
+  async function alone(
+    run: (run: JobRun) => unknown,
+    more: Partial<JobOptions> = {},
+    options: Partial<JobsOptions> = {},
+  ) {
     const name = `bot-${(names += 1)}`
     const fleet = new Fleet()
     const process = fleet.process()
@@ -392,6 +477,7 @@ describe('a run', () => {
       name,
       scope: 'process',
       clock: process.clock,
+      ...options,
     })
     const told: string[] = []
     for (const event of ['ran', 'failed', 'repeated', 'unfinished', 'skipped'] as const) {
@@ -401,6 +487,31 @@ describe('a run', () => {
     await jobs.start()
     told.length = 0
     return { ...fleet, fleet, process, clock: fleet.clock, jobs, told, name, key: `job:${name}:digest` }
+  }
+
+  /** A way to the storage that can be out, and on which a batch may fare as a test wants. */
+  function wired() {
+    const inner = storage.collection('evenkeel')
+    const apply = (operations: readonly JobOperation[]): Promise<unknown> => storage.batch(operations)
+    const wire = { isDown: false, apply, batch: apply }
+    const reach = async <T>(ask: () => Promise<T>): Promise<T> => {
+      if (wire.isDown) throw new Error('connection refused')
+      return ask()
+    }
+    const store: JobStore = {
+      name: 'evenkeel',
+      scope: inner.scope,
+      entry: (key) => reach(() => inner.entry(key)),
+      compareAndSet: (key, expected, value) => reach(() => inner.compareAndSet(key, expected, value)),
+    }
+    return {
+      wire,
+      options: { store, storage: { batch: (operations: readonly JobOperation[]) => wire.batch(operations) } },
+    }
+  }
+
+  function note(key: string): JobOperation {
+    return { type: 'set', collection: 'notes', key, value: 'tea' }
   }
 
   it('commits its effects and its end in one batch', async () => {
@@ -426,7 +537,223 @@ describe('a run', () => {
     expect(bot.told).toEqual(['ran: it has ended well'])
     await bot.clock.advance(60_000)
     expect(seen.length).toBe(2)
-    await expect(seen[0]?.commit([])).rejects.toMatchObject({ code: 'JOB_LOST' })
+    await expect(seen[0]?.commit([])).rejects.toThrow('commit() was called before, and has written')
+    await bot.jobs.stop()
+  })
+
+  it('that commits twice fails, for the second commit writes nothing', async () => {
+    const bot = await alone(async ({ commit }) => {
+      await commit([note('twice: first')])
+      await commit([note('twice: second')])
+    }, { effects: 'stored' }) // prettier-ignore
+    const errors: unknown[] = []
+    bot.jobs.on('failed', ({ error }) => errors.push(error))
+    await bot.clock.advance(60_000)
+    expect(bot.told).toEqual([expect.stringMatching(/^failed: commit\(\) was called before, and has written.*in one call, last/)]) // prettier-ignore
+    expect(errors).toEqual([expect.any(TypeError)])
+    expect(await storage.collection('notes').get('twice: first')).toBe('tea')
+    expect(await storage.collection('notes').get('twice: second')).toBeUndefined()
+    await bot.jobs.stop()
+  })
+
+  it('that commits twice at once is told which of both was written', async () => {
+    const bot = await alone(async ({ commit }) => {
+      const both = ['at once: first', 'at once: second'].map((key) => commit([note(key)]))
+      outcomes.push(...(await Promise.allSettled(both)))
+    }, { effects: 'stored' }) // prettier-ignore
+    const outcomes: PromiseSettledResult<void>[] = []
+    await bot.clock.advance(60_000)
+    expect(outcomes).toEqual([
+      { status: 'fulfilled', value: undefined },
+      { status: 'rejected', reason: expect.any(TypeError) as unknown },
+    ])
+    expect(await storage.collection('notes').get('at once: first')).toBe('tea')
+    expect(await storage.collection('notes').get('at once: second')).toBeUndefined()
+    await bot.jobs.stop()
+  })
+
+  it('can commit nothing after its end', async () => {
+    let commit!: JobRun['commit']
+    const bot = await alone((run) => void (commit = run.commit), { effects: 'stored' })
+    await bot.clock.advance(60_000)
+    expect(bot.told).toEqual(['ran: it has ended well'])
+    await expect(commit([note('too late')])).rejects.toThrow('commit() was called after the run had ended')
+    expect(await storage.collection('notes').get('too late')).toBeUndefined()
+    await bot.jobs.stop()
+  })
+
+  it('waits for a commit that was not awaited, and has failed when that has', async () => {
+    const { wire, options } = wired()
+    const bot = await alone(({ commit }) => void commit([note('not awaited')]), { effects: 'stored' }, options)
+    wire.batch = async (operations) => {
+      await new Promise<void>((resolve) => bot.clock.after(1_000, resolve))
+      return wire.apply(operations)
+    }
+    await bot.clock.advance(62_000)
+    expect(bot.told).toEqual(['ran: it has ended well'])
+    expect(await storage.collection('notes').get('not awaited')).toBe('tea')
+    wire.batch = () => Promise.reject(Object.assign(new Error('read-only'), { applied: 'no' }))
+    await bot.clock.advance(60_000)
+    expect(bot.told.slice(1)).toEqual(['failed: read-only'])
+    await bot.jobs.stop()
+  })
+
+  it('may commit again what is known not to be written', async () => {
+    const bot = await alone(async ({ commit }) => {
+      const condition = { type: 'check', collection: 'notes', key: 'absent', ifVersion: 'none' } as const
+      await commit([note('again'), condition]).catch(() => commit([note('again')]))
+    }, { effects: 'stored' }) // prettier-ignore
+    await bot.clock.advance(60_000)
+    expect(bot.told).toEqual(['ran: it has ended well'])
+    expect(await storage.collection('notes').get('again')).toBe('tea')
+    await bot.jobs.stop()
+  })
+
+  it('has run when its commit was applied without an answer, by a store that is then out', async () => {
+    const caught: unknown[] = []
+    const { wire, options } = wired()
+    const bot = await alone(async ({ commit }) => {
+      await commit([note('unanswered')]).catch(async (error: unknown) => {
+        caught.push(error)
+        await commit([note('unanswered')]).catch((again: unknown) => caught.push(again))
+        throw error
+      })
+    }, { effects: 'stored' }, options) // prettier-ignore
+    wire.batch = async (operations) => {
+      await wire.apply(operations)
+      wire.isDown = true
+      throw new Error('the connection was lost')
+    }
+    await bot.clock.advance(62_000)
+    expect(bot.told).toEqual([])
+    wire.isDown = false
+    await bot.clock.advance(10_000)
+    expect(caught).toEqual([
+      expect.objectContaining({ code: 'STORE_UNAVAILABLE', applied: 'unknown' }),
+      expect.objectContaining({ message: expect.stringContaining('may have written') as unknown }),
+    ])
+    expect(bot.told.filter((line) => !line.startsWith('store'))).toEqual(['ran: it has ended well'])
+    expect(await storage.collection('notes').get('unanswered')).toBe('tea')
+    await bot.jobs.stop()
+  })
+
+  it.each([true, false])(
+    'has run when its commit was applied after its deadline (store out then: %s)',
+    async (isOut) => {
+      const { wire, options } = wired()
+      const caught: unknown[] = []
+      const key = `late, ${isOut}`
+      const bot = await alone(async ({ commit }) => {
+      await commit([note(key)]).catch(async (error: unknown) => {
+        caught.push(error)
+        // The job does a little before it rejects, and the batch lands.
+        await new Promise<void>((resolve) => bot.clock.after(500, resolve))
+        throw error
+      })
+    }, { effects: 'stored' }, options) // prettier-ignore
+      let land!: () => Promise<unknown>
+      wire.batch = (operations) => {
+        land = () => wire.apply(operations)
+        return new Promise(() => undefined)
+      }
+      await bot.clock.advance(61_000)
+      wire.isDown = isOut
+      await bot.clock.advance(1_200)
+      await land()
+      wire.isDown = false
+      await bot.clock.advance(5_000)
+      expect(caught).toEqual([expect.objectContaining({ code: 'STORE_UNAVAILABLE', applied: 'unknown' })])
+      expect(bot.told.filter((line) => !line.startsWith('store'))).toEqual(['ran: it has ended well'])
+      await bot.jobs.stop()
+    },
+  )
+
+  it('has run when it goes on after its commit, while the next owner begins the next one', async () => {
+    const fleet = new Fleet()
+    const name = `bot-${(names += 1)}`
+    const told: string[] = []
+    const aborted: boolean[] = []
+    const begin = async (): Promise<void> => {
+      const process = fleet.process()
+      const run = async ({ runId, signal, commit }: JobRun): Promise<void> => {
+        await commit([note(runId)])
+        await new Promise<void>((resolve) => fleet.clock.after(70_000, resolve))
+        aborted.push(signal.aborted)
+      }
+      const jobs = new Jobs({ jobs: { digest: { ...everyMinute, effects: 'stored', run } }, owner: process.restart, store: storage.collection('evenkeel'), storage, name, scope: 'process', clock: process.clock }) // prettier-ignore
+      for (const event of ['ran', 'failed'] as const) jobs.on(event, ({ to, why }) => told.push(`${process.version} ${to}: ${why}`)) // prettier-ignore
+      await process.restart.start()
+      process.isLoggedIn = true
+      await jobs.start()
+      await process.restart.takeOver()
+    }
+    await begin()
+    await fleet.clock.advance(65_000)
+    void begin()
+    await fleet.clock.advance(70_000)
+    expect(told).toEqual(['v1 ran: it has ended well'])
+    expect(aborted).toEqual([false])
+    expect(await storage.collection('notes').has(`${name}:digest:${startAt + 120_000}`)).toBe(true)
+  })
+
+  /** Another process, which owns the bot by now, has found the run ended, and begun the one after it. */
+  async function beginTheNextElsewhere(key: string): Promise<void> {
+    const store = storage.collection('evenkeel')
+    const record = (await store.get(key)) as { run: { scheduledAt: number } }
+    const next = { id: 'another', by: 'another', state: 'running', scheduledAt: record.run.scheduledAt + 60_000 }
+    await store.set(key, { ...record, run: { ...record.run, ...next } })
+  }
+
+  it('has run when its commit was applied without an answer, and the next one is begun elsewhere', async () => {
+    const { wire, options } = wired()
+    const bot = await alone(({ commit }) => commit([note('next')]), { effects: 'stored' }, options)
+    wire.batch = async (operations) => {
+      await wire.apply(operations)
+      await beginTheNextElsewhere(bot.key)
+      throw new Error('the connection was lost')
+    }
+    await bot.clock.advance(62_000)
+    expect(bot.told).toEqual(['ran: it has ended well'])
+  })
+
+  it('is lost when its commit was refused, and the next one is begun elsewhere', async () => {
+    const errors: unknown[] = []
+    const bot = await alone(async ({ commit }) => {
+      await beginTheNextElsewhere(bot.key)
+      await commit([note('refused')])
+    }, { effects: 'stored' }) // prettier-ignore
+    bot.jobs.on('failed', ({ error }) => errors.push(error))
+    await bot.clock.advance(62_000)
+    expect(errors).toEqual([expect.objectContaining({ code: 'JOB_LOST' })])
+    expect(await storage.collection('notes').get('refused')).toBeUndefined()
+  })
+
+  it('has run when its end was written without an answer, and the next one is begun elsewhere', async () => {
+    const { options } = wired()
+    const { store } = options
+    const deaf: JobStore = {
+      ...store,
+      compareAndSet: async (key, expected, value) => {
+        const written = await store.compareAndSet(key, expected, value)
+        if ((value as { run?: { state: string } | null }).run?.state !== 'done') return written
+        await beginTheNextElsewhere(key)
+        throw new Error('the connection was lost')
+      },
+    }
+    const bot = await alone(() => undefined, {}, { ...options, store: deaf })
+    await bot.clock.advance(65_000)
+    expect(bot.told).toEqual(['ran: it has ended well'])
+  })
+
+  it('that has committed and then rejects is told as failed, and does not run again', async () => {
+    let runs = 0
+    const bot = await alone(async ({ commit }) => {
+      runs += 1
+      await commit([note('committed')])
+      throw new Error('no network')
+    }, { effects: 'stored' }) // prettier-ignore
+    await bot.clock.advance(90_000)
+    expect([runs, bot.told]).toEqual([1, ['failed: no network']])
     await bot.jobs.stop()
   })
 
@@ -604,6 +931,110 @@ describe('a run', () => {
     await bot.clock.advance(125_000)
     expect(bot.jobs.status.jobs.get('digest')).toMatchObject({ state: 'waiting', ran: 2, nextAt: startAt + 180_000 })
     await bot.jobs.stop()
+  })
+})
+
+describe('the storage of jobs', () => {
+  /** Jobs that keep what has run in one place, and commit to another, which may be the same. */
+  async function keptIn(store: JobStore, storage: JobStorage) {
+    const fleet = new Fleet()
+    const process = fleet.process()
+    await process.restart.start()
+    const job = { ...everyMinute, effects: 'stored', run: ({ commit }: JobRun) => commit([]) } as const
+    const jobs = new Jobs({ jobs: { digest: job }, owner: process.restart, store, storage, scope: 'process', clock: process.clock }) // prettier-ignore
+    return { jobs, clock: fleet.clock }
+  }
+
+  function open(memory: MemoryStorage): JobStorage {
+    return { batch: (operations) => memory.batch(operations) }
+  }
+
+  it('must be that of the store, or no commit would be taken: start() says so', async () => {
+    const [one, other] = [new MemoryStorage(), new MemoryStorage()]
+    // A bot that has run before in each of them is no excuse.
+    for (const used of [one, other]) {
+      const { jobs } = await keptIn(used.collection('evenkeel'), open(used))
+      await jobs.start()
+      await jobs.stop()
+    }
+    const { jobs, clock } = await keptIn(one.collection('evenkeel'), open(other))
+    const failure: unknown = await jobs.start().catch((error: unknown) => error)
+    expect(failure).toBeInstanceOf(TypeError)
+    expect((failure as Error).message).toContain('give storage and storage.collection("evenkeel") of one object')
+    expect(jobs.status.role).toBe('stopped')
+    await clock.advance(120_000)
+    expect(jobs.status.jobs.size).toBe(0)
+    const fresh = await keptIn(new MemoryStorage().collection('evenkeel'), open(new MemoryStorage()))
+    await expect(fresh.jobs.start()).rejects.toThrow('storage is not the one')
+  })
+
+  it.each([
+    ['file', (folder: string) => new FileStorage({ path: join(folder, 'file') })],
+    ['SQLite', (folder: string) => new SqliteStorage({ path: join(folder, 'bot.db') })],
+    ['fail-over', (folder: string) => new FailoverStorage({ primary: new MemoryStorage(), path: join(folder, 'failover'), writers: 'one' })], // prettier-ignore
+  ])('may be a %s storage, and is told from another one', async (_, make) => {
+    const folders = [1, 2].map(() => mkdtempSync(join(tmpdir(), 'evenkeel-jobs-')))
+    const [one, other] = folders.map((folder): Storage => make(folder)) as [Storage, Storage]
+    for (const storage of [one, other]) {
+      const { jobs } = await keptIn(storage.collection('evenkeel'), storage)
+      await jobs.start()
+      await jobs.stop()
+    }
+    const { jobs } = await keptIn(one.collection('evenkeel'), other)
+    await expect(jobs.start()).rejects.toThrow('storage is not the one')
+    await Promise.all([one.stop(), other.stop()])
+    for (const folder of folders) rmSync(folder, { recursive: true })
+  })
+
+  it('is looked at by two that begin at once', async () => {
+    const memory = new MemoryStorage()
+    const both = await Promise.all([1, 2].map(() => keptIn(memory.collection('evenkeel'), open(memory))))
+    await Promise.all(both.map(({ jobs }) => jobs.start()))
+    expect(await memory.collection('evenkeel').get('job-storage:bot')).toEqual({ format: 1 })
+    await Promise.all(both.map(({ jobs }) => jobs.stop()))
+  })
+
+  it('is not judged by a look during which somebody else writes', async () => {
+    const memory = new MemoryStorage()
+    const notes = memory.collection('evenkeel')
+    let writes = 0
+    const storage: JobStorage = {
+      batch: async (operations) => {
+        for await (const { key, value } of notes.scan()) if ((writes += 1) <= 2) await notes.set(key, value)
+        return open(memory).batch(operations)
+      },
+    }
+    const { jobs } = await keptIn(notes, storage)
+    await jobs.start()
+    expect(writes).toBe(3)
+    await jobs.stop()
+  })
+
+  it.each([
+    ['batches reject', () => Promise.reject(new Error('connection refused'))],
+    ['batches hang', () => new Promise<never>(() => undefined)],
+  ])('does not hold up start() while %s', async (_, batch) => {
+    const memory = new MemoryStorage()
+    const { jobs, clock } = await keptIn(memory.collection('evenkeel'), { batch })
+    const started = jobs.start()
+    await clock.advance(2_000)
+    await started
+    expect(jobs.status.role).toBe('owner')
+    await jobs.stop()
+  })
+
+  it('does not hold up start() while the store takes no writes', async () => {
+    const memory = new MemoryStorage()
+    const inner = memory.collection('evenkeel')
+    const readOnly: JobStore = {
+      name: 'evenkeel',
+      scope: inner.scope,
+      entry: (key) => inner.entry(key),
+      compareAndSet: () => Promise.reject(new Error('read-only')),
+    }
+    const { jobs } = await keptIn(readOnly, open(memory))
+    await jobs.start()
+    await jobs.stop()
   })
 })
 

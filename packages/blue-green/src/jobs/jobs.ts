@@ -7,6 +7,7 @@ import { warn } from '../warn.js'
 import type { JobNews, JobsChange, JobsEvents } from './events.js'
 import { readJobsOptions, type JobsOptions, type JobsSettings } from './options.js'
 import { ownershipOf, type Ownership } from './ownership.js'
+import { requireSameStorage } from './same-storage.js'
 import { ScheduledJob, type JobStatus } from './scheduled-job.js'
 
 /** All there is to know at one moment. */
@@ -138,6 +139,7 @@ export class Jobs extends EventEmitter<JobsEvents> {
    *
    * @throws {@link StoreUnavailableError} when the store does not answer; nothing was begun
    * @throws {@link StateFormatError} when a record was written by a newer release, or by something else
+   * @throws TypeError when `store` is no collection of `storage`, so that no commit would be taken
    */
   start(): Promise<void> {
     return this.#next(async () => {
@@ -146,6 +148,7 @@ export class Jobs extends EventEmitter<JobsEvents> {
       const by = `${this.#id}-${this.#lives}`
       const jobs = new Map(this.#settings.jobs.map((job) => [job.name, this.#scheduled(job.name, by)]))
       await Promise.all([...jobs.values()].map((job) => job.probe()))
+      await requireSameStorage(this.#settings)
       const life: Life = { jobs, isEnding: false, loops: [], wakes: new Set() }
       this.#jobs = jobs
       this.#life = life
@@ -206,6 +209,7 @@ export class Jobs extends EventEmitter<JobsEvents> {
 
   #end(life: Life): void {
     life.isEnding = true
+    for (const job of life.jobs.values()) job.end()
     this.#wake()
   }
 

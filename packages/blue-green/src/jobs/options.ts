@@ -31,9 +31,11 @@ export interface JobRun {
   readonly signal: AbortSignal
   /**
    * Writes the effects of the run and the fact that it is done, all or nothing: so a second run never repeats them. Needs the option
-   * `storage`. Call it once, last.
+   * `storage`. Call it once, last. It may be called again only after an error whose `applied` is `'no'`.
    *
    * @throws {@link JobLostError} when another process has begun the run meanwhile; nothing was written
+   * @throws {@link StoreUnavailableError} when it is not known whether it was written; if it was, the run counts as done
+   * @throws TypeError when it was called before, or the run has ended; nothing was written
    */
   readonly commit: (operations: readonly JobOperation[]) => Promise<void>
   /** A condition for a batch of your own, which is refused as soon as somebody else has taken the run. */
@@ -92,7 +94,7 @@ export interface JobsOptions {
   readonly owner: JobOwner
   /** Where it is kept what has run. It must reach all processes. */
   readonly store: JobStore
-  /** The storage that `store` is a collection of: for `commit`. A job with `effects: 'stored'` needs it. */
+  /** The storage that `store` is a collection of, for `commit`; `start()` looks whether it is. A job with `effects: 'stored'` needs it. */
   readonly storage?: JobStorage | undefined
   /** Tells several bots in one store apart. */
   readonly name?: string | undefined

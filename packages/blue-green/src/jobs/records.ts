@@ -47,6 +47,11 @@ export function openRunOf({ run }: JobRecord): RunRecord | undefined {
   return run !== null && (run.state === 'running' || run.state === 'interrupted') ? run : undefined
 }
 
+/** A run that was claimed, and not begun: whoever takes it up begins it for the same time. */
+export function givenBack(run: RunRecord): RunRecord {
+  return { ...run, attempt: run.attempt - 1, state: 'interrupted' }
+}
+
 /** @throws {@link StateFormatError} when it was written by a newer release, or by something else */
 export function readJobRecord(key: string, value: unknown): JobRecord {
   const { format, kind, epoch, lastAt, dealt, run } = Object(value) as Partial<JobRecord>

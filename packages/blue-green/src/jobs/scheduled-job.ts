@@ -5,7 +5,7 @@ import { JobLedger } from './job-ledger.js'
 import type { JobSettings, JobsSettings } from './options.js'
 import type { Ownership } from './ownership.js'
 import { planTick, type Progress } from './plan.js'
-import { openRunOf, type JobRecord, type RunRecord } from './records.js'
+import { givenBack, openRunOf, type JobRecord, type RunRecord } from './records.js'
 import { NextAtError } from './times.js'
 
 /** The pause after a race that another process has won. */
@@ -60,6 +60,7 @@ export class ScheduledJob {
   /** The record as this process wrote or read it last, while nobody else should have written. */
   #known: { readonly record: JobRecord; readonly version: string } | undefined
   #run: ActiveRun | undefined
+  #isEnding = false
   /** A run of another process, and since when it has given no sign of life, on the clock of this one. */
   #sighting: { readonly of: string; readonly sinceMs: number } | undefined
   /** The last run that was told not to begin again. */
@@ -87,6 +88,11 @@ export class ScheduledJob {
   /** What runs here now. */
   get run(): ActiveRun | undefined {
     return this.#run
+  }
+
+  /** This process stops: no run begins any more. */
+  end(): void {
+    this.#isEnding = true
   }
 
   /** Rejects when the store does not answer, or holds what this release cannot read. */
@@ -124,10 +130,7 @@ export class ScheduledJob {
     const found = await this.#ledger.read()
     const run = found && openRunOf(found.record)
     if (found === undefined || run?.state !== 'running' || run.by !== this.#by || this.#run !== undefined) return
-    await this.#ledger.write(
-      found.version,
-      withRun(found.record, { ...run, attempt: run.attempt - 1, state: 'interrupted' }),
-    )
+    await this.#ledger.write(found.version, withRun(found.record, givenBack(run)))
   }
 
   async #look(owned: () => Ownership | undefined): Promise<number> {
@@ -245,6 +248,7 @@ export class ScheduledJob {
       ledger: this.#ledger,
       kept: { version: kept.version, record: { ...kept.record, run } },
       claimedMs,
+      mayBegin: () => !this.#isEnding,
       overran: () => this.#overran(run),
     })
     this.#run = active
@@ -309,6 +313,7 @@ export class ScheduledJob {
   }
 
   #ended(run: RunRecord, ended: Ended): void {
+    if (ended.how === 'unbegun') return
     const { scheduledAt, attempt } = run
     if (ended.how === 'done') {
       this.#counts.ran += 1

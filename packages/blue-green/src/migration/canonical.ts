@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 
 /**
- * The same text for equal JSON values, whatever the order in which the fields of their objects were written.
+ * The same text for equal JSON values, whatever the order in which the fields of their objects were written. 0 and -0 are two
+ * values of JSON.
  *
  * @throws TypeError when the value is no JSON
  */
@@ -13,6 +14,8 @@ export function canonicalJson(value: unknown): string {
       `${JSON.stringify(name)}:${canonicalJson((value as Record<string, unknown>)[name])}`
     return `{${fields.map(entry).join(',')}}`
   }
+  // JSON.stringify makes 0 of it.
+  if (Object.is(value, -0)) return '-0'
   const text = typeof value === 'bigint' ? undefined : JSON.stringify(value)
   if (text === undefined) throw new TypeError(`A ${typeof value} is no JSON, and cannot be compared`)
   return text

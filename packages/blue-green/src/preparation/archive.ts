@@ -19,7 +19,7 @@ export interface KeptBackup {
 /** Where backups are kept. {@link fileArchive} is one; two functions make one of whatever you have. */
 export interface Archive {
   /**
-   * Keeps all rows under a name, or rejects and keeps nothing.
+   * Keeps all rows under a name, or rejects and keeps nothing. Before it resolves it must have taken the rows to their end.
    *
    * It rejects with an error of the code `EEXIST` when there is something of this name, which it leaves as it is.
    */

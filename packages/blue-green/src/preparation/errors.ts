@@ -1,4 +1,4 @@
-/** A backup cannot be read back as it was written. Do not deploy on it. */
+/** A backup cannot be read back as it was written, or the archive did not take all of it. Do not deploy on it. */
 export class BackupDamagedError extends Error {
   /** The class of this error, also across two copies of the package. */
   override readonly name = 'BackupDamagedError'

@@ -53,8 +53,11 @@ export function fileArchive(folder: string): Archive {
 
 async function* linesOf(rows: AsyncIterable<ArchivedRow>): AsyncGenerator<string> {
   const hash = createHash('sha256')
+  // JSON.stringify makes 0 of -0, though JSON has both.
+  const mark = randomUUID()
+  const marked = (_key: string, value: unknown): unknown => (Object.is(value, -0) ? mark : value)
   const line = (value: unknown): string => {
-    const text = `${JSON.stringify(value)}\n`
+    const text = `${JSON.stringify(value, marked).replaceAll(`"${mark}"`, '-0')}\n`
     hash.update(text)
     return text
   }

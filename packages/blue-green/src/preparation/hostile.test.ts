@@ -18,6 +18,7 @@ import { FakeClock } from '@evenkeel/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import {
   type Archive,
+  type ArchivedRow,
   CheckFailedError,
   diskSpaceCheck,
   environmentCheck,
@@ -230,6 +231,25 @@ describe('a backup', () => {
     ])
   })
 
+  it.each(['backup', 'restore'])('is not ended, nor the process, by a listener that rejects (%s)', async (what) => {
+    const unhandled: unknown[] = []
+    const note = (error: unknown): void => void unhandled.push(error)
+    process.on('unhandledRejection', note)
+    const archive = fileArchive(folder)
+    const onProgress = (): Promise<void> => Promise.reject(new Error('the channel is gone'))
+    const { id } = await storageBackup({
+      source: await withNotes(500),
+      archive,
+      scratch,
+      onProgress: what === 'backup' ? onProgress : undefined,
+    })({ deploymentId: 'd', signal: never })
+    if (what === 'restore') await restoreBackup({ archive, id, into: new MemoryStorage(), onProgress })
+    // Node tells of a rejection when the turn is over in which nobody took it.
+    await new Promise((resolve) => setImmediate(resolve))
+    process.off('unhandledRejection', note)
+    expect(unhandled).toEqual([])
+  })
+
   it('leaves out what it is told to, such as the state of the deployment', async () => {
     const source = await withNotes(1)
     await source.collection('evenkeel').set('bot', 'a deployment runs')
@@ -363,11 +383,36 @@ describe('restoring', () => {
     expect((thrown as Error).message).toContain('1 row differs: notes/n0 removed')
   })
 
+  it.each([
+    ['less', (rows: ArchivedRow[]) => rows.slice(0, 3), 'it has 10 rows, and had 3 when it was read again'],
+    [
+      'other rows',
+      (rows: ArchivedRow[]) => rows.map((row) => ({ ...row, value: 'pea' })),
+      'other rows when it was read again',
+    ],
+  ])('does not take %s for the whole when the archive is read for the second time', async (_, second, why) => {
+    const rows = Array.from({ length: 10 }, (_, i) => ({ collection: 'notes', key: `n${i}`, value: i }))
+    let reads = 0
+    const archive: Archive = {
+      write: () => Promise.reject(new Error('read-only')),
+      // Its connection ends early, and says nothing.
+      async *read() {
+        yield* ++reads === 1 ? rows : second(rows)
+      },
+    }
+    const thrown: unknown = await restoreBackup({ archive, id: 'x', into: new MemoryStorage() }).catch(
+      (error: unknown) => error,
+    )
+    expect(thrown).toMatchObject({ code: 'BACKUP_DAMAGED', id: 'x', applied: 'unknown' })
+    expect((thrown as Error).message).toContain(why)
+  })
+
   it('refuses options that are none', async () => {
     const archive = fileArchive(folder)
     const into = new MemoryStorage()
     await expect(restoreBackup({ archive, id: 'x', into, force: true } as never)).rejects.toThrow('no option "force"')
     await expect(restoreBackup({ archive, id: 7 as never, into })).rejects.toThrow(TypeError)
     await expect(restoreBackup({ archive, id: 'x', into: {} as never })).rejects.toThrow('into.collection')
+    await expect(restoreBackup({ archive, id: 'x', into, onProgress: 1 as never })).rejects.toThrow('onProgress')
   })
 })

@@ -9,18 +9,16 @@ export interface BackupProgress {
 /** Rows between two tellings. */
 const tellEvery = 500
 
-/** Tells of one step. A listener that throws is not heard of: a backup does not fail by it. */
+/** Tells of one step. A listener that throws or rejects is not heard of: a backup does not fail by it. */
 export function teller(
   step: BackupProgress['step'],
-  onProgress: ((progress: BackupProgress) => void) | undefined,
+  onProgress: ((progress: BackupProgress) => unknown) | undefined,
   every: number = tellEvery,
 ): (rows: number) => void {
+  // An async function, so that what throws at once is a rejection like any other.
+  const tell = async (rows: number): Promise<void> => void (await onProgress?.({ step, rows }))
   return (rows) => {
-    if (rows % every !== 0) return
-    try {
-      onProgress?.({ step, rows })
-    } catch {
-      // Its own affair.
-    }
+    // Its own affair.
+    if (rows % every === 0) tell(rows).catch(() => undefined)
   }
 }

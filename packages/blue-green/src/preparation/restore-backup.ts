@@ -4,9 +4,9 @@ import { rowsOf, writeRows } from '../migration/snapshot.js'
 import { systemClock } from '../system-clock.js'
 import { storageWithin } from './answering.js'
 import type { Archive } from './archive.js'
-import { NotEmptyError, RestoreMismatchError } from './errors.js'
+import { BackupDamagedError, NotEmptyError, RestoreMismatchError } from './errors.js'
 import { teller, type BackupProgress } from './progress.js'
-import { RowLedger } from './row-ledger.js'
+import { RowLedger, RowSum } from './row-ledger.js'
 import { reasonOf } from './until-aborted.js'
 
 /** What {@link restoreBackup} restores, and where. */
@@ -19,8 +19,8 @@ export interface RestoreBackupOptions {
   readonly into: WritableStorage
   /** Ends it early. Part of the backup may be written then. */
   readonly signal?: AbortSignal | undefined
-  /** Told how far it is, every 500 rows. */
-  readonly onProgress?: ((progress: BackupProgress) => void) | undefined
+  /** Told how far it is, every 500 rows. Nothing waits for it, and that it throws or rejects is not heard of. */
+  readonly onProgress?: ((progress: BackupProgress) => unknown) | undefined
 }
 
 /**
@@ -33,7 +33,7 @@ export interface RestoreBackupOptions {
  *
  * @returns how many rows were written
  * @throws {@link NotEmptyError} when the store holds something
- * @throws {@link BackupDamagedError} when the backup is not what was written
+ * @throws {@link BackupDamagedError} when the backup is not what was written, or the archive does not give it twice
  * @throws {@link RestoreMismatchError} when the store is not what was written into it
  * @throws TypeError when an option is wrong
  *
@@ -61,6 +61,7 @@ export async function restoreBackup(options: RestoreBackupOptions): Promise<numb
   const { archive, id, into, signal = new AbortController().signal, onProgress } = options
   requireMethods('archive', archive, ['read'])
   requireMethods('into', into, ['collection', 'collections', 'batch'])
+  if (onProgress !== undefined) requireMethods('onProgress', options, ['onProgress'])
   if (typeof id !== 'string') throw new TypeError(`restoreBackup: id must be the name of a backup, not a ${typeof id}`)
   const ledger = new RowLedger()
   const store = storageWithin(into, signal)
@@ -77,18 +78,33 @@ export async function requireEmpty(into: WritableStorage): Promise<void> {
   if (held.length > 0) throw new NotEmptyError('The store to restore into', held)
 }
 
-/** Writes the whole of a backup, or nothing of a damaged one. @returns how many rows */
+/**
+ * Writes the whole of a backup, or nothing of a damaged one.
+ *
+ * @param ledger - remembers the rows as they were written, which must be those that were read before
+ * @returns how many rows
+ * @throws {@link BackupDamagedError} when they are not; they are written then
+ */
 export async function writeInto(
   into: WritableStorage,
   archive: Archive,
   id: string,
   signal: AbortSignal,
-  onProgress: ((progress: BackupProgress) => void) | undefined,
+  onProgress: ((progress: BackupProgress) => unknown) | undefined,
   ledger?: RowLedger,
 ): Promise<number> {
   if (signal.aborted) throw reasonOf(signal)
   await requireEmpty(into)
-  for await (const _ of archive.read(id, signal)) if (signal.aborted) throw reasonOf(signal)
+  const first = ledger && new RowSum()
+  for await (const row of archive.read(id, signal)) {
+    if (signal.aborted) throw reasonOf(signal)
+    first?.add(row)
+  }
   const rows = archive.read(id, signal)
-  return writeRows(into, ledger?.passing(rows) ?? rows, signal, teller('restoring', onProgress, 1))
+  const written = await writeRows(into, ledger?.passing(rows) ?? rows, signal, teller('restoring', onProgress, 1))
+  if (first?.rows !== ledger?.rows) {
+    throw new BackupDamagedError(id, `it has ${first?.rows} rows, and had ${ledger?.rows} when it was read again`)
+  }
+  if (first?.hash !== ledger?.hash) throw new BackupDamagedError(id, 'it had other rows when it was read again')
+  return written
 }

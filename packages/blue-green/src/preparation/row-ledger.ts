@@ -3,13 +3,11 @@ import { canonicalJson } from '../migration/canonical.js'
 import { differencesText, maxNamed, rowMark, type Difference, type RowMark } from '../migration/snapshot.js'
 import type { ArchivedRow } from './archive.js'
 
-/** What passed by, and has to be found again. It remembers a hash of each row, not the row. */
-export class RowLedger {
-  readonly #collections = new Map<string, Map<string, RowMark>>()
+/** How many rows there were, and which, as one hash. It remembers none of them. */
+export class RowSum {
   readonly #hash = createHash('sha256')
   #rows = 0
 
-  /** How many rows have passed by. */
   get rows(): number {
     return this.#rows
   }
@@ -19,18 +17,45 @@ export class RowLedger {
     return this.#hash.copy().digest('hex')
   }
 
+  add({ collection, key, value, expiresAt }: ArchivedRow): RowMark {
+    const mark = rowMark(key, canonicalJson(value), expiresAt)
+    this.#hash.update(`${JSON.stringify(collection)}${mark.hash}`)
+    this.#rows++
+    return mark
+  }
+}
+
+/** What passed by, and has to be found again. It remembers a hash of each row, not the row. */
+export class RowLedger {
+  readonly #collections = new Map<string, Map<string, RowMark>>()
+  readonly #sum = new RowSum()
+  #isWhole = false
+
+  /** How many rows have passed by. */
+  get rows(): number {
+    return this.#sum.rows
+  }
+
+  /** Whether those who took the rows have come to their end. */
+  get isWhole(): boolean {
+    return this.#isWhole
+  }
+
+  /** SHA-256 of the rows so far, in their order, in hex. */
+  get hash(): string {
+    return this.#sum.hash
+  }
+
   /** Passes rows on, and remembers them. */
   async *passing(rows: AsyncIterable<ArchivedRow>, passed?: (rows: number) => void): AsyncGenerator<ArchivedRow> {
     for await (const row of rows) {
       const marks = this.#collections.get(row.collection) ?? new Map<string, RowMark>()
       this.#collections.set(row.collection, marks)
-      const mark = rowMark(row.key, canonicalJson(row.value), row.expiresAt)
-      marks.set(row.key, mark)
-      this.#hash.update(`${JSON.stringify(row.collection)}${mark.hash}`)
-      this.#rows++
+      marks.set(row.key, this.#sum.add(row))
       yield row
-      passed?.(this.#rows)
+      passed?.(this.rows)
     }
+    this.#isWhole = true
   }
 
   /**

@@ -6,6 +6,7 @@ import { SqliteStorage } from '@evenkeel/storage-adapter/sqlite'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import {
   type Archive,
+  type ArchivedRow,
   BackupDamagedError,
   EmptyBackupError,
   fileArchive,
@@ -132,6 +133,76 @@ describe('storageBackup', () => {
     expect((error as Error).message).toContain('1 row differs: notes/1 changed')
   })
 
+  it.each([0, 3, 10])('is none when the archive took only %d rows of more', async (taken) => {
+    const source = new MemoryStorage()
+    for (let i = 0; i < 11; i++) await source.collection('notes').set(`n${i}`, i)
+    const kept: ArchivedRow[] = []
+    const hasty: Archive = {
+      async write(_, rows) {
+        const iterator = rows[Symbol.asyncIterator]()
+        while (kept.length < taken) kept.push(((await iterator.next()) as IteratorYieldResult<ArchivedRow>).value)
+        return {}
+      },
+      async *read() {
+        yield* kept
+      },
+    }
+    const backup = storageBackup({ source, archive: hasty, scratch: () => new MemoryStorage(), clock })
+    const error: unknown = await backup({ deploymentId: 'd', signal }).catch((thrown: unknown) => thrown)
+    expect(error).toMatchObject({ code: 'BACKUP_DAMAGED', id: '2026-11-29T01-02-03-045Z-d' })
+    expect((error as Error).message).toContain(`the archive took ${taken} rows, and left those that follow`)
+  })
+
+  it('takes an archive that does not say how large a backup is', async () => {
+    const source = new MemoryStorage()
+    await source.collection('notes').set('1', 'tea')
+    const kept: ArchivedRow[] = []
+    const silent = {
+      async write(_: string, rows: AsyncIterable<ArchivedRow>) {
+        for await (const row of rows) kept.push(row)
+      },
+      async *read() {
+        yield* kept
+      },
+    }
+    const backup = storageBackup({ source, archive: silent as never, scratch: () => new MemoryStorage(), clock })
+    expect(await backup({ deploymentId: 'd', signal })).toEqual({
+      id: '2026-11-29T01-02-03-045Z-d',
+      rows: 1,
+      hash: expect.stringMatching(/^[\da-f]{64}$/) as unknown,
+    })
+  })
+
+  it('keeps -0, which JSON.stringify makes 0', async () => {
+    const source = new MemoryStorage()
+    const balances = { of: [-0, 0, -0.5], '-0': { deep: -0, text: '-0' } }
+    await source.collection('notes').set('1', -0)
+    await source.collection('notes').set('2', balances)
+    const archive = fileArchive(folder)
+    const { id } = await storageBackup({ source, archive, scratch: () => new MemoryStorage() })({
+      deploymentId: 'd',
+      signal,
+    })
+    const into = new MemoryStorage()
+    await restoreBackup({ archive, id, into })
+    // toBe and toEqual tell -0 from 0.
+    expect(await into.collection('notes').get('1')).toBe(-0)
+    expect(await into.collection('notes').get('2')).toEqual(balances)
+    expect(Object.keys((await into.collection('notes').get('2')) as object)).toEqual(['of', '-0'])
+  })
+
+  it('is not one when the store that it is restored into makes 0 of -0', async () => {
+    const source = new MemoryStorage()
+    await source.collection('notes').set('1', -0)
+    class Positive extends MemoryStorage {
+      override batch(operations: Parameters<MemoryStorage['batch']>[0]): ReturnType<MemoryStorage['batch']> {
+        return super.batch(JSON.parse(JSON.stringify(operations)) as typeof operations)
+      }
+    }
+    const backup = storageBackup({ source, archive: fileArchive(folder), scratch: () => new Positive() })
+    await expect(backup({ deploymentId: 'd', signal })).rejects.toThrow('1 row differs: notes/1 changed')
+  })
+
   it('lets go of the scratch store, and keeps nothing, when it is told to end', async () => {
     const source = await filled(new MemoryStorage())
     const stop = new AbortController()
@@ -176,6 +247,23 @@ describe('storageBackup', () => {
     // A store that was stopped refuses this.
     expect(await source.collection('notes').get('1')).toBe('tea')
     await source.stop()
+  })
+
+  it.each([
+    [
+      'a promise of a store',
+      async () => new MemoryStorage(),
+      /scratch must give a store at once, not a promise of one.*await/,
+    ],
+    ['no store', () => ({}), /what scratch made\.collection must be a function/],
+    ['nothing', () => undefined, /what scratch made\.collection must be a function/],
+  ])('says what scratch must make when it makes %s', async (_, scratch, message) => {
+    const source = await filled(new MemoryStorage())
+    const backup = storageBackup({ source, archive: fileArchive(join(folder, 'none')), scratch: scratch as never })
+    const error: unknown = await backup({ deploymentId: 'd', signal }).catch((thrown: unknown) => thrown)
+    expect(error).toBeInstanceOf(TypeError)
+    expect((error as Error).message).toMatch(message)
+    expect(existsSync(join(folder, 'none'))).toBe(false)
   })
 
   it("does not stop a scratch store that holds something, which is somebody else's", async () => {
@@ -295,6 +383,8 @@ describe('storageBackup', () => {
     expect(() => storageBackup({ source, archive: {} as never, scratch })).toThrow('archive.write')
     expect(() => storageBackup({ source, archive, scratch, allowEmpty: 1 as never })).toThrow('allowEmpty')
     expect(() => storageBackup({ source, archive, scratch, leaveOut: [1] as never })).toThrow('leaveOut')
+    expect(() => storageBackup({ source, archive, scratch, onProgress: 1 as never })).toThrow('onProgress')
+    expect(() => storageBackup({ source, archive, scratch, clock: {} as never })).toThrow('clock.now')
     expect(() => fileArchive('')).toThrow(TypeError)
     await expect(restoreBackup({ archive, id: '../x', into: source })).rejects.toThrow('A backup is named by')
   })

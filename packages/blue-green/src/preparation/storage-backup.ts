@@ -5,7 +5,7 @@ import { rowsOf } from '../migration/snapshot.js'
 import type { Clock } from '../ports.js'
 import { systemClock } from '../system-clock.js'
 import { readsWithin, storageWithin } from './answering.js'
-import type { Archive, ArchivedRow } from './archive.js'
+import type { Archive, ArchivedRow, KeptBackup } from './archive.js'
 import { BackupDamagedError, EmptyBackupError, NotEmptyError } from './errors.js'
 import { teller, type BackupProgress } from './progress.js'
 import { requireEmpty, writeInto } from './restore-backup.js'
@@ -40,8 +40,8 @@ export interface StorageBackupOptions {
    * @defaultValue `false`
    */
   readonly allowEmpty?: boolean | undefined
-  /** Told how far it is, every 500 rows. */
-  readonly onProgress?: ((progress: BackupProgress) => void) | undefined
+  /** Told how far it is, every 500 rows. Nothing waits for it, and that it throws or rejects is not heard of. */
+  readonly onProgress?: ((progress: BackupProgress) => unknown) | undefined
   /** Where the time in the name comes from. */
   readonly clock?: Pick<Clock, 'now'> | undefined
 }
@@ -63,9 +63,9 @@ export interface VerifiedBackup {
  * compared with what was read, row by row. It resolves only when all that has gone well.
  *
  * What it returns rejects with {@link NotIsolatedError} when `scratch` gives the source, {@link NotEmptyError} when that store holds
- * something, {@link EmptyBackupError} when there is no row, a RangeError when `leaveOut` names a collection that is not there, and
- * {@link BackupDamagedError} when the backup is not what was read. But for the last one, nothing is kept, unless somebody fills the scratch
- * store meanwhile.
+ * something, a TypeError when it is no store, {@link EmptyBackupError} when there is no row, a RangeError when `leaveOut` names a collection
+ * that is not there, and {@link BackupDamagedError} when the backup is not what was read, or not all of it. But for the last one, nothing is
+ * kept, unless somebody fills the scratch store meanwhile.
  *
  * @remarks
  * *Gotchas*: a scan is no snapshot. What the bot writes while the backup is made may be in it or not, row by row; a store with
@@ -102,11 +102,14 @@ export function storageBackup(
   requireMethods('source', source, ['collection', 'collections'])
   requireMethods('archive', archive, ['write', 'read'])
   requireMethods('scratch', { scratch }, ['scratch'])
+  requireMethods('clock', clock, ['now'])
+  if (onProgress !== undefined) requireMethods('onProgress', options, ['onProgress'])
   return async ({ deploymentId, signal }) => {
     if (signal.aborted) throw reasonOf(signal)
     const made = scratch()
     // It would be stopped in the end, and the bot with it.
     if ((made as unknown) === source) throw new NotIsolatedError('it is the source itself', 'scratch')
+    requireStore(made)
     return withScratch(storageWithin(made, signal), async (into) => {
       const all = readsWithin(source, signal)
       if (typeof leaveOut !== 'function') requireThere(leaveOut, await all.collections())
@@ -120,6 +123,16 @@ export function storageBackup(
       return { id, rows, hash, ...(bytes === undefined ? {} : { bytes }) }
     })
   }
+}
+
+/** @throws TypeError */
+function requireStore(made: unknown): void {
+  if (made instanceof Promise) {
+    made.catch(() => undefined)
+    const remedy = 'leave out async, and await nothing there; a storage opens when it is used'
+    throw new TypeError(`scratch must give a store at once, not a promise of one: ${remedy}`)
+  }
+  requireMethods('what scratch made', made as object, ['collection', 'collections', 'batch'])
 }
 
 /** Stops the store in the end, if it was found empty. One that holds something is somebody else's. */
@@ -142,15 +155,18 @@ async function keep(
   archive: Archive,
   name: string,
   signal: AbortSignal,
-  onProgress: ((progress: BackupProgress) => void) | undefined,
+  onProgress: ((progress: BackupProgress) => unknown) | undefined,
 ): Promise<{ id: string; bytes: number | undefined; ledger: RowLedger }> {
   for (let attempt = 1; ; attempt++) {
     const id = attempt === 1 ? name : `${name}-${attempt}`
     const ledger = new RowLedger()
     try {
       const rows = ledger.passing(rowsToKeep(), teller('reading', onProgress))
-      const { bytes } = await archive.write(id, rows, signal)
-      return { id, bytes, ledger }
+      // One who writes JavaScript may give nothing.
+      const { bytes } = Object(await archive.write(id, rows, signal)) as KeptBackup
+      if (ledger.isWhole) return { id, bytes, ledger }
+      await rows.return(undefined)
+      throw new BackupDamagedError(id, `the archive took ${ledger.rows} rows, and left those that follow`)
     } catch (error) {
       const { code } = Object(error) as { code?: unknown }
       // Two backups in one millisecond; more than a few are another fault.
@@ -181,7 +197,7 @@ async function differencesOnceRestored(
   id: string,
   into: WritableStorage,
   signal: AbortSignal,
-  onProgress: ((progress: BackupProgress) => void) | undefined,
+  onProgress: ((progress: BackupProgress) => unknown) | undefined,
 ): Promise<string | undefined> {
   await writeInto(into, archive, id, signal, onProgress)
   // Expiry is told by the clock of the scratch store, which is that of the machine.
