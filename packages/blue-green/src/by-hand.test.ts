@@ -202,6 +202,24 @@ describe('hold', () => {
     expect(await resumed).toMatchObject({ phase: 'HOLD', isHeldByHand: false })
   })
 
+  it('that a listener asks for as another is ended stands', async () => {
+    const { bot, deployment } = await deployed()
+    deployment.hold({ why: 'one' })
+    await bot.clock.advance(0)
+    bot.blueGreen.once('change', () => deployment.hold({ why: 'two' }))
+    expect(await deployment.resume()).toMatchObject({ phase: 'HOLD', isHeldByHand: true })
+  })
+
+  it('is not ended where nobody drives, for the next start would hold again', async () => {
+    const { bot, deployment } = await deployed()
+    deployment.hold()
+    await bot.clock.advance(0)
+    await bot.blueGreen.stop()
+    await expect(deployment.resume()).rejects.toMatchObject({ code: 'STOPPED' })
+    await bot.blueGreen.start()
+    expect(await deployment.resume()).toMatchObject({ phase: 'CANARY_TESTING', isHeldByHand: false })
+  })
+
   it('that comes while another is being ended stands', async () => {
     const { bot, deployment } = await deployed()
     deployment.hold({ why: 'one' })

@@ -155,6 +155,7 @@ export interface Deployment {
    *
    * @param reason - `why`, for the record and the events
    * @returns where it is then: it goes on, or something else holds it
+   * @throws {@link FencedError} or {@link StoppedError} when this process does not drive it
    */
   resume(reason?: RollbackReason): Promise<DeploymentStatus>
 }

@@ -46,12 +46,13 @@ import { routeOf, type Route } from './routing.js'
 import { problemsFor } from './report/dry-run.js'
 import { History } from './report/history.js'
 import { makeReport, type DeploymentReport } from './report/report.js'
-import { decisionFor, routedIn, takeOver, type Known } from './resumption.js'
+import { decisionFor, routedIn, takeOver, type Known, type Resumption } from './resumption.js'
 import { makeStarting, type Starting } from './starting.js'
 import {
   hasShare,
   isOver,
   isAdvancing,
+  isOneWay,
   isPreparing,
   isRollingBack,
   isStepping,
@@ -98,6 +99,8 @@ export class Driver {
   readonly #lives: Lives
   /** Whether something was decided here that nobody has written down, nor will before this process drives again. */
   #isUnwritten = false
+  /** A deployment that was taken back before the store had confirmed it: it may never have had it. */
+  #unbegun: string | undefined
   /** Why a rollback was refused of late: a person has heard of it. */
   #refusal: string | undefined
   readonly #pace: Pace
@@ -250,18 +253,17 @@ export class Driver {
     const key = `blue-green:${name}`
     const journal = new Journal({ store, key, controller: this.#controllerId, clock, timeoutMs: storeTimeoutMs })
     const before = this.#state
-    const { found, state, why, log } = await takeOver(journal, this.#settings, this.#known).catch(async (error) => {
+    const { found, state, why, log } = await this.#takeOver(journal).catch(async (error) => {
       if (!(error instanceof StoreUnavailableError)) throw error
       // What was active when this process knew it last serves on.
       this.#lives.servesUnasked(routedIn(this.#state))
       await this.#stageAll(this.#state, signal).catch(() => undefined)
       throw error
     })
-    await this.#jury?.open(journal.epoch)
     this.#lives.tookOver()
     const failures = await this.#stageAll(state, signal)
     // The versions took their time, in which a person may have decided something.
-    const decision = this.#state === before ? undefined : decisionFor(state, this.#known)
+    const decision = this.#state === before ? undefined : decisionFor(state, this.#state, { isUnwritten: true })
     const decidedFor = this.#why
     const from = this.#controller
     this.#controller = 'DRIVING'
@@ -279,6 +281,7 @@ export class Driver {
     // What was so before is no news.
     this.#state = found
     this.#work.resumed(runningIn(found))
+    this.#gate.entered(undefined)
     this.#enter(state, why, log)
     if (decision !== undefined) this.#move(decision, decidedFor)
     this.#jury?.start()
@@ -295,6 +298,13 @@ export class Driver {
       const report = this.reportOf(deployment.id, resultOf(outcome, log.at(-1)?.why ?? why, state))
       if (report !== undefined) this.#history.keep(report)
     }
+  }
+
+  async #takeOver(journal: Journal): Promise<Resumption> {
+    const known: Known = { state: this.#state, why: this.#why, isUnwritten: this.#isUnwritten }
+    const resumption = await takeOver(journal, this.#settings, known)
+    await this.#jury?.open(journal.epoch)
+    return resumption
   }
 
   /** Makes ready whatever the state routes to. @throws what kept the last of it from getting ready, when there is no other */
@@ -322,7 +332,7 @@ export class Driver {
     await this.#writer?.stop()
     await Promise.all([this.#history.settled, this.#jury?.settled])
     const lost = this.#writer?.wanted
-    this.#isUnwritten ||= lost !== undefined
+    this.#isUnwritten ||= from === 'DRIVING' && lost !== undefined
     const why = `stop() was called${lost?.type === 'ROLL_BACK' ? ' before the store confirmed the rollback' : ''}`
     this.#finish({ outcome: 'STOPPED', why })
     this.#hooks.announce([controllerChange(from, 'STOPPED', this.#state, why, this.#settings.clock.now())])
@@ -371,10 +381,13 @@ export class Driver {
     if (running === undefined) return this.#takeBackUnbegun(why)
     // Who serves is at stake: what is wrong with the batches is said before anything else.
     if (how.batches !== undefined) readBatches(how.batches, running.percentage)
-    if (this.#lives.isDead(running.from) && hasShare(running)) return this.#keepGreen(running, why)
+    const accept = how.acceptIrreversible === true
+    // What can only freeze gives nobody back, and who died before a stop may be well after the next start.
+    const givesBack = accept || !isOneWay(running)
+    const isBlueDead = this.#controller !== 'STOPPED' && this.#lives.isDead(running.from)
+    if (isBlueDead && givesBack && hasShare(running)) return this.#keepGreen(running, why)
     const { batches, results = [] } = how
     const descent: Descent | null = batches === undefined ? null : readBatches(batches, running.percentage)
-    const accept = how.acceptIrreversible === true
     this.#move({ type: 'ROLL_BACK', elapsedMs: this.#elapsedMs(), accept, descent, results }, why)
     const after = this.#state.deployment
     if (after?.id === running.id && after.phase === 'FROZEN') return { outcome: 'FROZEN', why: this.#why }
@@ -385,8 +398,9 @@ export class Driver {
   /** A `deploy` that the store has not confirmed is taken back before anything of it begins: this is written over it. */
   #takeBackUnbegun(why: string): undefined {
     const wanted = this.#writer?.wanted
-    if (wanted?.type !== 'DEPLOY') return
+    if (wanted?.type !== 'DEPLOY' || this.#controller !== 'DRIVING') return
     const state = takeBackUnbegun(wanted.state)
+    this.#unbegun = state.deployment?.id
     const log = logged(this.#log, this.#state, state, why, this.#settings.clock.now())
     this.#writer?.want({ state, why, type: 'ROLL_BACK', log, evidence: null })
     this.#enter(state, why, log)
@@ -438,15 +452,19 @@ export class Driver {
     const now = runningIn(this.#state)
     const isWaiting = now?.phase === 'HOLD' && now.awaitsEvidence && now.heldByHand === null
     if (now?.phase === 'HOLD' && !isWaiting) return Promise.reject(this.#held())
-    // Where it would get a share, and not run its migration again or get ready.
-    const isShareNext = phase === 'FROZEN' && running.step >= 0 && running.migrated !== 'BEGUN'
-    const problem = isShareNext ? this.#problem(running) : undefined
+    const problem = this.#problemOfThaw(running)
     if (problem !== undefined) return Promise.reject(this.#held(problem))
     const promoted = this.#waiters.promoted(running)
     // What is only staged goes on by itself, and not before green is ready.
     if (isWaiting || phase === 'FROZEN') this.#prepare(why, { type: 'FORWARD' })
     else if (isStepping(running)) this.#prepare(why, { type: 'ADVANCE' })
     return promoted
+  }
+
+  /** What speaks against going on from `FROZEN`, where that gives green a share: to get ready, or to run its migration again, does not. */
+  #problemOfThaw(running: DeploymentState): string | undefined {
+    const isShareNext = running.phase === 'FROZEN' && running.step >= 0 && running.migrated !== 'BEGUN'
+    return isShareNext ? this.#problem(running) : undefined
   }
 
   /** In force when it returns, whatever the store says. */
@@ -459,10 +477,13 @@ export class Driver {
   letGo(why = 'resume() was called'): Promise<void> {
     const running = runningIn(this.#state)
     if (running === undefined || running.heldByHand === null) return Promise.resolve()
+    // What is not written would be held again by the next start, here or elsewhere.
+    if (this.#controller !== 'DRIVING') return Promise.reject(this.#fencedBy ?? new StoppedError(running.to))
     const problem = this.#problem(running)
     this.#move({ type: 'LET_GO' }, problem === undefined ? why : `${why}, but ${problem}`)
-    if (problem !== undefined || this.#controller !== 'DRIVING') return Promise.resolve()
-    if (phaseOf(this.#state) !== 'HOLD') return Promise.resolve()
+    const now = runningIn(this.#state)
+    // Whoever was told of it may have done something else.
+    if (problem !== undefined || now?.phase !== 'HOLD' || now.heldByHand !== null) return Promise.resolve()
     const resumed = this.#waiters.resumed()
     this.#move({ type: 'RESUME' }, why)
     return resumed
@@ -483,11 +504,12 @@ export class Driver {
 
   /** There is nobody to roll back to: the share stays as it is, and a person hears of it. */
   #keepGreen(running: DeploymentState, cause: string): DeploymentResult {
-    const problem = this.#lives.problem(running) ?? ''
+    const problem = this.#lives.problemOfRollback(running) ?? ''
     const why = `${problem}; the cause was: ${cause}`
     // Each event that fails may be a cause.
     if (this.#refusal === problem) return { outcome: 'HELD', why }
-    this.#move({ type: 'HOLD', elapsedMs: this.#elapsedMs(), byHand: null }, why)
+    // After an irreversible migration the death of blue speaks against nothing else.
+    if (!isOneWay(running)) this.#move({ type: 'HOLD', elapsedMs: this.#elapsedMs(), byHand: null }, why)
     this.#refusal = problem
     this.#hooks.announce([refusalChange(running, why, this.#settings.clock.now())])
     return { outcome: 'HELD', why }
@@ -609,9 +631,14 @@ export class Driver {
   // What the store says
 
   #confirmed(wanted: Wanted): void {
+    this.#unbegun = undefined
     if (waitsForStore(wanted.type)) this.#enter(wanted.state, wanted.why, wanted.log ?? [])
-    if (wanted.next !== undefined) this.#move(wanted.next, wanted.why)
-    else this.#goOn()
+    if (wanted.next === undefined) return this.#goOn()
+    // What turns while the store is asked holds a step; a frozen one cannot be held.
+    const running = runningIn(this.#state)
+    const problem = running && this.#problemOfThaw(running)
+    if (problem === undefined) this.#move(wanted.next, wanted.why)
+    else this.#waiters.fail(this.#held(problem))
   }
 
   /** Nothing shifts without the store: a greater share is not waited for, it is given up. */
@@ -655,7 +682,7 @@ export class Driver {
     this.#starting?.reject(this.#fencedBy)
     // The winner's record is the last confirmed truth. A rollback decided here still stands here.
     const running = runningIn(this.#state)
-    const isTakenBack = running !== undefined && isRollingBack(running)
+    const isTakenBack = running !== undefined && isRollingBack(running) && running.id !== this.#unbegun
     // What became of it is not known here: the winner is past it.
     if (winner !== undefined && winner.state.deployment?.id !== this.#deployment?.id) {
       this.#finish({ outcome: 'FENCED', why })
@@ -690,6 +717,8 @@ export class Driver {
     const isEnd = phase === 'COMPLETE' || phase === 'ROLLED_BACK' || phase === 'FAILED'
     if (isEnd && state.deployment?.id === this.#deployment?.id) this.#finish(resultOf(phase, why, state))
     if (phase !== phaseOf(before)) this.#refusal = undefined
+    // It may have died before it was to live.
+    if (running !== undefined && this.isToLive(running.to)) this.#lives.startLater(running.to)
     if (phase === 'COMPLETE' && before.active !== state.active) {
       this.#lives.startLater(state.active)
       this.#retire(before.active)
@@ -772,10 +801,6 @@ export class Driver {
 
   #hasVersion(version: string): boolean {
     return this.#settings.versions.has(version)
-  }
-
-  get #known(): Known {
-    return { state: this.#state, why: this.#why, isUnwritten: this.#isUnwritten }
   }
 
   /** 48 random bits: enough to tell deployments and controllers apart. */

@@ -59,13 +59,17 @@ export class Journal {
   /**
    * Takes over: reads the record and writes it back under a new epoch, which fences whoever wrote it.
    *
-   * @param adopt - what to make of the state that is there; what it throws ends the attempt
+   * @param adopt - what to make of the state that is there, and whether this controller wrote it; what it throws ends the attempt
    * @throws {@link StoreUnavailableError} when the store does not answer
    */
-  async open(adopt: (stored: State | undefined, log: readonly LogEntry[]) => Adopted): Promise<State> {
+  async open(adopt: (stored: State | undefined, log: readonly LogEntry[], isOwn: boolean) => Adopted): Promise<State> {
     for (let attempt = 0; attempt < maxAttempts; attempt++) {
       const found = await this.#read()
-      const { state, why, ...particulars } = adopt(found?.record.state, found?.record.log ?? [])
+      const { state, why, ...particulars } = adopt(
+        found?.record.state,
+        found?.record.log ?? [],
+        found?.record.controller === this.#settings.controller,
+      )
       this.#epoch = (found?.record.epoch ?? 0) + 1
       this.#sequence = (found?.record.sequence ?? 0) + 1
       const version = await this.#write(found?.version, this.#record(state, why, particulars))

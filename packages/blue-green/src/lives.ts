@@ -1,7 +1,7 @@
 import { keptChange } from './changes.js'
 import type { DriverHooks } from './driver-hooks.js'
 import type { Settings } from './options.js'
-import { isIrreversible, isRollingBack, runningIn, type DeploymentState, type State } from './transitions.js'
+import { isOneWay, runningIn, type DeploymentState, type State } from './transitions.js'
 
 /**
  * Which versions are known to be dead, which may serve in their place, and which are to be ended. In memory: after a restart each is
@@ -51,22 +51,29 @@ export class Lives {
     this.#dead.delete(version)
   }
 
-  /** What speaks against giving green more, or against taking its share back; `undefined` when both live. */
-  problem({ from, to }: DeploymentState): string | undefined {
+  /** What speaks against giving green more; `undefined` when nothing does. Blue does not matter where it could have nothing back anyway. */
+  problem(running: DeploymentState): string | undefined {
+    const [blue, green] = [this.problemOfRollback(running), this.#dead.get(running.to)]
+    if (blue !== undefined && !isOneWay(running)) return blue
+    return green === undefined ? undefined : `"${running.to}" is dead (${green})`
+  }
+
+  /** What speaks against taking green's share back; `undefined` when blue lives. */
+  problemOfRollback({ from, to }: DeploymentState): string | undefined {
     const [blue, green] = [this.#dead.get(from), this.#dead.get(to)]
-    if (blue !== undefined && green !== undefined) return `"${from}" and "${to}" are both dead (${blue}; ${green})`
-    if (blue !== undefined) return `"${from}" is dead (${blue}), so nothing can be rolled back to it`
-    return green === undefined ? undefined : `"${to}" is dead (${green})`
+    if (blue === undefined) return undefined
+    if (green === undefined) return `"${from}" is dead (${blue}), so nothing can be rolled back to it`
+    return `"${from}" and "${to}" are both dead (${blue}; ${green})`
   }
 
   /** The versions that have served what is routed now, and live as far as anybody knows: one of them may do for `version`, which is down. */
   mayServeFor(version: string, state: State): readonly string[] {
+    const { active, deployment } = state
+    // What it has begun to write, nobody else can read.
+    if (deployment !== null && version === deployment.to && isOneWay(deployment)) return []
     const running = runningIn(state)
     const green = running !== undefined && running.step >= 0 ? [running.to] : []
-    // What green has begun to write, blue cannot read.
-    const isOneWay = version === running?.to && isIrreversible(running) && !isRollingBack(running)
-    const blue = isOneWay ? [] : [state.active]
-    const all = [...blue, ...green, ...this.#toRetire, ...this.#servedBefore]
+    const all = [active, ...green, ...this.#toRetire, ...this.#servedBefore]
     return all.filter((each) => this.#settings.versions.has(each))
   }
 
@@ -74,7 +81,7 @@ export class Lives {
   isToLive(version: string, state: State): boolean {
     const running = runningIn(state)
     const isFrozen = running?.phase === 'FROZEN' && running.step >= 0 && running.to === version
-    return isFrozen || state.active === version
+    return isFrozen || state.active === version || this.#servedBefore.includes(version)
   }
 
   /** A version that is wanted and dead lives again some time. */
@@ -97,7 +104,8 @@ export class Lives {
     if (this.#dead.has(state.active)) return
     for (const version of this.#toRetire) {
       this.#toRetire.delete(version)
-      this.#hooks.retire(version)
+      // Another controller may have made it the active one.
+      if (version !== state.active) this.#hooks.retire(version)
     }
   }
 

@@ -458,6 +458,26 @@ describe('after an irreversible migration', () => {
     expect(bot.blueGreen.status).toMatchObject({ phase: 'FROZEN', deployment: { percentage: 1 } })
   })
 
+  it.each([
+    ['that the store never confirmed', 1, {}],
+    ['whose preparation it never confirmed', 2, { disk: () => undefined }],
+  ])('a deployment %s, and that was taken back, stays so after a stop and start', async (_, write, checks) => {
+    const migrations = { index: { up: async () => undefined, irreversible: true } }
+    const bot = new TestBot(new FaultyStore(), { migrations, checks })
+    await bot.blueGreen.start()
+    bot.store.faults.set(bot.store.writes + write, 'written but hangs')
+    void bot.blueGreen.deploy('v2', { ...plan, migration: 'index' }).catch(() => undefined)
+    await bot.clock.advance(0)
+    void bot.blueGreen.rollback()
+    bot.store.isDown = true
+    await bot.clock.advance(10_000)
+    await bot.blueGreen.stop()
+    bot.store.isDown = false
+    await bot.blueGreen.start()
+    await bot.clock.advance(0)
+    expect(bot.blueGreen.status.phase).toBe('ROLLED_BACK')
+  })
+
   it('a person goes forward only in good health', async () => {
     const health = new FakeHealth()
     const migrations = { index: { up: async () => undefined, irreversible: true } }

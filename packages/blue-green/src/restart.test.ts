@@ -208,6 +208,50 @@ describe('a restart', () => {
     expect((await bot.store.record())?.state.deployment?.phase).toBe(phase)
   })
 
+  it('gives a step its whole time also where its synthetic calls had not ended', async () => {
+    let end!: () => void
+    const slow = new Promise<void>((resolve) => (end = resolve))
+    let calls = 0
+    const canaryTests = { slow: () => (calls++ === 0 ? slow : undefined) }
+    const bot = new TestBot(new FaultyStore(), { canaryTests, probeTimeoutMs: 60_000 })
+    await bot.blueGreen.deploy('v2', plan)
+    await bot.clock.advance(1_500)
+    expect(bot.percentages).toEqual([1])
+    await bot.blueGreen.stop()
+    end()
+    await bot.blueGreen.start()
+    await bot.clock.advance(999)
+    expect(bot.percentages).toEqual([1])
+    await bot.clock.advance(1)
+    expect(bot.percentages).toEqual([1, 10])
+  })
+
+  it.each([
+    ['this process', false],
+    ['another one', true],
+  ])('goes on with a rollback in batches, in %s', async (_, isAnother) => {
+    const bot = new TestBot()
+    const deployment = await bot.blueGreen.deploy('v2', { ...plan, percentages: [100] })
+    void deployment.rollback({ batches: { percentages: [50, 10], pauseMs: 1_000 } })
+    await bot.clock.advance(0)
+    await bot.blueGreen.stop()
+    const next = isAnother ? restart(bot) : bot
+    await next.blueGreen.start()
+    expect(next.blueGreen.status.deployment).toMatchObject({ phase: 'ROLLING_BACK', percentage: 50 })
+    await next.clock.advance(1_000)
+    expect(next.blueGreen.status.deployment).toMatchObject({ phase: 'ROLLING_BACK', percentage: 10 })
+  })
+
+  it('begins a rollback in batches that was asked for when nothing drove any more', async () => {
+    const bot = new TestBot()
+    await bot.blueGreen.deploy('v2', { ...plan, percentages: [100] })
+    await bot.blueGreen.stop()
+    void bot.blueGreen.rollback({ batches: { percentages: [50], pauseMs: 1_000 } })
+    await bot.clock.advance(0)
+    expect(bot.blueGreen.status.deployment).toMatchObject({ phase: 'ROLLING_BACK', percentage: 50 })
+    expect((await bot.store.record())?.state.deployment).toMatchObject({ phase: 'ROLLING_BACK', percentage: 50 })
+  })
+
   it('tells two bots in one store apart by name', async () => {
     const bot = new TestBot()
     await bot.blueGreen.deploy('v2', plan)

@@ -2,7 +2,7 @@ import { VersionMissingError } from './errors.js'
 import type { Journal } from './journal.js'
 import type { Settings } from './options.js'
 import { logged, type LogEntry } from './record.js'
-import { hasShare, resume, runningIn, transition, type Input, type State } from './transitions.js'
+import { hasShare, isRollingBack, resume, runningIn, transition, type Input, type State } from './transitions.js'
 
 /** Where a process goes on that has taken over from whoever drove last. */
 export interface Resumption {
@@ -33,10 +33,10 @@ export async function takeOver(journal: Journal, settings: Settings, here: Known
   let found: State = { active: initial, rolledBack: [], count: 0, deployment: null }
   let why = 'nothing was stored yet'
   let log: readonly LogEntry[] = []
-  const state = await journal.open((stored, storedLog) => {
+  const state = await journal.open((stored, storedLog, isOwn) => {
     if (stored === undefined) return { state: found, why }
     found = stored
-    const goesOn = resumed(stored, settings, here)
+    const goesOn = resumed(stored, settings, here, isOwn)
     why = goesOn.why
     log = logged(storedLog, stored, goesOn.state, why, clock.now())
     return { ...goesOn, log }
@@ -48,23 +48,45 @@ function resumed(
   stored: State,
   { versions, initial }: Settings,
   here: Known,
+  isOwn: boolean,
 ): { readonly state: State; readonly why: string } {
   const found = resume(stored, versions, initial)
   if (found === undefined) {
     const running = runningIn(stored)
     throw new VersionMissingError(running?.from ?? stored.active, running?.id ?? '')
   }
-  const decision = decisionFor(found.state, here)
+  const decision = decisionFor(found.state, here.state, { isUnwritten: here.isUnwritten, isOwn })
   const decided = decision && transition(found.state, decision)
   return decided === undefined ? found : { state: decided, why: here.why }
 }
 
-/** A rollback or a hold by hand that was decided here, about the deployment of `state`, and that `state` does not show. */
-export function decisionFor(state: State, { state: { deployment: mine }, isUnwritten }: Known): Input | undefined {
+/**
+ * A rollback or a hold by hand that was decided here, about the deployment of `state`, and that `state` does not show.
+ *
+ * @param mine - what this process knew last
+ */
+export function decisionFor(
+  state: State,
+  { deployment: mine }: State,
+  {
+    isUnwritten,
+    isOwn = false,
+  }: {
+    /** Whether the store never had what is known here. */
+    readonly isUnwritten: boolean
+    /** Whether nobody else has written anything since. */
+    readonly isOwn?: boolean
+  },
+): Input | undefined {
   const running = runningIn(state)
   if (mine === null || mine.id !== running?.id) return undefined
-  // A person accepts the migration that there is, and none that somebody else has run since.
-  if (mine.phase === 'ROLLING_BACK') return { type: 'ROLL_BACK', elapsedMs: 0, accept: mine.migrated !== 'NO' }
+  if (mine.phase === 'ROLLING_BACK') {
+    if (isRollingBack(running) && running.percentage <= mine.percentage) return undefined
+    const { descent: rest, percentage } = mine
+    const descent = rest && { ...rest, percentages: [percentage, ...rest.percentages] }
+    // A person accepts the migration that there is, and none that somebody else has run since.
+    return { type: 'ROLL_BACK', elapsedMs: 0, accept: isOwn || mine.migrated !== 'NO', descent }
+  }
   if (!isUnwritten) return undefined
   if (mine.phase === 'FROZEN' && !running.isOverruled) return { type: 'ROLL_BACK', elapsedMs: 0 }
   if (mine.heldByHand === null || running.heldByHand !== null) return undefined

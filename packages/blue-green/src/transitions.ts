@@ -175,8 +175,13 @@ export function stepMsOf({ step, percentages, stepMs, bakeMs }: DeploymentState)
 }
 
 /** Whether a rollback would give blue data that it cannot read. */
-export function isIrreversible({ migration, migrated }: DeploymentState): boolean {
+function isIrreversible({ migration, migrated }: DeploymentState): boolean {
   return migration?.irreversible === true && migrated !== 'NO'
+}
+
+/** Whether blue cannot have the traffic back, or have it after the end: an irreversible migration has begun, and nobody has accepted that. */
+export function isOneWay(deployment: DeploymentState): boolean {
+  return isIrreversible(deployment) && !isTakenBack(deployment)
 }
 
 /**

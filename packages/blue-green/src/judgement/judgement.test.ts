@@ -266,6 +266,17 @@ describe('a judged deployment', () => {
     expect((await kept(bot)).evidence.elapsedMs).toBe(elapsedMs + 20 * minute)
   })
 
+  it('keeps of what the store hangs over the newest alone, so that stop() does not wait for each', async () => {
+    const bot = new JudgedBot(new FaultyStore(), { judge: { windowMs: 1_000 } })
+    await bot.blueGreen.start()
+    bot.store.isDead = true
+    await bot.clock.advance(600_000)
+    let isStopped = false
+    void bot.blueGreen.stop().then(() => (isStopped = true))
+    await bot.clock.advance(30_000)
+    expect(isStopped).toBe(true)
+  })
+
   it('says that evidence in the store is damaged, and goes on without', async () => {
     const bot = new JudgedBot()
     await bot.blueGreen.deploy('v2', plan)

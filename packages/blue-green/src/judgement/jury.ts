@@ -33,6 +33,8 @@ export class Jury {
   #cancel: (() => void) | undefined
   #writing: Promise<void> = Promise.resolve()
   #isInTrouble = false
+  /** What is written next. */
+  #toKeep: ReturnType<Evidence['toJSON']> | undefined
 
   constructor(settings: Settings, judged: JudgeSettings, hooks: JuryHooks) {
     const { store, name, clock, storeTimeoutMs } = settings
@@ -129,11 +131,17 @@ export class Jury {
     this.#tick()
   }
 
-  /** One write at a time. What fails is written with the next window; until then it is known here alone. */
+  /** One write at a time, and of what waits the newest. What fails is written with the next window; until then it is known here alone. */
   #keep(): void {
-    const evidence = this.#evidence.toJSON()
+    const isWaiting = this.#toKeep !== undefined
+    this.#toKeep = this.#evidence.toJSON()
+    if (isWaiting) return
     this.#writing = this.#writing
-      .then(() => this.#shelf.write(this.#epoch, evidence))
+      .then(() => {
+        const evidence = this.#toKeep
+        this.#toKeep = undefined
+        return evidence && this.#shelf.write(this.#epoch, evidence)
+      })
       .then(
         () => {
           this.#isInTrouble = false

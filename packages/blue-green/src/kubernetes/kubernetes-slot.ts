@@ -171,6 +171,9 @@ class KubernetesSlot<Event, Answer> implements Slot<Event, Answer> {
     signal?.throwIfAborted()
     this.#isGivenUp = false
     this.#stopping?.end.abort()
+    // One that was given up is no start to wait for.
+    while (this.#starting?.end.signal.aborted === true) await this.#starting.done.catch(() => undefined)
+    signal?.throwIfAborted()
     this.#starting ??= begin(
       (ending) => this.#start(ending),
       () => (this.#starting = undefined),

@@ -132,7 +132,9 @@ export function emptyReport(deploymentId: string, version: string, result: Deplo
  */
 export function reportMarkdown(report: DeploymentReport): string {
   if ((report as DeploymentReport | undefined)?.format !== 1) {
-    throw new TypeError('reportMarkdown takes a report of format 1, as deployment.report() and blueGreen.history() give it')
+    throw new TypeError(
+      'reportMarkdown takes a report of format 1, as deployment.report() and blueGreen.history() give it',
+    )
   }
   const { number, from, to, outcome, why, failures, log, results, backup, migrated, plan, evidence, versions } = report
   const lines = [`# Deployment ${number}: ${plain(from)} to ${plain(to)}, ${outcome}`, '', `${sentence(why)}`, '']

@@ -278,8 +278,8 @@ export class Crew {
   // Deaths and restarts
 
   #died(version: string, slot: Slot<never>, { why }: SlotDeath): void {
-    this.#hooks.died(version, why)
     const planned = this.#toStart.get(version)
+    this.#hooks.died(version, why)
     if (planned === undefined) this.#restart(version, slot, why)
     else planned.died = why
   }
@@ -309,10 +309,10 @@ export class Crew {
       await this.#next(version, async () => {
         if (!isWanted()) return
         await this.#start(version, planned.stop.signal)
-        // It may die in the tick in which it is ready.
-        if (planned.died !== undefined) throw new Error(planned.died)
       })
       if (!isWanted()) return
+      // It may die in the tick in which it is ready.
+      if (planned.died !== undefined) throw new Error(planned.died)
       this.#toStart.delete(version)
       this.#hooks.revived(version)
       this.#wake()

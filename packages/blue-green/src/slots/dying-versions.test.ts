@@ -30,6 +30,8 @@ function botOf({ store = new FaultyStore(), ...options }: Partial<Options> & { r
   return { blueGreen, clock, v1, v2, store, changes, redelivered }
 }
 
+const irreversible = { migrations: { index: { up: async () => undefined, irreversible: true } } }
+
 /** What a call comes to, told by its code where it is refused. */
 async function outcome(work: Promise<unknown>): Promise<unknown> {
   return work.catch((error: unknown) => (error as { code?: unknown }).code ?? error)
@@ -93,6 +95,16 @@ it('a version that died is deployed again like any other', async () => {
 })
 
 describe('a bot that starts in the middle of a deployment', () => {
+  it('rolls it back by hand to a version that had died before the stop, and is well by now', async () => {
+    const { blueGreen, clock, v1 } = botOf()
+    await blueGreen.deploy('v2', atOnce)
+    v1.dies('fails')
+    await clock.advance(1_000)
+    await blueGreen.stop()
+    v1.starting = 'starts'
+    expect(await blueGreen.rollback()).toMatchObject({ outcome: 'ROLLED_BACK' })
+  })
+
   it('rolls it back when the new version dies as soon as it is ready', async () => {
     const { blueGreen, clock, v2 } = botOf()
     await blueGreen.deploy('v2', atOnce)
@@ -159,16 +171,21 @@ describe('the active version', () => {
     expect([v2.starts, v2.health()]).toEqual([2, 'up'])
   })
 
-  it('that is started again, and dies as soon as it is ready, is started once more', async () => {
-    const { blueGreen, clock, v1 } = botOf()
-    await blueGreen.start()
-    v1.started = () => {
-      v1.started = () => undefined
-      queueMicrotask(() => v1.dies())
+  it('that is started again, and dies when it is just ready, is started once more, whatever the moment', async () => {
+    for (let microtasks = 0; microtasks < 30; microtasks++) {
+      const { blueGreen, clock, v1 } = botOf()
+      await blueGreen.start()
+      v1.started = () => {
+        v1.started = () => undefined
+        void (async () => {
+          for (let i = 0; i < microtasks; i++) await Promise.resolve()
+          v1.dies()
+        })()
+      }
+      v1.dies()
+      await clock.advance(1_000)
+      expect([v1.starts, v1.health()], `after ${microtasks} microtasks`).toEqual([3, 'up'])
     }
-    v1.dies()
-    await clock.advance(1_000)
-    expect([v1.starts, v1.health()]).toEqual([3, 'up'])
   })
 
   it('is started again also when its slot rejects with nothing', async () => {
@@ -204,6 +221,18 @@ describe('the active version', () => {
     expect([v1.health(), v2.health(), await blueGreen.handle({ guildId: '1' })]).toEqual(['down', 'up', 'v2'])
   })
 
+  it('serves also when the store has the record and does not give the evidence', async () => {
+    class NoEvidence extends FaultyStore {
+      override async entry(key: string): ReturnType<FaultyStore['entry']> {
+        if (key.endsWith(':evidence')) throw new Error('connection refused')
+        return super.entry(key)
+      }
+    }
+    const { blueGreen } = botOf({ store: new NoEvidence(), judge: {} })
+    expect(await outcome(blueGreen.start())).toBe('STORE_UNAVAILABLE')
+    expect(await blueGreen.handle({ guildId: '1' })).toBe('v1')
+  })
+
   it('serves also when the store does not answer at the start, and gives way to the one that it names later', async () => {
     const first = botOf()
     await first.blueGreen.deploy('v2', atOnce)
@@ -222,10 +251,6 @@ describe('the active version', () => {
 })
 
 describe('a version that cannot be given back', () => {
-  const irreversible = {
-    migrations: { index: { up: async () => undefined, irreversible: true } },
-  }
-
   it('has nobody do for it who cannot read its data, and is started again', async () => {
     const { blueGreen, clock, v1, v2 } = botOf(irreversible)
     const deployment = await blueGreen.deploy('v2', { ...atOnce, migration: 'index' })
@@ -256,6 +281,99 @@ describe('a version that cannot be given back', () => {
   })
 })
 
+describe('a version that cannot be given back, beside an old one that cannot start on the new data,', () => {
+  it.each(['frozen', 'held'])('goes forward when it is %s, here and in the next process', async (how) => {
+    for (const isRestarted of [false, true]) {
+      const first = botOf(irreversible)
+      const deployment = await first.blueGreen.deploy('v2', { ...atOnce, migration: 'index' })
+      if (how === 'frozen') expect(await deployment.rollback()).toMatchObject({ outcome: 'FROZEN' })
+      first.v1.dies('fails')
+      await first.clock.advance(1_000)
+      expect(await deployment.rollback({ acceptIrreversible: true })).toMatchObject({ outcome: 'HELD' })
+      let bot = first
+      if (isRestarted) {
+        await first.blueGreen.stop()
+        bot = botOf({ ...irreversible, store: first.store })
+        bot.v1.starting = 'fails'
+        await bot.blueGreen.start()
+      }
+      expect(await bot.blueGreen.deployment?.promote()).toMatchObject({ phase: 'DRAINING_BLUE' })
+      await bot.clock.advance(60_000)
+      expect(bot.blueGreen.status).toMatchObject({ phase: 'COMPLETE', active: 'v2' })
+    }
+  })
+
+  it('is started again when it died with that', async () => {
+    const { blueGreen, clock, v1, v2 } = botOf(irreversible)
+    const deployment = await blueGreen.deploy('v2', { ...atOnce, migration: 'index' })
+    v1.dies()
+    v2.dies()
+    await clock.advance(1_000)
+    expect([deployment.status.phase, v1.health(), v2.health(), v2.starts]).toEqual(['FROZEN', 'up', 'up', 2])
+  })
+
+  it('is started again when it dies as soon as it is ready', async () => {
+    const first = botOf(irreversible)
+    await first.blueGreen.deploy('v2', { ...atOnce, migration: 'index' })
+    await first.blueGreen.stop()
+    const { blueGreen, clock, v2 } = botOf({ ...irreversible, store: first.store })
+    v2.started = () => {
+      v2.started = () => undefined
+      queueMicrotask(() => v2.dies())
+    }
+    await blueGreen.start()
+    await clock.advance(1_000)
+    expect([blueGreen.status.phase, v2.health()]).toEqual(['FROZEN', 'up'])
+  })
+
+  it('gets no more while its promotion is being written and it dies', async () => {
+    const { blueGreen, clock, v2, store } = botOf(irreversible)
+    const plan = { percentages: [50, 100], stepMs: 600_000, migration: 'index' }
+    const deployment = await blueGreen.deploy('v2', plan)
+    await deployment.rollback()
+    await clock.advance(0)
+    store.faults.set(store.writes + 1, 'is slow')
+    const promoted = outcome(deployment.promote())
+    await clock.advance(0)
+    v2.dies('fails')
+    await store.land()
+    expect(await promoted).toBe('DEPLOYMENT_HELD')
+    v2.starting = 'starts'
+    await clock.advance(1_000)
+    expect([deployment.status.phase, deployment.status.percentage, v2.health()]).toEqual(['FROZEN', 50, 'up'])
+  })
+
+  it('has nobody do for it in a process that another one has taken over from', async () => {
+    const first = botOf(irreversible)
+    const deployment = await first.blueGreen.deploy('v2', { ...atOnce, migration: 'index' })
+    const second = botOf({ ...irreversible, store: new FaultyStore(first.store.inner) })
+    await second.blueGreen.start()
+    deployment.hold()
+    await first.clock.advance(1_000)
+    expect(first.blueGreen.status.controller).toBe('FENCED')
+    first.v2.dies('fails')
+    const answer = outcome(first.blueGreen.handle({ guildId: '1' }))
+    await first.clock.advance(1_000)
+    expect(await answer).toBe('NOT_BEGUN')
+  })
+
+  it('has nobody do for it after the end either', async () => {
+    const { blueGreen, clock, v1, v2 } = botOf(irreversible)
+    await blueGreen.start()
+    let end!: () => void
+    void blueGreen.handle({ guildId: '1', run: () => new Promise<void>((resolve) => (end = resolve)) })
+    await blueGreen.deploy('v2', { ...atOnce, migration: 'index' })
+    await clock.advance(600_000)
+    v1.dies()
+    v2.dies('fails')
+    end()
+    await clock.advance(1_000)
+    const answer = outcome(blueGreen.handle({ guildId: '1' }))
+    await clock.advance(1_000)
+    expect([blueGreen.status.phase, v1.health(), await answer]).toEqual(['COMPLETE', 'up', 'NOT_BEGUN'])
+  })
+})
+
 it('a version whose code is gone does for nobody', async () => {
   const validations = { slow: () => new Promise<void>(() => undefined) }
   const first = botOf({ validations })
@@ -272,15 +390,43 @@ it('a version whose code is gone does for nobody', async () => {
   expect(await answer).toBe('v1')
 })
 
-it('a process that another one has taken over from serves on with what it has', async () => {
-  const first = botOf()
-  await first.blueGreen.start()
-  const second = botOf({ store: new FaultyStore(first.store.inner) })
-  await second.blueGreen.deploy('v2', atOnce)
-  await second.clock.advance(700_000)
-  expect(await outcome(first.blueGreen.deploy('v2', atOnce))).toBe('FENCED')
-  expect(first.blueGreen.status.active).toBe('v2')
-  expect(await first.blueGreen.handle({ guildId: '1' })).toBe('v1')
+describe('a process that another one has taken over from', () => {
+  it('serves on with what it has, which is started again when it dies', async () => {
+    const first = botOf()
+    await first.blueGreen.start()
+    const second = botOf({ store: new FaultyStore(first.store.inner) })
+    await second.blueGreen.deploy('v2', atOnce)
+    await second.clock.advance(700_000)
+    expect(await outcome(first.blueGreen.deploy('v2', atOnce))).toBe('FENCED')
+    expect(first.blueGreen.status.active).toBe('v2')
+    expect(await first.blueGreen.handle({ guildId: '1' })).toBe('v1')
+    first.v1.dies()
+    await first.clock.advance(200)
+    expect(await first.blueGreen.handle({ guildId: '1' })).toBe('v1')
+  })
+
+  it('does not end what it kept and the other one has made the active version', async () => {
+    const first = botOf()
+    const deployment = await first.blueGreen.deploy('v2', atOnce)
+    let end!: () => void
+    void first.blueGreen.handle({ guildId: '1', run: () => new Promise<void>((resolve) => (end = resolve)) })
+    void deployment.rollback()
+    first.v1.dies('fails')
+    end()
+    await first.clock.advance(1_000)
+    expect([first.blueGreen.status.phase, first.v2.health()]).toEqual(['ROLLED_BACK', 'up'])
+    const second = botOf({ store: new FaultyStore(first.store.inner) })
+    await second.blueGreen.deploy('v2', { ...atOnce, retry: true })
+    await second.clock.advance(700_000)
+    let isReady!: () => void
+    first.v1.ready = new Promise((resolve) => (isReady = resolve))
+    first.v1.starting = 'starts'
+    await first.clock.advance(100)
+    expect(await outcome(first.blueGreen.deploy('v2', { ...atOnce, retry: true }))).toBe('FENCED')
+    isReady()
+    await first.clock.advance(1_000)
+    expect([first.blueGreen.status.active, first.v1.health(), first.v2.health()]).toEqual(['v2', 'up', 'up'])
+  })
 })
 
 it.each([
@@ -296,9 +442,7 @@ it.each([
   const run = (): never => {
     throw new Error('broken')
   }
-  for (let i = 0; i < 50; i++) {
-    for (const guildId of ['1', '2', '3']) await outcome(blueGreen.handle({ guildId, run }))
-  }
+  for (let i = 0; i < 500; i++) await outcome(blueGreen.handle({ guildId: String(i % 20), run }))
   await clock.advance(1_000)
   expect(changes.filter(({ what }) => what === 'refusal')).toHaveLength(1)
   expect(store.writes - before).toBeLessThan(5)

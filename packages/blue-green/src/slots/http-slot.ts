@@ -162,6 +162,9 @@ class HttpSlot<Event, Answer> implements Slot<Event, Answer> {
       this.#drain?.wake()
       this.#drain = undefined
     }
+    // One that was given up is no start to wait for.
+    while (this.#starting?.end.signal.aborted === true) await this.#starting.promise.catch(() => undefined)
+    signal?.throwIfAborted()
     if (this.#state === 'up') return
     if (this.#starting === undefined) {
       const end = new AbortController()

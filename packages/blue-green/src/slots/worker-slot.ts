@@ -35,6 +35,8 @@ interface Life {
   cancelBeat: () => void
   ready: () => void
   failed: (why: string, cause?: unknown) => void
+  /** It will not get ready any more. */
+  hasFailed: boolean
   drained: ((why: string | undefined) => void) | undefined
 }
 
@@ -94,8 +96,10 @@ export class WorkerSlot<Event, Answer> implements Slot<Event, Answer> {
     if (this.#state === 'up') return
     if (this.#state === 'leaving') await this.stop()
     if (this.#stopping !== undefined) await this.#stopping
-    // One that was stopped before it was ready.
-    if (this.#starting !== undefined && this.#state !== 'starting') await this.#starting.catch(() => undefined)
+    // One that was stopped or given up before it was ready is no start to wait for.
+    while (this.#starting !== undefined && (this.#state !== 'starting' || this.#life?.hasFailed === true)) {
+      await this.#starting.catch(() => undefined)
+    }
     // Not heard while its former life ended.
     signal?.throwIfAborted()
     if (this.#starting === undefined) {
@@ -168,7 +172,10 @@ export class WorkerSlot<Event, Answer> implements Slot<Event, Answer> {
     const ended = new Promise<void>((resolve) => (end = resolve))
     let cancel!: () => void
     const ready = new Promise<void>((resolve, reject) => {
-      const failed = (why: string, cause?: unknown): void => reject(new SlotStartError(name, why, cause))
+      const failed = (why: string, cause?: unknown): void => {
+        life.hasFailed = true
+        reject(new SlotStartError(name, why, cause))
+      }
       const life: Life = {
         link: noLink,
         ended,
@@ -178,6 +185,7 @@ export class WorkerSlot<Event, Answer> implements Slot<Event, Answer> {
         cancelBeat: () => undefined,
         ready: resolve,
         failed,
+        hasFailed: false,
         drained: undefined,
       }
       this.#life = life

@@ -107,6 +107,16 @@ export function slotContract(make: Make): void {
     expect(await running).toMatchObject({ applied: 'unknown' })
   })
 
+  it('starts, whatever start before it was given up a moment ago', async () => {
+    const made = await slot()
+    const stop = new AbortController()
+    const before = made.start({ signal: stop.signal }).catch((error: unknown) => error)
+    stop.abort(new Error('it is not wanted any more'))
+    await made.start()
+    expect(made.health?.()).toBe('up')
+    expect(await before).toBeInstanceOf(Error)
+  })
+
   it('refuses to start for a signal that is aborted', async () => {
     const made = await slot()
     await expect(made.start({ signal: AbortSignal.abort(new Error('enough')) })).rejects.toThrow('enough')
