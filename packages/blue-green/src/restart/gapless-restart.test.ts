@@ -13,6 +13,15 @@ async function twoProcesses(
   return [before, after]
 }
 
+/** The connection to the store has not survived: the next question is not answered. */
+function breakConnection({ store }: FleetProcess): void {
+  const entry = store.entry.bind(store)
+  store.entry = () => {
+    store.entry = entry
+    return Promise.reject(new Error('ECONNRESET'))
+  }
+}
+
 describe('a process alone', () => {
   it('handles each event at once and writes no claim', async () => {
     const fleet = new Fleet()
@@ -41,6 +50,52 @@ describe('a process alone', () => {
     await fleet.clock.advance(1_000)
     expect(only.restart.status).toMatchObject({ role: 'owner', store: 'up' })
     expect(only.told).toEqual(['owner nobody > v1', 'store up > down', 'store down > up'])
+  })
+
+  it('serves on while the store can be read and not written, and tells of that once', async () => {
+    const fleet = new Fleet()
+    const only = fleet.process()
+    await only.begin()
+    fleet.store.isReadOnly = true
+    await fleet.clock.advance(60_000)
+    fleet.send('1')
+    await fleet.clock.advance(0)
+    expect(only.answers.get('1')).toBe('1 from v1')
+    fleet.store.isReadOnly = false
+    await fleet.clock.advance(1_000)
+    expect(only.told).toEqual(['owner nobody > v1', 'store up > down', 'store down > up'])
+  })
+
+  it('serves on when something else has written the record, and says so', async () => {
+    const fleet = new Fleet()
+    const only = fleet.process()
+    await only.begin()
+    const found = await fleet.store.entry('restart:bot')
+    await fleet.store.compareAndSet('restart:bot', found?.version, { format: 2 })
+    await fleet.clock.advance(10_000)
+    fleet.send('1')
+    await fleet.clock.advance(0)
+    expect(only.answers.get('1')).toBe('1 from v1')
+    expect(only.told).toEqual(['owner nobody > v1', 'store up > down'])
+  })
+
+  it('that stood still while the store was out asks before it serves: another one may have come', async () => {
+    const fleet = new Fleet()
+    const [before, after] = [fleet.process(), fleet.process()]
+    await before.begin()
+    await fleet.clock.advance(10_000)
+    fleet.store.isDown = true
+    await fleet.clock.advance(2_000)
+    before.freeze()
+    fleet.store.isDown = false
+    const begun = after.begin()
+    await fleet.clock.advance(12_000)
+    await begun
+    for (const id of ['1', '2', '3']) fleet.send(id)
+    await fleet.clock.advance(1_000)
+    before.thaw()
+    await fleet.clock.advance(20_000)
+    expect(fleet.runs.map(({ eventId, by }) => `${eventId} ${by}`)).toEqual(['1 v2', '2 v2', '3 v2'])
   })
 
   it('handles events again when it is started again', async () => {
@@ -213,6 +268,67 @@ describe('two processes on one token', () => {
     expect(before.answers.get('2')).toBe('2 from v1')
   })
 
+  it('ask by the wall clock, too: the other one stands still while a machine is suspended', async () => {
+    const fleet = new Fleet()
+    const [before, after] = await twoProcesses(fleet)
+    await fleet.clock.advance(5_100)
+    after.suspend()
+    await fleet.clock.advance(10_000)
+    expect(before.restart.status).toMatchObject({ role: 'owner', versions: ['v1'] })
+    // No beat is due for a while, and the first question is not answered either.
+    breakConnection(after)
+    after.thaw()
+    for (const id of ['1', '2', '3']) fleet.send(id)
+    await fleet.clock.advance(20_000)
+    expect(fleet.runs.map(({ eventId, by }) => `${eventId} ${by}`)).toEqual(['1 v1', '2 v1', '3 v1'])
+  })
+
+  it('wait a lease before one that comes back begins anything, also when nobody else is there any more', async () => {
+    const fleet = new Fleet()
+    const [before, after] = await twoProcesses(fleet)
+    after.freeze()
+    await fleet.clock.advance(12_000)
+    expect(before.restart.status).toMatchObject({ role: 'owner', versions: ['v1'] })
+    // It goes in the moment in which the other one wakes up. Alone, it has written no claims.
+    before.receive('1')
+    await fleet.clock.advance(0)
+    const stopped = before.restart.stop()
+    after.thaw()
+    await fleet.clock.advance(0)
+    await stopped
+    before.isLoggedIn = false
+    await fleet.clock.advance(600)
+    after.receive('1')
+    await fleet.clock.advance(5_000)
+    expect(fleet.runsOf('1').map(({ by }) => by)).toEqual(['v1'])
+    expect(after.undecided).toEqual(['1'])
+    fleet.send('2')
+    await fleet.clock.advance(0)
+    expect(after.answers.get('2')).toBe('2 from v2')
+  })
+
+  it('are joined by one that was taken out while it joined', async () => {
+    const fleet = new Fleet()
+    const [owner, dead, next] = [fleet.process(), fleet.process(), fleet.process()]
+    await owner.begin()
+    const begun = dead.restart.start()
+    await fleet.clock.advance(1_000)
+    await begun
+    // It holds the start up until it is taken out.
+    dead.kill()
+    const started = next.restart.start().then(() => next.restart.status.versions)
+    await fleet.clock.advance(60)
+    next.freeze()
+    await fleet.clock.advance(8_000)
+    next.thaw()
+    await fleet.clock.advance(1_000)
+    expect(await started).toEqual(['v1', 'v3'])
+    const takenOver = next.restart.takeOver()
+    await fleet.clock.advance(1_000)
+    await takenOver
+    expect(next.restart.status.role).toBe('owner')
+  })
+
   it('come back once, however often one was taken out while it came back', async () => {
     const fleet = new Fleet()
     const [before] = await twoProcesses(fleet)
@@ -289,6 +405,22 @@ describe('two processes on one token', () => {
     expect(after.restart.status).toMatchObject({ role: 'owner', unclaimed: 20 })
     expect(before.restart.status).toMatchObject({ role: 'standby', undecided: 20 })
     expect(before.undecided).toHaveLength(20)
+  })
+
+  it('serve by the first owner, too, while the store is out', async () => {
+    const fleet = new Fleet()
+    const [before, after] = [fleet.process(), fleet.process()]
+    await before.begin()
+    const started = after.restart.start()
+    await fleet.clock.advance(10_000)
+    await started
+    after.isLoggedIn = true
+    fleet.store.isDown = true
+    await fleet.clock.advance(1_000)
+    fleet.send('1')
+    await fleet.clock.advance(5_000)
+    expect(fleet.runsOf('1').map(({ by }) => by)).toEqual(['v1'])
+    expect(before.restart.status.unclaimed).toBe(1)
   })
 
   it('find the claim of one that died also where the store was out for a moment', async () => {

@@ -508,8 +508,9 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
 
   async #isBack(): Promise<boolean> {
     try {
-      const wasAlone = this.#membership.isIn ? false : await this.#membership.join()
-      if (!wasAlone) await this.#pause(this.#settings.leaseMs)
+      if (!this.#membership.isIn) await this.#membership.join()
+      // Also where nobody is there any more: whoever has just gone was alone before, and has left no claims.
+      await this.#pause(this.#settings.leaseMs)
       // It may have slept through the pause, and been taken out meanwhile.
       if (!this.#membership.holdsLease) await this.#membership.beat()
       return this.#membership.isIn && this.#membership.holdsLease

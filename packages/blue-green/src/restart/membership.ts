@@ -48,6 +48,14 @@ export interface MembershipSettings {
   readonly joinTimeoutMs: number
 }
 
+/** By both clocks: the monotonic one stands still while a machine is suspended, the wall clock may be moved. */
+interface Moment {
+  readonly monotonicMs: number
+  readonly wallMs: number
+}
+
+const never: Moment = { monotonicMs: -Infinity, wallMs: -Infinity }
+
 /**
  * One process among those that share a token.
  *
@@ -64,8 +72,9 @@ export class Membership {
   /** A newer one that was read, of which only what takes something away holds as yet. */
   #coming: Table | undefined
   #isIn = false
-  #leaseEndsMs = -Infinity
-  #lastFailureMs = -Infinity
+  /** When the last sign of life was begun that the store has. */
+  #leaseBegan = never
+  #lastFailure = never
   /** Since when nobody else has been there; the first process has never been otherwise. */
   #aloneSinceMs = -Infinity
   /** Since when the events of now have been this process's. */
@@ -100,7 +109,7 @@ export class Membership {
 
   /** Whether the others cannot have taken this process out. */
   get holdsLease(): boolean {
-    return this.#settings.clock.monotonic() < this.#leaseEndsMs
+    return this.#sinceMs(this.#leaseBegan) < this.#settings.leaseMs
   }
 
   /** Whether nobody else gets the events. */
@@ -154,41 +163,56 @@ export class Membership {
   }
 
   /**
-   * Whether the store went away while this process held its lease, so that what it last knew of the others still holds. One that
-   * stood still does not know whether the others have gone on.
+   * Whether the store went away while this process held its lease, and this process has not stood still since, so that what it last knew of
+   * the others still holds. One that stood still does not know whether the others have gone on.
    */
   get isConfirmed(): boolean {
-    return this.#isConfirmed
+    return this.#isConfirmed && !this.#hasStoodStill
+  }
+
+  /** Whether no beat has even failed for so long that the others may have gone on meanwhile, should they reach the store. */
+  get #hasStoodStill(): boolean {
+    const { heartbeatMs, leaseMs, storeTimeoutMs } = this.#settings
+    const longMs = Math.max(leaseMs, heartbeatMs + 2 * storeTimeoutMs)
+    return !this.#isStoreUp && this.#sinceMs(this.#lastFailure) >= longMs
   }
 
   /** Whether the store has answered all the time since then. */
   hasReachedStoreSince(sinceMs: number): boolean {
-    return this.#isStoreUp && this.#lastFailureMs < sinceMs
+    return this.#isStoreUp && this.#lastFailure.monotonicMs < sinceMs
   }
 
   /**
    * Becomes one of them; resolves when all others act by that.
    *
-   * @returns whether nobody else was there
    * @throws {@link StoreUnavailableError} when the store does not answer
    */
-  async join(): Promise<boolean> {
-    const { id, version, heartbeatMs, clock, joinTimeoutMs } = this.#settings
+  async join(): Promise<void> {
+    const { id, heartbeatMs, clock, joinTimeoutMs } = this.#settings
     const endsMs = clock.monotonic() + joinTimeoutMs
     this.#isRunning = true
     this.#sightings.clear()
-    const table = await this.#change((current) => withNewcomer(without(current, [id], undefined), id, version))
-    // A record of the dead does not hold anyone up for ever: it is taken out by the beats below.
-    const isFirst = table.members[id]?.isReady === true
+    let entered = await this.#enter()
     while (this.#isRunning && !this.#isIn) {
-      if (isFirst || haveAcked(this.#table, id, table.epoch)) this.#isIn = true
+      // It stood still meanwhile, and was taken out.
+      if (this.#table.members[id] === undefined) entered = await this.#enter()
+      const isFirst = entered.members[id]?.isReady === true
+      // A record of the dead does not hold anyone up for ever: it is taken out by the beats below.
+      if (isFirst || haveAcked(this.#table, id, entered.epoch)) this.#isIn = true
       else await this.#pause(Math.min(heartbeatMs / 10, 50))
       if (!this.#isIn && clock.monotonic() >= endsMs) throw await this.#giveUp(joinTimeoutMs)
       if (!this.#isIn) await this.beat()
     }
     this.#schedule()
-    if (this.#isIn) this.#hooks.agreed(this.#table, noTable)
-    return isFirst
+    if (!this.#isIn) return
+    // The events of one that is alone are its own from here on; no later change says so.
+    if (this.#isSettled) this.#servingSinceMs = clock.monotonic()
+    this.#hooks.agreed(this.#table, noTable)
+  }
+
+  #enter(): Promise<Table> {
+    const { id, version } = this.#settings
+    return this.#change((current) => withNewcomer(without(current, [id], undefined), id, version))
   }
 
   /** Changes the table, and acts by it when the store has it. */
@@ -202,8 +226,9 @@ export class Membership {
     if (!this.#isRunning) return
     try {
       await this.#change((table) => withBeat(table, id))
-    } catch {
-      // Told by `reachable`; the next beat tries again.
+    } catch (error) {
+      // Told by `reachable`; the next beat tries again. A record that cannot be read is as good as none.
+      if (!(error instanceof StoreUnavailableError)) this.#unreachable(error)
     }
   }
 
@@ -217,7 +242,7 @@ export class Membership {
     } finally {
       this.#isRunning = false
       this.#isIn = false
-      this.#leaseEndsMs = -Infinity
+      this.#leaseBegan = never
       this.#cancelBeat?.()
     }
   }
@@ -238,11 +263,11 @@ export class Membership {
   }
 
   async #write(next: (table: Table) => Table): Promise<Table> {
-    const { store, key, id, clock, leaseMs } = this.#settings
+    const { store, key, id, leaseMs } = this.#settings
     for (let attempt = 0; attempt < maxAttempts; attempt++) {
-      const beganMs = clock.monotonic()
+      const began = this.#now
       // Whoever stood still has not looked at the others meanwhile.
-      if (beganMs - this.#lastBeatMs > leaseMs) this.#sightings.clear()
+      if (began.monotonicMs - this.#lastBeatMs > leaseMs) this.#sightings.clear()
       const found = await this.#ask('Reading who is there', 'no', () => store.entry(key))
       const current = found === undefined ? noTable : readTable(key, found.value)
       if (this.#isIn && current.members[id] === undefined) return this.#takenOut(current)
@@ -256,12 +281,14 @@ export class Membership {
       const written = await this.#ask('Writing who is there', 'unknown', () =>
         store.compareAndSet(key, found?.version, table),
       )
+      // One that can be read and not written is out.
+      if (!this.#isStoreUp) this.#hooks.reachable((this.#isStoreUp = true), undefined)
       if (written === undefined) {
         this.#coming = coming
         continue
       }
-      this.#lastBeatMs = beganMs
-      this.#leaseEndsMs = beganMs + leaseMs
+      this.#lastBeatMs = began.monotonicMs
+      this.#leaseBegan = began
       this.#actBy(table)
       return table
     }
@@ -284,7 +311,9 @@ export class Membership {
 
   #takenOut(current: Table): Table {
     this.#isIn = false
-    this.#leaseEndsMs = -Infinity
+    this.#leaseBegan = never
+    // Whoever took it out was there until a moment ago, also where nobody is any more.
+    this.#aloneSinceMs = this.#settings.clock.monotonic()
     this.#table = current
     this.#coming = undefined
     this.#hooks.lost()
@@ -312,9 +341,7 @@ export class Membership {
     for (;;) {
       const beganMs = clock.monotonic()
       try {
-        const answer = await withDeadline(run, storeTimeoutMs, clock, timedOut)
-        if (!this.#isStoreUp) this.#hooks.reachable((this.#isStoreUp = true), undefined)
-        return answer
+        return await withDeadline(run, storeTimeoutMs, clock, timedOut)
       } catch (error) {
         // What took much longer than its deadline says that this process stood still, and nothing about the store.
         if (applied === 'no' && clock.monotonic() - beganMs >= 1.5 * storeTimeoutMs) continue
@@ -324,15 +351,27 @@ export class Membership {
     }
   }
 
-  #unreachable(error: StoreUnavailableError): StoreUnavailableError {
-    this.#lastFailureMs = this.#settings.clock.monotonic()
+  #unreachable<Failure>(error: Failure): Failure {
+    const { leaseMs, storeTimeoutMs } = this.#settings
+    const wasUp = this.#isStoreUp
+    // The lease may run out in the very attempt that fails, which has two answers to wait for.
+    this.#isConfirmed = wasUp ? this.#sinceMs(this.#leaseBegan) < leaseMs + storeTimeoutMs * 2 : this.isConfirmed
+    this.#lastFailure = this.#now
     // Nobody could give a sign of life meanwhile, as far as this process knows.
     this.#sightings.clear()
-    if (!this.#isStoreUp) return error
-    // The lease may run out in the very attempt that fails, which has two answers to wait for.
-    this.#isConfirmed = this.#lastFailureMs < this.#leaseEndsMs + this.#settings.storeTimeoutMs * 2
-    this.#hooks.reachable((this.#isStoreUp = false), error)
+    if (wasUp) this.#hooks.reachable((this.#isStoreUp = false), error)
     return error
+  }
+
+  get #now(): Moment {
+    const { clock } = this.#settings
+    return { monotonicMs: clock.monotonic(), wallMs: clock.now() }
+  }
+
+  /** By whichever clock more time has passed. */
+  #sinceMs({ monotonicMs, wallMs }: Moment): number {
+    const now = this.#now
+    return Math.max(now.monotonicMs - monotonicMs, now.wallMs - wallMs)
   }
 
   #schedule(): void {
