@@ -22,6 +22,14 @@ function breakConnection({ store }: FleetProcess): void {
   }
 }
 
+function delayClaims(fleet: Fleet, { store }: FleetProcess, ms: number): void {
+  const set = store.set.bind(store)
+  store.set = async (...write) => {
+    await new Promise<void>((resolve) => fleet.clock.after(ms, resolve))
+    return set(...write)
+  }
+}
+
 describe('a process alone', () => {
   it('handles each event at once and writes no claim', async () => {
     const fleet = new Fleet()
@@ -96,6 +104,35 @@ describe('a process alone', () => {
     before.thaw()
     await fleet.clock.advance(20_000)
     expect(fleet.runs.map(({ eventId, by }) => `${eventId} ${by}`)).toEqual(['1 v2', '2 v2', '3 v2'])
+  })
+
+  it('asks the store once whether it may go on after it stood still, for however many events', async () => {
+    const fleet = new Fleet(() => 0.5)
+    const only = fleet.process()
+    await only.begin()
+    fleet.store.slowMs = 100
+    await fleet.clock.advance(5_000)
+    only.freeze()
+    await fleet.clock.advance(8_000)
+    for (let id = 1; id <= 50; id++) fleet.send(String(id))
+    only.thaw()
+    await fleet.clock.advance(1_000)
+    expect(fleet.runs).toHaveLength(50)
+  })
+
+  it('that stops runs what it was claiming', async () => {
+    const fleet = new Fleet()
+    const [before, only] = await twoProcesses(fleet)
+    await before.restart.stop()
+    before.isLoggedIn = false
+    await fleet.clock.advance(1_000)
+    delayClaims(fleet, only, 300)
+    fleet.send('1')
+    await fleet.clock.advance(0)
+    const stopped = only.restart.stop()
+    await fleet.clock.advance(1_000)
+    await stopped
+    expect(only.answers.get('1')).toBe('1 from v2')
   })
 
   it('handles events again when it is started again', async () => {
@@ -268,6 +305,37 @@ describe('two processes on one token', () => {
     expect(before.answers.get('2')).toBe('2 from v1')
   })
 
+  it('ask the store before one that stood still begins anything, also when it stood still in a write', async () => {
+    const fleet = new Fleet()
+    const [before, after] = await twoProcesses(fleet)
+    await fleet.clock.advance(5_000)
+    after.freezesInNextWrite = true
+    await fleet.clock.advance(10_000)
+    expect(before.restart.status).toMatchObject({ role: 'owner', versions: ['v1'] })
+    after.thaw()
+    await fleet.clock.advance(10)
+    for (const id of ['1', '2', '3']) fleet.send(id)
+    await fleet.clock.advance(20_000)
+    expect(fleet.runs.map(({ eventId, by }) => `${eventId} ${by}`)).toEqual(['1 v1', '2 v1', '3 v1'])
+    expect(after.undecided).toEqual(['1', '2', '3'])
+  })
+
+  it('ask again when the first question of one that stood still is not answered', async () => {
+    const fleet = new Fleet()
+    const context = (id: string): { eventId: string | null } => ({ eventId: id === 'unnamed' ? null : id })
+    const [before, after] = await twoProcesses(fleet, { context })
+    await fleet.clock.advance(5_000)
+    after.freeze()
+    await fleet.clock.advance(10_000)
+    expect(before.restart.status).toMatchObject({ role: 'owner', versions: ['v1'] })
+    breakConnection(after)
+    after.thaw()
+    for (const id of ['1', '2', 'unnamed']) fleet.send(id)
+    await fleet.clock.advance(20_000)
+    expect(fleet.runs.map(({ eventId, by }) => `${eventId} ${by}`)).toEqual(['1 v1', '2 v1', 'unnamed v1'])
+    expect(after.undecided).toEqual([undefined, '1', '2'])
+  })
+
   it('ask by the wall clock, too: the other one stands still while a machine is suspended', async () => {
     const fleet = new Fleet()
     const [before, after] = await twoProcesses(fleet)
@@ -305,6 +373,19 @@ describe('two processes on one token', () => {
     fleet.send('2')
     await fleet.clock.advance(0)
     expect(after.answers.get('2')).toBe('2 from v2')
+  })
+
+  it('tell of what came to one that stood still after the others had gone', async () => {
+    const fleet = new Fleet()
+    const [before, after] = await twoProcesses(fleet)
+    after.freeze()
+    await fleet.clock.advance(12_000)
+    await before.restart.stop()
+    before.isLoggedIn = false
+    fleet.send('1')
+    after.thaw()
+    await fleet.clock.advance(10_000)
+    expect([fleet.runs, after.undecided]).toEqual([[], ['1']])
   })
 
   it('are joined by one that was taken out while it joined', async () => {
@@ -453,6 +534,63 @@ describe('two processes on one token', () => {
     expect(fleet.runs).toHaveLength(1)
   })
 
+  it('keep them for longer than redoMs, if that is how long the store is out', async () => {
+    const fleet = new Fleet()
+    const [, after] = await twoProcesses(fleet, { whenStoreIsOut: 'wait' })
+    fleet.store.isDown = true
+    await fleet.clock.advance(1_000)
+    fleet.send('1')
+    await fleet.clock.advance(70_000)
+    fleet.store.isDown = false
+    await fleet.clock.advance(1_000)
+    expect(after.answers.get('1')).toBe('1 from v2')
+  })
+
+  it.each([
+    ['its process stops', ({ restart }: FleetProcess): void => void restart.stop()],
+    ['there are too many', (process: FleetProcess): void => ['2', '3'].forEach((id) => process.receive(id))],
+  ])('tell of an event that waits for the store when %s', async (_, happens) => {
+    const fleet = new Fleet()
+    const [, after] = await twoProcesses(fleet, { whenStoreIsOut: 'wait', maxKept: 2 })
+    fleet.store.isDown = true
+    await fleet.clock.advance(1_000)
+    fleet.send('1')
+    await fleet.clock.advance(5_000)
+    expect([after.restart.status.kept, after.undecided]).toEqual([1, []])
+    happens(after)
+    await fleet.clock.advance(10_000)
+    expect([fleet.runs, after.undecided]).toEqual([[], ['1']])
+  })
+
+  it('tell of an event that waited for the store while its guild moved to another one', async () => {
+    const fleet = new Fleet()
+    const [before, after] = await twoProcesses(fleet, { whenStoreIsOut: 'wait' })
+    fleet.store.isDown = true
+    await fleet.clock.advance(1_000)
+    fleet.send('1')
+    await fleet.clock.advance(5_000)
+    fleet.store.isDown = false
+    const back = before.restart.takeOver()
+    await fleet.clock.advance(3_000)
+    await back
+    expect([fleet.runs, after.undecided, after.restart.status.kept]).toEqual([[], ['1'], 0])
+  })
+
+  it('run once more what a dead one had begun, however long the store does not say what that was', async () => {
+    const fleet = new Fleet()
+    const [before, after] = await twoProcesses(fleet)
+    after.workMs = 60_000
+    fleet.send('1')
+    await fleet.clock.advance(2_000)
+    after.kill()
+    const entry = before.store.entry.bind(before.store)
+    before.store.entry = (key) => (key.startsWith('claim:') ? Promise.reject(new Error('timeout')) : entry(key))
+    await fleet.clock.advance(70_000)
+    before.store.entry = entry
+    await fleet.clock.advance(1_000)
+    expect(fleet.runsOf('1').map(({ by, attempt }) => `${by} ${attempt}`)).toEqual(['v2 1', 'v1 2'])
+  })
+
   it.each([1_100, 1_400, 1_600])(
     'run an event once when its owner stands still for %d ms over its claim',
     async (ms) => {
@@ -519,6 +657,22 @@ describe('two processes on one token', () => {
     expect(before.restart.status).toMatchObject({ role: 'owner', versions: ['v1'] })
     await before.restart.stop()
     expect(fleet.clock.pending).toBe(0)
+  })
+
+  it('wait in a drain also for what is being claimed', async () => {
+    const fleet = new Fleet()
+    const [, after] = await twoProcesses(fleet)
+    after.workMs = 2_000
+    delayClaims(fleet, after, 300)
+    fleet.send('1')
+    const drained = after.restart.drain()
+    await fleet.clock.advance(200)
+    const short = after.restart.drain({ timeoutMs: 10 })
+    await fleet.clock.advance(50)
+    expect(await short).toMatchObject({ drained: false, running: 1 })
+    await fleet.clock.advance(5_000)
+    expect(await drained).toEqual({ drained: true, running: 0, isHandedOver: true })
+    expect(fleet.runsOf('1')).toMatchObject([{ by: 'v2', isEnded: true }])
   })
 
   it('do not wait for ever: a drain says what still runs', async () => {
