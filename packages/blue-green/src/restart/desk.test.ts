@@ -83,6 +83,20 @@ it('an event of a guild that becomes its own while the claim fails is not run wi
   expect([runs, desk.kept]).toEqual([[], 1])
 })
 
+it('an event of its own that could not be claimed waits, where this process stood still over it', async () => {
+  const { clock, runs, standing, desk, settings, fails, answers } = deskOf()
+  standing.owned.add('theirs')
+  fails(() => (standing.holdsLease = false))
+  void desk.handle('e' as never)
+  await clock.advance(settings.keepMs + 1_000)
+  expect([runs, desk.kept, desk.counts.unclaimed]).toEqual([[], 1, 0])
+  answers()
+  standing.holdsLease = true
+  desk.reconsider()
+  await clock.advance(1_000)
+  expect([runs, desk.kept]).toEqual([['e'], 0])
+})
+
 it('an event with a claim of its own, which the store had not confirmed, waits until it is known that the others have not gone on', async () => {
   const { clock, runs, entries, standing, desk, settings, fails, answers } = deskOf()
   void desk.handle('e' as never)

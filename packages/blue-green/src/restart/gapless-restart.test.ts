@@ -22,11 +22,13 @@ function breakConnection({ store }: FleetProcess): void {
   }
 }
 
+/** Its claims are written, and it hears of that later. */
 function delayClaims(fleet: Fleet, { store }: FleetProcess, ms: number): void {
   const set = store.set.bind(store)
   store.set = async (...write) => {
+    const written = await set(...write)
     await new Promise<void>((resolve) => fleet.clock.after(ms, resolve))
-    return set(...write)
+    return written
   }
 }
 
@@ -101,9 +103,13 @@ describe('a process alone', () => {
     await begun
     for (const id of ['1', '2', '3']) fleet.send(id)
     await fleet.clock.advance(1_000)
+    // Its first question after that is not answered, either.
+    breakConnection(before)
     before.thaw()
+    await fleet.clock.advance(100)
+    fleet.send('4')
     await fleet.clock.advance(20_000)
-    expect(fleet.runs.map(({ eventId, by }) => `${eventId} ${by}`)).toEqual(['1 v2', '2 v2', '3 v2'])
+    expect(fleet.runs.map(({ eventId, by }) => `${eventId} ${by}`)).toEqual(['1 v2', '2 v2', '3 v2', '4 v2'])
   })
 
   it('asks the store once whether it may go on after it stood still, for however many events', async () => {
@@ -375,6 +381,26 @@ describe('two processes on one token', () => {
     expect(after.answers.get('2')).toBe('2 from v2')
   })
 
+  it('look for the claims of one that went while the other stood still', async () => {
+    const fleet = new Fleet()
+    const [before, after] = await twoProcesses(fleet)
+    await fleet.clock.advance(5_000)
+    before.freeze()
+    await fleet.clock.advance(2_500)
+    after.receive('1')
+    await fleet.clock.advance(0)
+    const stopped = after.restart.stop()
+    await fleet.clock.advance(1_000)
+    await stopped
+    after.isLoggedIn = false
+    before.thaw()
+    await fleet.clock.advance(10)
+    expect(before.restart.status).toMatchObject({ role: 'owner', versions: ['v1'] })
+    before.receive('1')
+    await fleet.clock.advance(5_000)
+    expect(fleet.runsOf('1').map(({ by }) => by)).toEqual(['v2'])
+  })
+
   it('tell of what came to one that stood still after the others had gone', async () => {
     const fleet = new Fleet()
     const [before, after] = await twoProcesses(fleet)
@@ -504,6 +530,29 @@ describe('two processes on one token', () => {
     expect(before.restart.status.unclaimed).toBe(1)
   })
 
+  it('take over nothing that came while they stood still, for the store may have been out meanwhile', async () => {
+    const fleet = new Fleet()
+    const [before, after] = await twoProcesses(fleet)
+    await fleet.clock.advance(3_000)
+    before.receive('1')
+    await fleet.clock.advance(0)
+    before.freeze()
+    fleet.store.isDown = true
+    after.receive('1')
+    fleet.send('2')
+    await fleet.clock.advance(2_000)
+    fleet.store.isDown = false
+    await fleet.clock.advance(500)
+    before.thaw()
+    await fleet.clock.advance(10_000)
+    expect(fleet.runs.map(({ eventId, by }) => `${eventId} ${by}`)).toEqual(['1 v2', '2 v2'])
+    expect([before.undecided, after.restart.status.unclaimed]).toEqual([['1', '2'], 2])
+    // Of what comes later, it knows.
+    before.receive('3')
+    await fleet.clock.advance(2_000)
+    expect(before.answers.get('3')).toBe('3 from v1')
+  })
+
   it('find the claim of one that died also where the store was out for a moment', async () => {
     const fleet = new Fleet()
     const [before, after] = await twoProcesses(fleet)
@@ -560,6 +609,18 @@ describe('two processes on one token', () => {
     happens(after)
     await fleet.clock.advance(10_000)
     expect([fleet.runs, after.undecided]).toEqual([[], ['1']])
+  })
+
+  it('tell of an event of whose claim one hears too late for a stop, for then the others leave it alone', async () => {
+    const fleet = new Fleet()
+    const [, after] = await twoProcesses(fleet, { keepMs: 100 })
+    delayClaims(fleet, after, 400)
+    fleet.send('1')
+    await fleet.clock.advance(0)
+    const stopped = after.restart.stop()
+    await fleet.clock.advance(10_000)
+    await stopped
+    expect([fleet.runs.length, after.undecided.length]).toEqual([0, 1])
   })
 
   it('tell of an event that waited for the store while its guild moved to another one', async () => {
@@ -673,6 +734,22 @@ describe('two processes on one token', () => {
     await fleet.clock.advance(5_000)
     expect(await drained).toEqual({ drained: true, running: 0, isHandedOver: true })
     expect(fleet.runsOf('1')).toMatchObject([{ by: 'v2', isEnded: true }])
+  })
+
+  it('end a drain at once for its signal, whatever it waits for', async () => {
+    const fleet = new Fleet()
+    const [, after] = await twoProcesses(fleet)
+    after.workMs = 100_000
+    fleet.send('1')
+    await fleet.clock.advance(0)
+    delayClaims(fleet, after, 400)
+    fleet.send('2')
+    const abort = new AbortController()
+    const drained = expect(after.restart.drain({ signal: abort.signal })).rejects.toThrow('enough')
+    await fleet.clock.advance(100)
+    abort.abort(new Error('enough'))
+    await fleet.clock.advance(100)
+    await drained
   })
 
   it('do not wait for ever: a drain says what still runs', async () => {

@@ -75,7 +75,11 @@ export class Membership {
   /** When the last sign of life was begun that the store has. */
   #leaseBegan = never
   #lastFailure = never
-  /** Since when nobody else has been there; the first process has never been otherwise. */
+  /** When this process last began a question to the store, or heard the end of one. */
+  #lastAwake = never
+  /** What comes from here on has not come while it stood still. */
+  #freshFromMs = -Infinity
+  /** Since when this process has known that nobody else is there; the first one has never known otherwise. */
   #aloneSinceMs = -Infinity
   /** Since when the events of now have been this process's. */
   #servingSinceMs = Infinity
@@ -117,7 +121,7 @@ export class Membership {
     return this.#isIn && this.#views.every((table) => isAloneIn(table, this.#settings.id))
   }
 
-  /** For how long nobody else has been there, in ms; 0 while someone is. */
+  /** For how long this process has known that nobody else is there, in ms; 0 while someone is. */
   get aloneMs(): number {
     return this.isAlone ? this.#settings.clock.monotonic() - this.#aloneSinceMs : 0
   }
@@ -177,9 +181,24 @@ export class Membership {
     return !this.#isStoreUp && this.#sinceMs(this.#lastFailure) >= longMs
   }
 
-  /** Whether the store has answered all the time since then. */
+  /** Whether the store has answered all the time since something came, and this process was awake to see that. */
   hasReachedStoreSince(sinceMs: number): boolean {
-    return this.#isStoreUp && this.#lastFailure.monotonicMs < sinceMs
+    const hasWatched = !this.#hasMissedBeats && sinceMs >= this.#freshFromMs
+    return this.#isStoreUp && hasWatched && this.#lastFailure.monotonicMs < sinceMs
+  }
+
+  /** Whether an outage may have come and gone unseen: no question was asked, and none ended, for twice as long as ever. */
+  get #hasMissedBeats(): boolean {
+    const { heartbeatMs, storeTimeoutMs } = this.#settings
+    return this.#sinceMs(this.#lastAwake) >= 2 * Math.max(heartbeatMs, storeTimeoutMs)
+  }
+
+  /** Of one that wakes up: to read what has come meanwhile takes no longer than it took to come. */
+  #noteAwake(): void {
+    const { clock, leaseMs } = this.#settings
+    const stoodStillMs = Math.min(leaseMs, this.#sinceMs(this.#lastAwake))
+    if (this.#hasMissedBeats) this.#freshFromMs = clock.monotonic() + stoodStillMs
+    this.#lastAwake = this.#now
   }
 
   /**
@@ -191,6 +210,7 @@ export class Membership {
     const { id, heartbeatMs, clock, joinTimeoutMs } = this.#settings
     const endsMs = clock.monotonic() + joinTimeoutMs
     this.#isRunning = true
+    this.#lastAwake = this.#now
     this.#sightings.clear()
     let entered = await this.#enter()
     while (this.#isRunning && !this.#isIn) {
@@ -296,13 +316,16 @@ export class Membership {
   }
 
   #actBy(table: Table): void {
+    const { id, clock } = this.#settings
     const before = this.#table
     const wasSettled = this.#isSettled
     this.#table = table
-    if (!isAloneIn(table, this.#settings.id)) this.#aloneSinceMs = this.#settings.clock.monotonic()
     this.#coming = undefined
+    // Who goes while this process stands still, or was out, has been there until now, as far as this one can tell.
+    const wasAlone = before === noTable || (before.members[id] !== undefined && isAloneIn(before, id))
+    if (!wasAlone || !isAloneIn(table, id)) this.#aloneSinceMs = clock.monotonic()
     const isNews = !wasSettled || table.ownerEpoch !== before.ownerEpoch
-    if (this.#isSettled && isNews) this.#servingSinceMs = this.#settings.clock.monotonic()
+    if (this.#isSettled && isNews) this.#servingSinceMs = clock.monotonic()
     if (!this.#isIn) return
     const dead = diedBetween(before, table)
     if (dead.length > 0) this.#hooks.died(dead, before)
@@ -312,8 +335,6 @@ export class Membership {
   #takenOut(current: Table): Table {
     this.#isIn = false
     this.#leaseBegan = never
-    // Whoever took it out was there until a moment ago, also where nobody is any more.
-    this.#aloneSinceMs = this.#settings.clock.monotonic()
     this.#table = current
     this.#coming = undefined
     this.#hooks.lost()
@@ -340,6 +361,7 @@ export class Membership {
     const timedOut = (): Error => new Error(`no answer within ${storeTimeoutMs} ms`)
     for (;;) {
       const beganMs = clock.monotonic()
+      this.#noteAwake()
       try {
         return await withDeadline(run, storeTimeoutMs, clock, timedOut)
       } catch (error) {
@@ -347,6 +369,8 @@ export class Membership {
         if (applied === 'no' && clock.monotonic() - beganMs >= 1.5 * storeTimeoutMs) continue
         const cause = error instanceof Error ? error : new Error(String(error))
         throw this.#unreachable(new StoreUnavailableError(what, applied, cause))
+      } finally {
+        this.#noteAwake()
       }
     }
   }
