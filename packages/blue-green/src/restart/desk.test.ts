@@ -38,6 +38,7 @@ function deskOf() {
     owned: new Set(['mine']),
     owns: (unitId: string | undefined): boolean => standing.owned.has(unitId ?? ''),
     awaits: () => false,
+    hasBeenAwakeSince: () => true,
     hasReachedStoreSince: () => true,
     beat: async () => {},
   }

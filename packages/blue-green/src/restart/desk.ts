@@ -48,6 +48,7 @@ export interface Standing {
   owns(unitId: string | undefined): boolean
   /** Whether they will be, when the one before has agreed. */
   awaits(unitId: string | undefined): boolean
+  hasBeenAwakeSince(sinceMs: number): boolean
   hasReachedStoreSince(sinceMs: number): boolean
   beat(): Promise<void>
 }
@@ -331,7 +332,9 @@ export class Desk {
   /** The store does not answer. The last owner that all agreed on serves; anyone else does not know what has been done. */
   #withoutStore(kept: Kept, isUnknown: boolean): void {
     if (this.#isMine(kept.unitId)) {
-      const mayServe = this.#standing.isAlone || this.#settings.whenStoreIsOut === 'serve'
+      // What came while this process stood still, the others may have taken over.
+      const isUntouched = this.#settings.whenStoreIsOut === 'serve' && this.#standing.hasBeenAwakeSince(kept.arrivedMs)
+      const mayServe = this.#standing.isAlone || isUntouched
       if (!kept.isOwn || !this.#isSure || !mayServe) return this.#halt(kept, 'unknown')
       this.counts.unclaimed += 1
       return this.#runKept(kept, 1)

@@ -553,6 +553,26 @@ describe('two processes on one token', () => {
     expect(before.answers.get('3')).toBe('3 from v1')
   })
 
+  it('serve nothing without a claim that came while they stood still, for the others may have taken it over', async () => {
+    const fleet = new Fleet()
+    const [, after] = await twoProcesses(fleet)
+    await fleet.clock.advance(5_000)
+    after.freeze()
+    fleet.send('1')
+    await fleet.clock.advance(2_000)
+    fleet.store.isDown = true
+    await fleet.clock.advance(1_000)
+    after.thaw()
+    await fleet.clock.advance(10_000)
+    // Of what comes later, nobody else can have claimed anything.
+    fleet.send('2')
+    await fleet.clock.advance(5_000)
+    fleet.store.isDown = false
+    await fleet.clock.advance(5_000)
+    expect(fleet.runs.map(({ eventId, by }) => `${eventId} ${by}`)).toEqual(['1 v1', '2 v2'])
+    expect([after.restart.status.unclaimed, after.restart.status.kept]).toEqual([1, 0])
+  })
+
   it('find the claim of one that died also where the store was out for a moment', async () => {
     const fleet = new Fleet()
     const [before, after] = await twoProcesses(fleet)

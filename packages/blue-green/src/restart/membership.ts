@@ -181,10 +181,14 @@ export class Membership {
     return !this.#isStoreUp && this.#sinceMs(this.#lastFailure) >= longMs
   }
 
+  /** Whether this process has been awake since something came, and that had not come before, while it stood still. */
+  hasBeenAwakeSince(sinceMs: number): boolean {
+    return !this.#hasMissedBeats && sinceMs >= this.#freshFromMs
+  }
+
   /** Whether the store has answered all the time since something came, and this process was awake to see that. */
   hasReachedStoreSince(sinceMs: number): boolean {
-    const hasWatched = !this.#hasMissedBeats && sinceMs >= this.#freshFromMs
-    return this.#isStoreUp && hasWatched && this.#lastFailure.monotonicMs < sinceMs
+    return this.#isStoreUp && this.#lastFailure.monotonicMs < sinceMs && this.hasBeenAwakeSince(sinceMs)
   }
 
   /** Whether an outage may have come and gone unseen: no question was asked, and none ended, for twice as long as ever. */
