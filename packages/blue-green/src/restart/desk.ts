@@ -198,12 +198,13 @@ export class Desk {
     for (const kept of this.#kept.values()) if (kept.state === 'waiting') this.#due(kept)
   }
 
-  /** Some have died: what they had claimed and not done is to be taken up. */
+  /**
+   * Some have died: what they had claimed and not done is to be taken up. What they had not claimed waits as ever, or is begun by whoever has
+   * their guilds now: claimed too early, it would be served once more by an owner that the store leaves in this very moment.
+   */
   died(ids: readonly string[]): void {
-    for (const kept of this.#kept.values()) {
-      if (kept.state === 'waiting') this.#due(kept)
-      else if (kept.state === 'theirs' && kept.by !== undefined && ids.includes(kept.by)) void this.#takeUp(kept)
-    }
+    for (const kept of this.#kept.values())
+      if (kept.state === 'theirs' && kept.by !== undefined && ids.includes(kept.by)) void this.#takeUp(kept)
   }
 
   /**

@@ -274,6 +274,24 @@ describe('two processes on one token', () => {
     expect(before.told.slice(told)).toEqual(['members 3 > 2', 'members 2 > 1', 'owner v2 > v1'])
   })
 
+  it('leave to the owner what came in the moment in which a third one is taken for dead', async () => {
+    const fleet = new Fleet()
+    const [before, after] = await twoProcesses(fleet)
+    const third = fleet.process()
+    const begun = third.restart.start()
+    await fleet.clock.advance(1_000)
+    await begun
+    third.kill()
+    for (let id = 0; !before.told.includes('members 3 > 2'); id++) {
+      before.receive(String(id))
+      fleet.clock.after(200, () => after.receive(String(id)))
+      await fleet.clock.advance(50)
+    }
+    await fleet.clock.advance(5_000)
+    expect(new Set(fleet.runs.map(({ by }) => by))).toEqual(new Set(['v2']))
+    expect(before.restart.status.takenOver).toBe(0)
+  })
+
   it('do not both serve when the one who gave the events away never hears that this was written', async () => {
     const fleet = new Fleet()
     const [before, after] = await twoProcesses(fleet)
