@@ -25,7 +25,7 @@ function deskOf() {
       return { version: '1' }
     },
   }
-  const standing = {
+  const standing: { -readonly [Name in keyof Standing]: Standing[Name] } & { readonly owned: Set<string> } = {
     isIn: true,
     isAlone: false,
     aloneMs: 0,
@@ -38,9 +38,10 @@ function deskOf() {
     owned: new Set(['mine']),
     owns: (unitId: string | undefined): boolean => standing.owned.has(unitId ?? ''),
     awaits: () => false,
+    hasBeenAwakeSince: () => true,
     hasReachedStoreSince: () => true,
     beat: async () => {},
-  } satisfies Standing & { owned: Set<string> }
+  }
   const settings = readRestartOptions({
     version: 'v2',
     handle: async (id: string) => runs.push(id),
@@ -81,4 +82,34 @@ it('an event of a guild that becomes its own while the claim fails is not run wi
   desk.reconsider()
   await clock.advance(1_000)
   expect([runs, desk.kept]).toEqual([[], 1])
+})
+
+it('an event of its own that could not be claimed waits, where this process stood still over it', async () => {
+  const { clock, runs, standing, desk, settings, fails, answers } = deskOf()
+  standing.owned.add('theirs')
+  fails(() => (standing.holdsLease = false))
+  void desk.handle('e' as never)
+  await clock.advance(settings.keepMs + 1_000)
+  expect([runs, desk.kept, desk.counts.unclaimed]).toEqual([[], 1, 0])
+  answers()
+  standing.holdsLease = true
+  desk.reconsider()
+  await clock.advance(1_000)
+  expect([runs, desk.kept]).toEqual([['e'], 0])
+})
+
+it('an event with a claim of its own, which the store had not confirmed, waits until it is known that the others have not gone on', async () => {
+  const { clock, runs, entries, standing, desk, settings, fails, answers } = deskOf()
+  void desk.handle('e' as never)
+  fails(() => entries.set(`claim:${settings.name}:e`, { format: 1, by: settings.id, attempt: 1, done: false }))
+  await clock.advance(settings.keepMs + 1_000)
+  answers()
+  standing.holdsLease = false
+  desk.reconsider()
+  await clock.advance(1_000)
+  expect([runs, desk.kept]).toEqual([[], 1])
+  standing.holdsLease = true
+  desk.reconsider()
+  await clock.advance(1_000)
+  expect([runs, desk.kept]).toEqual([['e'], 0])
 })

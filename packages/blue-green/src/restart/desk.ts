@@ -4,7 +4,7 @@ import type { Effects } from '../slots/worker-options.js'
 import { warn } from '../warn.js'
 import { EventClaims, type Claimed } from './event-claims.js'
 import type { EventWork, RestartSettings } from './options.js'
-import type { ClaimRecord, Table } from './records.js'
+import type { Table } from './records.js'
 
 /** An event that came to this process. */
 interface Kept {
@@ -22,12 +22,12 @@ interface Kept {
   readonly resolve: (answer: unknown) => void
   readonly reject: (error: unknown) => void
   /**
-   * `waiting`: another process should claim it. `claiming`: this one does. `stalled`: this one will, when the store is back.
-   * `theirs`: another one has. `outside`: it came while this process was taken out. It is gone from here once it runs here, or
+   * `waiting`: another process should claim it. `claiming`: this one does. `stalled`: this one goes on with it when the store is back.
+   * `theirs`: another one has it. `outside`: it came while this process was taken out. It is gone from here once it runs here, or
    * is known to be done.
    */
   state: 'waiting' | 'claiming' | 'stalled' | 'theirs' | 'outside'
-  /** Who has claimed it. */
+  /** Who has claimed it; this process, too, where it may have. */
   by: string | undefined
 }
 
@@ -48,6 +48,7 @@ export interface Standing {
   owns(unitId: string | undefined): boolean
   /** Whether they will be, when the one before has agreed. */
   awaits(unitId: string | undefined): boolean
+  hasBeenAwakeSince(sinceMs: number): boolean
   hasReachedStoreSince(sinceMs: number): boolean
   beat(): Promise<void>
 }
@@ -61,6 +62,9 @@ export interface DeskHooks {
   /** An event is let go, and nobody here knows whether another process has it. */
   undecided(eventId: string | undefined, why: string): void
 }
+
+/** Whether the others have gone on without this process; `unknown` while the store does not say so. */
+type Place = 'in' | 'out' | 'unknown'
 
 const storeWasOut = 'the store was out of reach, and the owner may have served without a claim'
 
@@ -99,6 +103,8 @@ export class Desk {
   readonly #running = new Set<Promise<unknown>>()
   readonly counts: DeskCounts = { running: 0, duplicates: 0, takenOver: 0, repeated: 0, unclaimed: 0, undecided: 0 }
   #cancelDue: (() => void) | undefined
+  /** While the store is asked whether the others have gone on without this process. */
+  #asking: Promise<void> | undefined
   /** The others went on without this process. */
   #isOutside = false
 
@@ -116,10 +122,13 @@ export class Desk {
     return this.#kept.size
   }
 
-  /** Whether a claim is being written. */
-  get isClaiming(): boolean {
-    for (const { state } of this.#kept.values()) if (state === 'claiming') return true
-    return false
+  /** The events that this process claims now, or is about to. */
+  get claiming(): readonly string[] {
+    return [...this.#kept.values()].filter(({ state }) => state === 'claiming').map(({ eventId }) => eventId)
+  }
+
+  isClaiming(eventId: string): boolean {
+    return this.#kept.get(eventId)?.state === 'claiming'
   }
 
   /** The handlers that run now. */
@@ -159,18 +168,18 @@ export class Desk {
   /** This process may have more to do than before: whoever owns the events begins all that wait, in the order of their arrival. */
   reconsider(): void {
     this.#forgetOld()
-    if (this.#isOutside || (!this.#standing.isServing && !this.#standing.isAlone)) return
+    if (this.#isOutside) return
+    const isServing = this.#standing.isServing || this.#standing.isAlone
     for (const kept of this.#kept.values()) {
-      if (!this.#isMine(kept.unitId)) continue
-      if (kept.state === 'stalled') void this.#begin(kept)
-      else if (kept.state === 'waiting') this.#due(kept)
+      if (kept.state === 'stalled') this.#goOn(kept)
+      else if (isServing && kept.state === 'waiting' && this.#isMine(kept.unitId)) this.#due(kept)
     }
   }
 
   /** The others went on without this process: what it had is with them, and so is what comes until it is in again. */
   forget(): void {
     this.#isOutside = true
-    for (const kept of this.#kept.values()) if (kept.state !== 'claiming') this.#drop(kept)
+    for (const kept of this.#kept.values()) if (kept.state !== 'claiming') this.#letGo(kept)
     this.#cancelDue?.()
     this.#cancelDue = undefined
   }
@@ -181,8 +190,7 @@ export class Desk {
    */
   rejoined(): void {
     this.#isOutside = false
-    for (const kept of this.#kept.values())
-      if (kept.state === 'outside') this.#giveUp(kept, 'the others had taken this process for dead when it came')
+    for (const kept of this.#kept.values()) if (kept.state === 'outside') this.#letGo(kept)
   }
 
   /** Nothing is kept any longer: what another process should have claimed and has not is claimed here. */
@@ -190,12 +198,13 @@ export class Desk {
     for (const kept of this.#kept.values()) if (kept.state === 'waiting') this.#due(kept)
   }
 
-  /** Some have died: what they had claimed and not done is to be taken up. */
+  /**
+   * Some have died: what they had claimed and not done is to be taken up. What they had not claimed waits as ever, or is begun by whoever has
+   * their guilds now: claimed too early, it would be served once more by an owner that the store leaves in this very moment.
+   */
   died(ids: readonly string[]): void {
-    for (const kept of this.#kept.values()) {
-      if (kept.state === 'waiting') this.#due(kept)
-      else if (kept.state === 'theirs' && kept.by !== undefined && ids.includes(kept.by)) void this.#takeUp(kept)
-    }
+    for (const kept of this.#kept.values())
+      if (kept.state === 'theirs' && kept.by !== undefined && ids.includes(kept.by)) void this.#takeUp(kept)
   }
 
   /**
@@ -203,10 +212,11 @@ export class Desk {
    * so, or have left it already: nobody can tell.
    */
   async #handleUnnamed(event: never, unitId: string | undefined): Promise<unknown> {
-    if (!this.#standing.holdsLease) await this.#isStillIn()
-    if (!this.#isOutside && this.#isMine(unitId)) return this.#run(event, { eventId: undefined, attempt: 1 })
-    if (this.#isOutside || this.#standing.awaits(unitId))
-      this.#undecided(undefined, 'it has no id, and its guild moves')
+    const isKnown = this.#isSure || (await this.#ask()) !== 'unknown'
+    const isMine = this.#isMine(unitId)
+    if (isKnown && isMine && !this.#isOutside) return this.#run(event, { eventId: undefined, attempt: 1 })
+    if (isMine || this.#isOutside) this.#undecided(undefined, 'it has no id, and the others may have it')
+    else if (this.#standing.awaits(unitId)) this.#undecided(undefined, 'it has no id, and its guild moves')
     return undefined
   }
 
@@ -219,7 +229,8 @@ export class Desk {
   async #begin(kept: Kept): Promise<void> {
     const { keepMs } = this.#settings
     kept.state = 'claiming'
-    if (!(await this.#isStillIn())) return this.#drop(kept)
+    const place = await this.#ask()
+    if (place !== 'in') return this.#halt(kept, place)
     if (this.#standing.isAlone && kept.isOwn && !this.#standing.isStoreUp) return this.#withoutStore(kept, false)
     // Short of `keepMs`: then the others, who cannot see that this one serves, begin to look after the event.
     const isOwn = this.#standing.owns(kept.unitId)
@@ -234,22 +245,56 @@ export class Desk {
       case 'theirs':
         return this.#leaveTo(kept, claimed)
       case 'mine':
-        // The claim may have taken longer than the lease: then the others have gone on without this process.
-        if (!(await this.#isStillIn())) return this.#drop(kept)
-        if (!this.#isMine(kept.unitId) && claimed.attempt === 1) this.counts.takenOver += 1
-        return this.#runKept(kept, claimed.attempt, claimed.version)
+        return this.#runClaimed(kept, claimed.attempt, claimed.version)
     }
   }
 
-  /** Asks the store when the lease has run out, for instance as this process stood still. */
-  async #isStillIn(): Promise<boolean> {
-    if (this.#standing.holdsLease || !this.#standing.isStoreUp) return this.#standing.isIn
-    await this.#standing.beat()
-    return this.#standing.isIn
+  /** Asks the store when the lease has run out, for instance as this process stood still: once for all events that want to know. */
+  async #ask(): Promise<Place> {
+    // One that is known to be out is asked by the next beat.
+    if (!this.#isSure && this.#standing.isStoreUp) {
+      this.#asking ??= this.#standing.beat().finally(() => (this.#asking = undefined))
+      await this.#asking
+    }
+    if (!this.#standing.isIn) return 'out'
+    return this.#isSure ? 'in' : 'unknown'
+  }
+
+  /** Whether what this process knows of the others holds: by its lease, or as the store went away while it had that, and nothing since. */
+  get #isSure(): boolean {
+    const { holdsLease, isStoreUp, isConfirmed } = this.#standing
+    return holdsLease || (!isStoreUp && isConfirmed)
+  }
+
+  #halt(kept: Kept, place: 'out' | 'unknown'): void {
+    if (place === 'out') this.#letGo(kept)
+    else kept.state = 'stalled'
+  }
+
+  /** The claim is this process's. It may have taken longer than the lease: then the others have gone on. */
+  async #runClaimed(kept: Kept, attempt: number, version: string): Promise<void> {
+    const { id } = this.#settings
+    const before = kept.by ?? id
+    kept.by = id
+    const place = await this.#ask()
+    if (place !== 'in') return this.#halt(kept, place)
+    if (attempt > 1) this.#tellRepeated(kept, before, attempt)
+    else if (!this.#isMine(kept.unitId)) this.counts.takenOver += 1
+    this.#runKept(kept, attempt, version)
+  }
+
+  /** The store is back. */
+  #goOn(kept: Kept): void {
+    if (kept.by !== undefined) void this.#takeUp(kept)
+    else if (this.#isMine(kept.unitId)) void this.#begin(kept)
+    // Its guild has moved meanwhile.
+    else if (!this.#standing.awaits(kept.unitId)) this.#due(kept)
   }
 
   /** Another process has it. If that one is no member any more, it died or was taken out before it had begun. */
-  #leaveTo(kept: Kept, { claim }: { claim: ClaimRecord }): void {
+  #leaveTo(kept: Kept, { claim, version }: Extract<Claimed, { kind: 'theirs' }>): void {
+    // A claim of this process that the store had not confirmed, for an event that nobody has begun.
+    if (claim.by === this.#settings.id && !claim.done) return void this.#runClaimed(kept, claim.attempt, version)
     kept.state = 'theirs'
     kept.by = claim.by
     if (claim.done) return this.#drop(kept)
@@ -265,23 +310,18 @@ export class Desk {
     if (!this.#kept.has(kept.eventId)) return
     // Nobody has claimed it. If this process tried to, the store was out, and the owner may have served without a claim.
     if (theirs === undefined) return kept.by === this.#settings.id ? this.#giveUp(kept, storeWasOut) : this.#begin(kept)
-    if (theirs.kind === 'unreachable') return this.#again(kept)
+    if (theirs.kind === 'unreachable') return this.#halt(kept, 'unknown')
     const { by, attempt, done } = theirs.claim
-    if (done) return this.#drop(kept)
-    // A claim of this process that the store had not confirmed, for an event that nobody has begun.
-    if (by === this.#settings.id) {
-      if (attempt > 1) this.#tellRepeated(kept, by, attempt)
-      return this.#runKept(kept, attempt, theirs.version)
-    }
-    if (this.#standing.table.members[by] !== undefined) return this.#leaveTo(kept, theirs)
+    const isThere = by === this.#settings.id || this.#standing.table.members[by] !== undefined
+    if (done || isThere) return this.#leaveTo(kept, theirs)
+    kept.by = by
     const effects: Effects = this.#effectsOf(kept)
     if (effects === 'atMostOnce') {
       this.#drop(kept)
       return this.#hooks.unfinished(kept.eventId, by, attempt)
     }
     const claimed = await this.#claims.takeFrom(kept.eventId, theirs, this.#settings.keepMs)
-    if (claimed.kind === 'mine') this.#tellRepeated(kept, by, claimed.attempt)
-    if (claimed.kind === 'unreachable') this.#again(kept)
+    if (claimed.kind === 'unreachable') this.#halt(kept, 'unknown')
     else await this.#follow(kept, claimed)
   }
 
@@ -290,28 +330,32 @@ export class Desk {
     this.#hooks.repeated(kept.eventId, by, attempt, this.#effectsOf(kept) !== 'atLeastOnce')
   }
 
-  #again(kept: Kept): void {
-    kept.state = 'theirs'
-    this.#settings.clock.after(this.#settings.heartbeatMs, () => {
-      if (this.#kept.get(kept.eventId) === kept && kept.state === 'theirs') void this.#takeUp(kept)
-    })
-  }
-
   /** The store does not answer. The last owner that all agreed on serves; anyone else does not know what has been done. */
   #withoutStore(kept: Kept, isUnknown: boolean): void {
-    const { isAlone, isConfirmed } = this.#standing
     if (this.#isMine(kept.unitId)) {
-      if (!kept.isOwn || !isConfirmed || (!isAlone && this.#settings.whenStoreIsOut === 'wait')) {
-        kept.state = 'stalled'
-        return
-      }
+      // What came while this process stood still, the others may have taken over.
+      const isUntouched = this.#settings.whenStoreIsOut === 'serve' && this.#standing.hasBeenAwakeSince(kept.arrivedMs)
+      const mayServe = this.#standing.isAlone || isUntouched
+      if (!kept.isOwn || !this.#isSure || !mayServe) return this.#halt(kept, 'unknown')
       this.counts.unclaimed += 1
       return this.#runKept(kept, 1)
     }
     if (!isUnknown) return this.#giveUp(kept, storeWasOut)
     // The claim may have been written, and then the others leave the event to this process.
     kept.by = this.#settings.id
-    this.#again(kept)
+    this.#halt(kept, 'unknown')
+  }
+
+  /** It is not for this process any more. That is told, unless another one has it, or is there to look after it. */
+  #letGo(kept: Kept): void {
+    const { id } = this.#settings
+    const isLast = Object.keys(this.#standing.table.members).every((other) => other === id)
+    if (kept.state === 'outside') this.#giveUp(kept, 'the others had taken this process for dead when it came')
+    else if (kept.state === 'stalled') this.#giveUp(kept, storeWasOut)
+    else if (kept.by === id)
+      this.#giveUp(kept, 'this process had claimed it, and is none of those that share the token now')
+    else if (kept.by === undefined && isLast) this.#giveUp(kept, 'nobody else is there any more')
+    else this.#drop(kept)
   }
 
   #giveUp(kept: Kept, why: string): void {
@@ -414,7 +458,7 @@ export class Desk {
     const { clock, redoMs } = this.#settings
     for (const kept of this.#kept.values()) {
       if (clock.monotonic() - kept.arrivedMs < redoMs) return
-      if (kept.state !== 'claiming') this.#drop(kept)
+      if (kept.state === 'theirs') this.#drop(kept)
     }
   }
 
@@ -422,7 +466,7 @@ export class Desk {
     for (const kept of this.#kept.values()) {
       if (kept.state === 'claiming') continue
       if (kept.state === 'waiting') this.#due(kept)
-      else this.#drop(kept)
+      else this.#letGo(kept)
       return
     }
   }

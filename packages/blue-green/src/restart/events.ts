@@ -58,7 +58,7 @@ export interface UndecidedEvent {
   readonly at: number
   /** The cause, as a clause. */
   readonly why: string
-  /** `WARNING`: the owner has likely handled it, and nobody here knows. */
+  /** `WARNING`: another process has likely handled it, and nobody here knows. */
   readonly severity: Severity
   /** The whole as a sentence, fit for a log or a chat channel. */
   readonly message: string
@@ -90,7 +90,7 @@ export interface RestartEvents {
   repeated: [event: EventOfTheDead]
   /** A process died with an event that must not run twice: look whether it was done. */
   unfinished: [event: EventOfTheDead]
-  /** It is not known whether another process has an event that this one let go: if the owner died just then, nobody has. */
+  /** It is not known whether another process has an event that this one let go: if the owner died just then, or none was there, nobody has. */
   undecided: [event: UndecidedEvent]
   /** This process may go: another one has served long enough. */
   replaced: [replaced: Replaced]

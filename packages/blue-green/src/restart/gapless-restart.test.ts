@@ -13,6 +13,25 @@ async function twoProcesses(
   return [before, after]
 }
 
+/** The connection to the store has not survived: the next question is not answered. */
+function breakConnection({ store }: FleetProcess): void {
+  const entry = store.entry.bind(store)
+  store.entry = () => {
+    store.entry = entry
+    return Promise.reject(new Error('ECONNRESET'))
+  }
+}
+
+/** Its claims are written, and it hears of that later. */
+function delayClaims(fleet: Fleet, { store }: FleetProcess, ms: number): void {
+  const set = store.set.bind(store)
+  store.set = async (...write) => {
+    const written = await set(...write)
+    await new Promise<void>((resolve) => fleet.clock.after(ms, resolve))
+    return written
+  }
+}
+
 describe('a process alone', () => {
   it('handles each event at once and writes no claim', async () => {
     const fleet = new Fleet()
@@ -41,6 +60,85 @@ describe('a process alone', () => {
     await fleet.clock.advance(1_000)
     expect(only.restart.status).toMatchObject({ role: 'owner', store: 'up' })
     expect(only.told).toEqual(['owner nobody > v1', 'store up > down', 'store down > up'])
+  })
+
+  it('serves on while the store can be read and not written, and tells of that once', async () => {
+    const fleet = new Fleet()
+    const only = fleet.process()
+    await only.begin()
+    fleet.store.isReadOnly = true
+    await fleet.clock.advance(60_000)
+    fleet.send('1')
+    await fleet.clock.advance(0)
+    expect(only.answers.get('1')).toBe('1 from v1')
+    fleet.store.isReadOnly = false
+    await fleet.clock.advance(1_000)
+    expect(only.told).toEqual(['owner nobody > v1', 'store up > down', 'store down > up'])
+  })
+
+  it('serves on when something else has written the record, and says so', async () => {
+    const fleet = new Fleet()
+    const only = fleet.process()
+    await only.begin()
+    const found = await fleet.store.entry('restart:bot')
+    await fleet.store.compareAndSet('restart:bot', found?.version, { format: 2 })
+    await fleet.clock.advance(10_000)
+    fleet.send('1')
+    await fleet.clock.advance(0)
+    expect(only.answers.get('1')).toBe('1 from v1')
+    expect(only.told).toEqual(['owner nobody > v1', 'store up > down'])
+  })
+
+  it('that stood still while the store was out asks before it serves: another one may have come', async () => {
+    const fleet = new Fleet()
+    const [before, after] = [fleet.process(), fleet.process()]
+    await before.begin()
+    await fleet.clock.advance(10_000)
+    fleet.store.isDown = true
+    await fleet.clock.advance(2_000)
+    before.freeze()
+    fleet.store.isDown = false
+    const begun = after.begin()
+    await fleet.clock.advance(12_000)
+    await begun
+    for (const id of ['1', '2', '3']) fleet.send(id)
+    await fleet.clock.advance(1_000)
+    // Its first question after that is not answered, either.
+    breakConnection(before)
+    before.thaw()
+    await fleet.clock.advance(100)
+    fleet.send('4')
+    await fleet.clock.advance(20_000)
+    expect(fleet.runs.map(({ eventId, by }) => `${eventId} ${by}`)).toEqual(['1 v2', '2 v2', '3 v2', '4 v2'])
+  })
+
+  it('asks the store once whether it may go on after it stood still, for however many events', async () => {
+    const fleet = new Fleet(() => 0.5)
+    const only = fleet.process()
+    await only.begin()
+    fleet.store.slowMs = 100
+    await fleet.clock.advance(5_000)
+    only.freeze()
+    await fleet.clock.advance(8_000)
+    for (let id = 1; id <= 50; id++) fleet.send(String(id))
+    only.thaw()
+    await fleet.clock.advance(1_000)
+    expect(fleet.runs).toHaveLength(50)
+  })
+
+  it('that stops runs what it was claiming', async () => {
+    const fleet = new Fleet()
+    const [before, only] = await twoProcesses(fleet)
+    await before.restart.stop()
+    before.isLoggedIn = false
+    await fleet.clock.advance(1_000)
+    delayClaims(fleet, only, 300)
+    fleet.send('1')
+    await fleet.clock.advance(0)
+    const stopped = only.restart.stop()
+    await fleet.clock.advance(1_000)
+    await stopped
+    expect(only.answers.get('1')).toBe('1 from v2')
   })
 
   it('handles events again when it is started again', async () => {
@@ -176,6 +274,24 @@ describe('two processes on one token', () => {
     expect(before.told.slice(told)).toEqual(['members 3 > 2', 'members 2 > 1', 'owner v2 > v1'])
   })
 
+  it('leave to the owner what came in the moment in which a third one is taken for dead', async () => {
+    const fleet = new Fleet()
+    const [before, after] = await twoProcesses(fleet)
+    const third = fleet.process()
+    const begun = third.restart.start()
+    await fleet.clock.advance(1_000)
+    await begun
+    third.kill()
+    for (let id = 0; !before.told.includes('members 3 > 2'); id++) {
+      before.receive(String(id))
+      fleet.clock.after(200, () => after.receive(String(id)))
+      await fleet.clock.advance(50)
+    }
+    await fleet.clock.advance(5_000)
+    expect(new Set(fleet.runs.map(({ by }) => by))).toEqual(new Set(['v2']))
+    expect(before.restart.status.takenOver).toBe(0)
+  })
+
   it('do not both serve when the one who gave the events away never hears that this was written', async () => {
     const fleet = new Fleet()
     const [before, after] = await twoProcesses(fleet)
@@ -211,6 +327,131 @@ describe('two processes on one token', () => {
     fleet.send('2')
     await fleet.clock.advance(100)
     expect(before.answers.get('2')).toBe('2 from v1')
+  })
+
+  it('ask the store before one that stood still begins anything, also when it stood still in a write', async () => {
+    const fleet = new Fleet()
+    const [before, after] = await twoProcesses(fleet)
+    await fleet.clock.advance(5_000)
+    after.freezesInNextWrite = true
+    await fleet.clock.advance(10_000)
+    expect(before.restart.status).toMatchObject({ role: 'owner', versions: ['v1'] })
+    after.thaw()
+    await fleet.clock.advance(10)
+    for (const id of ['1', '2', '3']) fleet.send(id)
+    await fleet.clock.advance(20_000)
+    expect(fleet.runs.map(({ eventId, by }) => `${eventId} ${by}`)).toEqual(['1 v1', '2 v1', '3 v1'])
+    expect(after.undecided).toEqual(['1', '2', '3'])
+  })
+
+  it('ask again when the first question of one that stood still is not answered', async () => {
+    const fleet = new Fleet()
+    const context = (id: string): { eventId: string | null } => ({ eventId: id === 'unnamed' ? null : id })
+    const [before, after] = await twoProcesses(fleet, { context })
+    await fleet.clock.advance(5_000)
+    after.freeze()
+    await fleet.clock.advance(10_000)
+    expect(before.restart.status).toMatchObject({ role: 'owner', versions: ['v1'] })
+    breakConnection(after)
+    after.thaw()
+    for (const id of ['1', '2', 'unnamed']) fleet.send(id)
+    await fleet.clock.advance(20_000)
+    expect(fleet.runs.map(({ eventId, by }) => `${eventId} ${by}`)).toEqual(['1 v1', '2 v1', 'unnamed v1'])
+    expect(after.undecided).toEqual([undefined, '1', '2'])
+  })
+
+  it('ask by the wall clock, too: the other one stands still while a machine is suspended', async () => {
+    const fleet = new Fleet()
+    const [before, after] = await twoProcesses(fleet)
+    await fleet.clock.advance(5_100)
+    after.suspend()
+    await fleet.clock.advance(10_000)
+    expect(before.restart.status).toMatchObject({ role: 'owner', versions: ['v1'] })
+    // No beat is due for a while, and the first question is not answered either.
+    breakConnection(after)
+    after.thaw()
+    for (const id of ['1', '2', '3']) fleet.send(id)
+    await fleet.clock.advance(20_000)
+    expect(fleet.runs.map(({ eventId, by }) => `${eventId} ${by}`)).toEqual(['1 v1', '2 v1', '3 v1'])
+  })
+
+  it('wait a lease before one that comes back begins anything, also when nobody else is there any more', async () => {
+    const fleet = new Fleet()
+    const [before, after] = await twoProcesses(fleet)
+    after.freeze()
+    await fleet.clock.advance(12_000)
+    expect(before.restart.status).toMatchObject({ role: 'owner', versions: ['v1'] })
+    // It goes in the moment in which the other one wakes up. Alone, it has written no claims.
+    before.receive('1')
+    await fleet.clock.advance(0)
+    const stopped = before.restart.stop()
+    after.thaw()
+    await fleet.clock.advance(0)
+    await stopped
+    before.isLoggedIn = false
+    await fleet.clock.advance(600)
+    after.receive('1')
+    await fleet.clock.advance(5_000)
+    expect(fleet.runsOf('1').map(({ by }) => by)).toEqual(['v1'])
+    expect(after.undecided).toEqual(['1'])
+    fleet.send('2')
+    await fleet.clock.advance(0)
+    expect(after.answers.get('2')).toBe('2 from v2')
+  })
+
+  it('look for the claims of one that went while the other stood still', async () => {
+    const fleet = new Fleet()
+    const [before, after] = await twoProcesses(fleet)
+    await fleet.clock.advance(5_000)
+    before.freeze()
+    await fleet.clock.advance(2_500)
+    after.receive('1')
+    await fleet.clock.advance(0)
+    const stopped = after.restart.stop()
+    await fleet.clock.advance(1_000)
+    await stopped
+    after.isLoggedIn = false
+    before.thaw()
+    await fleet.clock.advance(10)
+    expect(before.restart.status).toMatchObject({ role: 'owner', versions: ['v1'] })
+    before.receive('1')
+    await fleet.clock.advance(5_000)
+    expect(fleet.runsOf('1').map(({ by }) => by)).toEqual(['v2'])
+  })
+
+  it('tell of what came to one that stood still after the others had gone', async () => {
+    const fleet = new Fleet()
+    const [before, after] = await twoProcesses(fleet)
+    after.freeze()
+    await fleet.clock.advance(12_000)
+    await before.restart.stop()
+    before.isLoggedIn = false
+    fleet.send('1')
+    after.thaw()
+    await fleet.clock.advance(10_000)
+    expect([fleet.runs, after.undecided]).toEqual([[], ['1']])
+  })
+
+  it('are joined by one that was taken out while it joined', async () => {
+    const fleet = new Fleet()
+    const [owner, dead, next] = [fleet.process(), fleet.process(), fleet.process()]
+    await owner.begin()
+    const begun = dead.restart.start()
+    await fleet.clock.advance(1_000)
+    await begun
+    // It holds the start up until it is taken out.
+    dead.kill()
+    const started = next.restart.start().then(() => next.restart.status.versions)
+    await fleet.clock.advance(60)
+    next.freeze()
+    await fleet.clock.advance(8_000)
+    next.thaw()
+    await fleet.clock.advance(1_000)
+    expect(await started).toEqual(['v1', 'v3'])
+    const takenOver = next.restart.takeOver()
+    await fleet.clock.advance(1_000)
+    await takenOver
+    expect(next.restart.status.role).toBe('owner')
   })
 
   it('come back once, however often one was taken out while it came back', async () => {
@@ -291,6 +532,65 @@ describe('two processes on one token', () => {
     expect(before.undecided).toHaveLength(20)
   })
 
+  it('serve by the first owner, too, while the store is out', async () => {
+    const fleet = new Fleet()
+    const [before, after] = [fleet.process(), fleet.process()]
+    await before.begin()
+    const started = after.restart.start()
+    await fleet.clock.advance(10_000)
+    await started
+    after.isLoggedIn = true
+    fleet.store.isDown = true
+    await fleet.clock.advance(1_000)
+    fleet.send('1')
+    await fleet.clock.advance(5_000)
+    expect(fleet.runsOf('1').map(({ by }) => by)).toEqual(['v1'])
+    expect(before.restart.status.unclaimed).toBe(1)
+  })
+
+  it('take over nothing that came while they stood still, for the store may have been out meanwhile', async () => {
+    const fleet = new Fleet()
+    const [before, after] = await twoProcesses(fleet)
+    await fleet.clock.advance(3_000)
+    before.receive('1')
+    await fleet.clock.advance(0)
+    before.freeze()
+    fleet.store.isDown = true
+    after.receive('1')
+    fleet.send('2')
+    await fleet.clock.advance(2_000)
+    fleet.store.isDown = false
+    await fleet.clock.advance(500)
+    before.thaw()
+    await fleet.clock.advance(10_000)
+    expect(fleet.runs.map(({ eventId, by }) => `${eventId} ${by}`)).toEqual(['1 v2', '2 v2'])
+    expect([before.undecided, after.restart.status.unclaimed]).toEqual([['1', '2'], 2])
+    // Of what comes later, it knows.
+    before.receive('3')
+    await fleet.clock.advance(2_000)
+    expect(before.answers.get('3')).toBe('3 from v1')
+  })
+
+  it('serve nothing without a claim that came while they stood still, for the others may have taken it over', async () => {
+    const fleet = new Fleet()
+    const [, after] = await twoProcesses(fleet)
+    await fleet.clock.advance(5_000)
+    after.freeze()
+    fleet.send('1')
+    await fleet.clock.advance(2_000)
+    fleet.store.isDown = true
+    await fleet.clock.advance(1_000)
+    after.thaw()
+    await fleet.clock.advance(10_000)
+    // Of what comes later, nobody else can have claimed anything.
+    fleet.send('2')
+    await fleet.clock.advance(5_000)
+    fleet.store.isDown = false
+    await fleet.clock.advance(5_000)
+    expect(fleet.runs.map(({ eventId, by }) => `${eventId} ${by}`)).toEqual(['1 v1', '2 v2'])
+    expect([after.restart.status.unclaimed, after.restart.status.kept]).toEqual([1, 0])
+  })
+
   it('find the claim of one that died also where the store was out for a moment', async () => {
     const fleet = new Fleet()
     const [before, after] = await twoProcesses(fleet)
@@ -319,6 +619,75 @@ describe('two processes on one token', () => {
     await fleet.clock.advance(1_000)
     expect(after.answers.get('1')).toBe('1 from v2')
     expect(fleet.runs).toHaveLength(1)
+  })
+
+  it('keep them for longer than redoMs, if that is how long the store is out', async () => {
+    const fleet = new Fleet()
+    const [, after] = await twoProcesses(fleet, { whenStoreIsOut: 'wait' })
+    fleet.store.isDown = true
+    await fleet.clock.advance(1_000)
+    fleet.send('1')
+    await fleet.clock.advance(70_000)
+    fleet.store.isDown = false
+    await fleet.clock.advance(1_000)
+    expect(after.answers.get('1')).toBe('1 from v2')
+  })
+
+  it.each([
+    ['its process stops', ({ restart }: FleetProcess): void => void restart.stop()],
+    ['there are too many', (process: FleetProcess): void => ['2', '3'].forEach((id) => process.receive(id))],
+  ])('tell of an event that waits for the store when %s', async (_, happens) => {
+    const fleet = new Fleet()
+    const [, after] = await twoProcesses(fleet, { whenStoreIsOut: 'wait', maxKept: 2 })
+    fleet.store.isDown = true
+    await fleet.clock.advance(1_000)
+    fleet.send('1')
+    await fleet.clock.advance(5_000)
+    expect([after.restart.status.kept, after.undecided]).toEqual([1, []])
+    happens(after)
+    await fleet.clock.advance(10_000)
+    expect([fleet.runs, after.undecided]).toEqual([[], ['1']])
+  })
+
+  it('tell of an event of whose claim one hears too late for a stop, for then the others leave it alone', async () => {
+    const fleet = new Fleet()
+    const [, after] = await twoProcesses(fleet, { keepMs: 100 })
+    delayClaims(fleet, after, 400)
+    fleet.send('1')
+    await fleet.clock.advance(0)
+    const stopped = after.restart.stop()
+    await fleet.clock.advance(10_000)
+    await stopped
+    expect([fleet.runs.length, after.undecided.length]).toEqual([0, 1])
+  })
+
+  it('tell of an event that waited for the store while its guild moved to another one', async () => {
+    const fleet = new Fleet()
+    const [before, after] = await twoProcesses(fleet, { whenStoreIsOut: 'wait' })
+    fleet.store.isDown = true
+    await fleet.clock.advance(1_000)
+    fleet.send('1')
+    await fleet.clock.advance(5_000)
+    fleet.store.isDown = false
+    const back = before.restart.takeOver()
+    await fleet.clock.advance(3_000)
+    await back
+    expect([fleet.runs, after.undecided, after.restart.status.kept]).toEqual([[], ['1'], 0])
+  })
+
+  it('run once more what a dead one had begun, however long the store does not say what that was', async () => {
+    const fleet = new Fleet()
+    const [before, after] = await twoProcesses(fleet)
+    after.workMs = 60_000
+    fleet.send('1')
+    await fleet.clock.advance(2_000)
+    after.kill()
+    const entry = before.store.entry.bind(before.store)
+    before.store.entry = (key) => (key.startsWith('claim:') ? Promise.reject(new Error('timeout')) : entry(key))
+    await fleet.clock.advance(70_000)
+    before.store.entry = entry
+    await fleet.clock.advance(1_000)
+    expect(fleet.runsOf('1').map(({ by, attempt }) => `${by} ${attempt}`)).toEqual(['v2 1', 'v1 2'])
   })
 
   it.each([1_100, 1_400, 1_600])(
@@ -387,6 +756,38 @@ describe('two processes on one token', () => {
     expect(before.restart.status).toMatchObject({ role: 'owner', versions: ['v1'] })
     await before.restart.stop()
     expect(fleet.clock.pending).toBe(0)
+  })
+
+  it('wait in a drain also for what is being claimed', async () => {
+    const fleet = new Fleet()
+    const [, after] = await twoProcesses(fleet)
+    after.workMs = 2_000
+    delayClaims(fleet, after, 300)
+    fleet.send('1')
+    const drained = after.restart.drain()
+    await fleet.clock.advance(200)
+    const short = after.restart.drain({ timeoutMs: 10 })
+    await fleet.clock.advance(50)
+    expect(await short).toMatchObject({ drained: false, running: 1 })
+    await fleet.clock.advance(5_000)
+    expect(await drained).toEqual({ drained: true, running: 0, isHandedOver: true })
+    expect(fleet.runsOf('1')).toMatchObject([{ by: 'v2', isEnded: true }])
+  })
+
+  it('end a drain at once for its signal, whatever it waits for', async () => {
+    const fleet = new Fleet()
+    const [, after] = await twoProcesses(fleet)
+    after.workMs = 100_000
+    fleet.send('1')
+    await fleet.clock.advance(0)
+    delayClaims(fleet, after, 400)
+    fleet.send('2')
+    const abort = new AbortController()
+    const drained = expect(after.restart.drain({ signal: abort.signal })).rejects.toThrow('enough')
+    await fleet.clock.advance(100)
+    abort.abort(new Error('enough'))
+    await fleet.clock.advance(100)
+    await drained
   })
 
   it('do not wait for ever: a drain says what still runs', async () => {

@@ -43,8 +43,9 @@ export interface RestartStatus {
   /** Events handled without a claim, as the store was out of reach. */
   readonly unclaimed: number
   /**
-   * Events let go without knowing that another process has them: the store was out of reach, or the others had taken this process for dead, or
-   * an event without an id came while its guild moved here.
+   * Events let go without knowing that another process has them: the store was out of reach, or the others had taken this process for dead
+   * (from then until a lease after it was back), or this process stopped while they waited for the store, or an event without an id came
+   * while its guild moved here.
    */
   readonly undecided: number
 }
@@ -78,7 +79,7 @@ export interface RestartDrainOptions {
 
 /** What `drain` found. */
 export interface RestartDrained {
-  /** Whether every handler has ended. */
+  /** Whether every handler has ended, that of an event which was being claimed, too. */
   readonly drained: boolean
   /** How many have not. */
   readonly running: number
@@ -355,12 +356,11 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
    */
   async #lastLook(): Promise<void> {
     const { clock, keepMs, drainMs, heartbeatMs } = this.#settings
-    if (this.#membership.isAlone) return
     const before = new Set(this.#desk.running)
     const beganMs = clock.monotonic()
     const isWithin = (ms: number): boolean => clock.monotonic() - beganMs < ms
     this.#desk.decideNow()
-    while (this.#desk.isClaiming && isWithin(2 * keepMs)) await this.#pause(Math.min(heartbeatMs, 50))
+    while (this.#desk.claiming.length > 0 && isWithin(2 * keepMs)) await this.#pause(Math.min(heartbeatMs, 50))
     while (this.#desk.running.some((call) => !before.has(call)) && isWithin(drainMs))
       await this.#pause(Math.min(heartbeatMs, 50))
   }
@@ -381,15 +381,22 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
     return done
   }
 
-  /** Waits for the handlers that run now; resolves with how many still do. */
+  /** Waits for the handlers that run now, and for what is being claimed now; resolves with how many events that leaves. */
   async #ended(timeoutMs: number, signal: AbortSignal | undefined): Promise<number> {
+    const { clock, heartbeatMs } = this.#settings
+    const endsMs = clock.monotonic() + timeoutMs
+    const claiming = this.#desk.claiming
+    const unclaimed = (): readonly string[] => claiming.filter((eventId) => this.#desk.isClaiming(eventId))
+    while (unclaimed().length > 0 && clock.monotonic() < endsMs && signal?.aborted !== true)
+      await this.#pause(Math.min(heartbeatMs, 50), signal)
     const calls = this.#desk.running
-    if (calls.length === 0) return 0
-    await Promise.race([Promise.allSettled(calls), this.#pause(timeoutMs, signal)])
-    return calls.filter((call) => this.#desk.isRunning(call)).length
+    const pauseMs = Math.max(1, endsMs - clock.monotonic())
+    if (calls.length > 0) await Promise.race([Promise.allSettled(calls), this.#pause(pauseMs, signal)])
+    return calls.filter((call) => this.#desk.isRunning(call)).length + unclaimed().length
   }
 
   #pause(ms: number, signal?: AbortSignal): Promise<void> {
+    if (signal?.aborted === true) return Promise.resolve()
     return new Promise((resolve) => {
       const wake = (): void => {
         cancel()
@@ -508,8 +515,9 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
 
   async #isBack(): Promise<boolean> {
     try {
-      const wasAlone = this.#membership.isIn ? false : await this.#membership.join()
-      if (!wasAlone) await this.#pause(this.#settings.leaseMs)
+      if (!this.#membership.isIn) await this.#membership.join()
+      // Also where nobody is there any more: whoever has just gone was alone before, and has left no claims.
+      await this.#pause(this.#settings.leaseMs)
       // It may have slept through the pause, and been taken out meanwhile.
       if (!this.#membership.holdsLease) await this.#membership.beat()
       return this.#membership.isIn && this.#membership.holdsLease

@@ -17,6 +17,8 @@ interface One {
   readonly process: FleetProcess
   readonly membership: Membership
   isGone: boolean
+  /** When it was last seen to be one of those that share the token. */
+  lastInMs: number
 }
 
 interface Seen {
@@ -58,7 +60,7 @@ async function live(random: () => number, isCalm: boolean): Promise<Seen> {
         reachable: () => undefined,
       },
     )
-    all.push({ id, process, membership, isGone: false })
+    all.push({ id, process, membership, isGone: false, lastInMs: -Infinity })
     membership.join().catch(() => undefined)
   }
   const there = (): One[] => all.filter(({ isGone, process }) => !isGone && !process.isDead)
@@ -76,6 +78,16 @@ async function live(random: () => number, isCalm: boolean): Promise<Seen> {
       else seen.vacant += 1
     }
     const owners = able.filter(({ membership }) => membership.isAlone || membership.isOwner)
+    const nowMs = clock.monotonic()
+    for (const one of able) one.lastInMs = nowMs
+    for (const { id, membership } of able) {
+      // One that goes may be so for a beat before anyone knows. The very first process has been alone for ever.
+      const aloneSinceMs = nowMs - membership.aloneMs + 2_000
+      const others = all.filter(
+        (other) => other.id !== id && membership.aloneMs < Infinity && other.lastInMs > aloneSinceMs,
+      )
+      if (others.length > 0) seen.faults.push(`${nowMs} ${id} was not alone for ${membership.aloneMs} ms`)
+    }
     if (owners.length > 1) seen.faults.push(`${clock.monotonic()} owners ${owners.map(({ id }) => id).join(' and ')}`)
   }
   store.slowMs = below(3) * 60

@@ -48,6 +48,14 @@ export interface MembershipSettings {
   readonly joinTimeoutMs: number
 }
 
+/** By both clocks: the monotonic one stands still while a machine is suspended, the wall clock may be moved. */
+interface Moment {
+  readonly monotonicMs: number
+  readonly wallMs: number
+}
+
+const never: Moment = { monotonicMs: -Infinity, wallMs: -Infinity }
+
 /**
  * One process among those that share a token.
  *
@@ -64,9 +72,14 @@ export class Membership {
   /** A newer one that was read, of which only what takes something away holds as yet. */
   #coming: Table | undefined
   #isIn = false
-  #leaseEndsMs = -Infinity
-  #lastFailureMs = -Infinity
-  /** Since when nobody else has been there; the first process has never been otherwise. */
+  /** When the last sign of life was begun that the store has. */
+  #leaseBegan = never
+  #lastFailure = never
+  /** When this process last began a question to the store, or heard the end of one. */
+  #lastAwake = never
+  /** What comes from here on has not come while it stood still. */
+  #freshFromMs = -Infinity
+  /** Since when this process has known that nobody else is there; the first one has never known otherwise. */
   #aloneSinceMs = -Infinity
   /** Since when the events of now have been this process's. */
   #servingSinceMs = Infinity
@@ -100,7 +113,7 @@ export class Membership {
 
   /** Whether the others cannot have taken this process out. */
   get holdsLease(): boolean {
-    return this.#settings.clock.monotonic() < this.#leaseEndsMs
+    return this.#sinceMs(this.#leaseBegan) < this.#settings.leaseMs
   }
 
   /** Whether nobody else gets the events. */
@@ -108,7 +121,7 @@ export class Membership {
     return this.#isIn && this.#views.every((table) => isAloneIn(table, this.#settings.id))
   }
 
-  /** For how long nobody else has been there, in ms; 0 while someone is. */
+  /** For how long this process has known that nobody else is there, in ms; 0 while someone is. */
   get aloneMs(): number {
     return this.isAlone ? this.#settings.clock.monotonic() - this.#aloneSinceMs : 0
   }
@@ -154,41 +167,76 @@ export class Membership {
   }
 
   /**
-   * Whether the store went away while this process held its lease, so that what it last knew of the others still holds. One that
-   * stood still does not know whether the others have gone on.
+   * Whether the store went away while this process held its lease, and this process has not stood still since, so that what it last knew of
+   * the others still holds. One that stood still does not know whether the others have gone on.
    */
   get isConfirmed(): boolean {
-    return this.#isConfirmed
+    return this.#isConfirmed && !this.#hasStoodStill
   }
 
-  /** Whether the store has answered all the time since then. */
+  /** Whether no beat has even failed for so long that the others may have gone on meanwhile, should they reach the store. */
+  get #hasStoodStill(): boolean {
+    const { heartbeatMs, leaseMs, storeTimeoutMs } = this.#settings
+    const longMs = Math.max(leaseMs, heartbeatMs + 2 * storeTimeoutMs)
+    return !this.#isStoreUp && this.#sinceMs(this.#lastFailure) >= longMs
+  }
+
+  /** Whether this process has been awake since something came, and that had not come before, while it stood still. */
+  hasBeenAwakeSince(sinceMs: number): boolean {
+    return !this.#hasMissedBeats && sinceMs >= this.#freshFromMs
+  }
+
+  /** Whether the store has answered all the time since something came, and this process was awake to see that. */
   hasReachedStoreSince(sinceMs: number): boolean {
-    return this.#isStoreUp && this.#lastFailureMs < sinceMs
+    return this.#isStoreUp && this.#lastFailure.monotonicMs < sinceMs && this.hasBeenAwakeSince(sinceMs)
+  }
+
+  /** Whether an outage may have come and gone unseen: no question was asked, and none ended, for twice as long as ever. */
+  get #hasMissedBeats(): boolean {
+    const { heartbeatMs, storeTimeoutMs } = this.#settings
+    return this.#sinceMs(this.#lastAwake) >= 2 * Math.max(heartbeatMs, storeTimeoutMs)
+  }
+
+  /** Of one that wakes up: to read what has come meanwhile takes no longer than it took to come. */
+  #noteAwake(): void {
+    const { clock, leaseMs } = this.#settings
+    const stoodStillMs = Math.min(leaseMs, this.#sinceMs(this.#lastAwake))
+    if (this.#hasMissedBeats) this.#freshFromMs = clock.monotonic() + stoodStillMs
+    this.#lastAwake = this.#now
   }
 
   /**
    * Becomes one of them; resolves when all others act by that.
    *
-   * @returns whether nobody else was there
    * @throws {@link StoreUnavailableError} when the store does not answer
    */
-  async join(): Promise<boolean> {
-    const { id, version, heartbeatMs, clock, joinTimeoutMs } = this.#settings
+  async join(): Promise<void> {
+    const { id, heartbeatMs, clock, joinTimeoutMs } = this.#settings
     const endsMs = clock.monotonic() + joinTimeoutMs
     this.#isRunning = true
+    this.#lastAwake = this.#now
     this.#sightings.clear()
-    const table = await this.#change((current) => withNewcomer(without(current, [id], undefined), id, version))
-    // A record of the dead does not hold anyone up for ever: it is taken out by the beats below.
-    const isFirst = table.members[id]?.isReady === true
+    let entered = await this.#enter()
     while (this.#isRunning && !this.#isIn) {
-      if (isFirst || haveAcked(this.#table, id, table.epoch)) this.#isIn = true
+      // It stood still meanwhile, and was taken out.
+      if (this.#table.members[id] === undefined) entered = await this.#enter()
+      const isFirst = entered.members[id]?.isReady === true
+      // A record of the dead does not hold anyone up for ever: it is taken out by the beats below.
+      if (isFirst || haveAcked(this.#table, id, entered.epoch)) this.#isIn = true
       else await this.#pause(Math.min(heartbeatMs / 10, 50))
       if (!this.#isIn && clock.monotonic() >= endsMs) throw await this.#giveUp(joinTimeoutMs)
       if (!this.#isIn) await this.beat()
     }
     this.#schedule()
-    if (this.#isIn) this.#hooks.agreed(this.#table, noTable)
-    return isFirst
+    if (!this.#isIn) return
+    // The events of one that is alone are its own from here on; no later change says so.
+    if (this.#isSettled) this.#servingSinceMs = clock.monotonic()
+    this.#hooks.agreed(this.#table, noTable)
+  }
+
+  #enter(): Promise<Table> {
+    const { id, version } = this.#settings
+    return this.#change((current) => withNewcomer(without(current, [id], undefined), id, version))
   }
 
   /** Changes the table, and acts by it when the store has it. */
@@ -202,8 +250,9 @@ export class Membership {
     if (!this.#isRunning) return
     try {
       await this.#change((table) => withBeat(table, id))
-    } catch {
-      // Told by `reachable`; the next beat tries again.
+    } catch (error) {
+      // Told by `reachable`; the next beat tries again. A record that cannot be read is as good as none.
+      if (!(error instanceof StoreUnavailableError)) this.#unreachable(error)
     }
   }
 
@@ -217,7 +266,7 @@ export class Membership {
     } finally {
       this.#isRunning = false
       this.#isIn = false
-      this.#leaseEndsMs = -Infinity
+      this.#leaseBegan = never
       this.#cancelBeat?.()
     }
   }
@@ -238,11 +287,11 @@ export class Membership {
   }
 
   async #write(next: (table: Table) => Table): Promise<Table> {
-    const { store, key, id, clock, leaseMs } = this.#settings
+    const { store, key, id, leaseMs } = this.#settings
     for (let attempt = 0; attempt < maxAttempts; attempt++) {
-      const beganMs = clock.monotonic()
+      const began = this.#now
       // Whoever stood still has not looked at the others meanwhile.
-      if (beganMs - this.#lastBeatMs > leaseMs) this.#sightings.clear()
+      if (began.monotonicMs - this.#lastBeatMs > leaseMs) this.#sightings.clear()
       const found = await this.#ask('Reading who is there', 'no', () => store.entry(key))
       const current = found === undefined ? noTable : readTable(key, found.value)
       if (this.#isIn && current.members[id] === undefined) return this.#takenOut(current)
@@ -256,12 +305,14 @@ export class Membership {
       const written = await this.#ask('Writing who is there', 'unknown', () =>
         store.compareAndSet(key, found?.version, table),
       )
+      // One that can be read and not written is out.
+      if (!this.#isStoreUp) this.#hooks.reachable((this.#isStoreUp = true), undefined)
       if (written === undefined) {
         this.#coming = coming
         continue
       }
-      this.#lastBeatMs = beganMs
-      this.#leaseEndsMs = beganMs + leaseMs
+      this.#lastBeatMs = began.monotonicMs
+      this.#leaseBegan = began
       this.#actBy(table)
       return table
     }
@@ -269,13 +320,16 @@ export class Membership {
   }
 
   #actBy(table: Table): void {
+    const { id, clock } = this.#settings
     const before = this.#table
     const wasSettled = this.#isSettled
     this.#table = table
-    if (!isAloneIn(table, this.#settings.id)) this.#aloneSinceMs = this.#settings.clock.monotonic()
     this.#coming = undefined
+    // Who goes while this process stands still, or was out, has been there until now, as far as this one can tell.
+    const wasAlone = before === noTable || (before.members[id] !== undefined && isAloneIn(before, id))
+    if (!wasAlone || !isAloneIn(table, id)) this.#aloneSinceMs = clock.monotonic()
     const isNews = !wasSettled || table.ownerEpoch !== before.ownerEpoch
-    if (this.#isSettled && isNews) this.#servingSinceMs = this.#settings.clock.monotonic()
+    if (this.#isSettled && isNews) this.#servingSinceMs = clock.monotonic()
     if (!this.#isIn) return
     const dead = diedBetween(before, table)
     if (dead.length > 0) this.#hooks.died(dead, before)
@@ -284,7 +338,7 @@ export class Membership {
 
   #takenOut(current: Table): Table {
     this.#isIn = false
-    this.#leaseEndsMs = -Infinity
+    this.#leaseBegan = never
     this.#table = current
     this.#coming = undefined
     this.#hooks.lost()
@@ -311,28 +365,41 @@ export class Membership {
     const timedOut = (): Error => new Error(`no answer within ${storeTimeoutMs} ms`)
     for (;;) {
       const beganMs = clock.monotonic()
+      this.#noteAwake()
       try {
-        const answer = await withDeadline(run, storeTimeoutMs, clock, timedOut)
-        if (!this.#isStoreUp) this.#hooks.reachable((this.#isStoreUp = true), undefined)
-        return answer
+        return await withDeadline(run, storeTimeoutMs, clock, timedOut)
       } catch (error) {
         // What took much longer than its deadline says that this process stood still, and nothing about the store.
         if (applied === 'no' && clock.monotonic() - beganMs >= 1.5 * storeTimeoutMs) continue
         const cause = error instanceof Error ? error : new Error(String(error))
         throw this.#unreachable(new StoreUnavailableError(what, applied, cause))
+      } finally {
+        this.#noteAwake()
       }
     }
   }
 
-  #unreachable(error: StoreUnavailableError): StoreUnavailableError {
-    this.#lastFailureMs = this.#settings.clock.monotonic()
+  #unreachable<Failure>(error: Failure): Failure {
+    const { leaseMs, storeTimeoutMs } = this.#settings
+    const wasUp = this.#isStoreUp
+    // The lease may run out in the very attempt that fails, which has two answers to wait for.
+    this.#isConfirmed = wasUp ? this.#sinceMs(this.#leaseBegan) < leaseMs + storeTimeoutMs * 2 : this.isConfirmed
+    this.#lastFailure = this.#now
     // Nobody could give a sign of life meanwhile, as far as this process knows.
     this.#sightings.clear()
-    if (!this.#isStoreUp) return error
-    // The lease may run out in the very attempt that fails, which has two answers to wait for.
-    this.#isConfirmed = this.#lastFailureMs < this.#leaseEndsMs + this.#settings.storeTimeoutMs * 2
-    this.#hooks.reachable((this.#isStoreUp = false), error)
+    if (wasUp) this.#hooks.reachable((this.#isStoreUp = false), error)
     return error
+  }
+
+  get #now(): Moment {
+    const { clock } = this.#settings
+    return { monotonicMs: clock.monotonic(), wallMs: clock.now() }
+  }
+
+  /** By whichever clock more time has passed. */
+  #sinceMs({ monotonicMs, wallMs }: Moment): number {
+    const now = this.#now
+    return Math.max(now.monotonicMs - monotonicMs, now.wallMs - wallMs)
   }
 
   #schedule(): void {

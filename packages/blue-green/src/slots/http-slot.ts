@@ -199,11 +199,13 @@ class HttpSlot<Event, Answer> implements Slot<Event, Answer> {
     const aborted = (): Error => (signal?.reason instanceof Error ? signal.reason : new Error('drain() was aborted'))
     if (signal?.aborted === true) return Promise.reject(aborted())
     if (this.#drain === undefined) {
-      if (this.#state !== 'up') return Promise.resolve({ drained: true, running: 0 })
+      if (this.#state !== 'up' && this.#state !== 'draining') return Promise.resolve({ drained: true, running: 0 })
       this.#state = 'draining'
       let wake!: () => void
       const woken = new Promise<void>((resolve) => (wake = resolve))
-      const promise = this.#drainOnce(timeoutMs, wake, woken)
+      const promise = this.#drainOnce(timeoutMs, wake, woken).finally(() => {
+        if (this.#drain?.promise === promise) this.#drain = undefined
+      })
       this.#drain = { promise, wake }
     }
     const { promise } = this.#drain

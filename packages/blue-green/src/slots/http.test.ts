@@ -338,6 +338,23 @@ describe('a version by HTTP', () => {
     expect(clock.monotonic()).toBe(2 * httpSlotDefaults.healthMs)
   })
 
+  it('that is drained once more waits again for what has not ended', async () => {
+    const clock = new FakeClock()
+    let end: (() => void) | undefined
+    const { url } = await version({}, () => new Promise<void>((resolve) => (end = resolve)))
+    const slot = slotAt(url, { clock })
+    await slot.start()
+    const call = slot.handle({})
+    await until(() => end !== undefined)
+    const first = slot.drain({ timeoutMs: 1_000 })
+    await clock.advance(1_000)
+    expect(await first).toMatchObject({ drained: false, running: 1 })
+    const second = slot.drain({ timeoutMs: 1_000 })
+    end?.()
+    await call
+    expect(await second).toEqual({ drained: true, running: 0 })
+  })
+
   it('has no more events at once than it may', async () => {
     const slot = slotAt((await version()).url, { maxInFlight: 1 })
     await slot.start()

@@ -60,6 +60,8 @@ export class FleetProcess {
   isCutOff = false
   /** Its next write lands, and then it is cut off before it hears of that. */
   losesNextAnswer = false
+  /** It stands still in its next write, which lands. */
+  freezesInNextWrite = false
   /** How long its handler works. */
   workMs = 0
   /** How far its wall clock is ahead. */
@@ -70,6 +72,9 @@ export class FleetProcess {
   readonly #fleet: Fleet
   #thaw: (() => void) | undefined
   #frozen: Promise<void> | undefined
+  #suspendedAtMs: number | undefined
+  /** How long its machine was suspended. */
+  #suspendedMs = 0
 
   constructor(fleet: Fleet, version: string, options: Partial<GaplessRestartOptions<string, string>>) {
     this.#fleet = fleet
@@ -120,7 +125,16 @@ export class FleetProcess {
     this.#frozen ??= new Promise((resolve) => (this.#thaw = resolve))
   }
 
+  /** Its machine is suspended until it thaws: its monotonic clock and its timers stand still, too. */
+  suspend(): void {
+    this.#suspendedAtMs ??= this.#fleet.clock.monotonic()
+    this.freeze()
+  }
+
   thaw(): void {
+    const nowMs = this.#fleet.clock.monotonic()
+    this.#suspendedMs += nowMs - (this.#suspendedAtMs ?? nowMs)
+    this.#suspendedAtMs = undefined
     this.#frozen = undefined
     this.#thaw?.()
   }
@@ -142,12 +156,24 @@ export class FleetProcess {
 
   #clock(): Clock {
     const { clock } = this.#fleet
+    const monotonic = (): number => clock.monotonic() - this.#suspendedMs
     return {
       now: () => clock.now() + this.skewMs,
-      monotonic: () => clock.monotonic(),
+      monotonic,
       after: (ms, run) => {
         let isCancelled = false
-        const cancel = clock.after(ms, () => void this.whenAwake().then(() => (isCancelled ? undefined : run())))
+        let cancel = (): void => undefined
+        const dueMs = monotonic() + ms
+        const wait = (forMs: number): void => {
+          cancel = clock.after(forMs, () => {
+            void this.whenAwake().then(() => {
+              if (isCancelled) return
+              if (monotonic() < dueMs) wait(dueMs - monotonic())
+              else run()
+            })
+          })
+        }
+        wait(ms)
         return () => {
           isCancelled = true
           cancel()
@@ -171,6 +197,8 @@ export class FleetProcess {
       entry: (key) => through(() => store.entry(key)),
       compareAndSet: (key, expected, value) => {
         return through(async () => {
+          if (this.freezesInNextWrite) this.freeze()
+          this.freezesInNextWrite = false
           const written = await store.compareAndSet(key, expected, value)
           if (!this.losesNextAnswer) return written
           this.isCutOff = true
@@ -186,6 +214,8 @@ export class FleetProcess {
 export class FleetStore implements SharedStore {
   readonly scope = 'process'
   isDown = false
+  /** It can be read and not written: a replica after a fail-over, a full disk. */
+  isReadOnly = false
   /** How long an answer takes at most, in ms. */
   slowMs = 0
   readonly #clock: FakeClock
@@ -208,7 +238,7 @@ export class FleetStore implements SharedStore {
     expected: string | undefined,
     value: unknown,
   ): Promise<{ version: string } | undefined> {
-    await this.#reach()
+    await this.#reachToWrite()
     if (this.#entries.get(key)?.version !== expected) return undefined
     const written = this.#write(key, value)
     await this.#reach()
@@ -216,7 +246,7 @@ export class FleetStore implements SharedStore {
   }
 
   async set(key: string, value: unknown, { ifAbsent, ifVersion }: ClaimWrite = {}): Promise<{ version: string }> {
-    await this.#reach()
+    await this.#reachToWrite()
     const found = this.#entries.get(key)?.version
     const isConflict = (ifAbsent === true && found !== undefined) || (ifVersion !== undefined && found !== ifVersion)
     if (isConflict) throw Object.assign(new Error(`${key} is there`), { code: 'STORAGE_CONFLICT' })
@@ -230,6 +260,11 @@ export class FleetStore implements SharedStore {
     const version = String(this.#writes)
     this.#entries.set(key, { value: structuredClone(value), version })
     return { version }
+  }
+
+  async #reachToWrite(): Promise<void> {
+    await this.#reach()
+    if (this.isReadOnly) throw new Error('cannot write in a read-only transaction')
   }
 
   async #reach(): Promise<void> {

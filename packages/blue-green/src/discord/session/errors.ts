@@ -1,4 +1,4 @@
-/** Another process has the session with Discord and does not give it up, or has just taken it. */
+/** Another process has the session with Discord and does not give it up, or has just asked for it, or this one was stopped meanwhile. */
 export class SessionHeldError extends Error {
   /** The class of this error, also across two copies of the package. */
   override readonly name = 'SessionHeldError'

@@ -257,7 +257,7 @@ describe('a session that is handed over', () => {
     await begin(fleet, before)
     await before.handover.stop()
     before.manager.connect = () => new Promise(() => {})
-    void before.start()
+    const overtaken = expect(before.start()).rejects.toMatchObject({ code: 'SESSION_HELD' })
     await fleet.clock.advance(100)
     const { store } = fleet.fleet
     const compareAndSet = store.compareAndSet.bind(store)
@@ -269,7 +269,99 @@ describe('a session that is handed over', () => {
     store.compareAndSet = compareAndSet
     await fleet.clock.advance(2_000)
     await begun
+    await overtaken
+    expect([before, after].map(({ handover }) => handover.status.role)).toEqual(['stopped', 'owner'])
+  })
+
+  it('is given up although the store does not take that the first time', async () => {
+    const fleet = new SessionFleet()
+    const [before, after] = [fleet.process(), fleet.process()]
+    await begin(fleet, before)
+    const { store } = before.body
+    const compareAndSet = store.compareAndSet.bind(store)
+    store.compareAndSet = (key, version, value) => {
+      const isGivenUp = key === 'session:bot' && !(value as { isOpen: boolean }).isOpen
+      if (!isGivenUp) return compareAndSet(key, version, value)
+      store.compareAndSet = compareAndSet
+      return Promise.reject(new Error('ECONNRESET'))
+    }
+    await begin(fleet, after, 2_000)
     expect([before, after].map(({ handover }) => handover.status.role)).toEqual(['closing', 'owner'])
+    expect(before.isReplaced).toBe(true)
+    for (const { handover } of [before, after]) await handover.stop()
+    expect(fleet.clock.pending).toBe(0)
+  })
+
+  it('is not taken by one that is told to end while it waits for it', async () => {
+    const fleet = new SessionFleet()
+    const [dead, next] = [fleet.process(), fleet.process()]
+    await begin(fleet, dead)
+    dead.kill()
+    const refused = expect(next.start()).rejects.toMatchObject({ code: 'SESSION_HELD' })
+    await fleet.clock.advance(1_000)
+    expect(await next.handover.drain()).toEqual({ drained: true, running: 0 })
+    await fleet.clock.advance(10_000)
+    await refused
+    expect(next.handover.status.role).toBe('stopped')
+    expect(fleet.gateway).toMatchObject({ identifies: 1, resumes: 0 })
+  })
+
+  it('goes on to one that asks for it while another one still connects; the start of that one ends', async () => {
+    const fleet = new SessionFleet()
+    const [first, overtaken, last] = [fleet.process(), fleet.process(), fleet.process()]
+    await begin(fleet, first)
+    overtaken.manager.connect = () => new Promise(() => {})
+    const started = expect(overtaken.start()).rejects.toMatchObject({ code: 'SESSION_HELD', applied: 'no' })
+    await fleet.clock.advance(2_000)
+    expect(overtaken.handover.status.role).toBe('owner')
+    await begin(fleet, last, 2_000)
+    await started
+    await overtaken.handover.stop()
+    expect([overtaken, last].map(({ handover }) => handover.status.role)).toEqual(['stopped', 'owner'])
+  })
+
+  it('is left by a stop also while the gateway does not answer', async () => {
+    const fleet = new SessionFleet()
+    const only = fleet.process()
+    only.manager.connect = () => new Promise(() => {})
+    const started = expect(only.start()).rejects.toMatchObject({ code: 'SESSION_HELD' })
+    await fleet.clock.advance(1_000)
+    const stopped = only.handover.stop()
+    await fleet.clock.advance(2_000)
+    await started
+    await stopped
+    expect(only.handover.status.role).toBe('stopped')
+    expect(fleet.clock.pending).toBe(0)
+  })
+
+  it('is not given on by a start that fails before what that had begun has ended', async () => {
+    const fleet = new SessionFleet()
+    const [failing, next] = [fleet.process(), fleet.process()]
+    failing.workMs = 5_000
+    const connect = failing.manager.connect.bind(failing.manager)
+    failing.manager.connect = async () => {
+      await connect()
+      fleet.send('1')
+      await new Promise<void>((resolve) => fleet.clock.after(100, resolve))
+      throw new Error('the second shard cannot connect')
+    }
+    const started = expect(failing.start()).rejects.toThrow('the second shard')
+    await fleet.clock.advance(1_000)
+    await begin(fleet, next, 10_000)
+    await started
+    expect(fleet.runsOf('1')).toEqual(['v1 1'])
+    expect(next.repeated).toEqual([])
+  })
+
+  it('is not asked for again by one that has given it up and was not stopped', async () => {
+    const fleet = new SessionFleet()
+    const [before, after] = [fleet.process(), fleet.process()]
+    await begin(fleet, before)
+    await begin(fleet, after)
+    await expect(before.start()).rejects.toThrow('it has given the session up')
+    await before.handover.stop()
+    await begin(fleet, before)
+    expect(before.handover.status.role).toBe('owner')
   })
 
   it('that Discord has ended is given up for a new one', async () => {
@@ -384,6 +476,18 @@ describe('a store that is out', () => {
     await fleet.clock.advance(100)
     expect(only.handover.status).toMatchObject({ store: 'up', unclaimed: 2 })
     expect(only.told).toEqual(['session new', 'store down', 'store up'])
+  })
+
+  it('as it can be read and not written lets the owner serve on, and is told of once', async () => {
+    const fleet = new SessionFleet()
+    const only = fleet.process()
+    await begin(fleet, only)
+    fleet.fleet.store.isReadOnly = true
+    await fleet.clock.advance(30_000)
+    fleet.send('1')
+    await fleet.clock.advance(1_000)
+    expect(fleet.runsOf('1')).toEqual(['v1 1'])
+    expect(only.told).toEqual(['session new', 'store down'])
   })
 
   it.each([

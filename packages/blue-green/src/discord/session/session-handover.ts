@@ -23,6 +23,11 @@ const closeTimeoutMs = 1_000
 /** How often the next process looks whether the one before has let go, in ms. */
 const lookMs = 20
 
+// Why a start ends without the session.
+const wasOvertaken = 'another process has asked for it since'
+const wasStopped = 'it was stopped meanwhile'
+const stoodStill = 'this process stood still, and the others went on'
+
 /** How far the events of a session are. */
 export interface SessionProgress {
   /** The number of the last event that came. */
@@ -120,6 +125,8 @@ export class SessionHandover<
   /** Settles when the connections are closed and the sessions are given up. */
   #closing: Promise<void> | undefined
   #cancelWrite: (() => void) | undefined
+  /** Ends a start that waits for the gateway, for that may never answer. */
+  #endStart: ((why: SessionHeldError) => void) | undefined
   /** While the store is asked whether the others have gone on without this process. */
   #asking: Promise<void> | undefined
 
@@ -202,11 +209,13 @@ export class SessionHandover<
   }
 
   /**
-   * Asks for the sessions, takes them when the process before has let go, and connects.
+   * Asks for the sessions, takes them when the process before has let go, and connects. When it rejects, this process is stopped: what it had
+   * begun has ended, or had `drainMs` to.
    *
    * @param manager - the `WebSocketManager` that was made with {@link SessionHandover.retrieveSessionInfo} and
    * {@link SessionHandover.updateSessionInfo}
-   * @throws {@link SessionHeldError} when another process keeps them for `startTimeoutMs`, or takes them meanwhile
+   * @throws {@link SessionHeldError} when another process keeps them for `startTimeoutMs`, or asks for them before the connections stand; when
+   * `stop` or `drain` is called meanwhile; when this process has given them up, and was not stopped since
    * @throws {@link StoreUnavailableError} when the store does not answer
    * @throws {@link StateFormatError} when a record was written by a newer release, or by something else
    * @throws whatever `connect` of the manager rejects with
@@ -214,22 +223,32 @@ export class SessionHandover<
   start(manager: GatewayManager): Promise<void> {
     requireMethods('manager', manager, ['on', 'connect', 'destroy'])
     return this.#next(async () => {
-      if (this.#role !== 'stopped') return
+      const { version } = this.#settings
+      if (this.#role === 'closing') {
+        throw new SessionHeldError(version, 'it has given the session up, and was not stopped since')
+      }
+      if (this.#role === 'out') {
+        throw new SessionHeldError(version, 'the others went on without this process, which was not stopped since')
+      }
+      if (this.#role === 'owner') return
       this.#manager = manager
       this.#listenTo(manager)
       this.#role = 'joining'
+      const ended = new Promise<never>((_, reject) => (this.#endStart = reject))
+      ended.catch(() => undefined)
       try {
         await this.#membership.join()
         await this.#takeSessions()
         this.#scheduleWrite()
         const left = this.#book.marks
-        await manager.connect()
+        await Promise.race([ended, manager.connect()])
         const isResumed = [...left].some(([shardId, mark]) => this.#book.markOf(shardId) === mark)
         if (isResumed) this.#tellSession('closed', 'resumed', 'INFO', 'the process before has left it')
       } catch (error) {
-        await this.#close()
-        await this.#leave()
+        await this.#end()
         throw error
+      } finally {
+        this.#endStart = undefined
       }
     })
   }
@@ -252,14 +271,11 @@ export class SessionHandover<
     }
   }
 
-  /** Drains, and leaves the rest to the others. */
+  /** Drains, and leaves the rest to the others. A `start` that is under way rejects. */
   stop(): Promise<void> {
+    if (this.#endStart !== undefined) void this.#close()
     return this.#next(async () => {
-      if (this.#role === 'stopped') return
-      await this.drain()
-      // What has ended since the connections were closed need not be sent again.
-      await this.#book.write(false).catch(() => false)
-      await this.#leave()
+      if (this.#role !== 'stopped') await this.#end()
     })
   }
 
@@ -286,7 +302,8 @@ export class SessionHandover<
     let wantedEpoch: number | undefined
     let failure: StoreUnavailableError | undefined
     while (clock.monotonic() < endsMs) {
-      if (this.#has('out')) throw new SessionHeldError(version, 'this process stood still, and the others went on')
+      if (this.#has('out')) throw new SessionHeldError(version, stoodStill)
+      if (this.#has('closing')) throw new SessionHeldError(version, wasStopped)
       try {
         wantedEpoch ??= (await this.#membership.change((table) => (table.owner === id ? table : withOwner(table, id))))
           .ownerEpoch
@@ -306,11 +323,11 @@ export class SessionHandover<
     const { id, version } = this.#settings
     const { owner, ownerEpoch, members } = this.#membership.table
     if (ownerEpoch > wantedEpoch && owner !== id) {
-      throw new SessionHeldError(version, 'another process has asked for it since')
+      throw new SessionHeldError(version, wasOvertaken)
     }
     if (!this.#membership.isOwner || !(await this.#book.take((by) => members[by] === undefined))) return false
-    if (this.#membership.isOwner) this.#role = 'owner'
-    // Another process has asked for it while the store was asked.
+    if (this.#membership.isOwner && this.#has('joining')) this.#role = 'owner'
+    // Another process has asked for it while the store was asked, or this one was stopped.
     else await this.#book.write(false).catch(() => false)
     return this.#role === 'owner'
   }
@@ -350,7 +367,7 @@ export class SessionHandover<
   async #ask(): Promise<void> {
     while (this.#hasToAsk) {
       await this.#membership.beat()
-      if (!this.#membership.isStoreUp && !this.#servesWithoutStore) await this.#pause(this.#settings.heartbeatMs)
+      if (this.#hasToAsk) await this.#pause(this.#settings.heartbeatMs)
     }
   }
 
@@ -383,11 +400,10 @@ export class SessionHandover<
   }
 
   #scheduleWrite(): void {
+    if (this.#role !== 'owner') return
     this.#cancelWrite = this.#settings.clock.after(this.#settings.heartbeatMs, () => {
       this.#book.giveUpGaps()
-      void this.#write().then(() => {
-        if (this.#role === 'owner') this.#scheduleWrite()
-      })
+      void this.#write().then(() => this.#scheduleWrite())
     })
   }
 
@@ -397,20 +413,39 @@ export class SessionHandover<
   }
 
   /** Once; a second call waits for the first. */
-  #close(): Promise<void> {
+  #close(why = wasStopped): Promise<void> {
     if (this.#role === 'stopped') return Promise.resolve()
-    this.#closing ??= this.#closeNow()
+    this.#closing ??= this.#closeNow(why)
     return this.#closing
   }
 
-  async #closeNow(): Promise<void> {
+  async #closeNow(why: string): Promise<void> {
     const wasOwner = this.#role === 'owner'
     if (this.#role !== 'out') this.#role = 'closing'
     this.#cancelWrite?.()
+    this.#endStart?.(new SessionHeldError(this.#settings.version, why))
     if (!wasOwner) return
     await this.#disconnect('handing the session over')
-    await this.#book.write(false).catch(() => false)
+    await this.#giveUp()
     this.#tellSession('open', 'closed', 'INFO', 'the next process goes on with it')
+  }
+
+  /** The next process waits for this: it is written again until the store has it, or this process leaves. */
+  async #giveUp(): Promise<void> {
+    const { clock, heartbeatMs } = this.#settings
+    try {
+      await this.#book.write(false)
+    } catch {
+      if (this.#has('closing')) this.#cancelWrite = clock.after(heartbeatMs, () => void this.#giveUp())
+    }
+  }
+
+  /** What runs here ends before the others are left, who would take it for that of a dead process. */
+  async #end(): Promise<void> {
+    await this.drain()
+    // What has ended since the connections were closed need not be sent again.
+    await this.#book.write(false).catch(() => false)
+    await this.#leave()
   }
 
   async #disconnect(reason: string): Promise<void> {
@@ -421,6 +456,7 @@ export class SessionHandover<
 
   async #leave(): Promise<void> {
     await this.#membership.leave().catch(() => undefined)
+    this.#cancelWrite?.()
     this.#role = 'stopped'
     this.#closing = undefined
   }
@@ -429,7 +465,7 @@ export class SessionHandover<
     const { id, version, clock } = this.#settings
     if (this.#role !== 'owner' || table.owner === id || table.owner === null) return
     const to = table.members[table.owner]?.version ?? ''
-    void this.#close().then(() => {
+    void this.#close(wasOvertaken).then(() => {
       const why = `version "${to}" has asked for the session`
       const message = `This process (version "${version}") has given the session up and may go. Why: ${why}.`
       this.#emit('replaced', { what: 'process', from: version, to, at: clock.now(), why, severity: 'INFO', message })
@@ -442,6 +478,7 @@ export class SessionHandover<
     const wasOwner = this.#role === 'owner'
     this.#role = 'out'
     this.#cancelWrite?.()
+    this.#endStart?.(new SessionHeldError(this.#settings.version, stoodStill))
     if (wasOwner) void this.#disconnect('another process goes on')
     const why = 'it gave no sign of life for longer than its lease'
     const message = `The others went on without this process: ${why}. Stop it.`
