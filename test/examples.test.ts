@@ -6,7 +6,8 @@ import { root } from '../scripts/workspace.js'
 
 // The sample bot and the stand-in have tests of their own.
 const others = new Set(['sample-bot', 'discord-standin'])
-const names = (await readdir(join(root, 'examples'))).filter((name) => !others.has(name))
+const found = await readdir(join(root, 'examples'), { withFileTypes: true })
+const names = found.filter((each) => each.isDirectory() && !others.has(each.name)).map(({ name }) => name)
 
 describe('the small examples', () => {
   it.each(names)('%s runs, and prints what its comments say', async (name) => {
