@@ -387,8 +387,8 @@ export class Arena {
     return true
   }
 
-  #disturb(by: string): void {
-    if (!this.#disturbedAt.has(by)) this.#disturbedAt.set(by, Date.now())
+  #disturb(by: string, atMs = Date.now()): void {
+    this.#disturbedAt.set(by, Math.min(atMs, this.#disturbedAt.get(by) ?? Infinity))
   }
 
   /** What happens to an owner happens to its versions. */
@@ -403,7 +403,8 @@ export class Arena {
       this.#workers.push({ by, pid: fact.pid })
     }
     if (fact.fact === 'dies') {
-      this.#disturb(by)
+      // It may be heard later than what follows from it.
+      this.#disturb(by, fact.at)
       this.#kills += 1
     }
     if (fact.fact === 'out') {
