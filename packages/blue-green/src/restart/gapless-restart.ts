@@ -516,8 +516,9 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
   async #isBack(): Promise<boolean> {
     try {
       if (!this.#membership.isIn) await this.#membership.join()
-      // Also where nobody is there any more: whoever has just gone was alone before, and has left no claims.
-      await this.#pause(this.#settings.leaseMs)
+      // Whoever has just gone was alone before, and has left no claims: its copies of what comes here are no further apart than this.
+      const { keepMs, leaseMs } = this.#settings
+      await this.#pause(this.#membership.isAlone ? keepMs : leaseMs)
       // It may have slept through the pause, and been taken out meanwhile.
       if (!this.#membership.holdsLease) await this.#membership.beat()
       return this.#membership.isIn && this.#membership.holdsLease
