@@ -47,32 +47,21 @@ describe('a process alone', () => {
     expect(fleet.clock.pending).toBe(0)
   })
 
-  it('serves on when the store is out for longer than its lease', async () => {
+  it.each([
+    ['is out', 'isDown'],
+    ['can be read and not written', 'isReadOnly'],
+  ] as const)('serves on while the store %s for longer than its lease, and tells of that once', async (_, fault) => {
     const fleet = new Fleet()
     const only = fleet.process()
     await only.begin()
-    fleet.store.isDown = true
+    fleet.store[fault] = true
     await fleet.clock.advance(60_000)
     fleet.send('1')
     await fleet.clock.advance(0)
     expect(only.answers.get('1')).toBe('1 from v1')
-    fleet.store.isDown = false
+    fleet.store[fault] = false
     await fleet.clock.advance(1_000)
     expect(only.restart.status).toMatchObject({ role: 'owner', store: 'up' })
-    expect(only.told).toEqual(['owner nobody > v1', 'store up > down', 'store down > up'])
-  })
-
-  it('serves on while the store can be read and not written, and tells of that once', async () => {
-    const fleet = new Fleet()
-    const only = fleet.process()
-    await only.begin()
-    fleet.store.isReadOnly = true
-    await fleet.clock.advance(60_000)
-    fleet.send('1')
-    await fleet.clock.advance(0)
-    expect(only.answers.get('1')).toBe('1 from v1')
-    fleet.store.isReadOnly = false
-    await fleet.clock.advance(1_000)
     expect(only.told).toEqual(['owner nobody > v1', 'store up > down', 'store down > up'])
   })
 
