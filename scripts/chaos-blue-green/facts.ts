@@ -6,8 +6,8 @@ export interface Fact {
    * `up`: it runs; of a worker, with `pid` and `version`. `ready`: it gets the events. `owner`: they are its own. `began`, `ended`, `failed`: a run of an
    * event. `late`: the platform took the answer no more. `repeated`: told that an event runs once more; `unfinished`: told that
    * an event does not run again. `out`, `in`: whether the others count it in. `dies`: about to end by itself, as a process that
-   * breaks. `left`: it has gone in good order. `refused`: something that it was asked for was not done. `undecided`: it let
-   * events go, as the store was out and it cannot know what the owner did. `said`: anything else.
+   * breaks. `left`: it has gone in good order. `refused`: something that it was asked for was not done. `undecided`: told that it
+   * lets an event go without knowing who has it. `said`: anything else.
    */
   readonly fact:
     | 'up'

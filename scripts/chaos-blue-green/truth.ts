@@ -32,7 +32,7 @@ export interface Tally {
   'handled, not answered in time': number
   lost: number
   'refused, and told so': number
-  'undecided, as the store was out': number
+  'let go, and told so': number
   'nobody left who had got it': number
   'reported as unfinished': number
   'second runs': number
@@ -48,18 +48,18 @@ export interface Fault {
   readonly what: string
 }
 
-/** Until then a process has let an event go of which it cannot know who has it, in ms. */
-const undecidedWithinMs = 5_000
-
 /** One event, held against everything that is known of it. */
 export function judge(evidence: Evidence): { readonly tally: Tally; readonly faults: readonly Fault[] } {
   const tally = noTally()
   const faults: Fault[] = []
   const byId = factsById(evidence.facts)
-  const isUndecided = (by: string, sentAt: number): boolean => {
-    return evidence.facts.some((said) => {
-      return said.fact === 'undecided' && said.by === by && said.at > sentAt && said.at < sentAt + undecidedWithinMs
-    })
+  /** When each process had gone in good order. */
+  const leftAt = new Map(evidence.facts.filter(({ fact }) => fact === 'left').map(({ by, at }) => [by, at]))
+  const isWithNobody = ({ recipients }: Sent, facts: readonly Fact[]): boolean => {
+    // Whoever goes leaves to the others what one of them has begun.
+    const last = facts.findLast(({ fact }) => fact === 'began')?.by
+    const endedAt = last === undefined ? -Infinity : evidence.disturbedAt(last)
+    return recipients.every((by) => evidence.isOut(by) || (leftAt.get(by) ?? Infinity) <= endedAt)
   }
   for (const event of evidence.events) {
     const { id } = event
@@ -80,9 +80,9 @@ export function judge(evidence: Evidence): { readonly tally: Tally; readonly fau
     if (isHandled && !hasAnswer) tally['handled, not answered in time'] += 1
     if (!isHandled && isUnfinished) tally['reported as unfinished'] += 1
     else if (!isHandled && isRefused) tally['refused, and told so'] += 1
-    else if (!isHandled && sent.recipients.every((by) => evidence.isOut(by))) tally['nobody left who had got it'] += 1
-    else if (!isHandled && sent.recipients.some((by) => isUndecided(by, event.sentAt))) {
-      tally['undecided, as the store was out'] += 1
+    else if (!isHandled && isWithNobody(sent, facts)) tally['nobody left who had got it'] += 1
+    else if (!isHandled && facts.some(({ fact }) => fact === 'undecided')) {
+      tally['let go, and told so'] += 1
     } else if (!isHandled) {
       tally.lost += 1
       fault('lost')
@@ -123,7 +123,7 @@ export function noTally(): Tally {
     'handled, not answered in time': 0,
     lost: 0,
     'refused, and told so': 0,
-    'undecided, as the store was out': 0,
+    'let go, and told so': 0,
     'nobody left who had got it': 0,
     'reported as unfinished': 0,
     'second runs': 0,

@@ -118,6 +118,7 @@ const restart = new GaplessRestart({
   clock,
 })
 restart.on('repeated', ({ eventId, attempt }) => tell('repeated', { id: eventId, attempt }))
+restart.on('undecided', ({ eventId: id, why }) => tell('undecided', { ...(id !== undefined && { id }), why }))
 restart.on('change', ({ what, to, message }) => {
   if (what === 'membership') tell(to === 'out' ? 'out' : 'in', { why: message })
   else tell('said', { why: message })
@@ -200,11 +201,6 @@ try {
   tell('refused', { why: `start: ${String(error)}` })
   process.exit(1)
 }
-let undecided = 0
-setInterval(() => {
-  if (restart.status.undecided > undecided) tell('undecided')
-  undecided = restart.status.undecided
-}, 100).unref()
 
 const client = new Client({
   intents: [GatewayIntentBits.Guilds],

@@ -28,6 +28,7 @@ function deskOf() {
   const standing: { -readonly [Name in keyof Standing]: Standing[Name] } & { readonly owned: Set<string> } = {
     isIn: true,
     isAlone: false,
+    isQuiet: false,
     aloneMs: 0,
     servingMs: 60_000,
     isServing: true,
@@ -41,6 +42,7 @@ function deskOf() {
     hasBeenAwakeSince: () => true,
     hasReachedStoreSince: () => true,
     beat: async () => {},
+    noteUnclaimed: () => {},
   }
   const settings = readRestartOptions({
     version: 'v2',

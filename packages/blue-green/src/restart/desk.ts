@@ -5,6 +5,7 @@ import { warn } from '../warn.js'
 import { EventClaims, type Claimed } from './event-claims.js'
 import type { EventWork, RestartSettings } from './options.js'
 import type { Table } from './records.js'
+import { diedSince, hasClaimsSince, othersSince } from './table.js'
 
 /** An event that came to this process. */
 interface Kept {
@@ -22,11 +23,14 @@ interface Kept {
   readonly resolve: (answer: unknown) => void
   readonly reject: (error: unknown) => void
   /**
-   * `waiting`: another process should claim it. `claiming`: this one does. `stalled`: this one goes on with it when the store is back.
-   * `theirs`: another one has it. `outside`: it came while this process was taken out. It is gone from here once it runs here, or
-   * is known to be done.
+   * `waiting`: another process should claim it. `claiming`: this one does. `stalled`: this one goes on with it when the store is back,
+   * or the others count it in again. `theirs`: another one has it. It is gone from here once it runs here, or is known to be done.
    */
-  state: 'waiting' | 'claiming' | 'stalled' | 'theirs' | 'outside'
+  state: 'waiting' | 'claiming' | 'stalled' | 'theirs'
+  /** What was so when it came; for what came while this process was taken for dead, what was so before. */
+  readonly since: Table
+  /** Whether it came while this process was taken for dead, or before. */
+  readonly wasOut: boolean
   /** Who has claimed it; this process, too, where it may have. */
   by: string | undefined
 }
@@ -35,7 +39,9 @@ interface Kept {
 export interface Standing {
   readonly isIn: boolean
   readonly isAlone: boolean
-  /** For how long, in ms; 0 while it is not. */
+  /** Whether it is alone, and writes no claims. */
+  readonly isQuiet: boolean
+  /** For how long it has been alone, in ms; 0 while it is not. */
   readonly aloneMs: number
   /** For how long the same events have been its own, in ms; 0 while none are. */
   readonly servingMs: number
@@ -51,12 +57,14 @@ export interface Standing {
   hasBeenAwakeSince(sinceMs: number): boolean
   hasReachedStoreSince(sinceMs: number): boolean
   beat(): Promise<void>
+  /** An event was handled without a claim, as the store was out: the table is to say so. */
+  noteUnclaimed(): void
 }
 
 /** What a desk tells. */
 export interface DeskHooks {
-  /** An event of a dead process runs here once more. */
-  repeated(eventId: string, by: string, attempt: number, isHarmless: boolean): void
+  /** An event of a dead process runs here once more; or it ran here without a claim, and one `by` another process was there. */
+  repeated(eventId: string, by: string, attempt: number, isHarmless: boolean, isUnclaimed: boolean): void
   /** An event of a dead process is left alone. */
   unfinished(eventId: string, by: string, attempt: number): void
   /** An event is let go, and nobody here knows whether another process has it. */
@@ -66,7 +74,11 @@ export interface DeskHooks {
 /** Whether the others have gone on without this process; `unknown` while the store does not say so. */
 type Place = 'in' | 'out' | 'unknown'
 
+/** Of the events that ran without a claim in an outage, the first so many are held against the claims when it is over: only those can have one. */
+const maxUnclaimed = 1_000
+
 const storeWasOut = 'the store was out of reach, and the owner may have served without a claim'
+const takenForDead = 'the others had taken this process for dead, and may have handled it without a claim'
 
 /** How many events went which way. */
 export interface DeskCounts {
@@ -102,11 +114,13 @@ export class Desk {
   readonly #kept = new Map<string, Kept>()
   readonly #running = new Set<Promise<unknown>>()
   readonly counts: DeskCounts = { running: 0, duplicates: 0, takenOver: 0, repeated: 0, unclaimed: 0, undecided: 0 }
+  /** What ran here without a claim, and may have had one all the same. */
+  readonly #unclaimed = new Map<string, Kept>()
   #cancelDue: (() => void) | undefined
   /** While the store is asked whether the others have gone on without this process. */
   #asking: Promise<void> | undefined
-  /** The others went on without this process. */
-  #isOutside = false
+  /** What was so before the others went on without this process; `undefined` while it is one of them. */
+  #outSince: Table | undefined
 
   constructor(settings: RestartSettings, standing: Standing, hooks: DeskHooks) {
     const { store, name, id, clock, claimMs, storeTimeoutMs } = settings
@@ -148,19 +162,20 @@ export class Desk {
       this.counts.duplicates += 1
       return Promise.resolve(undefined)
     }
-    // One that has just gone may have had an event of which the copy for this process comes only now.
-    const isUncontested = this.#standing.aloneMs >= this.#settings.leaseMs && this.#standing.holdsLease
-    if (isUncontested && !this.#isOutside) return this.#run(event, { eventId, attempt: 1 })
+    const { isQuiet, holdsLease, table } = this.#standing
+    const wasOut = this.#outSince !== undefined
+    if (isQuiet && holdsLease && !wasOut) return this.#run(event, { eventId, attempt: 1 })
     return new Promise((resolve, reject) => {
       const arrivedMs = this.#settings.clock.monotonic()
       const { aloneMs, servingMs } = this.#standing
       // Of a guild that is another's now, that one may have claimed it before the guild comes here.
       const isOwn = Math.max(aloneMs, this.#standing.owns(unitId) ? servingMs : 0) >= this.#settings.leaseMs
-      const state = this.#isOutside ? 'outside' : 'waiting'
-      const kept: Kept = { eventId, unitId, event, arrivedMs, isOwn, resolve, reject, state, by: undefined }
+      const since = this.#outSince ?? table
+      const came = { eventId, unitId, event, arrivedMs, isOwn, since, wasOut, resolve, reject }
+      const kept: Kept = { ...came, state: 'waiting', by: undefined }
       this.#kept.set(eventId, kept)
       if (this.#kept.size > this.#settings.maxKept) this.#makeRoom()
-      if (!this.#isOutside && this.#isMine(unitId)) void this.#begin(kept)
+      if (!wasOut && this.#isMine(unitId)) void this.#begin(kept)
       else this.#schedule()
     })
   }
@@ -168,7 +183,8 @@ export class Desk {
   /** This process may have more to do than before: whoever owns the events begins all that wait, in the order of their arrival. */
   reconsider(): void {
     this.#forgetOld()
-    if (this.#isOutside) return
+    if (this.#outSince !== undefined) return
+    if (this.#unclaimed.size > 0 && this.#standing.isStoreUp) void this.#compare()
     const isServing = this.#standing.isServing || this.#standing.isAlone
     for (const kept of this.#kept.values()) {
       if (kept.state === 'stalled') this.#goOn(kept)
@@ -176,21 +192,30 @@ export class Desk {
     }
   }
 
-  /** The others went on without this process: what it had is with them, and so is what comes until it is in again. */
-  forget(): void {
-    this.#isOutside = true
-    for (const kept of this.#kept.values()) if (kept.state !== 'claiming') this.#letGo(kept)
-    this.#cancelDue?.()
-    this.#cancelDue = undefined
+  /** The others go on without this process from a table on: what it has, and what comes, waits until it is one of them again. */
+  pause(since: Table): void {
+    this.#outSince ??= since
+    this.#cancel()
+    // Whatever goes on with one of them now is of no account any more.
+    for (const [eventId, kept] of this.#kept)
+      if (kept.state === 'claiming' || kept.state === 'stalled')
+        this.#kept.set(eventId, { ...kept, wasOut: true, state: 'stalled', by: this.#settings.id })
+      else this.#kept.set(eventId, { ...kept, wasOut: true })
   }
 
-  /**
-   * This process is in again. What came meanwhile was with the others, also where they have gone since: nobody can tell which of it they
-   * had handled.
-   */
-  rejoined(): void {
-    this.#isOutside = false
-    for (const kept of this.#kept.values()) if (kept.state === 'outside') this.#letGo(kept)
+  /** This process is one of them again. Who has what came before, their claims say, and who is still there. */
+  resume(): void {
+    this.#outSince = undefined
+    for (const kept of this.#kept.values())
+      if (kept.state === 'theirs' && kept.by !== undefined && this.#isDead(kept.by)) void this.#takeUp(kept)
+    this.reconsider()
+    this.#schedule()
+  }
+
+  /** This process goes: what it has is with the others. */
+  forget(): void {
+    this.#cancel()
+    for (const kept of this.#kept.values()) if (kept.state !== 'claiming') this.#letGo(kept)
   }
 
   /** Nothing is kept any longer: what another process should have claimed and has not is claimed here. */
@@ -203,6 +228,7 @@ export class Desk {
    * their guilds now: claimed too early, it would be served once more by an owner that the store leaves in this very moment.
    */
   died(ids: readonly string[]): void {
+    if (this.#outSince !== undefined) return
     for (const kept of this.#kept.values())
       if (kept.state === 'theirs' && kept.by !== undefined && ids.includes(kept.by)) void this.#takeUp(kept)
   }
@@ -214,8 +240,9 @@ export class Desk {
   async #handleUnnamed(event: never, unitId: string | undefined): Promise<unknown> {
     const isKnown = this.#isSure || (await this.#ask()) !== 'unknown'
     const isMine = this.#isMine(unitId)
-    if (isKnown && isMine && !this.#isOutside) return this.#run(event, { eventId: undefined, attempt: 1 })
-    if (isMine || this.#isOutside) this.#undecided(undefined, 'it has no id, and the others may have it')
+    const isOut = this.#outSince !== undefined
+    if (isKnown && isMine && !isOut) return this.#run(event, { eventId: undefined, attempt: 1 })
+    if (isMine || isOut) this.#undecided(undefined, 'it has no id, and the others may have it')
     else if (this.#standing.awaits(unitId)) this.#undecided(undefined, 'it has no id, and its guild moves')
     return undefined
   }
@@ -230,6 +257,7 @@ export class Desk {
     const { keepMs } = this.#settings
     kept.state = 'claiming'
     const place = await this.#ask()
+    if (!this.#has(kept)) return
     if (place !== 'in') return this.#halt(kept, place)
     if (this.#standing.isAlone && kept.isOwn && !this.#standing.isStoreUp) return this.#withoutStore(kept, false)
     // Short of `keepMs`: then the others, who cannot see that this one serves, begin to look after the event.
@@ -238,7 +266,7 @@ export class Desk {
   }
 
   async #follow(kept: Kept, claimed: Claimed): Promise<void> {
-    if (!this.#kept.has(kept.eventId)) return
+    if (!this.#has(kept)) return
     switch (claimed.kind) {
       case 'unreachable':
         return this.#withoutStore(kept, claimed.isUnknown)
@@ -277,6 +305,7 @@ export class Desk {
     const before = kept.by ?? id
     kept.by = id
     const place = await this.#ask()
+    if (!this.#has(kept)) return
     if (place !== 'in') return this.#halt(kept, place)
     if (attempt > 1) this.#tellRepeated(kept, before, attempt)
     else if (!this.#isMine(kept.unitId)) this.counts.takenOver += 1
@@ -295,39 +324,80 @@ export class Desk {
   #leaveTo(kept: Kept, { claim, version }: Extract<Claimed, { kind: 'theirs' }>): void {
     // A claim of this process that the store had not confirmed, for an event that nobody has begun.
     if (claim.by === this.#settings.id && !claim.done) return void this.#runClaimed(kept, claim.attempt, version)
-    kept.state = 'theirs'
-    kept.by = claim.by
     if (claim.done) return this.#drop(kept)
+    if (!this.#isDead(claim.by)) return this.#lookAfter(kept, claim.by)
+    kept.by = claim.by
+    void this.#takeUp(kept)
+  }
+
+  /** Whether one that had claimed something is no more, and has not said that it would go. */
+  #isDead(by: string): boolean {
     const { members, left } = this.#standing.table
-    if (members[claim.by] === undefined && !left.includes(claim.by)) return void this.#takeUp(kept)
+    return members[by] === undefined && !left.includes(by)
+  }
+
+  /** Another process has it, or will. It is taken up when that one dies. */
+  #lookAfter(kept: Kept, by: string): void {
+    kept.state = 'theirs'
+    kept.by = by
     kept.resolve(undefined)
   }
 
   /** An event of one who died: done, to be repeated, or to be reported. */
   async #takeUp(kept: Kept): Promise<void> {
     kept.state = 'claiming'
+    const { id, keepMs } = this.#settings
     const theirs = await this.#claims.look(kept.eventId)
-    if (!this.#kept.has(kept.eventId)) return
-    // Nobody has claimed it. If this process tried to, the store was out, and the owner may have served without a claim.
-    if (theirs === undefined) return kept.by === this.#settings.id ? this.#giveUp(kept, storeWasOut) : this.#begin(kept)
+    if (!this.#has(kept)) return
+    if (theirs === undefined) return this.#takeUnclaimed(kept)
     if (theirs.kind === 'unreachable') return this.#halt(kept, 'unknown')
     const { by, attempt, done } = theirs.claim
-    const isThere = by === this.#settings.id || this.#standing.table.members[by] !== undefined
-    if (done || isThere) return this.#leaveTo(kept, theirs)
+    // Others who took this process for dead may be about to take its claim over: it does so first.
+    const isOwn = by === id && kept.wasOut
+    const isThere = by === id || this.#standing.table.members[by] !== undefined
+    if (done || (isThere && !isOwn)) return this.#leaveTo(kept, theirs)
     kept.by = by
-    const effects: Effects = this.#effectsOf(kept)
-    if (effects === 'atMostOnce') {
-      this.#drop(kept)
-      return this.#hooks.unfinished(kept.eventId, by, attempt)
-    }
-    const claimed = await this.#claims.takeFrom(kept.eventId, theirs, this.#settings.keepMs)
+    if (!isOwn && this.#isLeftAlone(kept, by, attempt)) return
+    const next = isOwn ? attempt : attempt + 1
+    const claimed = await this.#claims.takeFrom(kept.eventId, theirs.version, next, keepMs)
     if (claimed.kind === 'unreachable') this.#halt(kept, 'unknown')
     else await this.#follow(kept, claimed)
   }
 
-  #tellRepeated(kept: Kept, by: string, attempt: number): void {
+  /** Nobody has claimed it. */
+  #takeUnclaimed(kept: Kept): void {
+    if (kept.wasOut) this.#due(kept)
+    // If this process tried to, the store was out, and the owner may have served without a claim.
+    else if (kept.by === this.#settings.id) void this.#decide(kept)
+    else void this.#begin(kept)
+  }
+
+  /** Of what a dead one may have begun: whether it must not run once more. */
+  #isLeftAlone(kept: Kept, by: string, attempt: number): boolean {
+    if (this.#effectsOf(kept) !== 'atMostOnce') return false
+    this.#drop(kept)
+    this.#hooks.unfinished(kept.eventId, by, attempt)
+    return true
+  }
+
+  #tellRepeated(kept: Kept, by: string, attempt: number, isUnclaimed = false): void {
     this.counts.repeated += 1
-    this.#hooks.repeated(kept.eventId, by, attempt, this.#effectsOf(kept) !== 'atLeastOnce')
+    this.#hooks.repeated(kept.eventId, by, attempt, this.#effectsOf(kept) !== 'atLeastOnce', isUnclaimed)
+  }
+
+  /** The store is back: whether another process had claimed what ran here without a claim, right before the store went away. */
+  async #compare(): Promise<void> {
+    const all = [...this.#unclaimed.values()]
+    this.#unclaimed.clear()
+    for (const [i, kept] of all.entries()) {
+      const theirs = await this.#claims.look(kept.eventId)
+      if (theirs?.kind === 'unreachable') {
+        for (const left of all.slice(i)) this.#unclaimed.set(left.eventId, left)
+        return
+      }
+      const { by, attempt } = theirs?.claim ?? { by: this.#settings.id, attempt: 0 }
+      if (by !== this.#settings.id) this.#tellRepeated(kept, by, attempt + 1, true)
+    }
   }
 
   /** The store does not answer. The last owner that all agreed on serves; anyone else does not know what has been done. */
@@ -338,6 +408,8 @@ export class Desk {
       const mayServe = this.#standing.isAlone || isUntouched
       if (!kept.isOwn || !this.#isSure || !mayServe) return this.#halt(kept, 'unknown')
       this.counts.unclaimed += 1
+      this.#standing.noteUnclaimed()
+      if (this.#unclaimed.size < maxUnclaimed) this.#unclaimed.set(kept.eventId, kept)
       return this.#runKept(kept, 1)
     }
     if (!isUnknown) return this.#giveUp(kept, storeWasOut)
@@ -349,13 +421,27 @@ export class Desk {
   /** It is not for this process any more. That is told, unless another one has it, or is there to look after it. */
   #letGo(kept: Kept): void {
     const { id } = this.#settings
-    const isLast = Object.keys(this.#standing.table.members).every((other) => other === id)
-    if (kept.state === 'outside') this.#giveUp(kept, 'the others had taken this process for dead when it came')
+    if (kept.state === 'theirs' || (kept.wasOut && this.#isWithOthers(kept))) this.#drop(kept)
+    else if (kept.wasOut) this.#giveUp(kept, takenForDead)
     else if (kept.state === 'stalled') this.#giveUp(kept, storeWasOut)
     else if (kept.by === id)
       this.#giveUp(kept, 'this process had claimed it, and is none of those that share the token now')
-    else if (kept.by === undefined && isLast) this.#giveUp(kept, 'nobody else is there any more')
-    else this.#drop(kept)
+    else if (this.#isWithOthers(kept)) this.#drop(kept)
+    else this.#giveUp(kept, 'nobody else is there any more')
+  }
+
+  /** Whether someone is there who was there when it came: that one has it, or looks after it. */
+  #isWithOthers({ since }: Kept): boolean {
+    return othersSince(this.#standing.table, since, this.#settings.id).length > 0
+  }
+
+  #has(kept: Kept): boolean {
+    return this.#kept.get(kept.eventId) === kept
+  }
+
+  #cancel(): void {
+    this.#cancelDue?.()
+    this.#cancelDue = undefined
   }
 
   #giveUp(kept: Kept, why: string): void {
@@ -413,7 +499,7 @@ export class Desk {
 
   /** The events wait equally long, so the first that came is the first that is due. */
   #schedule(): void {
-    if (this.#cancelDue !== undefined) return
+    if (this.#cancelDue !== undefined || this.#outSince !== undefined) return
     const first = this.#firstWaiting()
     if (first === undefined) return
     const { clock, keepMs } = this.#settings
@@ -438,19 +524,47 @@ export class Desk {
    * had the store been out, the owner may have served without a claim.
    */
   #due(kept: Kept): void {
-    const { isIn, isStoreUp } = this.#standing
-    if (isIn && this.#standing.hasReachedStoreSince(kept.arrivedMs)) void this.#begin(kept)
+    const { isIn, isStoreUp, table } = this.#standing
+    const isTraced = !kept.wasOut || hasClaimsSince(table, kept.since)
+    if (isIn && isTraced && this.#standing.hasReachedStoreSince(kept.arrivedMs)) void this.#begin(kept)
     else if (isIn && isStoreUp) void this.#lookFor(kept)
     else this.#giveUp(kept, storeWasOut)
   }
 
-  /** The store was out for a while. A claim that is there all the same says who has the event. */
+  /** Someone may have begun the event without a claim. A claim that is there all the same says who has it. */
   async #lookFor(kept: Kept): Promise<void> {
     kept.state = 'claiming'
     const theirs = await this.#claims.look(kept.eventId)
-    if (!this.#kept.has(kept.eventId)) return
-    if (theirs?.kind === 'theirs') return this.#leaveTo(kept, theirs)
-    this.#giveUp(kept, storeWasOut)
+    if (!this.#has(kept)) return
+    if (theirs?.kind !== 'theirs') await this.#decide(kept)
+    else if (theirs.claim.by === this.#settings.id && kept.wasOut) await this.#takeUp(kept)
+    else this.#leaveTo(kept, theirs)
+  }
+
+  /**
+   * No claim says who has it, and one that was there when it came may have begun it all the same. Who has died since is taken to have begun
+   * it; who has gone has told the others in the table if it began any without claims.
+   */
+  async #decide(kept: Kept): Promise<void> {
+    const { id, keepMs } = this.#settings
+    const { table } = this.#standing
+    const hasClaims = kept.wasOut && hasClaimsSince(table, kept.since)
+    const [other] = othersSince(table, kept.since, id)
+    const why = kept.wasOut ? takenForDead : storeWasOut
+    if (other !== undefined) return hasClaims ? this.#lookAfter(kept, other) : this.#giveUp(kept, why)
+    const dead = diedSince(table, kept.since).find((one) => one !== id)
+    if (dead !== undefined) {
+      if (this.#isLeftAlone(kept, dead, 1)) return
+      kept.state = 'claiming'
+      const claimed = await this.#claims.take(kept.eventId, keepMs, 2)
+      if (!this.#has(kept)) return
+      kept.by = claimed.kind === 'unreachable' ? id : dead
+      if (claimed.kind === 'unreachable') this.#halt(kept, 'unknown')
+      else await this.#follow(kept, claimed)
+      return
+    }
+    if (hasClaims) return this.#begin(kept)
+    this.#giveUp(kept, why)
   }
 
   /** What is too old to be run once more. */
@@ -465,7 +579,7 @@ export class Desk {
   #makeRoom(): void {
     for (const kept of this.#kept.values()) {
       if (kept.state === 'claiming') continue
-      if (kept.state === 'waiting') this.#due(kept)
+      if (kept.state === 'waiting' && this.#outSince === undefined) this.#due(kept)
       else this.#letGo(kept)
       return
     }

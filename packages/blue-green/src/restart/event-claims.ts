@@ -36,18 +36,19 @@ export class EventClaims {
    * Claims an event that nobody has claimed. Never rejects.
    *
    * @param patienceMs - how long it is tried again when the store does not answer; 0 for one try
+   * @param attempt - 2 where one that died may have begun it all the same
    */
-  async take(eventId: string, patienceMs: number): Promise<Claimed> {
-    return this.#write(eventId, { ifAbsent: true }, 1, patienceMs)
+  async take(eventId: string, patienceMs: number, attempt = 1): Promise<Claimed> {
+    return this.#write(eventId, { ifAbsent: true }, attempt, patienceMs)
   }
 
-  /** Claims an event of one who died with it. Never rejects. */
-  async takeFrom(
-    eventId: string,
-    theirs: { claim: ClaimRecord; version: string },
-    patienceMs: number,
-  ): Promise<Claimed> {
-    return this.#write(eventId, { ifVersion: theirs.version }, theirs.claim.attempt + 1, patienceMs)
+  /**
+   * Claims an event of one who died with it. Never rejects.
+   *
+   * @param ifVersion - of the claim that there is
+   */
+  async takeFrom(eventId: string, ifVersion: string, attempt: number, patienceMs: number): Promise<Claimed> {
+    return this.#write(eventId, { ifVersion }, attempt, patienceMs)
   }
 
   /** Who has claimed it; `undefined` for nobody. Never rejects. */
@@ -97,7 +98,8 @@ export class EventClaims {
       try {
         // A try without an answer may have been written.
         const found = isUnknown ? await this.#read(eventId) : undefined
-        if (found?.claim.by === id && found.claim.attempt === attempt) {
+        const isNew = !('ifVersion' in condition) || found?.version !== condition.ifVersion
+        if (isNew && found?.claim.by === id && found.claim.attempt === attempt) {
           return { kind: 'mine', attempt, version: found.version }
         }
         isUnknown = true

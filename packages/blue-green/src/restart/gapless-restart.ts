@@ -11,7 +11,7 @@ import type { EventOfTheDead, RestartChange, RestartEvents } from './events.js'
 import { Membership } from './membership.js'
 import { readRestartOptions, type GaplessRestartOptions, type RestartSettings } from './options.js'
 import type { Share, Table } from './records.js'
-import { diedBetween, hasPart, isOwnerFor, successorOf, withOwner, withShare } from './table.js'
+import { diedBetween, hasClaimsSince, hasPart, isOwnerFor, successorOf, withOwner, withShare } from './table.js'
 
 /** All there is to know at one moment. */
 export interface RestartStatus {
@@ -155,21 +155,21 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
   constructor(options: GaplessRestartOptions<Event, Answer>) {
     super()
     this.#settings = readRestartOptions(options)
-    const { store, name, id, version, clock, heartbeatMs, leaseMs, storeTimeoutMs } = this.#settings
+    const { store, name, id, version, clock, heartbeatMs, leaseMs, redoMs, storeTimeoutMs } = this.#settings
     const key = `restart:${name}`
     const joinTimeoutMs = leaseMs * 3 + storeTimeoutMs * 2
     this.#membership = new Membership(
-      { store, key, id, version, clock, heartbeatMs, leaseMs, storeTimeoutMs, joinTimeoutMs },
+      { store, key, id, version, clock, heartbeatMs, leaseMs, redoMs, storeTimeoutMs, joinTimeoutMs },
       {
         agreed: (table, before) => this.#agreed(table, before),
         died: (ids, before) => this.#died(ids, before),
-        lost: () => this.#lost(),
+        lost: (before) => this.#lost(before),
         reachable: (isUp, error) => this.#reachable(isUp, error),
       },
     )
     this.#desk = new Desk(this.#settings, this.#membership, {
       repeated: (...news) => this.#tellOfTheDead('repeated', ...news),
-      unfinished: (...news) => this.#tellOfTheDead('unfinished', ...news, false),
+      unfinished: (...news) => this.#tellOfTheDead('unfinished', ...news, false, false),
       undecided: (eventId, why) => this.#tellUndecided(eventId, why),
     })
   }
@@ -205,8 +205,7 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
       try {
         await this.#membership.join()
         this.#role = 'in'
-        this.#desk.rejoined()
-        this.#desk.reconsider()
+        this.#desk.resume()
       } catch (error) {
         this.#role = 'stopped'
         throw error
@@ -493,32 +492,32 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
   }
 
   /** The others took this process for dead: it stood still, or did not reach the store. It comes anew. */
-  #lost(): void {
+  #lost(before: Table): void {
     if (this.#role !== 'in') return
-    this.#desk.forget()
+    this.#desk.pause(before)
     const why = 'it gave no sign of life for longer than its lease'
     this.#tellChange('membership', 'in', 'out', why, 'CRITICAL', `The others went on without this process: ${why}.`)
-    void this.#rejoin()
+    if (!this.#isRejoining) void this.#rejoin(before)
   }
 
   /** One at a time: a process may be taken out once more while it comes back. */
-  async #rejoin(): Promise<void> {
-    if (this.#isRejoining) return
+  async #rejoin(before: Table): Promise<void> {
     this.#isRejoining = true
-    while (this.#role === 'in' && !(await this.#isBack())) await this.#pause(this.#settings.heartbeatMs)
+    while (this.#role === 'in' && !(await this.#isBack(before))) await this.#pause(this.#settings.heartbeatMs)
     this.#isRejoining = false
     if (this.#role !== 'in') return
-    this.#desk.rejoined()
+    this.#desk.resume()
     const message = 'This process is one of those that share the token again.'
     this.#tellChange('membership', 'out', 'in', 'it is back', 'INFO', message)
   }
 
-  async #isBack(): Promise<boolean> {
+  async #isBack(before: Table): Promise<boolean> {
     try {
       if (!this.#membership.isIn) await this.#membership.join()
-      // Whoever has just gone was alone before, and has left no claims: its copies of what comes here are no further apart than this.
+      // Whoever was there was alone for long, and has left no claims: its copies of what comes here are no further apart than this.
       const { keepMs, leaseMs } = this.#settings
-      await this.#pause(this.#membership.isAlone ? keepMs : leaseMs)
+      const pauseMs = this.#membership.isAlone ? keepMs : leaseMs
+      if (!hasClaimsSince(this.#membership.table, before)) await this.#pause(pauseMs)
       // It may have slept through the pause, and been taken out meanwhile.
       if (!this.#membership.holdsLease) await this.#membership.beat()
       return this.#membership.isIn && this.#membership.holdsLease
@@ -540,8 +539,11 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
     by: string,
     attempt: number,
     isHarmless: boolean,
+    isUnclaimed: boolean,
   ): void {
-    const why = 'the process that had claimed it died, or stood still for longer than its lease'
+    const why = isUnclaimed
+      ? 'the store was out when it came, and another process had claimed it'
+      : 'the process that had it died, or stood still for longer than its lease'
     const message =
       to === 'repeated'
         ? `Event ${eventId} runs for the ${attempt}. time, as ${why}.`

@@ -50,6 +50,7 @@ async function live(random: () => number, isCalm: boolean): Promise<Seen> {
         clock: process.clock,
         heartbeatMs: 500,
         leaseMs: 3_000,
+        redoMs: 10_000,
         storeTimeoutMs: 500,
         joinTimeoutMs: 10_000,
       },

@@ -2,6 +2,7 @@ import { withDeadline } from '../deadline.js'
 import { StoreUnavailableError } from '../errors.js'
 import type { Clock } from '../ports.js'
 import type { SharedStore } from './ports.js'
+import { Quiet } from './quiet.js'
 import { noTable, readTable, type Table } from './records.js'
 import {
   diedBetween,
@@ -16,7 +17,9 @@ import {
   withBeat,
   withLeaver,
   withNewcomer,
+  withQuiet,
   without,
+  withoutDead,
 } from './table.js'
 
 /** More lost races than this in a row mean that the store, not the others, is at fault. */
@@ -28,8 +31,8 @@ export interface MembershipHooks {
   agreed(table: Table, before: Table): void
   /** Others gave no sign of life for too long, and were taken out, by this process or another. Told before `agreed`. */
   died(ids: readonly string[], before: Table): void
-  /** This process gave no sign of life for too long, and was taken out by the others. */
-  lost(): void
+  /** This process gave no sign of life for too long, and was taken out by the others. It acted by `before` last. */
+  lost(before: Table): void
   /** The store answers, or does no more. */
   reachable(isUp: boolean, error: unknown): void
 }
@@ -43,6 +46,7 @@ export interface MembershipSettings {
   readonly clock: Clock
   readonly heartbeatMs: number
   readonly leaseMs: number
+  readonly redoMs: number
   readonly storeTimeoutMs: number
   /** How long the others have to answer; more than one and a half leases, or the dead hold a start up. */
   readonly joinTimeoutMs: number
@@ -83,6 +87,10 @@ export class Membership {
   #aloneSinceMs = -Infinity
   /** Since when the events of now have been this process's. */
   #servingSinceMs = Infinity
+  readonly #quiet: Quiet
+  /** How many events it has handled without claims, as the store was out, and of how many the table says so. */
+  #unclaimed = 0
+  #unclaimedTold = 0
   #isStoreUp = true
   #isConfirmed = true
   /** When each of the others was first seen at its present beat. */
@@ -96,6 +104,7 @@ export class Membership {
   constructor(settings: MembershipSettings, hooks: MembershipHooks) {
     this.#settings = settings
     this.#hooks = hooks
+    this.#quiet = new Quiet(settings)
   }
 
   get table(): Table {
@@ -124,6 +133,16 @@ export class Membership {
   /** For how long this process has known that nobody else is there, in ms; 0 while someone is. */
   get aloneMs(): number {
     return this.isAlone ? this.#settings.clock.monotonic() - this.#aloneSinceMs : 0
+  }
+
+  /** Whether this process handles events without claims, and all others can read that it may. */
+  get isQuiet(): boolean {
+    return this.#quiet.isOn && this.isAlone
+  }
+
+  /** This process has handled an event without a claim, as the store was out. The table is to say so. */
+  noteUnclaimed(): void {
+    this.#unclaimed += 1
   }
 
   /** For how long the same events have been this process's, in ms; 0 while none are, or the others have not agreed to which. */
@@ -266,6 +285,7 @@ export class Membership {
     } finally {
       this.#isRunning = false
       this.#isIn = false
+      this.#quiet.notAlone()
       this.#leaseBegan = never
       this.#cancelBeat?.()
     }
@@ -297,8 +317,12 @@ export class Membership {
       if (this.#isIn && current.members[id] === undefined) return this.#takenOut(current)
       if (current.epoch > this.#table.epoch) this.#coming = current
       const dead = this.#deadIn(current)
-      const alive = dead.length === 0 ? current : without(current, dead, id)
-      const table = withBeat(next(alive), id)
+      const alive = dead.length === 0 ? current : withoutDead(current, dead, id)
+      if (dead.length > 0) this.#quiet.afterDeath()
+      const wanted = next(alive)
+      const isQuieter = this.#quiet.isDue && this.#wasAlone && wanted.members[id] !== undefined && isAloneIn(wanted, id)
+      const unclaimed = this.#unclaimed
+      const table = withBeat(isQuieter || unclaimed > this.#unclaimedTold ? withQuiet(wanted) : wanted, id)
       // What it says is so for the others as soon as it lands, also when this process never hears of that.
       const coming = this.#coming
       if (table.epoch > current.epoch) this.#coming = table
@@ -314,6 +338,8 @@ export class Membership {
       this.#lastBeatMs = began.monotonicMs
       this.#leaseBegan = began
       this.#actBy(table)
+      if (isQuieter) this.#quiet.begin()
+      this.#unclaimedTold = unclaimed
       return table
     }
     throw this.#unreachable(new StoreUnavailableError(`The table under "${key}" was taken ${maxAttempts} times`, 'no'))
@@ -323,25 +349,36 @@ export class Membership {
     const { id, clock } = this.#settings
     const before = this.#table
     const wasSettled = this.#isSettled
+    const wasAlone = this.#wasAlone
     this.#table = table
     this.#coming = undefined
-    // Who goes while this process stands still, or was out, has been there until now, as far as this one can tell.
-    const wasAlone = before === noTable || (before.members[id] !== undefined && isAloneIn(before, id))
-    if (!wasAlone || !isAloneIn(table, id)) this.#aloneSinceMs = clock.monotonic()
+    if (!wasAlone || !isAloneIn(table, id)) {
+      this.#aloneSinceMs = clock.monotonic()
+      this.#quiet.notAlone()
+    }
     const isNews = !wasSettled || table.ownerEpoch !== before.ownerEpoch
     if (this.#isSettled && isNews) this.#servingSinceMs = clock.monotonic()
-    if (!this.#isIn) return
     const dead = diedBetween(before, table)
+    if (dead.length > 0) this.#quiet.afterDeath()
+    if (!this.#isIn) return
     if (dead.length > 0) this.#hooks.died(dead, before)
     this.#hooks.agreed(table, before)
   }
 
+  /** Who goes while this process stands still, or was out, has been there until now, as far as this one can tell. */
+  get #wasAlone(): boolean {
+    const { id } = this.#settings
+    return this.#table === noTable || (this.#table.members[id] !== undefined && isAloneIn(this.#table, id))
+  }
+
   #takenOut(current: Table): Table {
+    const before = this.#table
     this.#isIn = false
+    this.#quiet.notAlone()
     this.#leaseBegan = never
     this.#table = current
     this.#coming = undefined
-    this.#hooks.lost()
+    this.#hooks.lost(before)
     return current
   }
 

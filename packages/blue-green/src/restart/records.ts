@@ -41,6 +41,13 @@ export interface Table extends Holding {
   readonly members: Readonly<Record<string, Member>>
   /** Those who went by themselves, the last of them: nobody has to finish what they began. */
   readonly left: readonly string[]
+  /** Those who were taken for dead, the last of them. */
+  readonly died: readonly string[]
+  /**
+   * The epoch at which a process last said that it handles events without claims, as it is alone, or that it has done so, as the store was
+   * out; 0 where none has.
+   */
+  readonly quietEpoch: number
 }
 
 /** That a process handles an event, or has. Plain JSON. */
@@ -62,11 +69,13 @@ export const noTable: Table = {
   why: null,
   members: {},
   left: [],
+  died: [],
+  quietEpoch: 0,
 }
 
 /** @throws {@link StateFormatError} when it was written by a newer release, or by something else */
 export function readTable(key: string, value: unknown): Table {
-  const { format, epoch, past, why, members, left } = Object(value) as Partial<Table>
+  const { format, epoch, past, why, members, left, died, quietEpoch } = Object(value) as Partial<Table>
   const isOurs =
     format === 1 &&
     isWhole(epoch) &&
@@ -75,6 +84,8 @@ export function readTable(key: string, value: unknown): Table {
     past.every(isHolding) &&
     (why === null || typeof why === 'string') &&
     Array.isArray(left) &&
+    Array.isArray(died) &&
+    isWhole(quietEpoch) &&
     typeof members === 'object' &&
     members !== null &&
     Object.values(members).every(({ beat, acked }) => isWhole(beat) && isWhole(acked))

@@ -21,8 +21,10 @@ async function live(random: () => number, world: World): Promise<Fleet> {
   const fleet = new Fleet(random)
   const { clock, store } = fleet
   const below = (end: number): number => Math.floor(random() * end)
+  // For how long one that stands still finds the claims of those that went on without it.
+  const redoMs = [10_000, 30_000, 60_000][below(3)] ?? 0
   const begin = (): void => {
-    const next = fleet.process({ random })
+    const next = fleet.process({ random, redoMs })
     next.workMs = below(4_000)
     next.begin().catch(() => undefined)
   }
@@ -122,6 +124,13 @@ function faultsOf(fleet: Fleet, isTold: (eventId: string) => boolean): string[] 
   for (const id of new Set(fleet.runs.map(({ eventId }) => eventId))) {
     const all = fleet.runsOf(id)
     if (all.length > 1 && !isTold(id)) faults.push(`${id} ran ${all.length} times, untold: ${JSON.stringify(all)}`)
+  }
+  // Also of those that stood still.
+  const there = fleet.processes.filter((one) => !one.isDead && one.restart.status.role !== 'stopped')
+  const told = new Set(fleet.processes.flatMap(({ undecided, unfinished }) => [...undecided, ...unfinished]))
+  for (const id of new Set(there.flatMap(({ answers }) => [...answers.keys()]))) {
+    if (fleet.runsOf(id).some(({ isEnded }) => isEnded)) continue
+    if (!told.has(id)) faults.push(`${id} let go, and nobody said so: ${JSON.stringify(fleet.runsOf(id))}`)
   }
   return faults
 }

@@ -20,6 +20,17 @@ export function withNewcomer(table: Table, id: string, version: string): Table {
   return isAlone ? { ...next, owner: id, share: null, ownerEpoch: epoch, past: [], why: null } : next
 }
 
+/** Those who gave no sign of life are taken out. */
+export function withoutDead(table: Table, dead: readonly string[], heir: string): Table {
+  return { ...without(table, dead, heir), died: [...table.died, ...dead].slice(-maxLeft) }
+}
+
+/** Events are, or were, handled without claims up to this epoch or from it on. */
+export function withQuiet(table: Table): Table {
+  const epoch = table.epoch + 1
+  return { ...table, epoch, quietEpoch: epoch }
+}
+
 /** A sign of life of one who acts by this very table. */
 export function withBeat(table: Table, id: string): Table {
   const own = table.members[id]
@@ -44,6 +55,22 @@ export function withLeaver(table: Table, id: string): Table {
 /** Those who were there before, and are no more, although they did not say that they would go. */
 export function diedBetween(before: Table, after: Table): string[] {
   return Object.keys(before.members).filter((id) => after.members[id] === undefined && !after.left.includes(id))
+}
+
+/** Of those who were there before, or have come since: who did not say that they would go. The last of them. */
+export function diedSince(table: Table, before: Table): readonly string[] {
+  return [...diedBetween(before, table), ...table.died.filter((id) => !before.died.includes(id))]
+}
+
+/** Those but `id` who are there, and were before. */
+export function othersSince(table: Table, before: Table, id: string): readonly string[] {
+  return Object.keys(before.members).filter((other) => other !== id && table.members[other] !== undefined)
+}
+
+/** Whether nobody has handled events without claims since then, as far as they have said so since. */
+export function hasClaimsSince(table: Table, before: Table): boolean {
+  // One that is older was written into a store that has lost its records, and with them the claims.
+  return table.epoch >= before.epoch && table.quietEpoch <= before.epoch
 }
 
 /** Someone else owns all events from this epoch on, as soon as all others act by it. */

@@ -173,7 +173,8 @@ export class SessionDesk {
       this.#hooks.unfinished(eventId, theirs.claim.attempt)
       return true
     }
-    const claimed = await this.#claims.takeFrom(eventId, theirs, 0)
+    const { claim, version } = theirs
+    const claimed = await this.#claims.takeFrom(eventId, version, claim.attempt + 1, 0)
     return claimed.kind === 'mine' && this.#runClaimed(eventId, dispatch, claimed)
   }
 

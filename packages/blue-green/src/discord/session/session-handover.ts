@@ -150,6 +150,8 @@ export class SessionHandover<
         clock,
         heartbeatMs,
         leaseMs,
+        // Every event of a session is claimed, also by one that is alone.
+        redoMs: leaseMs,
         storeTimeoutMs,
         joinTimeoutMs,
       },
