@@ -55,11 +55,11 @@ export function judge(evidence: Evidence): { readonly tally: Tally; readonly fau
   const byId = factsById(evidence.facts)
   /** When each process had gone in good order. */
   const leftAt = new Map(evidence.facts.filter(({ fact }) => fact === 'left').map(({ by, at }) => [by, at]))
-  const isWithNobody = ({ recipients }: Sent, facts: readonly Fact[]): boolean => {
-    // Whoever goes leaves to the others what one of them has begun.
-    const last = facts.findLast(({ fact }) => fact === 'began')?.by
-    const endedAt = last === undefined ? -Infinity : evidence.disturbedAt(last)
-    return recipients.every((by) => evidence.isOut(by) || (leftAt.get(by) ?? Infinity) <= endedAt)
+  const isWithNobody = ({ recipients }: Sent): boolean => {
+    const out = recipients.filter((by) => evidence.isOut(by))
+    // Whoever goes leaves to the others what they have, too.
+    const endedAt = Math.max(...out.map((by) => evidence.disturbedAt(by)))
+    return recipients.every((by) => out.includes(by) || (leftAt.get(by) ?? Infinity) <= endedAt)
   }
   for (const event of evidence.events) {
     const { id } = event
@@ -80,7 +80,7 @@ export function judge(evidence: Evidence): { readonly tally: Tally; readonly fau
     if (isHandled && !hasAnswer) tally['handled, not answered in time'] += 1
     if (!isHandled && isUnfinished) tally['reported as unfinished'] += 1
     else if (!isHandled && isRefused) tally['refused, and told so'] += 1
-    else if (!isHandled && isWithNobody(sent, facts)) tally['nobody left who had got it'] += 1
+    else if (!isHandled && isWithNobody(sent)) tally['nobody left who had got it'] += 1
     else if (!isHandled && facts.some(({ fact }) => fact === 'undecided')) {
       tally['let go, and told so'] += 1
     } else if (!isHandled) {

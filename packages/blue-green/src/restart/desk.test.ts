@@ -36,6 +36,7 @@ function deskOf() {
     isStoreUp: true,
     isConfirmed: true,
     table: { ...noTable, members: { other: { version: 'v1', beat: 1, acked: 1, isReady: true } } },
+    tableOfArrivals: noTable,
     owned: new Set(['mine']),
     owns: (unitId: string | undefined): boolean => standing.owned.has(unitId ?? ''),
     awaits: () => false,

@@ -5,7 +5,7 @@ import { warn } from '../warn.js'
 import { EventClaims, type Claimed } from './event-claims.js'
 import type { EventWork, RestartSettings } from './options.js'
 import type { Table } from './records.js'
-import { diedSince, hasClaimsSince, othersSince } from './table.js'
+import { diedSince, hasClaimsSince, othersSince, withoutTrace } from './table.js'
 
 /** An event that came to this process. */
 interface Kept {
@@ -14,6 +14,8 @@ interface Kept {
   readonly unitId: string | undefined
   readonly event: never
   readonly arrivedMs: number
+  /** Not before that it is begun here. */
+  readonly heldUntilMs: number
   /**
    * Whether it was for this process when it came, and had been for a while. Otherwise the one before may have begun it, and only the
    * store can tell.
@@ -50,6 +52,8 @@ export interface Standing {
   readonly isStoreUp: boolean
   readonly isConfirmed: boolean
   readonly table: Table
+  /** One that is no newer than what comes now. */
+  readonly tableOfArrivals: Table
   /** Whether the events of a guild are its own. */
   owns(unitId: string | undefined): boolean
   /** Whether they will be, when the one before has agreed. */
@@ -102,7 +106,8 @@ export interface DeskCounts {
  * @remarks
  * Whoever is alone runs each event at once. Among several, an event runs after it was claimed in the store, by the owner at once,
  * by anyone else when nobody has claimed it for `keepMs`. Each process remembers what it left to another one, and takes it up when
- * that one dies before it was done.
+ * that one dies before it was done. One that was taken for dead keeps what it has, and goes by the claims of the others when it is
+ * back.
  */
 export class Desk {
   readonly #settings: RestartSettings
@@ -121,6 +126,8 @@ export class Desk {
   #asking: Promise<void> | undefined
   /** What was so before the others went on without this process; `undefined` while it is one of them. */
   #outSince: Table | undefined
+  /** Nothing goes on any more. */
+  #isOver = false
 
   constructor(settings: RestartSettings, standing: Standing, hooks: DeskHooks) {
     const { store, name, id, clock, claimMs, storeTimeoutMs } = settings
@@ -162,7 +169,7 @@ export class Desk {
       this.counts.duplicates += 1
       return Promise.resolve(undefined)
     }
-    const { isQuiet, holdsLease, table } = this.#standing
+    const { isQuiet, holdsLease, tableOfArrivals } = this.#standing
     const wasOut = this.#outSince !== undefined
     if (isQuiet && holdsLease && !wasOut) return this.#run(event, { eventId, attempt: 1 })
     return new Promise((resolve, reject) => {
@@ -170,9 +177,9 @@ export class Desk {
       const { aloneMs, servingMs } = this.#standing
       // Of a guild that is another's now, that one may have claimed it before the guild comes here.
       const isOwn = Math.max(aloneMs, this.#standing.owns(unitId) ? servingMs : 0) >= this.#settings.leaseMs
-      const since = this.#outSince ?? table
-      const came = { eventId, unitId, event, arrivedMs, isOwn, since, wasOut, resolve, reject }
-      const kept: Kept = { ...came, state: 'waiting', by: undefined }
+      const since = this.#outSince ?? tableOfArrivals
+      const came = { eventId, unitId, event, arrivedMs, heldUntilMs: arrivedMs, isOwn, since, wasOut }
+      const kept: Kept = { ...came, resolve, reject, state: 'waiting', by: undefined }
       this.#kept.set(eventId, kept)
       if (this.#kept.size > this.#settings.maxKept) this.#makeRoom()
       if (!wasOut && this.#isMine(unitId)) void this.#begin(kept)
@@ -186,25 +193,35 @@ export class Desk {
     if (this.#outSince !== undefined) return
     if (this.#unclaimed.size > 0 && this.#standing.isStoreUp) void this.#compare()
     const isServing = this.#standing.isServing || this.#standing.isAlone
+    const nowMs = this.#settings.clock.monotonic()
     for (const kept of this.#kept.values()) {
       if (kept.state === 'stalled') this.#goOn(kept)
-      else if (isServing && kept.state === 'waiting' && this.#isMine(kept.unitId)) this.#due(kept)
+      else if (isServing && kept.state === 'waiting' && this.#isMine(kept.unitId) && nowMs >= kept.heldUntilMs)
+        this.#due(kept)
     }
   }
 
-  /** The others go on without this process from a table on: what it has, and what comes, waits until it is one of them again. */
-  pause(since: Table): void {
-    this.#outSince ??= since
+  /**
+   * The others go on without this process from a table on: what it has, and what comes, waits until it is one of them again.
+   *
+   * @param hasTrace - whether the claims of that time are there yet
+   */
+  pause(table: Table, hasTrace: boolean): void {
+    this.#outSince ??= table
+    if (!hasTrace) this.#outSince = withoutTrace(this.#outSince)
     this.#cancel()
-    // Whatever goes on with one of them now is of no account any more.
-    for (const [eventId, kept] of this.#kept)
-      if (kept.state === 'claiming' || kept.state === 'stalled')
-        this.#kept.set(eventId, { ...kept, wasOut: true, state: 'stalled', by: this.#settings.id })
-      else this.#kept.set(eventId, { ...kept, wasOut: true })
+    // Copies: whatever goes on with one of them now is of no account any more.
+    for (const [eventId, kept] of this.#kept) {
+      const since = hasTrace ? kept.since : withoutTrace(kept.since)
+      const isUnderWay = kept.state === 'claiming' || kept.state === 'stalled'
+      const now = isUnderWay ? ({ state: 'stalled', by: this.#settings.id } as const) : kept
+      this.#kept.set(eventId, { ...kept, since, wasOut: true, state: now.state, by: now.by })
+    }
   }
 
   /** This process is one of them again. Who has what came before, their claims say, and who is still there. */
   resume(): void {
+    this.#isOver = false
     this.#outSince = undefined
     for (const kept of this.#kept.values())
       if (kept.state === 'theirs' && kept.by !== undefined && this.#isDead(kept.by)) void this.#takeUp(kept)
@@ -214,12 +231,14 @@ export class Desk {
 
   /** This process goes: what it has is with the others. */
   forget(): void {
+    this.#isOver = true
     this.#cancel()
     for (const kept of this.#kept.values()) if (kept.state !== 'claiming') this.#letGo(kept)
   }
 
   /** Nothing is kept any longer: what another process should have claimed and has not is claimed here. */
   decideNow(): void {
+    if (this.#outSince !== undefined) return
     for (const kept of this.#kept.values()) if (kept.state === 'waiting') this.#due(kept)
   }
 
@@ -295,7 +314,7 @@ export class Desk {
   }
 
   #halt(kept: Kept, place: 'out' | 'unknown'): void {
-    if (place === 'out') this.#letGo(kept)
+    if (place === 'out' || this.#isOver) this.#letGo(kept)
     else kept.state = 'stalled'
   }
 
@@ -421,7 +440,10 @@ export class Desk {
   /** It is not for this process any more. That is told, unless another one has it, or is there to look after it. */
   #letGo(kept: Kept): void {
     const { id } = this.#settings
-    if (kept.state === 'theirs' || (kept.wasOut && this.#isWithOthers(kept))) this.#drop(kept)
+    if (kept.state === 'theirs') this.#drop(kept)
+    // Others who hear of its claim leave the event to this process.
+    else if (kept.wasOut && kept.by === id) this.#giveUp(kept, takenForDead)
+    else if (kept.wasOut && this.#isWithOthers(kept)) this.#drop(kept)
     else if (kept.wasOut) this.#giveUp(kept, takenForDead)
     else if (kept.state === 'stalled') this.#giveUp(kept, storeWasOut)
     else if (kept.by === id)
@@ -551,7 +573,7 @@ export class Desk {
     const hasClaims = kept.wasOut && hasClaimsSince(table, kept.since)
     const [other] = othersSince(table, kept.since, id)
     const why = kept.wasOut ? takenForDead : storeWasOut
-    if (other !== undefined) return hasClaims ? this.#lookAfter(kept, other) : this.#giveUp(kept, why)
+    if (other !== undefined) return hasClaims ? this.#waitAnew(kept) : this.#giveUp(kept, why)
     const dead = diedSince(table, kept.since).find((one) => one !== id)
     if (dead !== undefined) {
       if (this.#isLeftAlone(kept, dead, 1)) return
@@ -565,6 +587,15 @@ export class Desk {
     }
     if (hasClaims) return this.#begin(kept)
     this.#giveUp(kept, why)
+  }
+
+  /** Someone is there who should claim it, and may not have got it, or be about to say that it has served without claims. */
+  #waitAnew(kept: Kept): void {
+    const { clock, keepMs } = this.#settings
+    const arrivedMs = clock.monotonic()
+    this.#kept.delete(kept.eventId)
+    this.#kept.set(kept.eventId, { ...kept, arrivedMs, heldUntilMs: arrivedMs + keepMs, state: 'waiting' })
+    this.#schedule()
   }
 
   /** What is too old to be run once more. */

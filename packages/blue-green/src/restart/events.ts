@@ -86,7 +86,7 @@ export interface Replaced {
 export interface RestartEvents {
   /** Something is different now; `status` shows it already. */
   change: [change: RestartChange]
-  /** A process died with an event, which runs here once more. */
+  /** A process died with an event, which runs here once more. Or it ran here without a claim, as the store was out, and another process had claimed it. */
   repeated: [event: EventOfTheDead]
   /** A process died with an event that must not run twice: look whether it was done. */
   unfinished: [event: EventOfTheDead]

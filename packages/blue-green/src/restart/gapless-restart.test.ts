@@ -1,17 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { Fleet, type FleetProcess } from '../test-support/fleet.js'
-
-async function twoProcesses(
-  fleet: Fleet,
-  options: Parameters<Fleet['process']>[0] = {},
-): Promise<readonly [FleetProcess, FleetProcess]> {
-  const [before, after] = [fleet.process(options), fleet.process(options)]
-  await before.begin()
-  const begun = after.begin()
-  await fleet.clock.advance(1_000)
-  await begun
-  return [before, after]
-}
+import { Fleet, twoProcesses, type FleetProcess } from '../test-support/fleet.js'
 
 /** The connection to the store has not survived: the next question is not answered. */
 function breakConnection({ store }: FleetProcess): void {
@@ -28,19 +16,6 @@ function delayClaims(fleet: Fleet, { store }: FleetProcess, ms: number): void {
   store.set = async (...write) => {
     const written = await set(...write)
     await new Promise<void>((resolve) => fleet.clock.after(ms, resolve))
-    return written
-  }
-}
-
-/** Its next claim is written, and then it stands still. */
-function freezeInNextClaim(process: FleetProcess): void {
-  const { store } = process
-  const set = store.set.bind(store)
-  store.set = async (...write) => {
-    store.set = set
-    const written = await set(...write)
-    process.freeze()
-    await process.whenAwake()
     return written
   }
 }
@@ -419,132 +394,6 @@ describe('two processes on one token', () => {
     before.receive('1')
     await fleet.clock.advance(5_000)
     expect(fleet.runsOf('1').map(({ by }) => by)).toEqual(['v2'])
-  })
-
-  it('handle what came to one that stood still after the others had gone', async () => {
-    const fleet = new Fleet()
-    const [before, after] = await twoProcesses(fleet)
-    after.freeze()
-    await fleet.clock.advance(12_000)
-    fleet.send('1')
-    await fleet.clock.advance(100)
-    await before.restart.stop()
-    before.isLoggedIn = false
-    fleet.send('2')
-    after.thaw()
-    await fleet.clock.advance(1_000)
-    fleet.send('3')
-    await fleet.clock.advance(10_000)
-    expect(fleet.runs.map(({ eventId, by }) => `${eventId} ${by}`)).toEqual(['1 v1', '2 v2', '3 v2'])
-    expect(after.restart.status).toMatchObject({ repeated: 0, undecided: 0, kept: 0 })
-  })
-
-  it('tell of it where those who have gone wrote no claims, as they were alone for long, or the store was out', async () => {
-    for (const isOut of [false, true]) {
-      const fleet = new Fleet()
-      const [before, after] = await twoProcesses(fleet, isOut ? {} : { redoMs: 1_000 })
-      after.freeze()
-      await fleet.clock.advance(12_000)
-      fleet.store.isDown = isOut
-      fleet.send('1')
-      await fleet.clock.advance(2_000)
-      fleet.store.isDown = false
-      await fleet.clock.advance(2_000)
-      await before.restart.stop()
-      before.isLoggedIn = false
-      fleet.send('2')
-      after.thaw()
-      await fleet.clock.advance(20_000)
-      expect(fleet.runs.map(({ eventId, by }) => `${eventId} ${by}`)).toEqual(['1 v1'])
-      expect(after.undecided).toEqual(['1', '2'])
-    }
-  })
-
-  it('run once more what came to one that stood still, if those who may have begun it died', async () => {
-    const fleet = new Fleet()
-    const effects = (id: string): 'keyed' | 'atMostOnce' => (id === 'once' ? 'atMostOnce' : 'keyed')
-    const [before, after] = await twoProcesses(fleet, { effects })
-    after.freeze()
-    await fleet.clock.advance(12_000)
-    fleet.send('1')
-    await fleet.clock.advance(1_000)
-    before.kill()
-    fleet.send('2')
-    fleet.send('once')
-    after.thaw()
-    await fleet.clock.advance(20_000)
-    expect(fleet.runs).toMatchObject([
-      { eventId: '1', by: 'v1', attempt: 1 },
-      { eventId: '2', by: 'v2', attempt: 2, isEnded: true },
-    ])
-    expect([after.repeated, after.unfinished, after.undecided]).toEqual([['2'], ['once'], []])
-  })
-
-  it('look after what came to one that was out, should the other one die with it when that is back', async () => {
-    const fleet = new Fleet()
-    const [before, after] = await twoProcesses(fleet)
-    before.workMs = 20_000
-    after.freeze()
-    await fleet.clock.advance(12_000)
-    fleet.send('1')
-    await fleet.clock.advance(100)
-    after.thaw()
-    await fleet.clock.advance(5_000)
-    expect([after.answers.has('1'), after.restart.status.kept]).toEqual([true, 1])
-    before.kill()
-    await fleet.clock.advance(10_000)
-    expect(fleet.runs).toMatchObject([{ by: 'v1' }, { by: 'v2', attempt: 2, isEnded: true }])
-    expect(after.repeated).toEqual(['1'])
-  })
-
-  it('do not run an event twice whose claim one wrote right before it was taken for dead', async () => {
-    for (const isWithBoth of [true, false]) {
-      const fleet = new Fleet()
-      const [before, after] = await twoProcesses(fleet)
-      await fleet.clock.advance(5_000)
-      freezeInNextClaim(after)
-      after.receive('1')
-      if (isWithBoth) before.receive('1')
-      await fleet.clock.advance(10_000)
-      after.thaw()
-      await fleet.clock.advance(10_000)
-      const by = isWithBoth ? 'v1' : 'v2'
-      expect(fleet.runs).toMatchObject([{ eventId: '1', by, attempt: isWithBoth ? 2 : 1, isEnded: true }])
-      expect([before.repeated, after.repeated]).toEqual([isWithBoth ? ['1'] : [], []])
-    }
-  })
-
-  it('write claims for as long as one that was taken for dead may come back, and none after that', async () => {
-    const fleet = new Fleet()
-    const [before, after] = await twoProcesses(fleet, { redoMs: 20_000 })
-    const claimsOf = async (id: string): Promise<boolean> => (await fleet.store.entry(`claim:bot:${id}`)) !== undefined
-    after.freeze()
-    await fleet.clock.advance(10_000)
-    expect(before.restart.status.versions).toEqual(['v1'])
-    before.receive('1')
-    await fleet.clock.advance(20_000)
-    before.receive('2')
-    await fleet.clock.advance(100)
-    expect([await claimsOf('1'), await claimsOf('2')]).toEqual([true, false])
-    expect(fleet.runs.map(({ eventId }) => eventId)).toEqual(['1', '2'])
-  })
-
-  it('tell of an event that ran twice as the store went away between its claim and its other copy', async () => {
-    const fleet = new Fleet()
-    const [before, after] = await twoProcesses(fleet)
-    await fleet.clock.advance(5_000)
-    before.receive('1')
-    const stopped = before.restart.stop()
-    await fleet.clock.advance(10)
-    fleet.store.isDown = true
-    after.receive('1')
-    await fleet.clock.advance(10_000)
-    await stopped
-    expect(after.repeated).toEqual([])
-    fleet.store.isDown = false
-    await fleet.clock.advance(2_000)
-    expect(fleet.runs.map(({ eventId, by }) => `${eventId} ${by}`)).toEqual(['1 v1', '1 v2'])
-    expect(after.repeated).toEqual(['1'])
   })
 
   it('are joined by one that was taken out while it joined', async () => {

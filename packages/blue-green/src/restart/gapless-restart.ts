@@ -38,13 +38,13 @@ export interface RestartStatus {
   readonly duplicates: number
   /** Events that their owner did not claim in time, handled here. */
   readonly takenOver: number
-  /** Events of a process that died with them, run once more here. */
+  /** Events of a process that died with them, run once more here; and those that ran here, and elsewhere too, as the store was out. */
   readonly repeated: number
   /** Events handled without a claim, as the store was out of reach. */
   readonly unclaimed: number
   /**
    * Events let go without knowing that another process has them: the store was out of reach, or the others had taken this process for dead
-   * (from then until a lease after it was back), or this process stopped while they waited for the store, or an event without an id came
+   * and may have handled them without claims, or this process stopped while they waited for the store, or an event without an id came
    * while its guild moved here.
    */
   readonly undecided: number
@@ -94,7 +94,7 @@ export interface RestartDrained {
  * The chat platform sends each event to both. One process owns the events and claims each in the store before it handles it; the
  * other keeps a copy for `keepMs`, and handles what nobody has claimed by then. When the owner dies, the other one owns the events after one
  * and a half leases, and takes up what the dead one had not finished, as `effects` says. Alone, a process handles events at once and
- * writes no claims.
+ * writes no claims, but for `redoMs` after a death.
  *
  * *Gotchas*: await `start()` before you log in: what comes earlier is refused. An event without an id (`eventId: null`) cannot be claimed, so
  * only the owner of its guild handles it. It is lost if that one dies, and may be lost while its guild moves, which `status.undecided` counts.
@@ -163,7 +163,7 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
       {
         agreed: (table, before) => this.#agreed(table, before),
         died: (ids, before) => this.#died(ids, before),
-        lost: (before) => this.#lost(before),
+        lost: (before, silentMs) => this.#lost(before, silentMs),
         reachable: (isUp, error) => this.#reachable(isUp, error),
       },
     )
@@ -492,9 +492,11 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
   }
 
   /** The others took this process for dead: it stood still, or did not reach the store. It comes anew. */
-  #lost(before: Table): void {
+  #lost(before: Table, silentMs: number): void {
     if (this.#role !== 'in') return
-    this.#desk.pause(before)
+    const { claimMs, leaseMs } = this.#settings
+    // Of what the others claimed long ago, the store tells no more.
+    this.#desk.pause(before, silentMs + 2 * leaseMs < claimMs)
     const why = 'it gave no sign of life for longer than its lease'
     this.#tellChange('membership', 'in', 'out', why, 'CRITICAL', `The others went on without this process: ${why}.`)
     if (!this.#isRejoining) void this.#rejoin(before)

@@ -31,8 +31,8 @@ export interface MembershipHooks {
   agreed(table: Table, before: Table): void
   /** Others gave no sign of life for too long, and were taken out, by this process or another. Told before `agreed`. */
   died(ids: readonly string[], before: Table): void
-  /** This process gave no sign of life for too long, and was taken out by the others. It acted by `before` last. */
-  lost(before: Table): void
+  /** This process gave no sign of life for too long, and was taken out by the others. It acted by `before` last, so many ms ago. */
+  lost(before: Table, silentMs: number): void
   /** The store answers, or does no more. */
   reachable(isUp: boolean, error: unknown): void
 }
@@ -79,10 +79,14 @@ export class Membership {
   /** When the last sign of life was begun that the store has. */
   #leaseBegan = never
   #lastFailure = never
+  /** When this process last found the store back. */
+  #storeBackMs = -Infinity
   /** When this process last began a question to the store, or heard the end of one. */
   #lastAwake = never
   /** What comes from here on has not come while it stood still. */
   #freshFromMs = -Infinity
+  /** By which table it acted before it stood still. */
+  #tableBeforeSleep = noTable
   /** Since when this process has known that nobody else is there; the first one has never known otherwise. */
   #aloneSinceMs = -Infinity
   /** Since when the events of now have been this process's. */
@@ -109,6 +113,11 @@ export class Membership {
 
   get table(): Table {
     return this.#table
+  }
+
+  /** A table that is no newer than what comes now: by which this process acted, or, while that may have come in its sleep, before that. */
+  get tableOfArrivals(): Table {
+    return this.#settings.clock.monotonic() < this.#freshFromMs ? this.#tableBeforeSleep : this.#table
   }
 
   /** Whether this process is one of those that the others know. */
@@ -207,7 +216,7 @@ export class Membership {
 
   /** Whether the store has answered all the time since something came, and this process was awake to see that. */
   hasReachedStoreSince(sinceMs: number): boolean {
-    return this.#isStoreUp && this.#lastFailure.monotonicMs < sinceMs && this.hasBeenAwakeSince(sinceMs)
+    return this.#isStoreUp && this.#storeBackMs < sinceMs && this.hasBeenAwakeSince(sinceMs)
   }
 
   /** Whether an outage may have come and gone unseen: no question was asked, and none ended, for twice as long as ever. */
@@ -220,7 +229,10 @@ export class Membership {
   #noteAwake(): void {
     const { clock, leaseMs } = this.#settings
     const stoodStillMs = Math.min(leaseMs, this.#sinceMs(this.#lastAwake))
-    if (this.#hasMissedBeats) this.#freshFromMs = clock.monotonic() + stoodStillMs
+    if (this.#hasMissedBeats) {
+      if (clock.monotonic() >= this.#freshFromMs) this.#tableBeforeSleep = this.#table
+      this.#freshFromMs = clock.monotonic() + stoodStillMs
+    }
     this.#lastAwake = this.#now
   }
 
@@ -330,7 +342,10 @@ export class Membership {
         store.compareAndSet(key, found?.version, table),
       )
       // One that can be read and not written is out.
-      if (!this.#isStoreUp) this.#hooks.reachable((this.#isStoreUp = true), undefined)
+      if (!this.#isStoreUp) {
+        this.#storeBackMs = this.#settings.clock.monotonic()
+        this.#hooks.reachable((this.#isStoreUp = true), undefined)
+      }
       if (written === undefined) {
         this.#coming = coming
         continue
@@ -372,13 +387,14 @@ export class Membership {
   }
 
   #takenOut(current: Table): Table {
-    const before = this.#table
+    const before = this.tableOfArrivals
+    const silentMs = this.#sinceMs(this.#leaseBegan)
     this.#isIn = false
     this.#quiet.notAlone()
     this.#leaseBegan = never
     this.#table = current
     this.#coming = undefined
-    this.#hooks.lost(before)
+    this.#hooks.lost(before, silentMs)
     return current
   }
 

@@ -43,7 +43,10 @@ export interface GaplessRestartOptions<Event, Answer> {
   readonly keepMs?: number | undefined
   /** How many such events are kept at most; of more, the oldest is decided early. */
   readonly maxKept?: number | undefined
-  /** How long a process remembers the events that another one has claimed, in ms, to run them should that one die. */
+  /**
+   * How long a process remembers the events that another one has claimed, in ms, to run them should that one die; and how long one that is
+   * alone goes on to write claims after a death, for the dead one may come back: it may only have stood still.
+   */
   readonly redoMs?: number | undefined
   /** How long a claim stays in the store, in ms: longer than two copies of an event can lie apart. */
   readonly claimMs?: number | undefined

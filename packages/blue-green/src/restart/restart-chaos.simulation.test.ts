@@ -22,12 +22,14 @@ async function live(random: () => number, world: World): Promise<Fleet> {
   const { clock, store } = fleet
   const below = (end: number): number => Math.floor(random() * end)
   // For how long one that stands still finds the claims of those that went on without it.
-  const redoMs = [10_000, 30_000, 60_000][below(3)] ?? 0
+  const redoMs = [30_000, 45_000, 60_000][below(3)] ?? 0
   const begin = (): void => {
     const next = fleet.process({ random, redoMs })
     next.workMs = below(4_000)
     next.begin().catch(() => undefined)
   }
+  /** How much later than the event a copy of it comes: the copies are less than `keepMs` apart. */
+  const lateMs = (): number => below(below(10) === 0 ? 1_400 : 200)
   /** Those that serve, and will. */
   const staying = (): FleetProcess[] =>
     fleet.processes.filter((one) => one.isLoggedIn && !one.isDead && !leaving.has(one))
@@ -84,12 +86,12 @@ async function live(random: () => number, world: World): Promise<Fleet> {
       default: {
         sent += 1
         const id = String(sent)
-        // Who gets no copy cannot handle it when all others are gone.
-        const mayMiss = !world.kills && !world.freezes && !world.outages && alive.length > 1 && random() < 0.1
+        // Where processes are killed, what only one of them got is lost to anyone.
+        const mayMiss = !world.kills && alive.length > 1 && random() < 0.1
         const misses = mayMiss ? some() : undefined
         for (const process of [...alive, ...leaving]) {
           const copies = process === misses ? 0 : random() < 0.05 ? 2 : 1
-          for (let copy = 0; copy < copies; copy++) clock.after(below(200), () => process.receive(id))
+          for (let copy = 0; copy < copies; copy++) clock.after(lateMs(), () => process.receive(id))
         }
       }
     }

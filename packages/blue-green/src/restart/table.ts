@@ -73,6 +73,11 @@ export function hasClaimsSince(table: Table, before: Table): boolean {
   return table.epoch >= before.epoch && table.quietEpoch <= before.epoch
 }
 
+/** The same, for {@link hasClaimsSince}, of a time of which nobody knows any more. */
+export function withoutTrace(table: Table): Table {
+  return { ...table, epoch: -1 }
+}
+
 /** Someone else owns all events from this epoch on, as soon as all others act by it. */
 export function withOwner(table: Table, owner: string | undefined, why: string | null = null): Table {
   const next = changed(table, owner ?? null, null, why)

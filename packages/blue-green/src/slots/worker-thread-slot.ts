@@ -15,7 +15,8 @@ export interface WorkerThreadSlotOptions<Event> extends WorkerSlotOptions<Event>
  *
  * @remarks
  * As {@link childProcessSlot}, with the same {@link serveVersion} at the other side. A thread that hangs or runs out of memory
- * is ended alone; what brings down the process (a fault in native code, the memory of the machine) brings down both versions.
+ * is ended alone; what brings down the process (a fault in native code, the memory of the machine) brings down both versions. One that
+ * is ended while a native module works in it can do that too: where a version has one, a child process is safer.
  *
  * @param options - the file, the declared effects, and deadlines
  * @returns the slot; nothing runs before `start()`

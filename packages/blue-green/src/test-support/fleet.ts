@@ -41,6 +41,19 @@ export class Fleet {
   }
 }
 
+/** The first one, and one that has come beside it and taken over. */
+export async function twoProcesses(
+  fleet: Fleet,
+  options: Parameters<Fleet['process']>[0] = {},
+): Promise<readonly [FleetProcess, FleetProcess]> {
+  const [before, after] = [fleet.process(options), fleet.process(options)]
+  await before.begin()
+  const begun = after.begin()
+  await fleet.clock.advance(1_000)
+  await begun
+  return [before, after]
+}
+
 /** A process that can be killed or stand still. Time goes on for the others. */
 export class FleetProcess {
   readonly version: string
@@ -129,6 +142,18 @@ export class FleetProcess {
   suspend(): void {
     this.#suspendedAtMs ??= this.#fleet.clock.monotonic()
     this.freeze()
+  }
+
+  /** Its next claim is written, and then it stands still. */
+  freezeInNextClaim(): void {
+    const set = this.store.set.bind(this.store)
+    this.store.set = async (...write) => {
+      this.store.set = set
+      const written = await set(...write)
+      this.freeze()
+      await this.whenAwake()
+      return written
+    }
   }
 
   thaw(): void {
@@ -220,7 +245,7 @@ export class FleetStore implements SharedStore {
   slowMs = 0
   readonly #clock: FakeClock
   readonly #random: () => number
-  readonly #entries = new Map<string, { value: unknown; version: string }>()
+  readonly #entries = new Map<string, { value: unknown; version: string; endsMs: number }>()
   #writes = 0
 
   constructor(clock: FakeClock, random: () => number) {
@@ -230,7 +255,7 @@ export class FleetStore implements SharedStore {
 
   async entry(key: string): Promise<{ value: unknown; version: string } | undefined> {
     await this.#reach()
-    return structuredClone(this.#entries.get(key))
+    return structuredClone(this.#get(key))
   }
 
   async compareAndSet(
@@ -239,26 +264,36 @@ export class FleetStore implements SharedStore {
     value: unknown,
   ): Promise<{ version: string } | undefined> {
     await this.#reachToWrite()
-    if (this.#entries.get(key)?.version !== expected) return undefined
-    const written = this.#write(key, value)
+    if (this.#get(key)?.version !== expected) return undefined
+    const written = this.#write(key, value, Infinity)
     await this.#reach()
     return written
   }
 
-  async set(key: string, value: unknown, { ifAbsent, ifVersion }: ClaimWrite = {}): Promise<{ version: string }> {
+  async set(
+    key: string,
+    value: unknown,
+    { ifAbsent, ifVersion, ttlMs = Infinity }: ClaimWrite = {},
+  ): Promise<{ version: string }> {
     await this.#reachToWrite()
-    const found = this.#entries.get(key)?.version
+    const found = this.#get(key)?.version
     const isConflict = (ifAbsent === true && found !== undefined) || (ifVersion !== undefined && found !== ifVersion)
     if (isConflict) throw Object.assign(new Error(`${key} is there`), { code: 'STORAGE_CONFLICT' })
-    const written = this.#write(key, value)
+    const written = this.#write(key, value, ttlMs)
     await this.#reach()
     return written
   }
 
-  #write(key: string, value: unknown): { version: string } {
+  #get(key: string): { value: unknown; version: string } | undefined {
+    const found = this.#entries.get(key)
+    return found !== undefined && this.#clock.monotonic() < found.endsMs ? found : undefined
+  }
+
+  #write(key: string, value: unknown, ttlMs: number): { version: string } {
     this.#writes += 1
     const version = String(this.#writes)
-    this.#entries.set(key, { value: structuredClone(value), version })
+    const endsMs = this.#clock.monotonic() + ttlMs
+    this.#entries.set(key, { value: structuredClone(value), version, endsMs })
     return { version }
   }
 
