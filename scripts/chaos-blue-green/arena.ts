@@ -51,6 +51,7 @@ export class Arena {
   readonly #sent = new Map<string, Sent>()
   readonly #unsettled = new Set<string>()
   readonly #disturbedAt = new Map<string, number>()
+  readonly #endedAt = new Map<string, number>()
   /** Frozen, killed, or counted out: it may not have what it got. */
   readonly #out = new Set<string>()
   readonly #stoodStill = new Set<string>()
@@ -112,6 +113,7 @@ export class Arena {
       facts: this.#facts,
       effects,
       disturbedAt: (by) => this.#disturbed(by),
+      endedAt: (by) => this.#endedAt.get(ownerOf(by)),
       stoodStill: (by) => this.#stoodStill.has(ownerOf(by)),
       isOut: (by) => this.#out.has(by),
     })
@@ -287,6 +289,7 @@ export class Arena {
 
   #killNow(actor: Actor): Promise<void>[] {
     this.#disturb(actor.name)
+    this.#endedAt.set(actor.name, Date.now())
     this.#out.add(actor.name)
     this.#kills += 1
     this.#note(`${actor.name} is killed`)
@@ -421,6 +424,7 @@ export class Arena {
     if (how !== undefined) {
       this.#out.add(actor.name)
       this.#disturb(actor.name)
+      this.#endedAt.set(actor.name, Date.now())
       this.#faults.push({ run: this.#run, id: actor.name, what: `ended by itself: ${how}\n${last}` })
     }
     for (const wake of [...this.#wakes]) wake()

@@ -19,6 +19,8 @@ export interface Evidence {
   readonly effects: ReadonlyMap<string, number>
   /** When each process was first killed or frozen, broke, or was counted out; and that of workers. */
   disturbedAt(by: string): number
+  /** When each process was killed, or broke; and a worker with its owner. */
+  endedAt(by: string): number | undefined
   /** Whether it has said that the others had counted it out, without having been frozen. */
   stoodStill(by: string): boolean
   /** Whether a process was killed, or stood still for so long that the others went on without it. */
@@ -58,7 +60,7 @@ export function judge(evidence: Evidence): { readonly tally: Tally; readonly fau
   const isWithNobody = ({ recipients }: Sent): boolean => {
     const out = recipients.filter((by) => evidence.isOut(by))
     // Whoever goes leaves to the others what they have, too.
-    const endedAt = Math.max(...out.map((by) => evidence.disturbedAt(by)))
+    const endedAt = Math.max(...out.map((by) => evidence.endedAt(by) ?? evidence.disturbedAt(by)))
     return recipients.every((by) => out.includes(by) || (leftAt.get(by) ?? Infinity) <= endedAt)
   }
   for (const event of evidence.events) {

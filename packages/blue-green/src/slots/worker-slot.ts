@@ -202,8 +202,9 @@ export class WorkerSlot<Event, Answer> implements Slot<Event, Answer> {
     } catch (error) {
       cancel()
       if (this.#life === life && life !== undefined) {
+        // Where stop() was called it is asked first: a thread that is ended while it loads a native module can take the process with it.
+        if (this.#stateNow !== 'ending') life.link.kill()
         this.#state = 'ending'
-        life.link.kill()
         await ended
       }
       throw error
