@@ -109,7 +109,10 @@ export class WorkerSlot<Event, Answer> implements Slot<Event, Answer> {
       this.#starting = starting
     }
     if (signal === undefined) return this.#starting
-    const abort = (): void => this.#life?.failed('start() was aborted', signal.reason)
+    const abort = (): void => {
+      this.#life?.failed('start() was aborted', signal.reason)
+      if (this.#state === 'starting') void this.stop()
+    }
     signal.addEventListener('abort', abort, { once: true })
     try {
       await this.#starting
@@ -202,7 +205,7 @@ export class WorkerSlot<Event, Answer> implements Slot<Event, Answer> {
     } catch (error) {
       cancel()
       if (this.#life === life && life !== undefined) {
-        // Where stop() was called it is asked first: a thread that is ended while it loads a native module can take the process with it.
+        // Where it is not wanted any more it is asked first: a thread that is ended while it loads a native module can take the process with it.
         if (this.#stateNow !== 'ending') life.link.kill()
         this.#state = 'ending'
         await ended
