@@ -63,6 +63,7 @@ export class Arena {
   #kills = 0
   #freezes = 0
   #run = 0
+  #isReckless = false
 
   private constructor(kind: Kind, programs: Programs, standin: StandinProcess, url: string, folder: string) {
     this.#kind = kind
@@ -82,6 +83,7 @@ export class Arena {
   /** Lives through one run. What is wrong is found by {@link Arena.judge}. */
   async live(plan: Plan, random: () => number): Promise<void> {
     this.#run = plan.run
+    this.#isReckless = plan.isReckless
     this.#note(`run ${plan.run} begins`)
     await this.#heal()
     const doubled = plan.isDoubled ? await this.#standin.inject({ kind: 'duplicate-events', times: 2 }) : undefined
@@ -113,7 +115,7 @@ export class Arena {
       facts: this.#facts,
       effects,
       disturbedAt: (by) => this.#disturbed(by),
-      endedAt: (by) => this.#endedAt.get(ownerOf(by)),
+      endedAt: (by) => this.#endedAt.get(by),
       stoodStill: (by) => this.#stoodStill.has(ownerOf(by)),
       isOut: (by) => this.#out.has(by),
     })
@@ -161,7 +163,7 @@ export class Arena {
     // What nobody can get proves nothing.
     if (recipients.length === 0) return
     const { id } = await this.#standin.command({ name: command, options: { ms } })
-    this.#sent.set(id, { run, command, recipients })
+    this.#sent.set(id, { run, command, recipients, isReckless: this.#isReckless })
     if (!this.#facts.some((fact) => fact.id === id && settles.has(fact.fact))) this.#unsettled.add(id)
   }
 

@@ -7,6 +7,8 @@ export interface Sent {
   readonly command: string
   /** The processes that were logged in. */
   readonly recipients: readonly string[]
+  /** Whether the run kills also the only one that has got an event. */
+  readonly isReckless: boolean
 }
 
 /** What is known of a chaos run when it is over. */
@@ -19,7 +21,7 @@ export interface Evidence {
   readonly effects: ReadonlyMap<string, number>
   /** When each process was first killed or frozen, broke, or was counted out; and that of workers. */
   disturbedAt(by: string): number
-  /** When each process was killed, or broke; and a worker with its owner. */
+  /** When each process was killed, or ended by itself. */
   endedAt(by: string): number | undefined
   /** Whether it has said that the others had counted it out, without having been frozen. */
   stoodStill(by: string): boolean
@@ -36,6 +38,7 @@ export interface Tally {
   'refused, and told so': number
   'let go, and told so': number
   'nobody left who had got it': number
+  'gone before the last one was killed': number
   'reported as unfinished': number
   'second runs': number
   'second runs reported': number
@@ -57,11 +60,12 @@ export function judge(evidence: Evidence): { readonly tally: Tally; readonly fau
   const byId = factsById(evidence.facts)
   /** When each process had gone in good order. */
   const leftAt = new Map(evidence.facts.filter(({ fact }) => fact === 'left').map(({ by, at }) => [by, at]))
-  const isWithNobody = ({ recipients }: Sent): boolean => {
-    const out = recipients.filter((by) => evidence.isOut(by))
-    // Whoever goes leaves to the others what they have, too.
-    const endedAt = Math.max(...out.map((by) => evidence.endedAt(by) ?? evidence.disturbedAt(by)))
-    return recipients.every((by) => out.includes(by) || (leftAt.get(by) ?? Infinity) <= endedAt)
+  /** Whoever goes leaves what it has to those who have it, too; only a reckless run kills the last of them. */
+  const isOrphaned = ({ recipients, isReckless }: Sent): boolean => {
+    const killedAt = Math.max(...recipients.map((by) => evidence.endedAt(by) ?? -Infinity))
+    const isGone = (by: string): boolean =>
+      evidence.endedAt(by) !== undefined || (leftAt.get(by) ?? Infinity) <= killedAt
+    return isReckless && recipients.every(isGone)
   }
   for (const event of evidence.events) {
     const { id } = event
@@ -82,9 +86,11 @@ export function judge(evidence: Evidence): { readonly tally: Tally; readonly fau
     if (isHandled && !hasAnswer) tally['handled, not answered in time'] += 1
     if (!isHandled && isUnfinished) tally['reported as unfinished'] += 1
     else if (!isHandled && isRefused) tally['refused, and told so'] += 1
-    else if (!isHandled && isWithNobody(sent)) tally['nobody left who had got it'] += 1
+    else if (!isHandled && sent.recipients.every((by) => evidence.isOut(by))) tally['nobody left who had got it'] += 1
     else if (!isHandled && facts.some(({ fact }) => fact === 'undecided')) {
       tally['let go, and told so'] += 1
+    } else if (!isHandled && isOrphaned(sent)) {
+      tally['gone before the last one was killed'] += 1
     } else if (!isHandled) {
       tally.lost += 1
       fault('lost')
@@ -127,6 +133,7 @@ export function noTally(): Tally {
     'refused, and told so': 0,
     'let go, and told so': 0,
     'nobody left who had got it': 0,
+    'gone before the last one was killed': 0,
     'reported as unfinished': 0,
     'second runs': 0,
     'second runs reported': 0,

@@ -251,6 +251,23 @@ describe('processes of which one was taken for dead and comes back', () => {
     expect(storyOf(fleet, '1')).toEqual({ runs: [], told: ['v2 undecided'] })
   })
 
+  it('tell of what came to one alone that stops before it is back, for the others may not have got it', async () => {
+    const fleet = new Fleet()
+    const [, after] = await twoProcesses(fleet)
+    await fleet.clock.advance(5_000)
+    after.freeze()
+    await fleet.clock.advance(6_000)
+    fleet.store.slowMs = 200
+    after.thaw()
+    while (!after.told.includes('membership in > out')) await fleet.clock.advance(1)
+    after.receive('1')
+    await fleet.clock.advance(0)
+    const stopped = after.restart.stop()
+    await fleet.clock.advance(20_000)
+    await stopped
+    expect(storyOf(fleet, '1')).toEqual({ runs: [], told: ['v2 undecided'] })
+  })
+
   it('settle what waits for the store when one has stopped', async () => {
     const fleet = new Fleet()
     const [, after] = await twoProcesses(fleet)

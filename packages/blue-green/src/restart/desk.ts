@@ -441,9 +441,7 @@ export class Desk {
   #letGo(kept: Kept): void {
     const { id } = this.#settings
     if (kept.state === 'theirs') this.#drop(kept)
-    // Others who hear of its claim leave the event to this process.
-    else if (kept.wasOut && kept.by === id) this.#giveUp(kept, takenForDead)
-    else if (kept.wasOut && this.#isWithOthers(kept)) this.#drop(kept)
+    // Whoever is there may not have got it, or leaves it to this process, of whose claim it has heard.
     else if (kept.wasOut) this.#giveUp(kept, takenForDead)
     else if (kept.state === 'stalled') this.#giveUp(kept, storeWasOut)
     else if (kept.by === id)
