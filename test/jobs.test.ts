@@ -1,63 +1,19 @@
-import { spawn, type ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { SqliteStorage } from '@evenkeel/storage-adapter/sqlite'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { BotProcess } from './bot-process.js'
 
 const program = fileURLToPath(new URL('children/bot-with-jobs.ts', import.meta.url))
 
-/** One process of the bot, and what it has said. */
-class Bot {
-  readonly lines: string[] = []
-  readonly #child: ChildProcess
-  readonly #wakes = new Set<() => void>()
-
-  constructor(...parameters: readonly string[]) {
-    const flags = ['--disable-warning=ExperimentalWarning', '--import', 'tsx', '--conditions=@evenkeel/source']
-    this.#child = spawn(process.execPath, [...flags, program, ...parameters], { stdio: ['ignore', 'pipe', 'inherit'] })
-    createInterface({ input: this.#child.stdout! }).on('line', (line) => {
-      this.lines.push(line)
-      for (const wake of this.#wakes) wake()
-    })
-    this.#child.once('exit', () => {
-      for (const wake of this.#wakes) wake()
-    })
-  }
-
-  /** Waits until it has said so many lines that begin like this; fails when the process ends without them. */
-  async said(start: string, times = 1): Promise<void> {
-    while (this.lines.filter((line) => line.startsWith(start)).length < times) {
-      if (this.#child.exitCode !== null || this.#child.signalCode !== null) {
-        throw new Error(`The bot ended without saying ${start}:\n${this.lines.join('\n')}`)
-      }
-      await new Promise<void>((resolve) => {
-        const wake = (): void => {
-          this.#wakes.delete(wake)
-          resolve()
-        }
-        this.#wakes.add(wake)
-      })
-    }
-  }
-
-  async end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return
-    const ended = once(this.#child, 'exit')
-    this.#child.kill(signal)
-    await ended
-  }
-}
-
 describe('a bot with jobs whose processes take over, go, and are killed', () => {
   let folder: string
-  const bots: Bot[] = []
+  const bots: BotProcess[] = []
 
-  function bot(version: string, workMs = 0, leaseMs = 10_000): Bot {
-    const next = new Bot(version, join(folder, 'bot.db'), String(workMs), String(leaseMs))
+  function bot(version: string, workMs = 0, leaseMs = 10_000): BotProcess {
+    const next = new BotProcess(program, version, join(folder, 'bot.db'), String(workMs), String(leaseMs))
     bots.push(next)
     return next
   }

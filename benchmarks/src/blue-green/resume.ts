@@ -123,7 +123,7 @@ async function resumeFromFiles(): Promise<void> {
     for (let at = header; at < end; at++) {
       trials.push({ tally: cut, damaged: whole.subarray(0, at), intact: at })
       const intact = whole.lastIndexOf('\n', at - 1) + 1
-      trials.push({ tally: flipped, damaged: withFlip(whole, at, at % 8), intact })
+      for (let bit = 0; bit < 8; bit++) trials.push({ tally: flipped, damaged: withFlip(whole, at, bit), intact })
     }
     const lane = async (_: unknown, number: number): Promise<void> => {
       const path = join(directory, `damaged-${number}`)
@@ -134,7 +134,7 @@ async function resumeFromFiles(): Promise<void> {
     await Promise.all(Array.from({ length: AT_ONCE }, lane))
     console.log(`  the file of a FileStorage with ${linesOf(whole).length - 1} transitions, ${end} bytes`)
     tell('cut at each byte', cut)
-    tell('one bit of each byte flipped', flipped)
+    tell('each bit flipped', flipped)
   } finally {
     await rm(directory, { recursive: true, force: true })
   }

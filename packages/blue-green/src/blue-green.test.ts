@@ -129,7 +129,7 @@ describe('draining', () => {
     finish()
     expect(await drained).toEqual({ drained: true, running: 0 })
     await call
-    expect(bot.clock.pending).toBe(0)
+    expect(bot.timers).toBe(0)
   })
 
   it('gives up at its deadline, and says how many still run', async () => {
@@ -157,7 +157,7 @@ describe('draining', () => {
     const drained = bot.blueGreen.drain({ signal: controller.signal })
     controller.abort(new Error('enough'))
     await expect(drained).rejects.toThrow('enough')
-    expect(bot.clock.pending).toBe(0)
+    expect(bot.timers).toBe(0)
   })
 
   it('survives calls that reject', async () => {
@@ -225,6 +225,10 @@ describe('news', () => {
       'CANARY_TESTING',
       ...end,
     ])
+    // What was overtaken before it was written stands in the log of what overtook it.
+    expect((await bot.store.record())?.log.map(({ phase, why }) => `${phase}: ${why}`)).toContain(
+      'SHIFTING_TRAFFIC: 1000 ms have passed',
+    )
   })
 
   it('comes in order to everybody, also when a listener rolls back in the middle of it', async () => {

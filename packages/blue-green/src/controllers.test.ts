@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { FaultyStore } from './test-support/faulty-store.js'
 import { plan, TestBot } from './test-support/test-bot.js'
 
@@ -17,7 +17,7 @@ describe('two controllers', () => {
     expect(await deployment.finished).toEqual({ outcome: 'FENCED', why: 'another controller took over with epoch 2' })
     expect(first.blueGreen.status).toMatchObject({ controller: 'FENCED', epoch: 1 })
     expect(first.changes.at(-1)).toMatchObject({ what: 'controller', to: 'FENCED', severity: 'CRITICAL' })
-    expect(first.clock.pending).toBe(0)
+    expect(first.timers).toBe(0)
     await second.clock.advance(4_000)
     expect(second.blueGreen.status).toMatchObject({ phase: 'COMPLETE', active: 'v2', epoch: 2 })
   })
@@ -192,5 +192,170 @@ describe('two controllers', () => {
     await bot.clock.advance(1_000)
     expect(bot.blueGreen.status.controller).toBe('FENCED')
     expect(await bot.store.record()).toEqual({ format: 2 })
+  })
+})
+
+describe('a controller that has nothing to write', () => {
+  it('learns within lookMs that another one drives', async () => {
+    const { first, second } = twoControllers()
+    await first.blueGreen.start()
+    await second.blueGreen.start()
+    await first.clock.advance(1_999)
+    expect(first.blueGreen.status.controller).toBe('DRIVING')
+    await first.clock.advance(1)
+    expect(first.blueGreen.status.controller).toBe('FENCED')
+    expect(first.changes.at(-1)).toMatchObject({ what: 'controller', severity: 'CRITICAL' })
+    await expect(first.blueGreen.deploy('v2', plan)).rejects.toMatchObject({ code: 'FENCED', epoch: 2 })
+    expect((await second.store.record())?.epoch).toBe(2)
+  })
+
+  it('takes no older epoch for another one, as of a store that lags', async () => {
+    const { first, second } = twoControllers()
+    await second.blueGreen.start()
+    const old = await second.store.entry('blue-green:bot')
+    await first.blueGreen.start()
+    const reads = vi.spyOn(first.store, 'entry').mockResolvedValue(old)
+    await first.clock.advance(10_000)
+    expect([reads.mock.calls.length, first.blueGreen.status.controller]).toEqual([5, 'DRIVING'])
+    reads.mockRestore()
+    await first.clock.advance(10_000)
+    expect(first.blueGreen.status).toMatchObject({ controller: 'DRIVING', epoch: 2 })
+  })
+
+  it('says nothing of a store that does not answer it', async () => {
+    const { first, second } = twoControllers()
+    await first.blueGreen.start()
+    first.store.isDown = true
+    await first.clock.advance(10_000)
+    first.store.isDead = true
+    await first.clock.advance(60_000)
+    expect(first.blueGreen.status).toMatchObject({ controller: 'DRIVING', store: 'up' })
+    first.store.isDown = first.store.isDead = false
+    await second.blueGreen.start()
+    await first.clock.advance(7_000)
+    expect(first.blueGreen.status.controller).toBe('FENCED')
+  })
+
+  it('is fenced by a look that comes before its own write has ended', async () => {
+    const { first, second } = twoControllers()
+    await first.blueGreen.deploy('v2', { ...plan, percentages: [50, 100], stepMs: 60_000 })
+    await second.blueGreen.start()
+    first.store.faults.set(first.store.writes + 1, 'is slow')
+    first.blueGreen.deployment?.hold({ why: 'wait' })
+    await first.clock.advance(2_000)
+    expect(first.blueGreen.status.controller).toBe('FENCED')
+    await first.store.land()
+    await first.clock.advance(10_000)
+    expect(first.changes.filter(({ to }) => to === 'FENCED')).toHaveLength(1)
+    expect((await second.store.record())?.epoch).toBe(2)
+  })
+
+  it('looks no more once it is stopped', async () => {
+    const bot = new TestBot()
+    await bot.blueGreen.start()
+    expect(bot.clock.pending).toBe(1)
+    await bot.blueGreen.stop()
+    expect(bot.clock.pending).toBe(0)
+  })
+})
+
+describe('a controller that is fenced', () => {
+  /** The first of two has lost its deployment, of 50 %, to the second. */
+  async function fenced(): Promise<ReturnType<typeof twoControllers>> {
+    const both = twoControllers()
+    await both.first.blueGreen.deploy('v2', { percentages: [50, 100], stepMs: 60_000 })
+    await both.second.blueGreen.start()
+    await both.first.clock.advance(2_000)
+    return both
+  }
+
+  it('follows the other one: a step, and the end', async () => {
+    const { first, second } = await fenced()
+    await second.blueGreen.deployment?.promote()
+    await first.clock.advance(2_000)
+    expect(first.blueGreen.status.deployment?.percentage).toBe(100)
+    expect(await first.serves('a')).toBe('v2')
+    await second.clock.advance(60_000)
+    await first.clock.advance(2_000)
+    expect(first.blueGreen.status).toMatchObject({ controller: 'FENCED', phase: 'COMPLETE', active: 'v2' })
+    expect(first.changes.at(-1)?.why).toMatch(/^the controller with epoch 2 says: /)
+  })
+
+  it('follows a rollback of the other one within lookMs', async () => {
+    const { first, second } = await fenced()
+    expect((await first.guildsOn('v2')).size).toBeGreaterThan(0)
+    await second.blueGreen.rollback({ why: 'users complain' })
+    await first.clock.advance(2_000)
+    expect((await first.guildsOn('v2')).size).toBe(0)
+    expect(first.blueGreen.status).toMatchObject({ phase: 'ROLLED_BACK', active: 'v1' })
+  })
+
+  it('follows the next deployment, too', async () => {
+    const { first, second } = await fenced()
+    await second.blueGreen.rollback()
+    await second.blueGreen.deploy('v3', { percentages: [50, 100], stepMs: 60_000 })
+    await first.clock.advance(2_000)
+    expect(await first.guildsOn('v3')).toEqual(await second.guildsOn('v3'))
+  })
+
+  it('keeps to its own rollback until another deployment begins', async () => {
+    const { first, second } = await fenced()
+    expect(await first.blueGreen.rollback()).toMatchObject({ outcome: 'FENCED' })
+    await second.blueGreen.deployment?.promote()
+    await second.clock.advance(60_000)
+    await first.clock.advance(10_000)
+    expect(second.blueGreen.status.active).toBe('v2')
+    expect((await first.guildsOn('v2')).size).toBe(0)
+    await second.blueGreen.deploy('v3', { percentages: [100], stepMs: 60_000 })
+    await first.clock.advance(2_000)
+    expect(await first.serves('a')).toBe('v3')
+  })
+
+  it('stays where it is when it has no code for what the other one serves', async () => {
+    const first = new TestBot()
+    const versions = { v1: () => 'v1', v9: () => 'v9' }
+    const second = new TestBot(new FaultyStore(first.store.inner), { versions })
+    await first.blueGreen.start()
+    await second.blueGreen.deploy('v9', { percentages: [100], stepMs: 60_000 })
+    await first.clock.advance(10_000)
+    expect(first.blueGreen.status).toMatchObject({ controller: 'FENCED', active: 'v1' })
+    expect(await first.serves('a')).toBe('v1')
+  })
+})
+
+describe('the records of two controllers', () => {
+  it('rise in epoch with each that takes over, and in sequence with each record', async () => {
+    const { first, second } = twoControllers()
+    const seen: { epoch: number; sequence: number }[] = []
+    const look = async (): Promise<void> => {
+      const { epoch = 0, sequence = 0 } = (await second.store.record()) ?? {}
+      seen.push({ epoch, sequence })
+    }
+    await first.blueGreen.deploy('v2', plan)
+    await look()
+    await second.blueGreen.start()
+    await look()
+    await second.clock.advance(1_000)
+    await look()
+    await first.blueGreen.stop()
+    await first.blueGreen.start()
+    await look()
+    await first.blueGreen.rollback()
+    await look()
+    expect(seen.map(({ epoch }) => epoch)).toEqual([1, 2, 2, 3, 3])
+    for (const [i, { sequence }] of seen.slice(1).entries()) expect(sequence).toBeGreaterThan(seen[i]?.sequence ?? 0)
+  })
+
+  it('refuse the deployment of one beside that of the other, and name it', async () => {
+    const { first, second } = twoControllers()
+    const { id } = await first.blueGreen.deploy('v2', plan)
+    await second.blueGreen.start()
+    await expect(second.blueGreen.deploy('v3', plan)).rejects.toMatchObject({
+      code: 'DEPLOYMENT_RUNNING',
+      deploymentId: id,
+    })
+    expect((await second.blueGreen.deploy('v2', plan)).id).toBe(id)
+    await second.clock.advance(4_000)
+    expect(second.blueGreen.status).toMatchObject({ phase: 'COMPLETE', active: 'v2' })
   })
 })

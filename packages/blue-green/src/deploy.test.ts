@@ -20,7 +20,7 @@ describe('a deployment', () => {
     expect(bot.blueGreen.status).toMatchObject({ phase: 'COMPLETE', active: 'v2', deployment: undefined })
     expect(bot.blueGreen.deployment).toBeUndefined()
     expect(await bot.serves('a')).toBe('v2')
-    expect(bot.clock.pending).toBe(0)
+    expect(bot.timers).toBe(0)
   })
 
   it('only ever adds guilds, and keeps each where it is within a step', async () => {
@@ -272,7 +272,7 @@ describe('a rollback by hand', () => {
     expect((await bot.guildsOn('v1')).size).toBe(1_000)
     await bot.clock.advance(60_000)
     expect(bot.blueGreen.status).toMatchObject({ phase: 'ROLLED_BACK', active: 'v1' })
-    expect(bot.clock.pending).toBe(0)
+    expect(bot.timers).toBe(0)
   })
 
   it('asks for no reason in an emergency', async () => {

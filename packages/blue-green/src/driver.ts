@@ -37,6 +37,7 @@ import { Journal } from './journal.js'
 import { forecast, type Forecast } from './judgement/forecast.js'
 import { Jury } from './judgement/jury.js'
 import { Lives } from './lives.js'
+import { Lookout } from './lookout.js'
 import type { Settings } from './options.js'
 import { Pace } from './pace.js'
 import { PhaseWork, workOf } from './phase-work.js'
@@ -87,6 +88,9 @@ export class Driver {
   #fencedBy: FencedError | undefined
   #journal: Journal | undefined
   #writer: Writer | undefined
+  #lookout: Lookout | undefined
+  /** Of the newest record of another controller that this process follows. */
+  #followed: Pick<StateRecord, 'epoch' | 'sequence'> | undefined
   #isStoreUp = true
 
   #state: State
@@ -249,7 +253,7 @@ export class Driver {
    */
   async open(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
-    const { store, name, clock, storeTimeoutMs, storeRetryMs, health } = this.#settings
+    const { store, name, clock, storeTimeoutMs, storeRetryMs, lookMs, health } = this.#settings
     const key = `blue-green:${name}`
     const journal = new Journal({ store, key, controller: this.#controllerId, clock, timeoutMs: storeTimeoutMs })
     const before = this.#state
@@ -271,6 +275,12 @@ export class Driver {
     this.#isUnwritten = false
     this.#isStoreUp = true
     this.#journal = journal
+    this.#followed = undefined
+    this.#lookout?.stop()
+    this.#lookout = new Lookout(clock, lookMs, {
+      read: () => journal.look(),
+      found: (record) => this.#found(record),
+    })
     this.#writer = new Writer(journal, clock, storeRetryMs, {
       confirmed: (wanted) => this.#confirmed(wanted),
       failed: (wanted, error) => this.#failed(wanted, error),
@@ -328,6 +338,7 @@ export class Driver {
     if (this.#controller === 'STOPPED') return
     const from = this.#controller
     this.#leave('STOPPED')
+    this.#lookout?.stop()
     this.#starting?.reject(new StoppedError(this.#starting.to))
     await this.#writer?.stop()
     await Promise.all([this.#history.settled, this.#jury?.settled])
@@ -687,12 +698,35 @@ export class Driver {
     if (winner !== undefined && winner.state.deployment?.id !== this.#deployment?.id) {
       this.#finish({ outcome: 'FENCED', why })
     }
+    this.#followed = winner
     if (winner !== undefined && !isTakenBack && this.#hasCodeFor(winner.state)) {
       this.#isUnwritten = false
       this.#enter(winner.state, why, winner.log)
     }
     this.#finish({ outcome: 'FENCED', why })
     this.#hooks.announce([controllerChange('DRIVING', 'FENCED', this.#state, why, this.#settings.clock.now())])
+  }
+
+  /** Another controller may have taken over, or have gone on. An older epoch is what a store said that lags. */
+  #found(record: StateRecord): void {
+    if (this.#controller === 'DRIVING' && record.epoch > this.epoch) {
+      // What is being written is refused.
+      void this.#writer?.stop()
+      this.#fenced(record)
+    } else if (this.#controller === 'FENCED' && isNewer(record, this.#followed)) {
+      this.#followed = record
+      if (this.#standsAgainst(record.state) || !this.#hasCodeFor(record.state)) return
+      this.#isUnwritten = false
+      this.#enter(record.state, `the controller with epoch ${record.epoch} says: ${record.cause}`, record.log)
+    }
+  }
+
+  /** What was decided here about a deployment stands here, until it ends as decided, or another one begins. */
+  #standsAgainst(theirs: State): boolean {
+    const mine = runningIn(this.#state)
+    if (mine === undefined || mine.id !== theirs.deployment?.id) return false
+    if (isRollingBack(mine) && theirs.deployment.phase === 'COMPLETE') return true
+    return decisionFor(theirs, this.#state, { isUnwritten: this.#isUnwritten }) !== undefined
   }
 
   // Being in a state
@@ -811,6 +845,12 @@ export class Driver {
         .padStart(6, '0')
     return half() + half()
   }
+}
+
+/** Whether a record was written after another one, which may be missing. */
+function isNewer(record: StateRecord, than: Pick<StateRecord, 'epoch' | 'sequence'> | undefined): boolean {
+  if (than === undefined || record.epoch !== than.epoch) return than === undefined || record.epoch > than.epoch
+  return record.sequence > than.sequence
 }
 
 /** Whether the death of green is news: it was made ready, and is not being taken back already. */

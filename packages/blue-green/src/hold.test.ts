@@ -347,7 +347,7 @@ describe('a store that is out of reach', () => {
       await bot.clock.advance(1_000)
       expect((await bot.store.record())?.state.deployment).toBeNull()
       expect(bot.blueGreen.status).toMatchObject({ phase: 'IDLE', store: 'up' })
-      expect(bot.clock.pending).toBe(0)
+      expect(bot.timers).toBe(0)
       const again = await bot.blueGreen.deploy('v2', plan)
       await bot.clock.advance(4_000)
       expect((await again.finished).outcome).toBe('COMPLETE')

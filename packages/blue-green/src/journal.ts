@@ -105,6 +105,15 @@ export class Journal {
     throw new StoreUnavailableError(`The store refused ${maxAttempts} writes that nobody else had overtaken`, 'unknown')
   }
 
+  /**
+   * The record as it stands, whoever wrote it.
+   *
+   * @throws {@link StoreUnavailableError} when the store does not answer
+   */
+  async look(): Promise<StateRecord | undefined> {
+    return (await this.#read())?.record
+  }
+
   #record(state: State, cause: string, { evidence = null, log = [] }: Particulars): StateRecord {
     const { controller, clock } = this.#settings
     const [epoch, sequence, at] = [this.#epoch, this.#sequence, clock.now()]

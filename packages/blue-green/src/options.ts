@@ -109,6 +109,11 @@ export interface BlueGreenOptions<Named extends Versions<Event>, Event = EventOf
   readonly storeTimeoutMs?: number | undefined
   /** How long to wait before the store is tried again, in ms. */
   readonly storeRetryMs?: number | undefined
+  /**
+   * How often the record in the store is looked at, in ms: so much later, at most, this process knows that another one drives, and
+   * routes as that one does.
+   */
+  readonly lookMs?: number | undefined
   /** Where time comes from. */
   readonly clock?: Clock | undefined
   /** Where chance comes from, 0 up to but not including 1: for ids and salts. */
@@ -132,7 +137,8 @@ export type BlueGreenDefaults = Readonly<
     | 'migrationTimeoutMs'
     | 'stageTimeoutMs'
     | 'storeTimeoutMs'
-    | 'storeRetryMs',
+    | 'storeRetryMs'
+    | 'lookMs',
     number
   > &
     Record<'name', string>
@@ -156,6 +162,7 @@ export const blueGreenDefaults: BlueGreenDefaults = {
   stageTimeoutMs: 60_000,
   storeTimeoutMs: 5_000,
   storeRetryMs: 1_000,
+  lookMs: 2_000,
 }
 
 const required = ['versions', 'initial', 'context', 'store']
@@ -205,6 +212,7 @@ export interface Settings {
   readonly stageTimeoutMs: number
   readonly storeTimeoutMs: number
   readonly storeRetryMs: number
+  readonly lookMs: number
   readonly clock: Clock
   readonly random: () => number
 }
@@ -257,6 +265,7 @@ export function readOptions<Named extends Versions<Event>, Event>(options: BlueG
     stageTimeoutMs: readDuration('stageTimeoutMs', given.stageTimeoutMs),
     storeTimeoutMs: readDuration('storeTimeoutMs', given.storeTimeoutMs),
     storeRetryMs: readDuration('storeRetryMs', given.storeRetryMs),
+    lookMs: readDuration('lookMs', given.lookMs),
     clock: options.clock ?? systemClock,
     random: options.random ?? systemRandom,
   }

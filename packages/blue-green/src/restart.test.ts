@@ -171,7 +171,7 @@ describe('a restart', () => {
     const before = await bot.guildsOn('v2')
     await bot.clock.advance(1_000_000)
     expect(await bot.guildsOn('v2')).toEqual(before)
-    expect(bot.clock.pending).toBe(0)
+    expect(bot.timers).toBe(0)
     await bot.blueGreen.start()
     const resumed = bot.blueGreen.deployment
     expect(resumed).not.toBe(deployment)
@@ -309,7 +309,7 @@ describe.each([false, true])('a fault at any write (rolled back: %s)', (isRolled
           resumed += 1
           expect(['COMPLETE', 'ROLLED_BACK']).toContain((await deployment.finished).outcome)
         }
-        expect(next.clock.pending).toBe(0)
+        expect(next.timers).toBe(0)
       }
     }
     expect(resumed).toBeGreaterThan(8)
@@ -333,7 +333,7 @@ describe.each([false, true])('a fault at any write (rolled back: %s)', (isRolled
       expect((await bot.store.record())?.state).toMatchObject({ deployment: { phase: end } })
       const rising = bot.percentages.filter((share) => share !== 0) as number[]
       expect(rising).toEqual([...rising].sort((a, b) => a - b))
-      expect(bot.clock.pending).toBe(0)
+      expect(bot.timers).toBe(0)
     }
   })
 

@@ -401,7 +401,10 @@ describe('jobs of a bot of several processes', () => {
 
   it('belong to the later owner of two that believe to be one', async () => {
     const store = memoryState()
-    const [first, second] = [new TestBot(new FaultyStore(store)), new TestBot(new FaultyStore(store))]
+    const [first, second] = [
+      new TestBot(new FaultyStore(store), { lookMs: 600_000 }),
+      new TestBot(new FaultyStore(store)),
+    ]
     const ran: string[] = []
     const make = (bot: TestBot, who: string): Jobs =>
       new Jobs({ jobs: { digest: { ...everyMinute, run: () => ran.push(who) } }, owner: bot.blueGreen, store, clock: bot.clock }) // prettier-ignore

@@ -1,4 +1,4 @@
-import { existsSync, linkSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs'
+import { existsSync, linkSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { FileStorage, MemoryStorage, type Storage } from '@evenkeel/storage-adapter'
@@ -422,6 +422,15 @@ describe('validateMigration', () => {
       async () => ((await import(join(folder, 'none.js'))) as { default: Migration }).default,
     )
     expect(step(missing, 'loads')).toMatch(/^failed: .*none/)
+  })
+
+  it('tells of an error of syntax, and runs nothing of it', async () => {
+    const file = join(folder, 'broken.mjs')
+    writeFileSync(file, 'export const up = (\n')
+    const broken = await validated(async () => (await import(file)) as Migration)
+    expect(step(broken, 'loads')).toMatch(/^failed: /)
+    expect(broken.outcome).toBe('FAILED')
+    expect(broken.steps.filter(({ outcome }) => outcome === 'skipped')).toHaveLength(7)
   })
 
   it('lets an irreversible migration have no rollback', async () => {

@@ -50,7 +50,7 @@ describe('a rollback in batches', () => {
     await bot.clock.advance(1_000)
     expect(await finished).toEqual({ outcome: 'ROLLED_BACK', why: 'users complain' })
     expect(bot.percentages).toEqual([100, 50, 10, 0])
-    expect(bot.clock.pending).toBe(0)
+    expect(bot.timers).toBe(0)
   })
 
   it('goes by a quarter each half minute unless told otherwise', async () => {

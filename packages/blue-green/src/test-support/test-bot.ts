@@ -40,6 +40,11 @@ export class TestBot {
     this.blueGreen.on('change', (change) => this.changes.push(change))
   }
 
+  /** How many timers are set, beside that of the next look at the record, which there always is. */
+  get timers(): number {
+    return this.clock.pending - (this.blueGreen.status.controller === 'STOPPED' ? 0 : 1)
+  }
+
   /** Everything this process does from now on reaches nobody. */
   crash(): void {
     this.store.isDead = true
