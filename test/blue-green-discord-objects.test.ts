@@ -13,7 +13,18 @@ import {
   type GatewayDispatch,
 } from '@evenkeel/blue-green/discord'
 import { BlueGreen, memoryState } from '@evenkeel/blue-green'
-import { Client, Events, GatewayIntentBits, Partials, type ClientEvents, type Interaction } from 'discord.js'
+import { permissionsCheck } from '@evenkeel/blue-green/preparation'
+import {
+  Client,
+  Events,
+  GatewayIntentBits,
+  Partials,
+  PermissionFlagsBits,
+  REST,
+  type ClientEvents,
+  type Interaction,
+  type PermissionsString,
+} from 'discord.js'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 
 type Seen = DiscordEvent<
@@ -148,6 +159,41 @@ describe('with the real discord.js', () => {
     expect((await standin.ask({ name: 'ping' })).content).toBe('v1')
     expect(blueGreen.status.duplicates).toBe(1)
     await blueGreen.stop()
+  }, 60_000)
+
+  it('starts no second process where too few new sessions are left', async () => {
+    await connect()
+    const rest = new REST({ api: standin.api, version: '10' }).setToken(standin.token)
+    const check = gatewayBudgetCheck(rest, { shards: 1, reserve: 999 })
+    const start = async (): Promise<Client> => {
+      await check({ signal: AbortSignal.timeout(10_000) })
+      return connect()
+    }
+    await expect(start()).rejects.toThrow(/999/)
+    expect((await standin.ledger()).gateway).toMatchObject({ identifies: 1, connected: 1 })
+  }, 60_000)
+
+  it('names the permissions that a new version lacks', async () => {
+    const client = await connect()
+    const { id } = standin.guilds[0]!
+    // All that its guild grants from now on.
+    const role = {
+      id,
+      name: '@everyone',
+      color: 0,
+      position: 0,
+      flags: 0,
+      permissions: String(PermissionFlagsBits.SendMessages),
+    }
+    const { _ws: gateway } = client.ws as unknown as { _ws: { emit(name: string, payload: unknown): void } }
+    gateway.emit('dispatch', { data: { op: 0, t: 'GUILD_ROLE_UPDATE', s: 10, d: { guild_id: id, role } }, shardId: 0 })
+    const lacking = (needed: PermissionsString[], guildId = id) =>
+      permissionsCheck(() => client.guilds.cache.get(guildId)?.members.me?.permissions.missing(needed))({
+        signal: AbortSignal.timeout(1_000),
+      })
+    await expect(lacking(['BanMembers', 'SendMessages'])).rejects.toThrow('not granted: BanMembers')
+    await expect(lacking(['SendMessages'])).resolves.toBeDefined()
+    await expect(lacking(['SendMessages'], '1')).rejects.toThrow('the bot is not a member there')
   }, 60_000)
 
   it('hands on what is left of the three seconds', async () => {
