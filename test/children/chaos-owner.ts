@@ -6,7 +6,7 @@ import { childProcessSlot, workerThreadSlot } from '@evenkeel/blue-green/workers
 import { storageFromUrl } from '@evenkeel/storage-adapter/url'
 import { Client, Events, GatewayIntentBits, type ChatInputCommandInteraction } from 'discord.js'
 import { teller } from '../../scripts/chaos-blue-green/facts.js'
-import type { Work } from '../../scripts/chaos-blue-green/work.js'
+import { leaseMs, type Work } from '../../scripts/chaos-blue-green/work.js'
 
 /*
  * A gateway owner with the real discord.js, whose versions are processes and threads, for the chaos run. As `one` it is alone; as `pair` another one
@@ -103,6 +103,7 @@ async function serve(interaction: ChatInputCommandInteraction): Promise<void> {
     if (code !== 10_062) throw error
     tell('late', { id })
   })
+  tell('answered', { id })
 }
 
 const restart = new GaplessRestart({
@@ -112,7 +113,7 @@ const restart = new GaplessRestart({
   effects: 'stored',
   store: storage.collection('evenkeel'),
   heartbeatMs: 100,
-  leaseMs: 1_000,
+  leaseMs,
   // A machine that is busy with all this is no store that is out.
   storeTimeoutMs: 2_000,
   clock,
