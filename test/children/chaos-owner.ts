@@ -71,24 +71,26 @@ blueGreen.on('change', ({ message }) => tell('said', { why: message }))
 
 /** Events that come first wait until the versions are there. */
 let driving: Promise<void> | undefined
+/** Another owner may have driven since this one did. */
+let isStale = false
+
+const anew = (): Promise<void> => blueGreen.stop().then(() => blueGreen.start())
 
 function drive(): Promise<void> {
-  driving ??= blueGreen.start().catch((error: unknown) => {
-    driving = undefined
-    throw error
+  if (isStale && (how !== 'pair' || restart.status.role === 'owner')) {
+    isStale = false
+    driving = (driving ?? Promise.resolve()).then(anew, anew)
+  }
+  const started = (driving ??= blueGreen.start())
+  started.catch(() => {
+    if (driving === started) driving = undefined
   })
-  return driving
+  return started
 }
 
-/** Another owner may have driven meanwhile. */
-async function driveAgain(): Promise<void> {
-  if (blueGreen.status.controller === 'FENCED') {
-    driving = blueGreen.stop().then(() => blueGreen.start())
-    await driving
-  } else {
-    await drive()
-  }
-}
+blueGreen.on('change', ({ what, to }) => {
+  if (what === 'controller' && to === 'FENCED') isStale = true
+})
 
 async function serve(interaction: ChatInputCommandInteraction): Promise<void> {
   const { id, guildId, user, commandName: command, options } = interaction
@@ -123,10 +125,10 @@ restart.on('undecided', ({ eventId: id, why }) => tell('undecided', { ...(id !==
 restart.on('change', ({ what, to, message }) => {
   if (what === 'membership') tell(to === 'out' ? 'out' : 'in', { why: message })
   else tell('said', { why: message })
+  if (what !== 'owner') return
   // Whoever owns the events drives the versions.
-  if (what === 'owner' && to === name && restart.status.role === 'owner') {
-    driveAgain().catch((error: unknown) => tell('said', { why: `drive: ${String(error)}` }))
-  }
+  if (restart.status.role !== 'owner') isStale = true
+  else drive().catch((error: unknown) => tell('said', { why: `drive: ${String(error)}` }))
 })
 
 /** What it is asked for and does not do is news, not a failure. */
@@ -139,7 +141,7 @@ function attempt(what: string, work: () => Promise<unknown>): void {
 
 async function takeOver(): Promise<void> {
   await restart.takeOver()
-  await driveAgain()
+  await drive()
   tell('owner')
 }
 
@@ -177,7 +179,7 @@ orders.on('line', (line) => {
   if (what === 'deploy') {
     const [stepMs = 100, bakeMs = 0, ...percentages] = numbers.map(Number)
     const plan = { percentages, stepMs, bakeMs, retry: true, advance: 'time', minEvents: 0 } as const
-    attempt(line, () => driveAgain().then(() => blueGreen.deploy(known, plan)))
+    attempt(line, () => drive().then(() => blueGreen.deploy(known, plan)))
   }
   if (what === 'rollback') attempt(line, () => blueGreen.rollback({ why }))
   if (what === 'batches') attempt(line, () => blueGreen.rollback({ why, batches: { size: 30, pauseMs: 100 } }))
