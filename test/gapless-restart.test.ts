@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { gaplessRestartDefaults } from '@evenkeel/blue-green/restart'
 import { startStandin, type Ledger, type StandinProcess } from '@evenkeel-examples/discord-standin'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 
@@ -57,8 +58,8 @@ describe('a bot with the real discord.js whose process is replaced under traffic
   let folder: string
   const bots: Bot[] = []
 
-  function bot(version: string, workMs = 0): Bot {
-    const next = new Bot(version, standin.api, standin.token, join(folder, 'bot.db'), String(workMs))
+  function bot(version: string, workMs = 0, ...more: readonly string[]): Bot {
+    const next = new Bot(version, standin.api, standin.token, join(folder, 'bot.db'), String(workMs), ...more)
     bots.push(next)
     return next
   }
@@ -102,7 +103,7 @@ describe('a bot with the real discord.js whose process is replaced under traffic
     expect(bots.flatMap(({ lines }) => lines).filter((line) => /^(REPEATED|FAILED)/.test(line))).toEqual([])
   }, 60_000)
 
-  it('answers each command in time when the new process is killed in the middle of its work', async () => {
+  it('with a lease of 1 s, answers each command in time when the new process is killed in the middle of its work', async () => {
     const before = bot('v1')
     await before.said('OWNER')
     const after = bot('v2', 200)
@@ -121,5 +122,42 @@ describe('a bot with the real discord.js whose process is replaced under traffic
       // A second run is reported, whether the first one had answered or not.
       if (attempts.length > 1) expect(repeated).toContain(id)
     }
+  }, 60_000)
+
+  it('with the lease of 3 s that it has unless told otherwise, answers what was deferred when the new process is killed', async () => {
+    const how = [String(gaplessRestartDefaults.leaseMs), 'defer']
+    const before = bot('v1', 0, ...how)
+    await before.said('OWNER')
+    const after = bot('v2', 600_000, ...how)
+    await after.said('OWNER')
+    const answers = Array.from({ length: 5 }, () => standin.ask({ name: 'ping' }))
+    const isDeferred = async (): Promise<boolean> => {
+      const { events } = await standin.ledger()
+      return events.length === 5 && events.every(({ acknowledgedAt }) => acknowledgedAt !== undefined)
+    }
+    while (!(await isDeferred()));
+    await after.end('SIGKILL')
+    const expected = { answered: true, content: 'v1 2', deferred: true }
+    expect(await Promise.all(answers)).toMatchObject(answers.map(() => expected))
+  }, 60_000)
+
+  it('answers each command in time, once, by the other process while the session of the owner gets nothing', async () => {
+    const before = bot('v1')
+    await before.said('OWNER')
+    const owner = bot('v2')
+    await owner.said('OWNER')
+    const { id: silence } = await standin.inject({ kind: 'silence', session: 2 })
+    const ask = () => standin.ask({ name: 'ping' })
+    const answers = await Promise.all(Array.from({ length: 20 }, ask))
+    expect(answers).toMatchObject(answers.map(() => ({ answered: true, content: 'v1 1' })))
+    // What was held back comes to it now, and has been handled.
+    await standin.clear(silence)
+    expect((await ask()).content).toBe('v2 1')
+    const { events } = await standin.ledger()
+    expect(events.map(({ attempts }) => attempts.length)).toEqual(events.map(() => 1))
+    const told = [before, owner]
+      .flatMap(({ lines }) => lines)
+      .filter((line) => /^(REPEATED|FAILED|CHANGE.*dead)/.test(line))
+    expect(told).toEqual([])
   }, 60_000)
 })

@@ -191,13 +191,15 @@ describe('systemd', () => {
     expect(stdout + stderr).toBe('')
   })
 
-  it('is told by a datagram when a release is ready, ends the old one by its signal, and nothing is lost', async ({
+  it('is told by a datagram when a release is ready, the old one ends by itself or by the signal of the unit, and nothing is lost', async ({
     skip,
   }) => {
     const lack = await missing('systemd-notify', 'perl')
     if (lack !== undefined) skip(lack)
-    expect([setting('Type'), setting('NotifyAccess')]).toEqual(['notify', 'all'])
-    let before: ChildProcess | undefined
+    // What ends well is not started again.
+    const settings = [setting('Type'), setting('NotifyAccess'), setting('Restart')]
+    expect(settings).toEqual(['notify', 'all', 'on-failure'])
+    let before: { readonly bot: ChildProcess; readonly isOver: Promise<unknown[]> } | undefined
     for (const version of ['1', '2', '3']) {
       const [command = '', ...args] = setting('ExecStart').replace('/usr/bin/node', process.execPath).split(' ')
       const program = args.map((arg) => arg.replace('/srv/bot/%i/bot.mjs', fleet.program))
@@ -206,17 +208,38 @@ describe('systemd', () => {
       const ear = started('perl', ['-MSocket', '-e', datagrams, socket])
       while (!existsSync(socket)) await new Promise((resolve) => setImmediate(resolve))
       const heard = once(ear.stdout!, 'data')
-      const bot = started(command, program, { NOTIFY_SOCKET: socket, BOT_VERSION: version })
+      // The second is warm for a moment, the others for as long as by default.
+      const bakeMs = version === '2' ? '500' : String(gaplessRestartDefaults.bakeMs)
+      const bot = started(command, program, { NOTIFY_SOCKET: socket, BOT_VERSION: version, BOT_BAKE_MS: bakeMs })
+      const isOver = once(bot, 'exit')
       expect(String(await heard)).toMatch(/^READY=1\n/)
       await fleet.said(version, 'READY')
       if (before === undefined) await fleet.load(50)
-      else await ended(before, setting('KillSignal') as NodeJS.Signals)
-      before = bot
+      else if (version === '3') expect(await before.isOver).toEqual([0, null])
+      else await ended(before.bot, setting('KillSignal') as NodeJS.Signals)
+      before = { bot, isOver }
     }
+    expect(fleet.lines.filter((line) => line.includes(' ENDING ')).map((line) => line.split(' ').at(-1))).toEqual([
+      setting('KillSignal'),
+      'replaced',
+    ])
     expect(await fleet.settle()).toBe('3')
     expect(await fleet.faults()).toEqual([])
     expect(await fleet.answeredBy()).toEqual(new Set(['1', '2', '3']))
   }, 120_000)
+
+  it('goes back to the old release by ending the new one, while the old one is warm, and nothing is lost', async () => {
+    const old = started(process.execPath, [fleet.program], { BOT_VERSION: '1' })
+    await fleet.said('1', 'READY')
+    await fleet.load(50)
+    const next = started(process.execPath, [fleet.program], { BOT_VERSION: '2' })
+    await fleet.said('2', 'READY')
+    await ended(next, setting('KillSignal') as NodeJS.Signals)
+    expect(await fleet.settle()).toBe('1')
+    expect(old.exitCode).toBe(null)
+    expect(await fleet.faults()).toEqual([])
+    await ended(old, setting('KillSignal') as NodeJS.Signals)
+  }, 60_000)
 })
 
 describe('a container that is started before the old one is stopped', () => {

@@ -7,7 +7,8 @@ import { startStandin, type StandinProcess } from '@evenkeel-examples/discord-st
 import { storageFromUrl } from '@evenkeel/storage-adapter/url'
 import { Actor } from './actor.js'
 import type { Programs } from './bundle.js'
-import type { Fact } from './facts.js'
+import type { Blow } from './causes.js'
+import { ownerOf, type Fact } from './facts.js'
 import { weighted, type Action, type Kind, type Plan, type Store } from './plan.js'
 import { judge, type Fault, type Sent, type Tally } from './truth.js'
 import { paid } from './work.js'
@@ -50,12 +51,9 @@ export class Arena {
   readonly #facts: Fact[] = []
   readonly #sent = new Map<string, Sent>()
   readonly #unsettled = new Set<string>()
-  readonly #disturbedAt = new Map<string, number>()
-  readonly #endedAt = new Map<string, number>()
-  /** Frozen, killed, or counted out: it may not have what it got. */
-  readonly #out = new Set<string>()
-  readonly #stoodStill = new Set<string>()
-  readonly #wasFrozen = new Set<string>()
+  readonly #blows = new Map<string, Blow[]>()
+  /** When each process ended, or last said that the others had gone on without it: it may not have what it got before. */
+  readonly #outAt = new Map<string, number>()
   readonly #done: string[] = []
   readonly #wakes = new Set<() => void>()
   readonly #faults: Fault[] = []
@@ -114,10 +112,7 @@ export class Arena {
       events,
       facts: this.#facts,
       effects,
-      disturbedAt: (by) => this.#disturbed(by),
-      endedAt: (by) => this.#endedAt.get(by),
-      stoodStill: (by) => this.#stoodStill.has(ownerOf(by)),
-      isOut: (by) => this.#out.has(by),
+      blows: this.#blows,
     })
     const story = ({ run, id }: Fault): string[] => {
       const event = events.find((one) => one.id === id)
@@ -162,9 +157,10 @@ export class Arena {
       .map(({ name }) => name)
     // What nobody can get proves nothing.
     if (recipients.length === 0) return
+    const at = Date.now()
     const { id } = await this.#standin.command({ name: command, options: { ms } })
-    this.#sent.set(id, { run, command, recipients, isReckless: this.#isReckless })
-    if (!this.#facts.some((fact) => fact.id === id && settles.has(fact.fact))) this.#unsettled.add(id)
+    this.#sent.set(id, { run, command, at, recipients, isReckless: this.#isReckless })
+    if (!this.#facts.some((fact) => fact.id === id && this.#settles(fact))) this.#unsettled.add(id)
   }
 
   // What is done
@@ -290,9 +286,8 @@ export class Arena {
   }
 
   #killNow(actor: Actor): Promise<void>[] {
-    this.#disturb(actor.name)
-    this.#endedAt.set(actor.name, Date.now())
-    this.#out.add(actor.name)
+    this.#strike(actor.name, 'ended')
+    this.#outAt.set(actor.name, Infinity)
     this.#kills += 1
     this.#note(`${actor.name} is killed`)
     actor.kill()
@@ -305,12 +300,11 @@ export class Arena {
     if (actor === undefined) return []
     let thawed: Promise<void> | undefined
     const strike = (): void => {
-      this.#disturb(actor.name)
-      this.#wasFrozen.add(actor.name)
+      const blow = this.#strike(actor.name, 'frozen')
       this.#freezes += 1
       this.#note(`${actor.name} is frozen for ${ms} ms`)
       actor.freeze()
-      thawed = sleep(ms).then(() => this.#thaw(actor))
+      thawed = sleep(ms).then(() => this.#thaw(actor, blow))
     }
     return [this.#whenSpare(actor, strike).then(() => thawed)]
   }
@@ -319,22 +313,22 @@ export class Arena {
   async #blink(actor: Actor, pick: number): Promise<void> {
     const ms = Math.round(pick * 300)
     this.#note(`${actor.name} stands still for ${ms} ms`)
-    this.#disturb(actor.name)
-    this.#wasFrozen.add(actor.name)
+    const blow = this.#strike(actor.name, 'frozen')
     actor.freeze()
     await sleep(ms)
-    this.#thaw(actor)
+    this.#thaw(actor, blow)
   }
 
-  #thaw(actor: Actor): void {
+  #thaw(actor: Actor, blow: Blow): void {
     this.#note(`${actor.name} goes on`)
+    blow.untilAt = Date.now()
     actor.thaw()
   }
 
   #killWorker(pick: number): void {
     const worker = this.#someWorker(pick)
     if (worker === undefined) return
-    this.#disturb(worker.by)
+    this.#strike(worker.by, 'ended')
     this.#kills += 1
     this.#note(`${worker.by} is killed`)
     signal(worker.pid, 'SIGKILL')
@@ -343,16 +337,20 @@ export class Arena {
   #freezeWorker(pick: number, ms: number): Promise<void>[] {
     const worker = this.#someWorker(pick)
     if (worker === undefined) return []
-    this.#disturb(worker.by)
+    const blow = this.#strike(worker.by, 'frozen')
     this.#freezes += 1
     this.#note(`${worker.by} is frozen for ${ms} ms`)
     signal(worker.pid, 'SIGSTOP')
-    return [sleep(ms).then(() => void signal(worker.pid, 'SIGCONT'))]
+    const thaw = (): void => {
+      blow.untilAt = Date.now()
+      signal(worker.pid, 'SIGCONT')
+    }
+    return [sleep(ms).then(thaw)]
   }
 
   #someWorker(pick: number): { readonly by: string; readonly pid: number } | undefined {
     const alive = this.#workers.filter(({ by, pid }) => {
-      return this.#byName.get(ownerOf(by))?.isServing === true && !this.#disturbedAt.has(by) && signal(pid, 0)
+      return this.#byName.get(ownerOf(by))?.isServing === true && !this.#blows.has(by) && signal(pid, 0)
     })
     return alive[Math.floor(pick * alive.length)]
   }
@@ -375,30 +373,34 @@ export class Arena {
   /** Whether another one that stays has got each event that this one has, and that nobody has settled yet. */
   #isSpare(actor: Actor): boolean {
     if (actor.readyAt === Infinity) return true
-    const staying = this.#serving().filter((one) => one !== actor && !this.#out.has(one.name))
+    const staying = this.#serving().filter((one) => one !== actor)
     if (staying.length === 0) return false
-    return [...this.#unsettled].every((id) => {
-      const recipients = this.#sent.get(id)?.recipients ?? []
-      return staying.some(({ name }) => recipients.includes(name))
-    })
+    return [...this.#unsettled].every((id) => staying.some(({ name }) => this.#holders(id).includes(name)))
   }
 
   #isQuiet(): boolean {
     if (this.#actors.some(({ isLeaving, isGone }) => isLeaving && !isGone)) return false
     for (const id of this.#unsettled) {
-      const recipients = this.#sent.get(id)?.recipients ?? []
-      if (!recipients.every((name) => this.#out.has(name))) return false
+      if (this.#holders(id).length > 0) return false
     }
     return true
   }
 
-  #disturb(by: string, atMs = Date.now()): void {
-    this.#disturbedAt.set(by, Math.min(atMs, this.#disturbedAt.get(by) ?? Infinity))
+  /** Those who got an event, and neither ended nor were counted out since. */
+  #holders(id: string): readonly string[] {
+    const { recipients = [], at = 0 } = this.#sent.get(id) ?? {}
+    return recipients.filter((name) => (this.#outAt.get(name) ?? -Infinity) < at)
   }
 
-  /** What happens to an owner happens to its versions. */
-  #disturbed(by: string): number {
-    return Math.min(this.#disturbedAt.get(by) ?? Infinity, this.#disturbedAt.get(ownerOf(by)) ?? Infinity)
+  #strike(by: string, how: Blow['how'], at = Date.now()): Blow {
+    const blow: Blow = { how, at }
+    this.#blows.set(by, [...(this.#blows.get(by) ?? []), blow])
+    return blow
+  }
+
+  /** Whether an event is over: where a version runs it, once its owner has told the platform. */
+  #settles({ fact }: Fact): boolean {
+    return fact === 'unfinished' || fact === 'failed' || fact === (this.#kind === 'bots' ? 'ended' : 'answered')
   }
 
   #heard(fact: Fact): void {
@@ -409,14 +411,11 @@ export class Arena {
     }
     if (fact.fact === 'dies') {
       // It may be heard later than what follows from it.
-      this.#disturb(by, fact.at)
+      this.#strike(by, 'ended', fact.at)
       this.#kills += 1
     }
-    if (fact.fact === 'out') {
-      this.#out.add(by)
-      if (!this.#wasFrozen.has(by)) this.#stoodStill.add(by)
-    }
-    if (id !== undefined && settles.has(fact.fact)) this.#unsettled.delete(id)
+    if (fact.fact === 'out') this.#outAt.set(by, fact.at)
+    if (id !== undefined && this.#settles(fact)) this.#unsettled.delete(id)
     if (id === undefined) this.#note(`${by}: ${fact.fact} ${fact.why ?? ''}`)
     for (const wake of [...this.#wakes]) wake()
   }
@@ -424,9 +423,8 @@ export class Arena {
   #ended(actor: Actor, how: string | undefined, last: string): void {
     // It may have been the only one that had got something, and whoever is there has to know.
     if (how !== undefined) {
-      this.#out.add(actor.name)
-      this.#disturb(actor.name)
-      this.#endedAt.set(actor.name, Date.now())
+      this.#outAt.set(actor.name, Infinity)
+      this.#strike(actor.name, 'ended')
       this.#faults.push({ run: this.#run, id: actor.name, what: `ended by itself: ${how}\n${last}` })
     }
     for (const wake of [...this.#wakes]) wake()
@@ -478,8 +476,6 @@ export class Arena {
   }
 }
 
-const settles: ReadonlySet<Fact['fact']> = new Set(['ended', 'unfinished', 'failed'])
-
 const commands: Readonly<Record<Kind, readonly (readonly [string, number])[]>> = {
   bots: [
     ['reply', 5],
@@ -502,11 +498,6 @@ const works: readonly (readonly [number, number])[] = [
   [100, 4],
   [500, 1],
 ]
-
-/** `p1/v2/4711` is a version of `p1`. */
-function ownerOf(by: string): string {
-  return by.split('/', 1)[0] ?? by
-}
 
 /** @returns whether the process is there */
 function signal(pid: number, what: NodeJS.Signals | 0): boolean {

@@ -4,7 +4,7 @@ import { writeSync } from 'node:fs'
 export interface Fact {
   /**
    * `up`: it runs; of a worker, with `pid` and `version`. `ready`: it gets the events. `owner`: they are its own. `began`, `ended`, `failed`: a run of an
-   * event. `late`: the platform took the answer no more. `repeated`: told that an event runs once more; `unfinished`: told that
+   * event. `answered`: the platform has heard the answer; `late`: it took it no more. `repeated`: told that an event runs once more; `unfinished`: told that
    * an event does not run again. `out`, `in`: whether the others count it in. `dies`: about to end by itself, as a process that
    * breaks. `left`: it has gone in good order. `refused`: something that it was asked for was not done. `undecided`: told that it
    * lets an event go without knowing who has it. `said`: anything else.
@@ -16,6 +16,7 @@ export interface Fact {
     | 'began'
     | 'ended'
     | 'failed'
+    | 'answered'
     | 'late'
     | 'repeated'
     | 'unfinished'
@@ -63,4 +64,9 @@ export function readFact(line: string): Fact | undefined {
   } catch {
     return undefined
   }
+}
+
+/** `p1/v2/4711` is a version of `p1`. */
+export function ownerOf(by: string): string {
+  return by.split('/', 1)[0] ?? by
 }

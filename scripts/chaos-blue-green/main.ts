@@ -11,7 +11,9 @@ import type { Tally } from './truth.js'
  *   pnpm chaos blue-green --runs 1000 --seed 7 --only bots,owner,pair --lanes 3
  *
  * Redis and PostgreSQL where REDIS_URL and DATABASE_URL name them. The same seed makes the same plans. It ends with exit code 1
- * when an event was lost, an effect was committed twice, or a second run was not reported or had no cause.
+ * when an event was lost, by the platform's ledger: it has no answer, none came too late, nobody has told of it, and the process that had the
+ * answer lives; when an effect was committed twice; or a second run was not reported, or had no cause. What has ended is a cause, and what the others have
+ * counted out, or could: it was frozen for a lease or more. A shorter freeze is none.
  */
 const kinds: readonly Kind[] = ['bots', 'owner', 'pair']
 /** So many faults are told whole, and of further ones the first line. */

@@ -63,7 +63,17 @@ const atVersions: readonly (readonly [string, number])[] = [
 const menus: Readonly<Record<Kind, readonly (readonly [string, number])[]>> = {
   bots: atBots,
   owner: [...atVersions, ['killOwner', 2], ['blink', 1]],
-  pair: [...atVersions, ['start', 2], ['takeOver', 3], ['leave', 2], ['killOwner', 5], ['killOther', 2], ['blink', 1]],
+  pair: [
+    ...atVersions,
+    ['start', 2],
+    ['takeOver', 3],
+    ['leave', 2],
+    ['killOwner', 5],
+    ['killOther', 2],
+    ['freezeOwner', 3],
+    ['freezeOther', 1],
+    ['blink', 1],
+  ],
 }
 
 export function makePlan(run: number, kind: Kind, random: () => number): Plan {

@@ -1,10 +1,13 @@
 import type { LedgerEvent } from '@evenkeel-examples/discord-standin'
+import { causeOf, type Blow, type Lives } from './causes.js'
 import type { Fact } from './facts.js'
 
 /** An event as it was sent. */
 export interface Sent {
   readonly run: number
   readonly command: string
+  /** Epoch ms. */
+  readonly at: number
   /** The processes that were logged in. */
   readonly recipients: readonly string[]
   /** Whether the run kills also the only one that has got an event. */
@@ -19,21 +22,18 @@ export interface Evidence {
   readonly facts: readonly Fact[]
   /** How often the effect of an event is in the storage. */
   readonly effects: ReadonlyMap<string, number>
-  /** When each process was first killed or frozen, broke, or was counted out; and that of workers. */
-  disturbedAt(by: string): number
-  /** When each process was killed, or ended by itself. */
-  endedAt(by: string): number | undefined
-  /** Whether it has said that the others had counted it out, without having been frozen. */
-  stoodStill(by: string): boolean
-  /** Whether a process was killed, or stood still for so long that the others went on without it. */
-  isOut(by: string): boolean
+  /** What befell each process, and each worker. */
+  readonly blows: ReadonlyMap<string, readonly Blow[]>
 }
 
 export interface Tally {
   events: number
   handled: number
   'answered within 3 s': number
-  'handled, not answered in time': number
+  /** The platform saw the answer, after its deadline. */
+  'answered too late': number
+  /** A version was done with it; its process, or the owner's, was gone before the platform saw an answer. */
+  'gone with its process before the answer': number
   lost: number
   'refused, and told so': number
   'let go, and told so': number
@@ -42,6 +42,9 @@ export interface Tally {
   'reported as unfinished': number
   'second runs': number
   'second runs reported': number
+  'second runs after a kill': number
+  /** Of one that was frozen for so long that the others went on without it. */
+  'second runs after a freeze': number
   'second runs on a machine that stood still': number
   effects: number
   'effects committed twice': number
@@ -53,18 +56,28 @@ export interface Fault {
   readonly what: string
 }
 
-/** One event, held against everything that is known of it. */
+const secondRunsAfter = {
+  kill: 'second runs after a kill',
+  freeze: 'second runs after a freeze',
+  'stood still': 'second runs on a machine that stood still',
+} as const
+
+/** Each event, held against everything that is known of it: what the members saw, the ledger of the platform says, and nobody else. */
 export function judge(evidence: Evidence): { readonly tally: Tally; readonly faults: readonly Fault[] } {
   const tally = noTally()
   const faults: Fault[] = []
   const byId = factsById(evidence.facts)
+  const lives = livesOf(evidence)
+  const endedAt = (by: string): number | undefined => lives.blows(by).find(({ how }) => how === 'ended')?.at
+  /** It ended, or the others went on without it after the event had come. */
+  const isOut = (by: string, sentAt: number): boolean =>
+    endedAt(by) !== undefined || lives.outAt(by).some((at) => at >= sentAt)
   /** When each process had gone in good order. */
   const leftAt = new Map(evidence.facts.filter(({ fact }) => fact === 'left').map(({ by, at }) => [by, at]))
   /** Whoever goes leaves what it has to those who have it, too; only a reckless run kills the last of them. */
   const isOrphaned = ({ recipients, isReckless }: Sent): boolean => {
-    const killedAt = Math.max(...recipients.map((by) => evidence.endedAt(by) ?? -Infinity))
-    const isGone = (by: string): boolean =>
-      evidence.endedAt(by) !== undefined || (leftAt.get(by) ?? Infinity) <= killedAt
+    const killedAt = Math.max(...recipients.map((by) => endedAt(by) ?? -Infinity))
+    const isGone = (by: string): boolean => endedAt(by) !== undefined || (leftAt.get(by) ?? Infinity) <= killedAt
     return isReckless && recipients.every(isGone)
   }
   for (const event of evidence.events) {
@@ -75,6 +88,8 @@ export function judge(evidence: Evidence): { readonly tally: Tally; readonly fau
     const fault = (what: string): void => void faults.push({ run: sent.run, id, what })
     tally.events += 1
 
+    const runs = facts.filter(({ fact }) => fact === 'began')
+    const told = facts.filter(({ fact }) => fact === 'repeated')
     const isHandled = facts.some(({ fact }) => fact === 'ended')
     const isUnfinished = facts.some(({ fact }) => fact === 'unfinished')
     const hasAnswer = event.answeredAt !== undefined
@@ -83,10 +98,26 @@ export function judge(evidence: Evidence): { readonly tally: Tally; readonly fau
     const isRefused = failure?.startsWith('NotBegunError') === true
     if (hasAnswer) tally['answered within 3 s'] += 1
     if (isHandled) tally.handled += 1
-    if (isHandled && !hasAnswer) tally['handled, not answered in time'] += 1
+    if (isHandled && !hasAnswer) {
+      /** Of each run that came to its end, what kept its answer from the platform: within the deadline, for what came later has nothing to do with it. */
+      const gone = facts.flatMap((ended) => {
+        const began = runs.find(
+          ({ by, attempt }) => ended.fact === 'ended' && ended.by === by && ended.attempt === attempt,
+        )
+        return began === undefined ? [] : [causeOf(began, ended.at + ackDeadlineMs, facts, lives)]
+      })
+      const isLate = event.attempts.some(({ code }) => code === tooLate) || facts.some(({ fact }) => fact === 'late')
+      if (isLate) tally['answered too late'] += 1
+      else if (!gone.includes(undefined)) tally['gone with its process before the answer'] += 1
+      else if (isUnfinished) tally['reported as unfinished'] += 1
+      else if (failure === undefined || isRefused) {
+        tally.lost += 1
+        fault('was handled, and its answer never came to the platform')
+      }
+    }
     if (!isHandled && isUnfinished) tally['reported as unfinished'] += 1
     else if (!isHandled && isRefused) tally['refused, and told so'] += 1
-    else if (!isHandled && sent.recipients.every((by) => evidence.isOut(by))) tally['nobody left who had got it'] += 1
+    else if (!isHandled && sent.recipients.every((by) => isOut(by, sent.at))) tally['nobody left who had got it'] += 1
     else if (!isHandled && facts.some(({ fact }) => fact === 'undecided')) {
       tally['let go, and told so'] += 1
     } else if (!isHandled && isOrphaned(sent)) {
@@ -97,18 +128,15 @@ export function judge(evidence: Evidence): { readonly tally: Tally; readonly fau
     }
     if (!hasAnswer && !isUnfinished && !isRefused && failure !== undefined) fault(`failed: ${failure}`)
 
-    const runs = facts.filter(({ fact }) => fact === 'began')
-    const told = facts.filter(({ fact }) => fact === 'repeated')
     tally['second runs'] += Math.max(0, runs.length - 1)
     tally['second runs reported'] += Math.min(told.length, Math.max(0, runs.length - 1))
     if (told.length < runs.length - 1) fault(`ran ${runs.length} times, and ${told.length} second runs were reported`)
     for (const [i, later] of runs.entries()) {
       const first = runs[i - 1]
-      if (first === undefined || evidence.disturbedAt(first.by) <= later.at) continue
-      // Nothing was done to it, and yet it gave no sign of life in time, as a machine can be too busy for that.
-      const isStill = told.some(({ why }) => why?.includes('no sign of life')) || evidence.stoodStill(first.by)
-      if (isStill) tally['second runs on a machine that stood still'] += 1
-      else fault(`ran on ${later.by} although nothing had happened to ${first.by}`)
+      if (first === undefined) continue
+      const cause = causeOf(first, later.at, told, lives)
+      if (cause !== undefined) tally[secondRunsAfter[cause]] += 1
+      else fault(`ran on ${later.by} although nothing had befallen ${first.by} that ends it, or its lease`)
     }
     if (sent.command === 'once' && runs.length > 1) fault(`must not run twice, and ran ${runs.length} times`)
 
@@ -123,12 +151,23 @@ export function judge(evidence: Evidence): { readonly tally: Tally; readonly fau
   return { tally, faults }
 }
 
+/** What Discord says to an answer after the deadline. */
+const tooLate = 10_062
+const ackDeadlineMs = 3_000
+
+function livesOf({ blows, facts }: Evidence): Lives {
+  const outAt = new Map<string, number[]>()
+  for (const { fact, by, at } of facts) if (fact === 'out') outAt.set(by, [...(outAt.get(by) ?? []), at])
+  return { blows: (by) => blows.get(by) ?? [], outAt: (by) => outAt.get(by) ?? [] }
+}
+
 export function noTally(): Tally {
   return {
     events: 0,
     handled: 0,
     'answered within 3 s': 0,
-    'handled, not answered in time': 0,
+    'answered too late': 0,
+    'gone with its process before the answer': 0,
     lost: 0,
     'refused, and told so': 0,
     'let go, and told so': 0,
@@ -137,6 +176,8 @@ export function noTally(): Tally {
     'reported as unfinished': 0,
     'second runs': 0,
     'second runs reported': 0,
+    'second runs after a kill': 0,
+    'second runs after a freeze': 0,
     'second runs on a machine that stood still': 0,
     effects: 0,
     'effects committed twice': 0,

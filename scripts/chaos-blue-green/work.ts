@@ -1,6 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Storage } from '@evenkeel/storage-adapter'
 
+/** How long a sign of life of a process counts, in ms. */
+export const leaseMs = 1_000
+
 /** What a command of the chaos run asks for, as plain data. */
 export interface Work {
   readonly id: string

@@ -4,7 +4,7 @@ import { GaplessRestart } from '@evenkeel/blue-green/restart'
 import { storageFromUrl } from '@evenkeel/storage-adapter/url'
 import { Client, Events, GatewayIntentBits, type ChatInputCommandInteraction } from 'discord.js'
 import { teller } from '../../scripts/chaos-blue-green/facts.js'
-import { doWork } from '../../scripts/chaos-blue-green/work.js'
+import { doWork, leaseMs } from '../../scripts/chaos-blue-green/work.js'
 
 /*
  * One process of a bot with the real discord.js, for the chaos run: it comes beside the others on its token, and takes over. Lines on
@@ -25,7 +25,7 @@ const restart = new GaplessRestart({
   effects: ({ commandName }) => (commandName === 'pay' ? 'stored' : commandName === 'once' ? 'atMostOnce' : 'keyed'),
   store: storage.collection('evenkeel'),
   heartbeatMs: 100,
-  leaseMs: 1_000,
+  leaseMs,
   // A machine that is busy with all this is no store that is out.
   storeTimeoutMs: 2_000,
   // The wall clock alone: nothing can be done to the other one.

@@ -6,7 +6,7 @@ import { childProcessSlot, workerThreadSlot } from '@evenkeel/blue-green/workers
 import { storageFromUrl } from '@evenkeel/storage-adapter/url'
 import { Client, Events, GatewayIntentBits, type ChatInputCommandInteraction } from 'discord.js'
 import { teller } from '../../scripts/chaos-blue-green/facts.js'
-import type { Work } from '../../scripts/chaos-blue-green/work.js'
+import { leaseMs, type Work } from '../../scripts/chaos-blue-green/work.js'
 
 /*
  * A gateway owner with the real discord.js, whose versions are processes and threads, for the chaos run. As `one` it is alone; as `pair` another one
@@ -71,24 +71,26 @@ blueGreen.on('change', ({ message }) => tell('said', { why: message }))
 
 /** Events that come first wait until the versions are there. */
 let driving: Promise<void> | undefined
+/** Another owner may have driven since this one did. */
+let isStale = false
+
+const anew = (): Promise<void> => blueGreen.stop().then(() => blueGreen.start())
 
 function drive(): Promise<void> {
-  driving ??= blueGreen.start().catch((error: unknown) => {
-    driving = undefined
-    throw error
+  if (isStale && (how !== 'pair' || restart.status.role === 'owner')) {
+    isStale = false
+    driving = (driving ?? Promise.resolve()).then(anew, anew)
+  }
+  const started = (driving ??= blueGreen.start())
+  started.catch(() => {
+    if (driving === started) driving = undefined
   })
-  return driving
+  return started
 }
 
-/** Another owner may have driven meanwhile. */
-async function driveAgain(): Promise<void> {
-  if (blueGreen.status.controller === 'FENCED') {
-    driving = blueGreen.stop().then(() => blueGreen.start())
-    await driving
-  } else {
-    await drive()
-  }
-}
+blueGreen.on('change', ({ what, to }) => {
+  if (what === 'controller' && to === 'FENCED') isStale = true
+})
 
 async function serve(interaction: ChatInputCommandInteraction): Promise<void> {
   const { id, guildId, user, commandName: command, options } = interaction
@@ -103,6 +105,7 @@ async function serve(interaction: ChatInputCommandInteraction): Promise<void> {
     if (code !== 10_062) throw error
     tell('late', { id })
   })
+  tell('answered', { id })
 }
 
 const restart = new GaplessRestart({
@@ -112,7 +115,7 @@ const restart = new GaplessRestart({
   effects: 'stored',
   store: storage.collection('evenkeel'),
   heartbeatMs: 100,
-  leaseMs: 1_000,
+  leaseMs,
   // A machine that is busy with all this is no store that is out.
   storeTimeoutMs: 2_000,
   clock,
@@ -122,10 +125,10 @@ restart.on('undecided', ({ eventId: id, why }) => tell('undecided', { ...(id !==
 restart.on('change', ({ what, to, message }) => {
   if (what === 'membership') tell(to === 'out' ? 'out' : 'in', { why: message })
   else tell('said', { why: message })
+  if (what !== 'owner') return
   // Whoever owns the events drives the versions.
-  if (what === 'owner' && to === name && restart.status.role === 'owner') {
-    driveAgain().catch((error: unknown) => tell('said', { why: `drive: ${String(error)}` }))
-  }
+  if (restart.status.role !== 'owner') isStale = true
+  else drive().catch((error: unknown) => tell('said', { why: `drive: ${String(error)}` }))
 })
 
 /** What it is asked for and does not do is news, not a failure. */
@@ -138,7 +141,7 @@ function attempt(what: string, work: () => Promise<unknown>): void {
 
 async function takeOver(): Promise<void> {
   await restart.takeOver()
-  await driveAgain()
+  await drive()
   tell('owner')
 }
 
@@ -176,7 +179,7 @@ orders.on('line', (line) => {
   if (what === 'deploy') {
     const [stepMs = 100, bakeMs = 0, ...percentages] = numbers.map(Number)
     const plan = { percentages, stepMs, bakeMs, retry: true, advance: 'time', minEvents: 0 } as const
-    attempt(line, () => driveAgain().then(() => blueGreen.deploy(known, plan)))
+    attempt(line, () => drive().then(() => blueGreen.deploy(known, plan)))
   }
   if (what === 'rollback') attempt(line, () => blueGreen.rollback({ why }))
   if (what === 'batches') attempt(line, () => blueGreen.rollback({ why, batches: { size: 30, pauseMs: 100 } }))

@@ -1,12 +1,14 @@
 import { once } from 'node:events'
+import { deferOnce } from '@evenkeel/blue-green/discord'
 import { GaplessRestart } from '@evenkeel/blue-green/restart'
 import { SqliteStorage } from '@evenkeel/storage-adapter/sqlite'
 import { Client, Events, GatewayIntentBits, type ChatInputCommandInteraction } from 'discord.js'
 
 // One process of a bot with the real discord.js. A second one beside it takes over; SIGTERM hands over and ends it. It says what it
-// does, a line each, and answers each command with its version and the number of the run.
+// does, a line each, and answers each command with its version and the number of the run; `defer` defers each first.
 
-const [version = '', api = '', token = '', path = '', workMs = '0'] = process.argv.slice(2)
+const [version = '', api = '', token = '', path = '', workMs = '0', leaseMs = '1000', how = 'reply'] =
+  process.argv.slice(2)
 
 function say(...words: readonly unknown[]): void {
   process.stdout.write(`${words.join(' ')}\n`)
@@ -18,15 +20,17 @@ const restart = new GaplessRestart({
   version,
   handle: async (interaction: ChatInputCommandInteraction, { attempt }) => {
     say('BEGAN', interaction.id, attempt)
+    if (how === 'defer') await deferOnce(interaction)
     if (Number(workMs) > 0) await new Promise((resolve) => setTimeout(resolve, Number(workMs)))
-    await interaction.reply(`${version} ${attempt}`)
+    const content = `${version} ${attempt}`
+    await (how === 'defer' ? interaction.editReply(content) : interaction.reply(content))
   },
   context: ({ id, guildId, user }) => ({ eventId: id, guildId, userId: user.id }),
   // Discord takes one answer to a command, so a second run does no harm.
   effects: 'keyed',
   store: storage.collection('evenkeel'),
   heartbeatMs: 100,
-  leaseMs: 1_000,
+  leaseMs: Number(leaseMs),
 })
 restart.on('change', ({ message }) => say('CHANGE', message))
 restart.on('repeated', ({ eventId }) => say('REPEATED', eventId))

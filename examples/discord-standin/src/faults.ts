@@ -26,6 +26,8 @@ export interface ZombieFault {
  */
 export interface SilenceFault {
   readonly kind: 'silence'
+  /** Of one session alone: 1 is the first that identified. All of them unless given. */
+  readonly session?: number
 }
 
 /** Every connection is asked to reconnect and resume (op 7). */
@@ -200,6 +202,9 @@ function validate(fault: Fault): void {
   }
   if (fault.kind === 'close' && !isCloseCode(fault.code)) {
     throw new RangeError(`inject: close needs a code of 1000, 1001 or 4000 to 4999, not ${fault.code}`)
+  }
+  if (fault.kind === 'silence' && fault.session !== undefined && !isCount(fault.session)) {
+    throw new RangeError(`inject: silence needs a session from 1 on, not ${fault.session}`)
   }
   if (fault.kind === 'duplicate-events' && !isCount(fault.times)) {
     throw new RangeError(`inject: duplicate-events needs a whole number of times, not ${fault.times}`)

@@ -252,6 +252,20 @@ describe('faults of the gateway', () => {
     expect((await standin.ledger()).gateway).toMatchObject({ resumes: 0, closes: {} })
   })
 
+  it('silence of one session: the other one gets each event', async () => {
+    const standin = await startForTest()
+    const [first, second] = [inbox(), inbox()]
+    await logIn(standin, first.receive)
+    await logIn(standin, second.receive)
+    const { id: fault } = await standin.inject({ kind: 'silence', session: 1 })
+    const { id } = await standin.command({ name: 'ping' })
+    expect((await second.next()).id).toBe(id)
+    expect((await standin.ledger()).events.map(({ deliveries }) => deliveries)).toEqual([1])
+    await standin.clear(fault)
+    expect((await first.next()).id).toBe(id)
+    await expect(standin.inject({ kind: 'silence', session: 0 })).rejects.toThrow('a session from 1 on, not 0')
+  })
+
   it('silence: a client that reconnects gets what was held back', async () => {
     const standin = await startForTest()
     await logIn(standin)

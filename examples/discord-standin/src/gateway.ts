@@ -155,9 +155,16 @@ export class Gateway {
     for (const connection of this.#connections) connection.zombieBy.add(faultId)
   }
 
-  /** Holds events back on the open connections, until {@link Gateway.heal}. */
-  silence(faultId: string): void {
-    for (const connection of this.#connections) connection.silencedBy.add(faultId)
+  /**
+   * Holds events back on the open connections, until {@link Gateway.heal}.
+   *
+   * @param sessionNumber - only on that of the session which identified as the so manieth
+   */
+  silence(faultId: string, sessionNumber?: number): void {
+    for (const connection of this.#connections) {
+      if (sessionNumber === undefined || connection.session?.number === sessionNumber)
+        connection.silencedBy.add(faultId)
+    }
   }
 
   /** Ends one fault, or all of them, on the connections that have it. */
@@ -245,7 +252,7 @@ export class Gateway {
     if (!(shardId >= 0 && shardId < shardCount)) return connection.socket.close(GatewayCloseCodes.InvalidShard)
     ledger.identifies++
     this.#identifiesLeft--
-    const session = new Session([shardId, shardCount])
+    const session = new Session([shardId, shardCount], ledger.identifies)
     this.#sessions.set(session.id, session)
     const guilds = world.guilds.filter((guild) => session.has(guild.id))
     const greeting = ready(world, guilds, { id: session.id, shard: session.shard, url: this.#url })

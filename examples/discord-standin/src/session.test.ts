@@ -4,7 +4,7 @@ import { Session } from './session.js'
 
 describe('Session', () => {
   it('keeps the last ten thousand dispatches at least, and knows what it cannot replay', () => {
-    const session = new Session([0, 1])
+    const session = new Session([0, 1], 1)
     for (let seq = 1; seq <= 50_000; seq++) {
       session.append(GatewayDispatchEvents.InteractionCreate, '{}')
       if (!session.canReplayAfter(Math.max(0, seq - 10_000))) expect.fail(`too little is kept at ${seq}`)

@@ -22,13 +22,16 @@ export function frame({ seq, type, json }: Dispatch): string {
 export class Session {
   readonly id: string = randomBytes(16).toString('hex')
   readonly shard: [id: number, count: number]
+  /** It is the so manieth that identified, from 1 on. */
+  readonly number: number
   /** When it lost its connection. */
   detachedAt: number | undefined
   readonly #log: Dispatch[] = []
   #seq = 0
 
-  constructor(shard: [id: number, count: number]) {
+  constructor(shard: [id: number, count: number], number: number) {
     this.shard = shard
+    this.number = number
   }
 
   /** The number of the latest dispatch. */

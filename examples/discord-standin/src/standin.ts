@@ -152,7 +152,7 @@ export class DiscordStandin implements Standin {
         this.#gateway.makeZombies(id)
         break
       case 'silence':
-        this.#gateway.silence(id)
+        this.#gateway.silence(id, fault.session)
         break
       case 'reconnect':
         this.#gateway.askToReconnect()

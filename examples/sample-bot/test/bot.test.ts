@@ -212,7 +212,7 @@ describe('the sample bot in one process', () => {
     await standin.traffic({ perSecond: 0, mix: calmTraffic('1s') })
     await vi.waitFor(() => expect(bot.reminders.pending + bot.load.inFlight).toBe(0), patience)
     expect(redelivered).toContainEqual(expect.objectContaining({ from: 'v4', to: 'v1', isRepeat: true }))
-    const seen = { apologies: 0, lost: 0, doubled: 0, missing: 0, repeated: 0, resurrected: 0, unpromised: 0 }
+    const seen = { apologies: 0, lost: 0, late: 0, doubled: 0, missing: 0, repeated: 0, resurrected: 0, unpromised: 0 }
     expect(judge(await standin.ledger())).toMatchObject(seen)
   })
 
@@ -229,7 +229,7 @@ describe('the sample bot in one process', () => {
     expect((await standin.ask({ name: 'reminders' })).content).not.toMatch(/^Sorry/)
     await standin.traffic({ perSecond: 0, mix: calmTraffic('1s') })
     await vi.waitFor(() => expect(bot.reminders.pending + bot.load.inFlight).toBe(0), patience)
-    expect(judge(await standin.ledger())).toMatchObject({ lost: 0, doubled: 0, missing: 0, repeated: 0 })
+    expect(judge(await standin.ledger())).toMatchObject({ lost: 0, late: 0, doubled: 0, missing: 0, repeated: 0 })
   })
 
   it('shows with its new features what is due next first, and names as they are', async () => {

@@ -1,8 +1,15 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
-import { BlueGreen, memoryState, type BlueGreenChange, type BlueGreenOptions, type EventNews } from '../index.js'
+import {
+  BlueGreen,
+  blueGreenDefaults,
+  memoryState,
+  type BlueGreenChange,
+  type BlueGreenOptions,
+  type EventNews,
+} from '../index.js'
 import {
   childProcessSlot,
   workerThreadSlot,
@@ -68,6 +75,9 @@ const failure = (work: Promise<unknown>): Promise<unknown> =>
     (value) => ({ value }),
     (error: unknown) => error,
   )
+
+/** A moment in which other things happen. */
+const turn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 5))
 
 async function pidOf(slot: Slot<Task, Answer>): Promise<number> {
   return (await slot.handle({ id: 'pid' })).pid
@@ -233,12 +243,70 @@ describe('a version that is a slot', () => {
     expect(bytes).toBeLessThan(1e9)
   })
 
+  it('that is blue lives until green has baked, and has its guilds back in the tick of a rollback', async () => {
+    const { blueGreen, slots, lines, changes } = botOf()
+    await blueGreen.start()
+    const blue = await pidOf(slots.v1)
+    const bakes = new Promise((resolve) => blueGreen.on('change', ({ to }) => to === 'BAKING' && resolve(true)))
+    const deployment = await blueGreen.deploy('v2', { percentages: [100], stepMs: 5, bakeMs: 600_000 })
+    await bakes
+    expect(await blueGreen.handle({ id: 'a' })).toMatchObject({ pid: await pidOf(slots.v2) })
+    expect([deployment.status.phase, slots.v1.health?.()]).toEqual(['BAKING', 'up'])
+    const rolledBack = deployment.rollback({ why: 'users complain' })
+    expect(await blueGreen.handle({ id: 'b' })).toMatchObject({ pid: blue })
+    expect(await rolledBack).toMatchObject({ outcome: 'ROLLED_BACK' })
+    // In the life that it had all the time.
+    expect(await pidOf(slots.v1)).toBe(blue)
+    expect(lines('v1')).not.toContain('onDrain')
+    expect(changes.filter(({ what }) => what === 'version')).toEqual([])
+  })
+
   it('may be a thread', async () => {
     const { blueGreen, deployment } = await deployed({}, {}, workerThreadSlot)
     expect(await failure(blueGreen.handle({ id: 'a', does: 'exit' }))).toMatchObject({ code: 'OUTCOME_UNKNOWN' })
     expect((await deployment.finished).outcome).toBe('ROLLED_BACK')
   })
 })
+
+/** Discord wants the first answer to a command within so many ms. */
+const ackDeadlineMs = 3_000
+
+it.each(['SIGSTOP', 'SIGKILL'] as const)(
+  'a new version that gets %s has each of its events answered by the old one before Discord gives it up, by the defaults',
+  async (signal) => {
+    const { maxWaitMs } = blueGreenDefaults
+    const { blueGreen, slots, lines, deployment, redelivered } = await deployed({ maxWaitMs })
+    const [blue, green] = [await pidOf(slots.v1), await pidOf(slots.v2)]
+    const gate = join(mkdtempSync(join(tmpdir(), 'evenkeel-gate-')), 'gate')
+    onTestFinished(() => rmSync(dirname(gate), { recursive: true }))
+    const answers: Promise<{ readonly id: string; readonly pid: unknown; readonly tookMs: number }>[] = []
+    const give = (task: Task): void => {
+      const beganMs = performance.now()
+      const timed = (answer: Answer | undefined) => {
+        return { id: task.id ?? '', pid: answer?.pid, tookMs: performance.now() - beganMs }
+      }
+      answers.push(blueGreen.handle(task).then(timed))
+    }
+    const held = ['h1', 'h2', 'h3']
+    for (const id of held) give({ id, does: 'hold', until: gate })
+    while (lines('v2').filter((line) => line.startsWith('begun h')).length < held.length) await turn()
+    process.kill(green, signal)
+    writeFileSync(gate, '')
+    for (let i = 0; i < 50; i++) give({ id: `at once ${i}` })
+    let isOver = false
+    const over = deployment.finished.finally(() => (isOver = true))
+    for (let i = 0; !isOver; i++) {
+      give({ id: `later ${i}` })
+      await turn()
+    }
+    expect(await over).toMatchObject({ outcome: 'ROLLED_BACK' })
+    const all = await Promise.all(answers)
+    expect(all.filter(({ pid }) => pid !== blue)).toEqual([])
+    expect(Math.max(...all.map(({ tookMs }) => tookMs))).toBeLessThan(ackDeadlineMs)
+    const repeated = redelivered.filter(({ isRepeat }) => isRepeat)
+    expect(repeated.map(({ eventId }) => eventId).sort()).toEqual(held)
+  },
+)
 
 it('no event is lost and none is run twice unreported while versions are killed, deployed and rolled back at random', async () => {
   const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000)

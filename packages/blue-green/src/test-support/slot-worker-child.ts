@@ -55,7 +55,7 @@ async function handle(task: Task, { eventId, isRepeat }: { eventId: string | und
     case 'hold':
       while (!existsSync(task.until ?? '')) await new Promise((resolve) => setTimeout(resolve, 5))
       write(`done ${task.id}`)
-      return { id: task.id, eventId, isRepeat }
+      return { id: task.id, eventId, isRepeat, pid: process.pid }
   }
 }
 
