@@ -99,13 +99,14 @@ describe('what began to fail', () => {
       for (let i = 0; i < blue; i++) why ??= database.served('blue', `blue-${i}`)
       return why !== undefined
     }
-    // Fisher: 1 of 9139 ways; 1 of 8436 + ... for fewer.
+    // One of 9,880 ways to choose three of forty guilds, and one of 10,660 of forty-one. Half of those of green at least.
     expect(found(3, 3, 37)).toBe(false)
     expect(found(3, 3, 38)).toBe(true)
     expect(found(3, 3, 500, 3)).toBe(false)
     expect(found(2, 2, 10_000)).toBe(false)
     expect(found(3, 50, 50)).toBe(false)
-    expect(found(20, 50, 50)).toBe(true)
+    expect(found(24, 50, 50)).toBe(false)
+    expect(found(25, 50, 50)).toBe(true)
     expect(found(50, 100, 2)).toBe(false)
     expect(found(500, 500, 3)).toBe(true)
   })

@@ -11,9 +11,9 @@ const maxChance = 1e-4
 const maxGuilds = 20_000
 
 /**
- * The catastrophe of a new version that has lost its database while the old one has not. From the first connection that fails on
- * green on, for a minute: on how many guilds of green that happens, of those that are served, and on how many of blue. One of blue
- * says that the database is out for both.
+ * The catastrophe of a new version that has lost its database while the old one has not. From the first connection that fails, for a
+ * minute: in how many guilds of green that happens, of those that are served, and whether in any of blue. One of blue says that
+ * the database is out for both.
  *
  * @remarks
  * Who is on green is drawn by a hash. So if green is no worse, any of the guilds are as likely to be those that fail, and the
@@ -70,6 +70,8 @@ export class LostDatabase {
   #verdict(): string | undefined {
     const [failed, green, blue] = [this.#failed.size, this.#green.size, this.#blue.size]
     if (this.#began?.isOnBlue !== false || failed <= this.#maxFailingGuilds || blue < leastOnBlue) return undefined
+    // Where most are served it is not lost; what fails now and then is judged with the rest.
+    if (2 * failed < green) return undefined
     let chance = 1
     for (let each = 0; each < failed && chance >= maxChance; each++) chance *= (green - each) / (green + blue - each)
     if (chance >= maxChance) return undefined
