@@ -5,8 +5,8 @@ import type {
   Clock as BlueGreenClock,
   HealthSource as BlueGreenHealth,
   StateStore,
-} from '@evenkeel/blue-green'
-import { fromRolloutPlan, memoryState } from '@evenkeel/blue-green'
+ fromRolloutPlan} from '@evenkeel/blue-green'
+import { memoryState } from '@evenkeel/blue-green'
 import type {
   EventSource,
   EventTaker,
