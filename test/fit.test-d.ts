@@ -5,7 +5,7 @@ import type {
   Clock as BlueGreenClock,
   HealthSource as BlueGreenHealth,
   StateStore,
-} from '@evenkeel/blue-green'
+ fromRolloutPlan} from '@evenkeel/blue-green'
 import { memoryState } from '@evenkeel/blue-green'
 import type {
   EventSource,
@@ -37,6 +37,7 @@ import type { AdaptiveLimiter, Bulkhead } from '@evenkeel/degradation-manager'
 import type { GateAdmission, GatedInteraction, GateFlags, GateModes } from '@evenkeel/degradation-manager/discord'
 import type { ChangeSource, Registry } from '@evenkeel/degradation-manager/registry'
 import type { Clock as FlagsClock, FeatureFlags } from '@evenkeel/feature-flags'
+import type { PlanDefinition, RolloutPlan } from '@evenkeel/feature-flags/rollout'
 import type {
   CheckableFlags,
   CheckablePool,
@@ -76,6 +77,8 @@ declare const sqlite: SqliteStorage
 declare const postgres: PostgresStorage
 declare const redis: RedisStorage
 declare const lease: Lease
+declare const rolloutPlan: RolloutPlan
+declare const planDefinition: PlanDefinition
 declare const schedule: Schedule
 declare const failover: FailoverStorage
 declare const flags: FeatureFlags
@@ -206,6 +209,10 @@ fits<GatedInteraction>(message)
 fits<GateModes>(flags)
 // @ts-expect-error a client lets nobody in
 fits<GateAdmission>(client)
+// The plan that drives a flag drives a deployment, once it was checked.
+fits<Parameters<typeof fromRolloutPlan>[0]>(rolloutPlan)
+// @ts-expect-error a plan as it is written has lists of percentages, and may leave out its triggers
+fits<Parameters<typeof fromRolloutPlan>[0]>(planDefinition)
 // A registry hears of flags.
 fits<ChangeSource>(flags, health)
 fits<DiscordClient>(client)

@@ -27,6 +27,7 @@ import {
   type Versions,
 } from './options.js'
 import { Pins, type Pin, type PinCounts, type PinOptions } from './pins/pins.js'
+import { reported, type VersionReport } from './judgement/judge-options.js'
 import type { Side } from './judgement/window.js'
 import type { Plan } from './plan.js'
 import { failureIn, runProbes } from './probes.js'
@@ -368,19 +369,25 @@ export class BlueGreen<
   }
 
   /**
-   * A user complains: counts against the version that serves the guild (or, without a guild, the user). Once per guild and
-   * window. Judged where `judge` has `userReports`; nothing happens otherwise.
+   * Tells of what no call shows: a user complains, or a call got no connection to the database, or no answer from it in time. It
+   * counts against the version that serves the guild (or, without a guild, the user), of each kind once per guild and window. Judged
+   * where `judge` has `userReports`, `connectionFailures` or `queryTimeouts`; nothing happens otherwise.
    *
-   * @param about - the guild, or the user of a direct message
-   * @throws TypeError or RangeError when an identifier is none, or has lost digits
+   * @param about - the guild, or the user of a direct message; what happened; and the version that it happened to, where another one
+   * may serve the guild by now
+   * @throws TypeError or RangeError when an identifier is none or has lost digits, or when there is no such kind or version
    */
-  report(about: Omit<EventContext, 'eventId'>): void {
-    const { unitId } = readContext({ ...about, eventId: null })
-    if (unitId === undefined) throw new TypeError('report takes a guildId or a userId: the one who complains')
+  report(about: VersionReport<VersionOf<Named>>): void {
+    const { kind = 'userReport', version, ...context } = about
+    const { unitId } = readContext({ ...context, eventId: null })
+    if (unitId === undefined) throw new TypeError('report takes a guildId or a userId: where it happened')
+    if (!Object.hasOwn(reported, kind)) {
+      throw new RangeError(`report has no kind ${JSON.stringify(kind)}; it has ${Object.keys(reported).join(', ')}`)
+    }
+    if (version !== undefined && !this.#lanes.has(version)) throw new RangeError(this.#noVersion('report of', version))
     const { jury, route } = this.#driver
-    if (jury === undefined) return
-    const isGreen = route.blue !== route.green && versionFor(route, unitId) === route.green
-    jury.report(isGreen ? 'green' : 'blue', unitId)
+    const side = this.#sideOf(version ?? versionFor(route, unitId))
+    if (side !== undefined) jury?.report(kind, side, unitId)
   }
 
   /**

@@ -42,7 +42,7 @@ export const deployDefaults: Required<Omit<DeployOptions, 'migration' | 'rollbac
 /** What of the constructor's options a plan is made of. */
 export type Available = Pick<
   Settings,
-  'checks' | 'backup' | 'migrations' | 'smokeTests' | 'canaryTests' | 'validations'
+  'checks' | 'backup' | 'migrations' | 'smokeTests' | 'canaryTests' | 'acceptanceTests' | 'validations'
 >
 
 /** @throws TypeError or RangeError that names the option and its value */
@@ -63,9 +63,10 @@ export function readDeployOptions(
     throw new RangeError(`advance must be 'evidence' or 'time', not ${String(given.advance)}`)
   }
   const migration = readMigration(options.migration, available)
+  const percentages = readPercentages(given.percentages)
   return {
-    percentages: readPercentages(given.percentages),
-    stepMs: readDuration('stepMs', given.stepMs),
+    percentages,
+    stepMs: readStepMs(given.stepMs, percentages),
     bakeMs: given.bakeMs === 0 ? 0 : readDuration('bakeMs', given.bakeMs),
     maxHoldMs: readDuration('maxHoldMs', given.maxHoldMs),
     first: readFirst(given.first),
@@ -77,6 +78,7 @@ export function readDeployOptions(
     checks: [...available.checks.keys()],
     smokeTests: [...available.smokeTests.keys()],
     canaryTests: [...available.canaryTests.keys()],
+    acceptanceTests: [...available.acceptanceTests.keys()],
     validations: [...available.validations.keys()],
     retry: given.retry,
   }
@@ -127,6 +129,16 @@ function readMigration(name: unknown, { migrations }: Available): Plan['migratio
   }
   const irreversible = migration.irreversible === true
   return { name: name as string, irreversible, isUndoable: !irreversible && migration.down !== undefined }
+}
+
+/** One duration for all steps, or a list with one for each. */
+function readStepMs(value: unknown, { length }: readonly number[]): Plan['stepMs'] {
+  if (!Array.isArray(value)) return readDuration('stepMs', value)
+  const all = (value as unknown[]).map((each, step) => readDuration(`stepMs[${step}]`, each))
+  if (all.length === length) return all
+  throw new RangeError(
+    `stepMs has ${all.length} durations for the ${length} of percentages; name one for each, or one for all`,
+  )
 }
 
 function readPercentages(value: unknown): readonly number[] {

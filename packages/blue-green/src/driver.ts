@@ -51,6 +51,7 @@ import { decisionFor, routedIn, takeOver, type Known, type Resumption } from './
 import { makeStarting, type Starting } from './starting.js'
 import {
   hasShare,
+  isAccepting,
   isOver,
   isAdvancing,
   isOneWay,
@@ -134,6 +135,9 @@ export class Driver {
       judge &&
       new Jury(settings, judge, {
         looked: () => this.#lookAgain(),
+        lost: (why) => {
+          if (runningIn(this.#state) !== undefined) this.takeBack(why)
+        },
         trouble: (why) => hooks.announce([evidenceChange(this.#state, why, settings.clock.now())]),
       })
     this.#gate = new StepGate(this.#jury, (version) => hooks.events(version))
@@ -143,6 +147,8 @@ export class Driver {
       advance: (why, results = []) => this.#prepare(why, { type: 'ADVANCE', results }),
       tested: (results) => {
         this.#gate.tested(results)
+        // A source of health may have changed without saying so, and a step of calls alone has no time at whose end it is asked.
+        this.#reconsider()
         this.#endStep()
       },
       tell: (change) => hooks.announce([change]),
@@ -571,9 +577,10 @@ export class Driver {
   }
 
   /** The step ends when it has had its time, its synthetic calls have passed, and nothing else is waited for. */
-  #endStep(why: string = 'its canary tests have passed'): void {
+  #endStep(reason?: string): void {
     const running = runningIn(this.#state)
     if (running === undefined || !this.#gate.isThrough(running)) return
+    const why = reason ?? `its ${isAccepting(running) ? 'acceptance' : 'canary'} tests have passed`
     this.#jury?.look()
     if (this.#convict()) return
     const lacking = this.#gate.lacking(running)

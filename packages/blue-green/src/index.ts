@@ -52,9 +52,11 @@ export type {
   SyntheticContext,
   SyntheticTest,
 } from './probes.js'
+export { fromRolloutPlan } from './rollout-plan.js'
+export type { DeploymentPlan, RolloutPlan } from './rollout-plan.js'
 export type { Phase } from './transitions.js'
 export { deploymentJudgeDefaults } from './judgement/judge-options.js'
-export type { JudgeOptions } from './judgement/judge-options.js'
+export type { JudgeOptions, ReportKind, VersionReport } from './judgement/judge-options.js'
 export type { Forecast, StepForecast } from './judgement/forecast.js'
 export type { DryRun, DryStep } from './report/dry-run.js'
 export type { DeploymentNews, Notify } from './report/notices.js'

@@ -65,6 +65,11 @@ export interface BlueGreenOptions<Named extends Versions<Event>, Event = EventOf
   readonly smokeTests?: Readonly<Record<string, SyntheticTest<NoInfer<Event>>>> | undefined
   /** Synthetic calls on green at the beginning of each step, by name. One that fails rolls back. */
   readonly canaryTests?: Readonly<Record<string, SyntheticTest<NoInfer<Event>>>> | undefined
+  /**
+   * Synthetic calls on green when it has had everybody for as long as the plan says, before blue is given up, by name. One that
+   * fails rolls back.
+   */
+  readonly acceptanceTests?: Readonly<Record<string, SyntheticTest<NoInfer<Event>>>> | undefined
   /** What must pass on blue after a rollback, by name. What fails is told, `CRITICAL`, and stands in the result. */
   readonly validations?: Readonly<Record<string, SyntheticTest<NoInfer<Event>>>> | undefined
   /**
@@ -173,6 +178,7 @@ const optional = [
   'migrations',
   'smokeTests',
   'canaryTests',
+  'acceptanceTests',
   'validations',
   'judge',
   'notify',
@@ -193,6 +199,7 @@ export interface Settings {
   readonly migrations: ReadonlyMap<string, Migration>
   readonly smokeTests: ReadonlyMap<string, SyntheticTest<never>>
   readonly canaryTests: ReadonlyMap<string, SyntheticTest<never>>
+  readonly acceptanceTests: ReadonlyMap<string, SyntheticTest<never>>
   readonly validations: ReadonlyMap<string, SyntheticTest<never>>
   readonly judge: JudgeSettings | undefined
   readonly isUserError: (error: unknown) => boolean
@@ -246,6 +253,7 @@ export function readOptions<Named extends Versions<Event>, Event>(options: BlueG
     migrations: readMigrations(options.migrations),
     smokeTests: readFunctions<SyntheticTest<never>>('smokeTests', options.smokeTests as never),
     canaryTests: readFunctions<SyntheticTest<never>>('canaryTests', options.canaryTests as never),
+    acceptanceTests: readFunctions<SyntheticTest<never>>('acceptanceTests', options.acceptanceTests as never),
     validations: readFunctions<SyntheticTest<never>>('validations', options.validations as never),
     judge: options.judge && readJudge(options.judge, options.random ?? systemRandom),
     isUserError: options.isUserError ?? (() => false),

@@ -52,6 +52,8 @@ export class Pace {
     if (isStepping(running)) {
       const stepMs = stepMsOf(running)
       this.#steppingSinceMs = this.#clock.monotonic()
+      // What has no time of its own ends with its calls.
+      if (stepMs === 0) return
       this.#cancelStep = timeStep(this.#clock, stepMs, {
         over: () => this.#hooks.over(stepMs),
         stoodStill: (lateMs) => this.#hooks.stoodStill(lateMs),

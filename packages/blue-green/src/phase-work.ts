@@ -4,7 +4,7 @@ import type { Chore } from './chores.js'
 import type { Settings } from './options.js'
 import type { ProbeResult } from './plan.js'
 import { failureIn, runProbes, type MigrationContext, type ProbeContext } from './probes.js'
-import { isPreparing, isStepping, type DeploymentState, type Input } from './transitions.js'
+import { isAccepting, isPreparing, isStepping, testsOf, type DeploymentState, type Input } from './transitions.js'
 
 /** What the work of a phase leads to. */
 export interface WorkHooks {
@@ -27,7 +27,7 @@ export function workOf(running: DeploymentState | undefined): string | undefined
   if (running === undefined) return undefined
   const { id, phase, step, percentage, migrated } = running
   if (phase === 'HOLD' || phase === 'FROZEN') return undefined
-  if (isStepping(running) && running.canaryTests.length === 0) return undefined
+  if (isStepping(running) && testsOf(running).length === 0) return undefined
   if (phase === 'ROLLING_BACK' && percentage > 0) return undefined
   return `${id} ${phase} ${step} ${migrated}`
 }
@@ -76,7 +76,7 @@ export class PhaseWork {
         case 'VALIDATING_ROLLBACK':
           return this.#validate(running, why, signal)
         default:
-          return this.#testCanary(running, signal)
+          return this.#tryGreen(running, signal)
       }
     }
   }
@@ -169,11 +169,12 @@ export class PhaseWork {
     return () => this.#hooks.rollBack(`a smoke test failed: ${failure}`, results)
   }
 
-  async #testCanary(running: DeploymentState, signal: AbortSignal): Promise<() => void> {
-    const results = await this.#synthetic('canaryTests', running, running.to, signal)
+  async #tryGreen(running: DeploymentState, signal: AbortSignal): Promise<() => void> {
+    const isAtEnd = isAccepting(running)
+    const results = await this.#synthetic(isAtEnd ? 'acceptanceTests' : 'canaryTests', running, running.to, signal)
     const failure = failureIn(results)
     if (failure === undefined) return () => this.#hooks.tested(results)
-    return () => this.#hooks.rollBack(`a canary test failed: ${failure}`, results)
+    return () => this.#hooks.rollBack(`${isAtEnd ? 'an acceptance' : 'a canary'} test failed: ${failure}`, results)
   }
 
   async #drain(version: string, why: string, signal: AbortSignal): Promise<() => void> {
@@ -192,7 +193,7 @@ export class PhaseWork {
   }
 
   #synthetic(
-    kind: 'smokeTests' | 'canaryTests' | 'validations',
+    kind: 'smokeTests' | 'canaryTests' | 'acceptanceTests' | 'validations',
     running: DeploymentState,
     version: string,
     signal: AbortSignal,

@@ -3,6 +3,7 @@ import { FakeHealth } from './test-support/fake-health.js'
 import { FaultyStore } from './test-support/faulty-store.js'
 import { answer, plan, TestBot, type Ping } from './test-support/test-bot.js'
 import type { Migration, SyntheticTest } from './probes.js'
+import { reportMarkdown } from './report/report.js'
 import type { Phase } from './transitions.js'
 
 type TestOptions = NonNullable<ConstructorParameters<typeof TestBot>[1]>
@@ -27,6 +28,7 @@ class WholeBot extends TestBot {
       migrations: { index: { up: note('up'), down: note('down') } },
       smokeTests: { ping },
       canaryTests: { ping },
+      acceptanceTests: { ping },
       validations: { ping },
       ...options,
     })
@@ -80,6 +82,7 @@ describe('a whole plan', () => {
       ['checks', 'disk', true],
       ['smokeTests', 'ping', true],
       ['canaryTests', 'ping', true],
+      ['acceptanceTests', 'ping', true],
     ])
     expect(bot.timers).toBe(0)
   })
@@ -594,6 +597,146 @@ describe('synthetic calls', () => {
     late(false)
     await bot.clock.advance(10_000)
     expect(deployment.status).toMatchObject({ phase: 'HOLD', percentage: 10 })
+  })
+})
+
+describe('acceptance tests', () => {
+  const baking = { ...plan, bakeMs: 5_000 }
+
+  it('are made of green when it has had everybody for the whole bake, before blue is given up', async () => {
+    const seen: unknown[] = []
+    const acceptanceTests: Record<string, SyntheticTest<Ping>> = {
+      orders: async ({ call, version, from, to, percentage }) => {
+        seen.push({ version, from, to, percentage, answer: await call({}), active: bot.blueGreen.status.active })
+      },
+    }
+    const bot: WholeBot = new WholeBot(new FaultyStore(), { acceptanceTests })
+    const deployment = await bot.blueGreen.deploy('v2', baking)
+    await bot.clock.advance(8_999)
+    expect(deployment.status.phase).toBe('BAKING')
+    expect(seen).toEqual([])
+    await bot.clock.advance(1)
+    expect(seen).toEqual([{ version: 'v2', from: 'v1', to: 'v2', percentage: 100, answer: 'v2', active: 'v1' }])
+    expect((await deployment.finished).outcome).toBe('COMPLETE')
+    const [result] = deployment.report().results.filter(({ kind }) => kind === 'acceptanceTests')
+    expect(result).toMatchObject({ name: 'orders', isPassed: true })
+    expect(deployment.report().plan?.acceptanceTests).toEqual(['orders'])
+    expect(reportMarkdown(deployment.report())).toContain('| acceptanceTests | orders | passed |')
+  })
+
+  it('come after the last step where nothing is baked, and stand in the dry run', async () => {
+    let calls = 0
+    const bot = new WholeBot(new FaultyStore(), { acceptanceTests: { count: () => void (calls += 1) } })
+    await bot.blueGreen.start()
+    const { steps } = await bot.blueGreen.dryRun('v2', plan)
+    expect(steps.slice(-3)).toMatchObject([
+      { phase: 'BAKING', percentage: 100, beginsAfterMs: 4_000, atLeastMs: 0, atMostMs: 10_000 },
+      { phase: 'DRAINING_BLUE' },
+      { phase: 'COMPLETE' },
+    ])
+    const deployment = await bot.blueGreen.deploy('v2', plan)
+    await bot.clock.advance(3_999)
+    expect([deployment.status.phase, calls]).toEqual(['SHIFTING_TRAFFIC', 0])
+    await bot.clock.advance(1)
+    expect([(await deployment.finished).outcome, calls]).toEqual(['COMPLETE', 1])
+    expect(bot.phases.slice(-4)).toEqual(['SHIFTING_TRAFFIC', 'BAKING', 'DRAINING_BLUE', 'COMPLETE'])
+  })
+
+  it.each<[string, SyntheticTest<Ping>, string]>([
+    ['throw', throws, 'no'],
+    ['return false', () => false, 'it returned false'],
+    ['hang', hangs, 'it took longer than 10000 ms'],
+  ])('that %s take it back, with the reason in the report and in the record', async (_, test, reason) => {
+    const bot = new WholeBot(new FaultyStore(), { acceptanceTests: { test, ping } })
+    const deployment = await bot.blueGreen.deploy('v2', { ...baking, migration: 'index' })
+    await bot.clock.advance(19_000)
+    const { outcome, why } = await deployment.finished
+    expect(outcome).toBe('ROLLED_BACK')
+    expect(why).toBe(`an acceptance test failed: test: ${reason}; the migration "index" was undone`)
+    expect((await bot.guildsOn('v1')).size).toBe(1_000)
+    const results = [
+      { kind: 'acceptanceTests', name: 'test', isPassed: false, why: reason },
+      { kind: 'acceptanceTests', name: 'ping', isPassed: true, why: '' },
+    ]
+    expect(deployment.report().results.filter(({ kind }) => kind === 'acceptanceTests')).toMatchObject(results)
+    expect(await bot.store.record()).toMatchObject({
+      state: { deployment: { results: expect.arrayContaining(results.map((each) => expect.objectContaining(each) as object)) as unknown } }, // prettier-ignore
+    })
+    expect(bot.blueGreen.status.rolledBack).toEqual(['v2'])
+  })
+
+  it('that fail after an irreversible migration freeze it, and a person completes it', async () => {
+    const bot = new WholeBot(new FaultyStore(), {
+      migrations: { index: { up: async () => undefined, irreversible: true } },
+      acceptanceTests: { no: () => false },
+    })
+    const deployment = await bot.blueGreen.deploy('v2', whole)
+    await bot.clock.advance(9_000)
+    expect(deployment.status).toMatchObject({ phase: 'FROZEN', percentage: 100 })
+    expect(deployment.status.why).toBe('an acceptance test failed: no: it returned false')
+    await deployment.promote({ why: 'we repair it in place' })
+    await bot.clock.advance(0)
+    expect((await deployment.finished).outcome).toBe('COMPLETE')
+  })
+
+  it('are made again after a crash in the middle of them, without another bake', async () => {
+    const bot = new WholeBot(new FaultyStore(), { acceptanceTests: { hangs } })
+    const deployment = await bot.blueGreen.deploy('v2', baking)
+    await bot.clock.advance(9_000)
+    expect(deployment.status).toMatchObject({ phase: 'BAKING', step: 5, stepMs: 0 })
+    bot.crash()
+    let calls = 0
+    const next = restart(bot, { acceptanceTests: { hangs: () => void (calls += 1) } })
+    await next.blueGreen.start()
+    await next.clock.advance(0)
+    expect([next.blueGreen.status.phase, next.blueGreen.status.active, calls]).toEqual(['COMPLETE', 'v2', 1])
+  })
+
+  it('that a release has dropped take back a deployment that was to pass them', async () => {
+    const bot = new WholeBot(new FaultyStore(), { acceptanceTests: { hangs } })
+    await bot.blueGreen.deploy('v2', baking)
+    await bot.clock.advance(9_000)
+    bot.crash()
+    const next = restart(bot, { acceptanceTests: {} })
+    await next.blueGreen.start()
+    await next.clock.advance(0)
+    expect(next.blueGreen.status.phase).toBe('ROLLED_BACK')
+    expect((await next.blueGreen.history())[0]?.why).toContain('hangs: there is none of this name in acceptanceTests')
+  })
+
+  it('that end when it is held or taken back already mean nothing, and are made again after the hold', async () => {
+    const ends: ((isGood: boolean) => void)[] = []
+    const acceptanceTests = { slow: () => new Promise<boolean>((resolve) => ends.push(resolve)) }
+    const bot = new WholeBot(new FaultyStore(), { acceptanceTests })
+    const deployment = await bot.blueGreen.deploy('v2', baking)
+    await bot.clock.advance(9_000)
+    deployment.hold({ why: 'I want to look' })
+    ends[0]?.(true)
+    await bot.clock.advance(60_000)
+    expect(deployment.status).toMatchObject({ phase: 'HOLD', percentage: 100 })
+    await deployment.resume()
+    await bot.clock.advance(0)
+    expect(ends).toHaveLength(2)
+    const rolledBack = deployment.rollback({ why: 'users complain' })
+    ends[1]?.(true)
+    expect(await rolledBack).toEqual({ outcome: 'ROLLED_BACK', why: 'users complain' })
+  })
+
+  it('are not passed while the bot is unwell, also when its health did not say so', async () => {
+    const health = new FakeHealth()
+    const bot = new WholeBot(new FaultyStore(), { health, acceptanceTests: { sick: () => void (health.status = 'down') } }) // prettier-ignore
+    const deployment = await bot.blueGreen.deploy('v2', baking)
+    await bot.clock.advance(9_000)
+    expect(deployment.status).toMatchObject({ phase: 'HOLD', percentage: 100, why: 'health is down' })
+  })
+
+  it('are what a person who promotes at the end of the bake cannot miss, but can end', async () => {
+    const bot = new WholeBot(new FaultyStore(), { acceptanceTests: { hangs } })
+    const deployment = await bot.blueGreen.deploy('v2', baking)
+    await bot.clock.advance(5_000)
+    expect(await deployment.promote({ why: 'it has baked enough' })).toMatchObject({ phase: 'BAKING', step: 5 })
+    expect(await deployment.promote({ why: 'I made them by hand' })).toMatchObject({ phase: 'DRAINING_BLUE' })
+    expect((await deployment.finished).outcome).toBe('COMPLETE')
   })
 })
 

@@ -22,8 +22,8 @@ export interface Batches {
 export interface Plan {
   /** Green's share of the guilds in each step, rising, at last 100. */
   readonly percentages: readonly number[]
-  /** How long each step must last in good health. */
-  readonly stepMs: number
+  /** How long each step must last in good health; a list has one for each of `percentages`. */
+  readonly stepMs: number | readonly number[]
   /** How long green has everybody after the last step, and may still be taken back, before blue is drained. 0 for not. */
   readonly bakeMs: number
   /** How long a step may be held before a human is asked. */
@@ -46,6 +46,8 @@ export interface Plan {
   readonly smokeTests: readonly string[]
   /** The names of the synthetic calls on green in each step. */
   readonly canaryTests: readonly string[]
+  /** The names of the synthetic calls on green at the end, before blue is given up. */
+  readonly acceptanceTests: readonly string[]
   /** The names of what must pass on blue after a rollback. */
   readonly validations: readonly string[]
 }
@@ -53,7 +55,7 @@ export interface Plan {
 /** What became of a check, a synthetic call or a validation. */
 export interface ProbeResult {
   /** Which option it is of. */
-  readonly kind: 'checks' | 'smokeTests' | 'canaryTests' | 'validations'
+  readonly kind: 'checks' | 'smokeTests' | 'canaryTests' | 'acceptanceTests' | 'validations'
   /** Its name there. */
   readonly name: string
   /** Whether it passed. */

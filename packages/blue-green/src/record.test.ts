@@ -74,6 +74,10 @@ describe('readRecord', () => {
     ['evidence', { evidence: 7 }],
     ['deployment', { state: { ...state, deployment: { ...state.deployment, stepMs: 'soon' } } }],
     ['deployment', { state: { ...state, deployment: { ...state.deployment, first: [7] } } }],
+    ['deployment', { state: { ...state, deployment: { ...state.deployment, acceptanceTests: [7] } } }],
+    ['deployment', { state: { ...state, deployment: { ...state.deployment, acceptanceTests: null } } }],
+    ['deployment', { state: { ...state, deployment: { ...state.deployment, stepMs: [1_000] } } }],
+    ['deployment', { state: { ...state, deployment: { ...state.deployment, stepMs: [1_000, 'soon'] } } }],
     ['deployment', { state: { ...state, deployment: { ...state.deployment, heldByHand: true } } }],
   ])('refuses a record with a wrong %s: %j', (field, wrong) => {
     expect(() => readRecord('key', { ...record, ...wrong })).toThrow(`under "key": its field "${field}" is missing or malformed`) // prettier-ignore
@@ -123,6 +127,13 @@ describe('readRecord', () => {
   it('reads a deployment of before a rollback could go in batches by itself', () => {
     expect(state.deployment).not.toHaveProperty('rollbackBatches')
     expect(readRecord('key', JSON.parse(JSON.stringify(record)))).toEqual(record)
+  })
+
+  it('reads a deployment of before there were acceptance tests, which has none', () => {
+    const { acceptanceTests, ...before } = state.deployment ?? { acceptanceTests: undefined }
+    expect(acceptanceTests).toEqual([])
+    const old = makeRecord({ ...fields, state: { ...state, deployment: before as typeof state.deployment } })
+    expect(readRecord('key', JSON.parse(JSON.stringify(old))).state).toEqual(state)
   })
 
   it('reads what the first release wrote, at the same share and step', () => {

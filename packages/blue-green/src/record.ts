@@ -86,7 +86,14 @@ export function readRecord(key: string, value: unknown): StateRecord {
   const { checksum, ...rest } = value
   if (checksum !== checksumOf(rest))
     throw new StateFormatError(key, format, format, 'it is damaged: its checksum differs')
-  return value as unknown as StateRecord
+  return completed(value as unknown as StateRecord)
+}
+
+/** What was written before there were acceptance tests has none. */
+function completed(record: StateRecord): StateRecord {
+  const { deployment } = record.state
+  if (deployment === null || Object.hasOwn(deployment, 'acceptanceTests')) return record
+  return { ...record, state: { ...record.state, deployment: { ...deployment, acceptanceTests: [] } } }
 }
 
 /** What the first release wrote: steps by time, and nothing around them. */
@@ -119,6 +126,7 @@ function upgraded(key: string, value: Record<string, unknown>): StateRecord {
         checks: [],
         smokeTests: [],
         canaryTests: [],
+        acceptanceTests: [],
         validations: [],
         awaitsEvidence: false,
         isOverruled: false,
@@ -196,6 +204,7 @@ const probeKinds: Record<ProbeResult['kind'], true> = {
   checks: true,
   smokeTests: true,
   canaryTests: true,
+  acceptanceTests: true,
   validations: true,
 }
 
@@ -219,6 +228,7 @@ const firstDeploymentShape: Shape = {
 const deploymentShape: Shape = {
   ...firstDeploymentShape,
   number: isCount,
+  stepMs: (value) => isDuration(value) || isListOf(value, isDuration),
   bakeMs: isDuration,
   advance: (value) => value === 'evidence' || value === 'time',
   minEvents: isCount,
@@ -255,9 +265,18 @@ const isResult = shaped<ProbeResult>({
 /** @param beyond - how far beyond the last share the step may be */
 function isDeployment(value: unknown, shape: Shape, beyond: number): boolean {
   if (!isObject(value) || firstWrong(value, shape) !== undefined) return false
-  const { step, percentages, phase, rollbackBatches = null } = value as unknown as DeploymentState
-  if (!areBatches(rollbackBatches)) return false
-  return step < percentages.length + (isOver(phase) ? 1 : beyond)
+  const {
+    step,
+    percentages,
+    stepMs,
+    phase,
+    rollbackBatches = null,
+    acceptanceTests = [],
+  } = value as unknown as DeploymentState
+  if (!areBatches(rollbackBatches) || !isTexts(acceptanceTests)) return false
+  if (typeof stepMs !== 'number' && stepMs.length !== percentages.length) return false
+  const most = (isOver(phase) ? 1 : beyond) + (acceptanceTests.length > 0 ? 1 : 0)
+  return step < percentages.length + most
 }
 
 /** `null`, or an object of this shape. */

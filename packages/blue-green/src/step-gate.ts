@@ -1,6 +1,6 @@
 import type { Jury } from './judgement/jury.js'
 import type { ProbeResult } from './plan.js'
-import { isStepping, type DeploymentState } from './transitions.js'
+import { isAccepting, isStepping, stepMsOf, testsOf, type DeploymentState } from './transitions.js'
 
 /** What has to be known before a step may end: that its time is over, its synthetic calls have passed, and what the plan asks for beside. */
 export class StepGate {
@@ -39,16 +39,21 @@ export class StepGate {
 
   /** Whether the step has had its time, and its synthetic calls have passed: only knowledge can be lacking now. */
   isThrough(running: DeploymentState): boolean {
-    return isStepping(running) && this.#isTimeOver && (running.canaryTests.length === 0 || this.#tested !== undefined)
+    const isTimeOver = this.#isTimeOver || stepMsOf(running) === 0
+    return isStepping(running) && isTimeOver && (testsOf(running).length === 0 || this.#tested !== undefined)
   }
 
   /** What the plan asks to know beside; `undefined` when the step may end. */
-  lacking({ advance, minEvents, percentage, to }: DeploymentState): string | undefined {
-    // Nobody is left to compare with, or nobody is there yet.
-    if (percentage === 0 || percentage === 100) return undefined
+  lacking(running: DeploymentState): string | undefined {
+    const { advance, minEvents, percentage, to } = running
+    // Nobody is there yet, or all has been looked at.
+    if (percentage === 0 || isAccepting(running)) return undefined
+    // Nobody is left to compare with, but what blue used when it was as young.
+    if (percentage === 100) return this.#jury?.memoryProblem()
     if (advance === 'time') {
       const events = this.#events(to) - this.#eventsBefore
-      return events >= minEvents ? undefined : `"${to}" has had ${events} events in this step, fewer than ${minEvents}`
+      if (events < minEvents) return `"${to}" has had ${events} events in this step, fewer than ${minEvents}`
+      return this.#jury?.memoryProblem()
     }
     const finding = this.#jury?.find()
     return finding === undefined || finding.mayAdvance ? undefined : finding.why

@@ -2,14 +2,28 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { ProbeResult } from './plan.js'
 import { simplePlan, wholePlan } from './test-support/plans.js'
-import { isOver, resume, runningIn, transition, type Input, type Phase, type State } from './transitions.js'
+import { makeRecord, readRecord } from './record.js'
+import {
+  isAccepting,
+  isOver,
+  resume,
+  runningIn,
+  stepMsOf,
+  transition,
+  type DeploymentState,
+  type Input,
+  type Phase,
+  type State,
+} from './transitions.js'
 
 const idle: State = { active: 'v1', rolledBack: [], count: 0, deployment: null }
 const plan = simplePlan
+const fields = { epoch: 1, sequence: 1, controller: 'c', at: 0, cause: 'test', evidence: null, log: [] }
 const frozenPlan = { ...wholePlan, migration: { name: 'drop', irreversible: true, isUndoable: false } }
 const deploy: Input = { type: 'DEPLOY', id: 'd1', to: 'v2', salt: 's', plan, health: 'up' }
 const deployWhole: Input = { ...deploy, plan: wholePlan }
 const deployFrozen: Input = { ...deploy, plan: frozenPlan }
+const deployBaked: Input = { ...deploy, plan: { ...wholePlan, acceptanceTests: [] } }
 const [advance, resumeHeld, drained] = [{ type: 'ADVANCE' }, { type: 'RESUME' }, { type: 'DRAINED' }] as const
 const [passed, fail, forward, descend] = [
   { type: 'PASSED' },
@@ -48,7 +62,7 @@ const states: Record<Phase, State> = {
   CANARY_TESTING: after(deploy, advance),
   SHIFTING_TRAFFIC: after(deploy, advance, advance),
   HOLD: after(deploy, advance, advance, hold),
-  BAKING: after(deployWhole, ...prepared, advance, advance, advance, advance),
+  BAKING: after(deployBaked, ...prepared, advance, advance, advance, advance),
   DRAINING_BLUE: after(deploy, advance, advance, advance, advance),
   COMPLETE: after(deploy, advance, advance, advance, advance, drained),
   ROLLING_BACK: after(deploy, advance, rollBack),
@@ -255,6 +269,34 @@ describe('transition', () => {
     expect(states.BAKING.deployment).toMatchObject({ step: 3, percentage: 100 })
     const again = [hold, resumeHeld].reduce<State>((state, input) => transition(state, input) ?? state, states.BAKING)
     expect(again.deployment).toMatchObject({ phase: 'BAKING', step: 3, percentage: 100 })
+  })
+
+  it.each([
+    ['the bake', { ...wholePlan, bakeMs: 7 }, [advance, advance, advance, advance, advance]],
+    ['the last step', { ...simplePlan, acceptanceTests: ['ping'] }, [advance, advance, advance, advance]],
+  ])('asks for its acceptance tests after %s, and drains blue only when they have passed', (_, tested, steps) => {
+    const begun: Input = { ...deploy, plan: tested }
+    const toStaging = tested === wholePlan || tested.checks.length > 0 ? prepared : []
+    const accepting = after(begun, ...toStaging, ...steps)
+    expect(accepting.deployment).toMatchObject({ phase: 'BAKING', step: 4, percentage: 100 })
+    expect(isAccepting(accepting.deployment as DeploymentState)).toBe(true)
+    expect(stepMsOf(accepting.deployment as DeploymentState)).toBe(0)
+    // A hold, and another process, begin them anew, and nothing before them.
+    const held = [hold, resumeHeld].reduce<State>((state, input) => transition(state, input) ?? state, accepting)
+    expect(held.deployment).toMatchObject({ phase: 'BAKING', step: 4 })
+    expect(resume(accepting, new Set(['v1', 'v2']), 'v1')?.state.deployment).toMatchObject({ phase: 'BAKING', step: 4 })
+    expect(transition(accepting, rollBack)?.deployment).toMatchObject({ phase: 'ROLLING_BACK', percentage: 0 })
+    expect(transition(accepting, advance)?.deployment).toMatchObject({ phase: 'DRAINING_BLUE', step: 4 })
+    expect(readRecord('key', makeRecord({ ...fields, state: accepting })).state).toEqual(accepting)
+    const complete = after(begun, ...toStaging, ...steps, advance, drained)
+    expect(readRecord('key', makeRecord({ ...fields, state: complete })).state).toEqual(complete)
+  })
+
+  it('gives each step its own time where the plan has a list of them', () => {
+    const timed: Input = { ...deploy, plan: { ...simplePlan, stepMs: [10, 20, 30], bakeMs: 40 } }
+    const times = [[], [advance], [advance, advance], [advance, advance, advance], [advance, advance, advance, advance]]
+    const all = times.map((steps) => stepMsOf(after(timed, ...steps).deployment as DeploymentState))
+    expect(all).toEqual([10, 10, 20, 30, 40])
   })
 
   it('keeps the last result of each check', () => {

@@ -8,7 +8,7 @@ import type { HealthStatus } from './ports.js'
  * is changed. `GREEN_STAGING`: green gets ready, and has nobody. `SMOKE`: green answers synthetic calls, and has nobody.
  * `CANARY_TESTING`: green has its first share. `SHIFTING_TRAFFIC`: green has a later share, at last all. `HOLD`: the share
  * stays as it is until health, store, evidence or a person allow more. `BAKING`: green has everybody, and may still be taken
- * back. `DRAINING_BLUE`: the calls that began on blue finish there. `COMPLETE`: green is the active version. `ROLLING_BACK`:
+ * back; it ends with the acceptance tests. `DRAINING_BLUE`: the calls that began on blue finish there. `COMPLETE`: green is the active version. `ROLLING_BACK`:
  * blue has everybody again, or gets them back in batches; the calls that began on green finish there, and the migration is
  * undone. `VALIDATING_ROLLBACK`: blue is looked at. `ROLLED_BACK`: it is over, and the version is remembered as rolled back.
  * `FROZEN`: it should be rolled back and cannot be, after an irreversible migration; a person decides. `FAILED`: it ended
@@ -51,7 +51,7 @@ export interface DeploymentState extends Plan {
   /** Mixed into the bucket of each guild: kept, so that a restart moves nobody. */
   readonly salt: string
   readonly phase: Exclude<Phase, 'IDLE'>
-  /** The index of the current step in `percentages`; -1 before the first, one more than the last while it bakes. */
+  /** The index of the current step in `percentages`; -1 before the first, one more than the last while it bakes, two more in the acceptance tests. */
   readonly step: number
   /** Green's share now. */
   readonly percentage: number
@@ -169,9 +169,20 @@ export function hasShare(deployment: DeploymentState): boolean {
   return deployment.percentage > 0 || (deployment.step >= 0 && !isRollingBack(deployment))
 }
 
+/** Whether its last step is over, and green only has to pass its acceptance tests. */
+export function isAccepting({ step, percentages }: DeploymentState): boolean {
+  return step > percentages.length
+}
+
+/** The names of the synthetic calls that a step asks for. */
+export function testsOf(deployment: DeploymentState): readonly string[] {
+  return isAccepting(deployment) ? deployment.acceptanceTests : deployment.canaryTests
+}
+
 /** How long the time of its step is. */
 export function stepMsOf({ step, percentages, stepMs, bakeMs }: DeploymentState): number {
-  return step === percentages.length ? bakeMs : stepMs
+  if (step >= percentages.length) return step === percentages.length ? bakeMs : 0
+  return typeof stepMs === 'number' ? stepMs : (stepMs[Math.max(0, step)] ?? 0)
 }
 
 /** Whether a rollback would give blue data that it cannot read. */
@@ -340,6 +351,7 @@ function next(running: DeploymentState): DeploymentState {
   const step = running.step + 1
   const { length } = running.percentages
   if (step < length || (step === length && running.bakeMs > 0)) return atStep(running, step)
+  if (step <= length + 1 && running.acceptanceTests.length > 0) return atStep(running, length + 1)
   return { ...running, phase: 'DRAINING_BLUE', elapsedMs: 0, awaitsEvidence: false, heldByHand: null }
 }
 
@@ -418,7 +430,7 @@ function afterUndoing(running: DeploymentState): DeploymentState {
 function atStep(deployment: DeploymentState, step: number): DeploymentState {
   const at = { ...deployment, step, elapsedMs: 0, awaitsEvidence: false }
   if (step === -1) return { ...at, phase: 'GREEN_STAGING', percentage: 0 }
-  if (step === deployment.percentages.length) return { ...at, phase: 'BAKING', percentage: 100 }
+  if (step >= deployment.percentages.length) return { ...at, phase: 'BAKING', percentage: 100 }
   const percentage = deployment.percentages[step]
   if (percentage === undefined) throw new RangeError(`deployment ${deployment.id} has no step ${step}`)
   return { ...at, phase: step === 0 ? 'CANARY_TESTING' : 'SHIFTING_TRAFFIC', percentage }

@@ -7,7 +7,7 @@ import {
   type Metrics,
 } from '@evenkeel/canary-judge'
 import { learnSpeed, relativeLatencies, type Speed } from './guild-speeds.js'
-import { names, type JudgeSettings } from './judge-options.js'
+import { names, reported, type JudgeSettings, type ReportKind } from './judge-options.js'
 import type { Window } from './window.js'
 
 /** Bytes by part of a process's age. */
@@ -128,7 +128,7 @@ export class Evidence {
    */
   add(window: Window, first: ReadonlySet<string>, tookMs: number): void {
     this.#elapsedMs += tookMs
-    const { units, calls, failures, reports } = window
+    const { units, calls, failures } = window
     const isCompared = (id: string): boolean => !first.has(id)
     const seen = [...units].map(([id, unit]) => [id, unit.green ? unit.greenFailed : unit.blueFailed] as const)
     const onGreen = [...units.values()].filter(({ green }) => green).length
@@ -147,11 +147,14 @@ export class Evidence {
       }
       this.#observe(names.latency, relativeLatencies(speeds, units, isCompared))
       const users = { green: onGreen, blue: units.size - onGreen }
-      this.#observe(names.reports, {
-        atMs: this.#elapsedMs,
-        green: { reports: reports.green, users: users.green },
-        blue: { reports: reports.blue, users: users.blue },
-      })
+      for (const kind of Object.keys(reported) as ReportKind[]) {
+        const { green, blue } = window.reports(kind)
+        this.#observe(reported[kind].name, {
+          atMs: this.#elapsedMs,
+          green: { reports: green, users: users.green },
+          blue: { reports: blue, users: users.blue },
+        })
+      }
     }
     this.#green.calls += calls.green
     this.#green.failures += failures.green
@@ -179,6 +182,12 @@ export class Evidence {
       return { verdict, mayAdvance: false, why: `a harm of three times is not ruled out yet: ${told}`, evidence }
     }
     return { verdict, mayAdvance: true, why: `a harm of three times is ruled out: ${clause(message)}`, evidence }
+  }
+
+  /** That green uses more memory, as a clause, where it is known to. */
+  memoryProblem(): string | undefined {
+    const memory = this.#assessMemory()
+    return memory?.holdsPhase === true ? clause(memory.message) : undefined
   }
 
   #assessMemory(): Assessment | undefined {

@@ -25,7 +25,7 @@ export interface Forecast {
 
 interface ForecastPlan {
   readonly percentages: readonly number[]
-  readonly stepMs: number
+  readonly stepMs: number | readonly number[]
 }
 
 /** What can be foreseen of a plan. A guild counts once in a window. */
@@ -34,21 +34,24 @@ export function forecast(
   ordinary: OrdinaryTraffic | undefined,
   judged: { readonly windowMs: number; readonly falseAlarmRatio: number; readonly metrics: object } | undefined,
 ): Forecast {
-  const compared = plan.percentages.filter((percentage) => percentage > 0 && percentage < 100)
+  const { percentages, stepMs } = plan
+  const compared = percentages
+    .map((percentage, step) => ({ percentage, stepMs: typeof stepMs === 'number' ? stepMs : (stepMs[step] ?? 0) }))
+    .filter(({ percentage }) => percentage > 0 && percentage < 100)
   if (judged === undefined) {
     return { steps: [], isSufficient: false, message: 'Nothing is judged: each step ends by its time alone.' }
   }
   if (ordinary === undefined) {
     const unknown = 'How long the evidence takes is not known yet: no window of traffic has ended since the start.'
     const { windowMs } = judged
-    const isTooShort = compared.length > 0 && plan.stepMs < windowMs
-    const held = ` Steps of ${plan.stepMs} ms end within one window (${windowMs} ms), and will be held for evidence.`
-    const message = isTooShort ? unknown + held : unknown
+    const shortestMs = Math.min(...compared.map((step) => step.stepMs))
+    const held = ` Steps of ${shortestMs} ms end within one window (${windowMs} ms), and will be held for evidence.`
+    const message = shortestMs < windowMs ? unknown + held : unknown
     return { steps: [], isSufficient: false, message }
   }
   const { windowMs, falseAlarmRatio, metrics } = judged
   const windowsPerMinute = 60_000 / windowMs
-  const steps = compared.map((percentage): StepForecast => {
+  const steps = compared.map(({ percentage, stepMs: lastsMs }): StepForecast => {
     const { powers } = powerReport({
       greenPerMinute: ordinary.units * (percentage / 100) * windowsPerMinute,
       bluePerMinute: ordinary.units * (1 - percentage / 100) * windowsPerMinute,
@@ -60,11 +63,11 @@ export function forecast(
       const minutes = powers.find((power) => power.ratio === ratio)?.minutes
       return minutes === undefined ? undefined : Math.max(windowMs, minutes * 60_000)
     }
-    return { percentage, stepMs: plan.stepMs, threefoldMs: within(3), fivefoldMs: within(5) }
+    return { percentage, stepMs: lastsMs, threefoldMs: within(3), fivefoldMs: within(5) }
   })
   const told = steps.map(({ percentage, threefoldMs }) => `at ${percentage} % ${duration(threefoldMs)}`)
   const traffic = `${Math.round(ordinary.units)} guilds in ${Math.round(windowMs / 60_000)} minutes, of which ${short(ordinary.affectedRatio * 100)} % see an error`
-  const isSufficient = steps.every(({ threefoldMs }) => threefoldMs !== undefined && threefoldMs <= plan.stepMs)
+  const isSufficient = steps.every((step) => step.threefoldMs !== undefined && step.threefoldMs <= step.stepMs)
   const enough = isSufficient
     ? 'The steps are long enough for that.'
     : 'Steps that are shorter will be held for evidence.'

@@ -1,4 +1,5 @@
 import { affectedGuilds, latency, memoryGrowth, userReports, type Metric, type Metrics } from '@evenkeel/canary-judge'
+import type { EventContext } from '../context.js'
 import { defined, readDuration, requireKnown, shown } from '../checked-options.js'
 
 /**
@@ -12,6 +13,13 @@ export interface JudgeOptions {
   readonly responseTimeIncrease?: number | false | undefined
   /** More reports of users than this within two hours roll back, if they are more than green's share: see `report`. */
   readonly userReports?: number | false | undefined
+  /**
+   * More guilds than this in which a connection to the database failed, within an hour, roll back, if they are more than green's
+   * share; and at once where it is beyond doubt that green alone has lost its database: see `report`.
+   */
+  readonly connectionFailures?: number | false | undefined
+  /** More guilds than this in which a query timed out, within an hour, roll back, if they are more than green's share: see `report`. */
+  readonly queryTimeouts?: number | false | undefined
   /** So much more memory over four hours of a process's age holds: 0.3 for 30 % more. Workers are measured by themselves; see `measureMemory`. */
   readonly memoryIncrease?: number | false | undefined
   /** The chance, over the whole deployment, to roll back a version that is no worse. Above 0, below 1. */
@@ -27,6 +35,8 @@ export const deploymentJudgeDefaults: {
   errorRateIncrease: 0.2,
   responseTimeIncrease: 0.5,
   userReports: false,
+  connectionFailures: false,
+  queryTimeouts: false,
   memoryIncrease: false,
   falseAlarmRatio: 0.01,
   windowMs: 600_000,
@@ -40,15 +50,51 @@ export interface JudgeSettings {
   readonly windowMs: number
 }
 
-/** What the metrics are called in messages. */
 /** More than this is a percentage that was taken for a fraction. */
 const maxIncrease = 10
+const hourMs = 3_600_000
 
-export const names = { errors: 'guilds with errors', latency: 'latency', reports: 'reports' } as const
+/** What the metrics are called in messages. */
+export const names = { errors: 'guilds with errors', latency: 'latency' } as const
+
+/** What `report` tells of: a user complains; a call got no connection to the database; a query of it did not answer in time. */
+export type ReportKind = 'userReport' | 'connectionFailure' | 'queryTimeout'
+
+/** By which trigger each is judged, what its metric is called, and within how long too many are too many. */
+interface Reported {
+  readonly trigger: 'userReports' | 'connectionFailures' | 'queryTimeouts'
+  readonly name: string
+  readonly windowMs: number
+}
+
+/** How what `report` tells is judged. */
+export const reported: Readonly<Record<ReportKind, Reported>> = {
+  userReport: { trigger: 'userReports', name: 'reports', windowMs: 2 * hourMs },
+  connectionFailure: { trigger: 'connectionFailures', name: 'connection failures', windowMs: hourMs },
+  queryTimeout: { trigger: 'queryTimeouts', name: 'query timeouts', windowMs: hourMs },
+}
+
+/** What `report` of a `BlueGreen` takes. */
+export interface VersionReport<Version extends string = string> extends Omit<EventContext, 'eventId'> {
+  /** What happened; `'userReport'` unless given. */
+  readonly kind?: ReportKind | undefined
+  /** The version that it happened to; the one that serves the guild now, unless given. */
+  readonly version?: Version | undefined
+}
+
+/** Limits that a rollout of feature-flags knows, and why there is none here. */
+const limits = ['maxErrorRatio', 'maxResponseTimeMs', 'minSatisfaction']
 
 /** @throws TypeError or RangeError that names the option and its value */
 export function readJudge(options: JudgeOptions, random: () => number): JudgeSettings {
-  requireKnown('judge', options, Object.keys(deploymentJudgeDefaults))
+  const limit = limits.find((name) => (options as Readonly<Record<string, unknown>>)[name] !== undefined)
+  if (limit !== undefined) {
+    const instead = 'use errorRateIncrease and responseTimeIncrease here, or a rollout of @evenkeel/feature-flags'
+    throw new TypeError(
+      `judge has no ${limit}: a deployment is judged beside the old version, not by a limit; ${instead}`,
+    )
+  }
+  requireKnown('judge', options, [...Object.keys(deploymentJudgeDefaults), ...limits])
   const given = { ...deploymentJudgeDefaults, ...defined(options) }
   for (const option of ['errorRateIncrease', 'responseTimeIncrease', 'memoryIncrease'] as const) {
     const value: unknown = given[option]
@@ -56,10 +102,7 @@ export function readJudge(options: JudgeOptions, random: () => number): JudgeSet
     const range = `above 0 and at most ${maxIncrease}, such as 0.2 for 20 % more`
     throw new RangeError(`judge.${option} must be ${range}, or false; not ${shown(value)}`)
   }
-  const { errorRateIncrease, responseTimeIncrease, userReports: maxReports, memoryIncrease, falseAlarmRatio } = given
-  if (maxReports !== false && !(Number.isSafeInteger(maxReports) && maxReports >= 0)) {
-    throw new RangeError(`judge.userReports must be a whole number from 0, or false; not ${String(maxReports)}`)
-  }
+  const { errorRateIncrease, responseTimeIncrease, memoryIncrease, falseAlarmRatio } = given
   if (!(falseAlarmRatio > 0 && falseAlarmRatio < 1)) {
     throw new RangeError(`judge.falseAlarmRatio must be above 0 and below 1, not ${String(falseAlarmRatio)}`)
   }
@@ -67,7 +110,14 @@ export function readJudge(options: JudgeOptions, random: () => number): JudgeSet
   const add = (name: string, metric: Metrics[string]): void => void (metrics[name] = metric as Metric<never, never>)
   if (errorRateIncrease !== false) add(names.errors, affectedGuilds({ maxIncrease: errorRateIncrease }))
   if (responseTimeIncrease !== false) add(names.latency, latency({ maxIncrease: responseTimeIncrease, random }))
-  if (maxReports !== false) add(names.reports, userReports({ maxReports }))
+  for (const { trigger, name, windowMs } of Object.values(reported)) {
+    const maxReports = given[trigger]
+    if (maxReports === false) continue
+    if (!(Number.isSafeInteger(maxReports) && maxReports >= 0)) {
+      throw new RangeError(`judge.${trigger} must be a whole number from 0, or false; not ${shown(maxReports)}`)
+    }
+    add(name, userReports({ maxReports, windowMs }))
+  }
   if (Object.keys(metrics).length === 0) {
     throw new RangeError('judge names nothing to judge by; leave it out for a plan by time')
   }

@@ -4,13 +4,16 @@ import type { DeploymentState } from '../transitions.js'
 import { Evidence, type Finding } from './evidence.js'
 import { EvidenceShelf } from './evidence-shelf.js'
 import { forecast, type Forecast } from './forecast.js'
-import type { JudgeSettings } from './judge-options.js'
+import { reported, type JudgeSettings, type ReportKind } from './judge-options.js'
+import { LostDatabase } from './lost-database.js'
 import { Window, type Side } from './window.js'
 
 /** What the jury tells. None of it may throw. */
 export interface JuryHooks {
   /** A window has ended: there may be another finding. */
   looked(): void
+  /** Green has lost its database, and blue has not. Comes with the call or the report that shows it. */
+  lost(why: string): void
   /** Evidence that was kept cannot be used, or cannot be kept. */
   trouble(why: string): void
 }
@@ -29,6 +32,9 @@ export class Jury {
   #windowSinceMs = 0
   #first: ReadonlySet<string> = new Set()
   #followed: string | undefined
+  /** Where lost connections are judged. */
+  readonly #database: LostDatabase | undefined
+  #percentage = 0
   #epoch = 0
   #cancel: (() => void) | undefined
   #writing: Promise<void> = Promise.resolve()
@@ -37,11 +43,14 @@ export class Jury {
   #toKeep: ReturnType<Evidence['toJSON']> | undefined
 
   constructor(settings: Settings, judged: JudgeSettings, hooks: JuryHooks) {
-    const { store, name, clock, storeTimeoutMs } = settings
+    const { store, name, clock, storeTimeoutMs, maxFailingGuilds } = settings
     this.#settings = settings
     this.#judged = judged
     this.#hooks = hooks
     this.#evidence = new Evidence(judged)
+    if (Object.hasOwn(judged.metrics, reported.connectionFailure.name)) {
+      this.#database = new LostDatabase(clock, maxFailingGuilds)
+    }
     this.#shelf = new EvidenceShelf(store, `blue-green:${name}:evidence`, clock, storeTimeoutMs)
   }
 
@@ -75,7 +84,10 @@ export class Jury {
   }
 
   /** A deployment is under way, with the evidence that it has. */
-  follow({ id, from, to, first }: DeploymentState): void {
+  follow({ id, from, to, first, percentage }: DeploymentState): void {
+    // Who is on which version has changed: what failed before cannot be compared with what is served now.
+    if (percentage !== this.#percentage) this.#database?.forget()
+    this.#percentage = percentage
     if (this.#followed === id) return
     this.#followed = id
     this.#evidence.begin(id, from, to)
@@ -86,22 +98,36 @@ export class Jury {
 
   add(side: Side, unitId: string | undefined, tookMs: number, isFailed: boolean): void {
     this.#window.add(side, unitId, tookMs, isFailed)
+    if (unitId !== undefined && !this.#first.has(unitId)) this.#loses(this.#database?.served(side, unitId))
   }
 
-  report(side: Side, unitId: string): void {
-    this.#window.report(side, unitId)
+  report(kind: ReportKind, side: Side, unitId: string): void {
+    this.#window.report(kind, side, unitId)
+    if (kind !== 'connectionFailure' || this.#first.has(unitId)) return
+    this.#loses(this.#database?.failed(side, unitId))
+  }
+
+  #loses(why: string | undefined): void {
+    if (why === undefined) return
+    this.#database?.forget()
+    this.#hooks.lost(why)
   }
 
   measureMemory(version: string, ageMs: number, bytes: number): void {
     this.#evidence.measureMemory(version, ageMs, bytes)
   }
 
-  forecast(plan: { readonly percentages: readonly number[]; readonly stepMs: number }): Forecast {
+  forecast(plan: Parameters<typeof forecast>[0]): Forecast {
     return forecast(plan, this.#evidence.ordinary, this.#judged)
   }
 
   find(): Finding {
     return this.#evidence.find()
+  }
+
+  /** That green uses more memory than blue did at the same age, as a clause; `undefined` when it does not, as far as is known. */
+  memoryProblem(): string | undefined {
+    return this.#evidence.memoryProblem()
   }
 
   /** What has happened up to now counts for the end of a step, if it is enough to be looked at. */

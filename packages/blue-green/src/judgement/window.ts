@@ -1,3 +1,5 @@
+import type { ReportKind } from './judge-options.js'
+
 /** Which version something happened on: the new one, or the old one. */
 export type Side = 'green' | 'blue'
 
@@ -20,9 +22,8 @@ export class Window {
   readonly units: Map<string, UnitWindow> = new Map()
   readonly calls: Record<Side, number> = { green: 0, blue: 0 }
   readonly failures: Record<Side, number> = { green: 0, blue: 0 }
-  readonly reports: Record<Side, number> = { green: 0, blue: 0 }
-  /** Who has reported: each counts once in a window, or one user would speak for all. */
-  readonly #reporters = new Set<string>()
+  /** By kind: who has reported something of which version. Each counts once in a window, or one user would speak for all. */
+  readonly #reporters = new Map<ReportKind, Map<string, Side>>()
 
   add(side: Side, unitId: string | undefined, tookMs: number, isFailed: boolean): void {
     this.calls[side] += 1
@@ -46,9 +47,16 @@ export class Window {
     }
   }
 
-  report(side: Side, unitId: string): void {
-    if (this.#reporters.has(unitId) || this.#reporters.size >= maxUnits) return
-    this.#reporters.add(unitId)
-    this.reports[side] += 1
+  report(kind: ReportKind, side: Side, unitId: string): void {
+    const reporters = this.#reporters.get(kind) ?? new Map<string, Side>()
+    this.#reporters.set(kind, reporters)
+    if (!reporters.has(unitId) && reporters.size < maxUnits) reporters.set(unitId, side)
+  }
+
+  /** How many have reported that of each version. */
+  reports(kind: ReportKind): Record<Side, number> {
+    const counts = { green: 0, blue: 0 }
+    for (const side of this.#reporters.get(kind)?.values() ?? []) counts[side] += 1
+    return counts
   }
 }

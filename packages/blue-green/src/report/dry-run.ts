@@ -75,7 +75,7 @@ export interface Limits {
 
 /** Every step of a plan, with its times. Pure. */
 export function stepsOf(plan: Plan, limits: Limits): readonly DryStep[] {
-  const { checks, backup, migration, smokeTests, percentages, stepMs, bakeMs } = plan
+  const { checks, backup, migration, smokeTests, acceptanceTests, percentages, stepMs, bakeMs } = plan
   const { probeTimeoutMs, backupTimeoutMs, migrationTimeoutMs, stageTimeoutMs, drainMs } = limits
   const steps: DryStep[] = []
   let beginsAfterMs = 0
@@ -89,9 +89,11 @@ export function stepsOf(plan: Plan, limits: Limits): readonly DryStep[] {
   add('GREEN_STAGING', 0, 0, stageTimeoutMs)
   if (smokeTests.length > 0) add('SMOKE', 0, 0, probeTimeoutMs)
   for (const [step, percentage] of percentages.entries()) {
-    add(step === 0 ? 'CANARY_TESTING' : 'SHIFTING_TRAFFIC', percentage, stepMs)
+    const atLeastMs = typeof stepMs === 'number' ? stepMs : (stepMs[step] ?? 0)
+    add(step === 0 ? 'CANARY_TESTING' : 'SHIFTING_TRAFFIC', percentage, atLeastMs)
   }
   if (bakeMs > 0) add('BAKING', 100, bakeMs)
+  if (acceptanceTests.length > 0) add('BAKING', 100, 0, probeTimeoutMs)
   add('DRAINING_BLUE', 100, 0, drainMs)
   add('COMPLETE', 100, 0)
   return steps

@@ -81,8 +81,8 @@ export function makeReport({ deployment, log, why, result, evidence, versions }:
 function planOf(deployment: DeploymentState): Plan {
   const { percentages, stepMs, bakeMs, maxHoldMs, first, advance, minEvents, backup, migration } = deployment
   const { rollbackBatches } = deployment
-  const { checks, smokeTests, canaryTests, validations } = deployment
-  const probes = { checks, smokeTests, canaryTests, validations }
+  const { checks, smokeTests, canaryTests, acceptanceTests, validations } = deployment
+  const probes = { checks, smokeTests, canaryTests, acceptanceTests, validations }
   const steps = { percentages, stepMs, bakeMs, maxHoldMs, first, advance, minEvents, rollbackBatches }
   return { ...steps, backup, migration, ...probes }
 }

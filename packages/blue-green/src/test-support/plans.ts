@@ -14,6 +14,7 @@ export const simplePlan: Plan = {
   checks: [],
   smokeTests: [],
   canaryTests: [],
+  acceptanceTests: [],
   validations: [],
 }
 
@@ -26,5 +27,6 @@ export const wholePlan: Plan = {
   checks: ['disk'],
   smokeTests: ['ping'],
   canaryTests: ['ping'],
+  acceptanceTests: ['ping'],
   validations: ['ping'],
 }
