@@ -13,7 +13,7 @@ import {
 } from './deployment.js'
 import { Driver } from './driver.js'
 import { StoppedError } from './errors.js'
-import { isCatastrophe } from './failing-guilds.js'
+import { failsAlone, findCatastrophe, isCatastrophe } from './failing-guilds.js'
 import { Lane, type VersionCounters } from './lane.js'
 import { readDeployOptions, type DeployOptions } from './deploy-options.js'
 import {
@@ -515,11 +515,19 @@ export class BlueGreen<
     const { blue, green } = this.#driver.route
     const other = version === green && blue !== green ? this.#lanes.get(blue) : undefined
     lane.guilds.failed(unitId, other?.guilds.isFailing(unitId) ?? false)
-    if (other === undefined || !lane.guilds.isFailing(unitId)) return
+    if (other === undefined || !lane.guilds.isFailing(unitId) || this.#driver.isInDoubt) return
+    const { maxFailingGuilds } = this.#settings
+    const running = runningIn(this.#driver.state)
     const [here, there] = [lane.guilds.census(), other.guilds.census()]
-    if (!isCatastrophe(here, there, this.#settings.maxFailingGuilds)) return
+    // What is being taken back already needs no proof to be taken back at once.
+    const isTaken = running !== undefined && isTakenBack(running) && isCatastrophe(here, there, maxFailingGuilds)
+    const isBlueServing = running?.percentage !== 100
+    const found = isTaken ? 'WORSE' : findCatastrophe(lane.guilds, other.guilds, maxFailingGuilds, isBlueServing)
+    if (found === undefined) return
     const share = ({ failing, seen }: { failing: number; seen: number }): string => `${failing} of ${seen} guilds`
-    this.#driver.takeBack(`${share(here)} are failing on "${version}", against ${share(there)} on "${blue}"`)
+    const why = `${share(here)} are failing on "${version}", against ${share(there)} on "${blue}"`
+    if (found === 'WORSE') return this.#driver.takeBack(why)
+    this.#driver.suspect(why, (sinceMs) => failsAlone(lane.guilds, other.guilds, maxFailingGuilds, sinceMs))
   }
 
   /** Where the flow began that an event belongs to. */

@@ -12,7 +12,8 @@ export type Severity = 'INFO' | 'WARNING' | 'CRITICAL'
  * `what` says what `from` and `to` are: the `phase`, the `hand` that holds it (`on` or `off`), green's `percentage`, the
  * `active` version, a `version` that died or lives again (`up` or `dead`), the `store` (`up` or `down`), the `controller`
  * (`DRIVING`, `FENCED` or `STOPPED`), `hold`, which is the call for a human when a step has been held for too long, or
- * `refusal`: a rollback did not happen, since there is nobody to roll back to, or the version that it ended with goes on serving (`kept`),
+ * `refusal`: a rollback did not happen, since there is nobody to roll back to, or it is not known yet whether it is the version that fails
+ * (at 100 %, with `health`), or the version that it ended with goes on serving (`kept`),
  * since the other one is dead; `migration`: it could not be undone (`STUCK`); `validation`:
  * the old version did not pass after the rollback (`failed`); `forecast`: how long the evidence of a deployment will take
  * (`sufficient` or not, for the steps of the plan); `evidence`: what is kept of it is `lost`, or cannot be written; or
@@ -132,7 +133,7 @@ export function revivalChange(state: State, version: string, at: number): BlueGr
   return { what: 'version', from: 'dead', to: 'up', at, why, severity: 'INFO', message, deploymentId }
 }
 
-/** A rollback was asked for, and there is nobody to roll back to. */
+/** A rollback was called for, and there is nobody to roll back to, or it is not known whether that would help. */
 export function refusalChange(running: DeploymentState, why: string, at: number): BlueGreenChange {
   const message = `${nameOf(running)} was to be rolled back and is not: green keeps ${running.percentage} %. ${because(why)}`
   const { id: deploymentId, phase } = running

@@ -32,6 +32,7 @@ import { messageOf, runBounded } from './bounded.js'
 import { Chores } from './chores.js'
 import { readBatches } from './deploy-options.js'
 import type { DriverHooks, RollBackHow } from './driver-hooks.js'
+import { Doubt } from './doubt.js'
 import { healthProblem, statusOf } from './health-gate.js'
 import { Journal } from './journal.js'
 import { forecast, type Forecast } from './judgement/forecast.js'
@@ -112,6 +113,7 @@ export class Driver {
   readonly #work: PhaseWork
   readonly #jury: Jury | undefined
   readonly #gate: StepGate
+  readonly #doubt: Doubt
   readonly #history: History
   /** The transitions of the deployment in force. */
   #log: readonly LogEntry[] = []
@@ -140,6 +142,7 @@ export class Driver {
         },
         trouble: (why) => hooks.announce([evidenceChange(this.#state, why, settings.clock.now())]),
       })
+    this.#doubt = new Doubt(settings.clock, settings.recoverMs)
     this.#gate = new StepGate(this.#jury, (version) => hooks.events(version))
     this.#work = new PhaseWork(settings, {
       move: (input, why) => this.#move(input, why),
@@ -193,6 +196,11 @@ export class Driver {
   /** Who judges, if anybody does. */
   get jury(): Jury | undefined {
     return this.#jury
+  }
+
+  /** Whether it waits for what health says of a green that fails with nobody to compare it with. */
+  get isInDoubt(): boolean {
+    return this.#doubt.isOpen
   }
 
   get isStoreUp(): boolean {
@@ -428,6 +436,32 @@ export class Driver {
     if (runningIn(this.#state)?.isOverruled !== true) this.rollBack(why, how)
   }
 
+  /**
+   * Green fails, and nobody is left to compare it with: it may be the version, or what any version needs. Health tells, when it has
+   * had the time to notice; where there is none, green is taken back.
+   *
+   * @param isFailing - whether it has failed on since a moment
+   */
+  suspect(why: string, isFailing: (sinceMs: number) => boolean): void {
+    const running = runningIn(this.#state)
+    const { health, clock } = this.#settings
+    if (running === undefined || running.isOverruled) return
+    const hold: Input = { type: 'HOLD', elapsedMs: this.#elapsedMs(), byHand: null, isDoubted: true }
+    const mayHold = transition(this.#state, hold) !== undefined && !this.#lives.isDead(running.from)
+    if (health === undefined || !mayHold) return this.takeBack(why)
+    const problem = healthProblem(health, running.healthAtStart)
+    // Without the driving nobody looks at the time.
+    if (this.#controller !== 'DRIVING') return problem === undefined ? this.takeBack(why) : undefined
+    if (this.#doubt.isOpen) return
+    this.#doubt.begin((sinceMs) => {
+      if (healthProblem(health, running.healthAtStart) === undefined && isFailing(sinceMs))
+        this.takeBack(`${why}, and health is well`)
+    })
+    const held = `${why}, which serves nobody now: ${problem ?? 'it is rolled back if that lasts in good health'}`
+    this.#move(hold, held)
+    this.#hooks.announce([refusalChange(running, held, clock.now())])
+  }
+
   /** A version has died by itself. Green alone is rolled back; blue alone leaves green what it has. */
   died(version: string, why: string): void {
     this.#lives.died(version, why)
@@ -543,6 +577,8 @@ export class Driver {
     const running = runningIn(this.#state)
     if (running === undefined || this.#controller !== 'DRIVING') return
     const problem = this.#problem(running)
+    // Before its recovery: what is found guilty then does not go on.
+    this.#doubt.look(problem === undefined)
     const isWaiting = running.phase === 'HOLD' && running.awaitsEvidence
     if ((isAdvancing(running) || isWaiting) && problem !== undefined) {
       this.#move({ type: 'HOLD', elapsedMs: this.#elapsedMs(), byHand: null }, problem)
@@ -748,6 +784,7 @@ export class Driver {
     this.#route = routeOf(state)
     const last = runningIn(before)
     if (running?.step !== last?.step || running?.phase !== last?.phase) this.#gate.entered(running)
+    if (running?.phase !== 'HOLD') this.#doubt.end()
     this.#chores.keep(workOf(running))
     if (running !== undefined) this.#jury?.follow(running)
     this.#pace.enter(runningIn(before), running, this.#controller === 'DRIVING')
@@ -828,6 +865,7 @@ export class Driver {
   #leave(controller: Exclude<Controller, 'DRIVING'>): void {
     this.#controller = controller
     this.#pace.cancel()
+    this.#doubt.end()
     this.#chores.keep(undefined)
     this.#jury?.stop()
     const why = this.#fencedBy ?? new StoppedError(runningIn(this.#state)?.to ?? this.#state.active)

@@ -1,7 +1,7 @@
 import { FakeClock } from '@evenkeel/testing'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { GuildLedger, isCatastrophe } from './failing-guilds.js'
+import { chanceOf, findCatastrophe, GuildLedger, isCatastrophe } from './failing-guilds.js'
 
 describe('the catastrophe rule', () => {
   it.each([
@@ -30,6 +30,79 @@ describe('the catastrophe rule', () => {
         return isWorse || !isCatastrophe(green, blue, 2)
       }),
     )
+  })
+})
+
+describe('the chance of a split', () => {
+  it.each([
+    // failing and working on green, failing and working on blue
+    [3, 0, 0, 3, 1 / 20],
+    [5, 0, 0, 5, 1 / 252],
+    [3, 0, 0, 9, 1 / 220],
+    [1, 1, 1, 1, 5 / 6],
+    [0, 7, 3, 7, 1],
+    [3, 0, 0, 0, 1],
+    [0, 0, 0, 0, 1],
+  ])('that %d fail and %d work on green beside %d and %d on blue is %d', (failing, working, there, well, chance) => {
+    expect(chanceOf({ failing, working }, { failing: there, working: well })).toBeCloseTo(chance, 3)
+  })
+
+  it('adds up to one, of however many guilds', () => {
+    for (const all of [10, 1_000, 20_000]) {
+      const [failing, onGreen] = [all / 5, all / 2]
+      const some = { failing: failing / 2 + 1, working: onGreen - failing / 2 - 1 }
+      const rest = { failing: failing - some.failing, working: all - onGreen - (failing - some.failing) }
+      const other = { failing: rest.failing + 1, working: rest.working - 1 }
+      const less = { failing: some.failing - 1, working: some.working + 1 }
+      // Half of the guilds are on each side, so at least so many here is at most so many less there.
+      expect(chanceOf(some, rest) + chanceOf(other, less)).toBeCloseTo(1, 2)
+    }
+  })
+})
+
+describe('what blue says of the failures of green', () => {
+  /** Three guilds that have just begun to fail on green, of which each call takes a second. */
+  async function failing(before: (blue: GuildLedger) => void, meanwhile: (blue: GuildLedger, second: number) => void) {
+    const clock = new FakeClock()
+    const [green, blue] = [new GuildLedger(clock, 3), new GuildLedger(clock, 3)]
+    before(blue)
+    for (let second = 0; second < 9; second++) {
+      await clock.advance(1_000)
+      green.failed('abc'[second % 3] ?? '', false)
+      meanwhile(blue, second)
+    }
+    return { clock, found: (isBlueServing = true) => findCatastrophe(green, blue, 2, isBlueServing), blue, green }
+  }
+  const many = (blue: GuildLedger): void => {
+    for (let i = 0; i < 100; i++) blue.succeeded(String(i))
+  }
+  const nothing = (): void => undefined
+
+  it('is nothing where it worked before, and has not been called since', async () => {
+    const { found, blue } = await failing(many, nothing)
+    expect(found()).toBeUndefined()
+    many(blue)
+    expect(found()).toBe('WORSE')
+  })
+
+  it('is that it fails, too, from the first call on', async () => {
+    const { found } = await failing(many, (blue, second) => blue.failed(String(second), false))
+    expect(found()).toBeUndefined()
+  })
+
+  it('is that green is worse where it works', async () => {
+    const { found } = await failing(nothing, (blue, second) => blue.succeeded(String(second)))
+    expect(found()).toBe('WORSE')
+  })
+
+  it('is nothing where it has no traffic any more, whatever it was before', async () => {
+    const { found, green } = await failing(many, many)
+    expect(found(false)).toBe('ALONE')
+    for (let i = 0; i < 4; i++) green.succeeded(String(i))
+    // Now more work than fail; of so few that is no more than chance would have it.
+    expect(found(false)).toBe('ALONE')
+    for (let i = 0; i < 90; i++) green.succeeded(String(i))
+    expect(found(false)).toBeUndefined()
   })
 })
 

@@ -580,6 +580,31 @@ describe('synthetic calls', () => {
     expect(bot.percentages).toEqual([50, 100])
   })
 
+  it.each(['CANARY_TESTING', 'SHIFTING_TRAFFIC'] as const)(
+    'that hang are bounded, and take it back: %s',
+    async (phase) => {
+      const signals: AbortSignal[] = []
+      const canaryTests: Record<string, SyntheticTest<Ping>> = {
+        ping: ({ percentage, signal }) => {
+          if (phase === 'SHIFTING_TRAFFIC' && percentage < 10) return undefined
+          signals.push(signal)
+          return hangs()
+        },
+      }
+      const bot = new WholeBot(new FaultyStore(), { canaryTests })
+      const deployment = await bot.blueGreen.deploy('v2', plan)
+      await bot.clock.advance(9_999)
+      expect(deployment.status.phase).toBe(phase)
+      await bot.clock.advance(phase === 'CANARY_TESTING' ? 1 : 1_001)
+      expect(await deployment.finished).toMatchObject({
+        outcome: 'ROLLED_BACK',
+        why: 'a canary test failed: ping: it took longer than 10000 ms',
+      })
+      expect(signals.map(({ aborted }) => aborted)).toEqual([true])
+      expect(bot.clock.pending).toBe(0)
+    },
+  )
+
   it('that have not ended keep the step, and their late end means nothing', async () => {
     let end!: (isGood: boolean) => void
     const bot = new WholeBot(new FaultyStore(), {

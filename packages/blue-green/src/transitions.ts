@@ -107,6 +107,8 @@ export type Input =
       readonly elapsedMs: number
       readonly byHand: string | null
       readonly awaitsEvidence?: boolean
+      /** Green fails with nobody to compare it with: blue is not given up meanwhile. */
+      readonly isDoubted?: boolean
       readonly results?: readonly ProbeResult[]
     }
   /** The person who holds it does so no more. Something else may hold it still. */
@@ -367,11 +369,12 @@ function forward(state: State, running: DeploymentState): State | undefined {
 }
 
 function hold(state: State, running: DeploymentState, input: Extract<Input, { type: 'HOLD' }>): State | undefined {
-  const { elapsedMs, byHand, awaitsEvidence = false } = input
+  const { elapsedMs, byHand, awaitsEvidence = false, isDoubted = false } = input
   const heldByHand = byHand ?? running.heldByHand
   // What is under way ends, and then it is held.
   if (isPreparing(running)) return byHand === null ? undefined : withDeployment(state, { ...running, heldByHand })
-  if (!isAdvancing(running) && running.phase !== 'HOLD') return undefined
+  const isStillKept = isDoubted && running.phase === 'DRAINING_BLUE'
+  if (!isAdvancing(running) && running.phase !== 'HOLD' && !isStillKept) return undefined
   return withDeployment(state, { ...running, phase: 'HOLD', elapsedMs, heldByHand, awaitsEvidence })
 }
 

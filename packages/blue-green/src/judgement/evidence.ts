@@ -164,19 +164,17 @@ export class Evidence {
   find(): Finding {
     const { verdict, message, evidence, metrics } = this.#judge.judge(this.#whole)
     if (verdict === 'HARMFUL') return { verdict, mayAdvance: false, why: clause(message), evidence }
+    const memory = this.#assessMemory()
+    const isHeldByMemory = memory?.holdsPhase === true
     if (verdict === 'SAFE') {
-      return {
-        verdict,
-        mayAdvance: this.#assessMemory()?.holdsPhase !== true,
-        why: `what is cared about is ruled out: ${clause(message)}`,
-        evidence,
-      }
+      const but = isHeldByMemory ? `, but ${clause(memory.message)}` : ''
+      const why = `what is cared about is ruled out: ${clause(message)}${but}`
+      return { verdict, mayAdvance: !isHeldByMemory, why, evidence }
     }
     const open = Object.entries<Assessment>(metrics).filter(([name, { holdsPhase }]) => {
       return holdsPhase && !(name === names.errors && this.#failsRarely())
     })
-    const memory = this.#assessMemory()
-    const all = [...open.map(([, assessment]) => assessment), ...(memory?.holdsPhase === true ? [memory] : [])]
+    const all = [...open.map(([, assessment]) => assessment), ...(isHeldByMemory ? [memory] : [])]
     const told = all.map((each) => clause(each.message)).join('; ')
     if (all.length > 0) {
       return { verdict, mayAdvance: false, why: `a harm of three times is not ruled out yet: ${told}`, evidence }

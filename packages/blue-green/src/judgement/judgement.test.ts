@@ -95,6 +95,29 @@ describe('a judged deployment', () => {
     expect(deployment.status.percentage).toBe(100)
   })
 
+  it('goes on when what is cared about is ruled out, and is held all the same where it uses more memory', async () => {
+    for (const bytes of [100e6, 150e6]) {
+      const judge = { errorRateIncrease: 1, responseTimeIncrease: false, memoryIncrease: 0.3 } as const
+      const bot = new JudgedBot(new FaultyStore(), { judge })
+      await bot.blueGreen.start()
+      for (let part = 0; part < 8; part++) {
+        bot.blueGreen.measureMemory('v1', { ageMs: (part + 0.5) * 30 * minute, bytes: 100e6 })
+      }
+      await bot.serve(12, alike)
+      const deployment = await bot.blueGreen.deploy('v2', { ...plan, stepMs: 240 * minute })
+      for (let part = 0; part < 8; part++) {
+        bot.blueGreen.measureMemory('v2', { ageMs: (part + 0.5) * 30 * minute, bytes })
+        await bot.serve(3, alike)
+      }
+      const { evidence } = deployment.report()
+      expect(evidence).toMatch(/^what is cared about is ruled out: guilds with errors: /)
+      expect(deployment.status.percentage).toBe(bytes === 100e6 ? 100 : 50)
+      if (bytes === 100e6) continue
+      expect(deployment.status.phase).toBe('HOLD')
+      expect(deployment.status.why).toMatch(/, but memory: the new version uses 1\.50 times as much/)
+    }
+  })
+
   it('is held when the evidence is too little, goes on by itself when there is enough, and asks a person in between', async () => {
     const bot = new JudgedBot()
     await bot.blueGreen.start()
