@@ -15,7 +15,7 @@ import { Driver } from './driver.js'
 import { StoppedError } from './errors.js'
 import { failsAlone, findCatastrophe, isCatastrophe } from './failing-guilds.js'
 import { Lane, type VersionCounters } from './lane.js'
-import { readDeployOptions, type DeployOptions } from './deploy-options.js'
+import { readDeployOptions, type DeployOptions, type PlanAndConsent } from './deploy-options.js'
 import {
   readOptions,
   type AnswerOf,
@@ -29,7 +29,6 @@ import {
 import { Pins, type Pin, type PinCounts, type PinOptions } from './pins/pins.js'
 import { reported, type VersionReport } from './judgement/judge-options.js'
 import type { Side } from './judgement/window.js'
-import type { Plan } from './plan.js'
 import { failureIn, runProbes } from './probes.js'
 import { stepsOf, type DryRun } from './report/dry-run.js'
 import { Notices } from './report/notices.js'
@@ -231,6 +230,14 @@ export class BlueGreen<
   }
 
   /**
+   * The last deployment, running or over, also one that was over before this process began; `undefined` before the first, and before
+   * `start()`. Its `rollback()` takes back also what is complete.
+   */
+  get lastDeployment(): Deployment | undefined {
+    return this.#driver.newest
+  }
+
+  /**
    * Gives an event to the version that owns its guild. The handler begins in this very tick; nothing is waited for.
    *
    * @remarks
@@ -282,6 +289,8 @@ export class BlueGreen<
    * itself
    * @throws {@link DeploymentRunningError} while another version is being deployed, or this one being rolled back
    * @throws {@link RolledBackVersionError} when the version was or is being rolled back, unless `retry` is true
+   * @throws {@link MigrationInPlaceError} when the version served before the last migration and that was not undone, unless
+   * `migration` or `acceptMigrated` is given
    * @throws {@link StoreUnavailableError} when the store does not confirm; the deployment is then taken back
    * @throws {@link FencedError} when another controller drives
    * @throws {@link StoppedError} when `stop()` is called before the store has confirmed
@@ -299,7 +308,8 @@ export class BlueGreen<
    * @remarks
    * If nothing runs here, the driving is started if need be, and what the store holds is rolled back. A `deploy` that the store
    * has not confirmed yet is taken back before anything of it begins. In a process that is fenced it is in force for that process alone,
-   * and resolves `FENCED`.
+   * and resolves `FENCED`. What is complete is taken back by `blueGreen.lastDeployment?.rollback()` and not by this, so that no trigger
+   * undoes a release of long ago.
    *
    * *Gotchas*: it resolves when the calls on the new version have finished. A handler of that version that awaits it waits
    * for itself, up to `drainMs`.
@@ -324,9 +334,9 @@ export class BlueGreen<
    * @throws RangeError or TypeError as `deploy` does for wrong options
    */
   async dryRun(version: VersionOf<Named>, options?: DeployOptions): Promise<DryRun> {
-    const { retry, ...plan } = this.#planOf(version, options)
+    const plan = this.#planOf(version, options)
     const from = this.#driver.state.active
-    const problems = this.#driver.problemsOf(version, retry)
+    const problems = this.#driver.problemsOf(version, plan)
     const { signal } = new AbortController()
     const context = { deploymentId: 'dry-run', from, to: version }
     const functions = {
@@ -463,7 +473,7 @@ export class BlueGreen<
     return new Map([...this.#lanes].map(([name, lane]) => [name, lane.counters]))
   }
 
-  #planOf(version: string, options: DeployOptions | undefined): Plan & { readonly retry: boolean } {
+  #planOf(version: string, options: DeployOptions | undefined): PlanAndConsent {
     const plan = readDeployOptions(options, this.#settings)
     if (this.#lanes.has(version)) return plan
     throw new RangeError(this.#noVersion('deploy', version))

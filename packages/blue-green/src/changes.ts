@@ -1,4 +1,4 @@
-import { runningIn, type DeploymentState, type Phase, type State } from './transitions.js'
+import { completeIn, isOver, runningIn, type DeploymentState, type Phase, type State } from './transitions.js'
 
 /** Whether this process moves deployments: it does, another one has taken over, or it was not started or was stopped. */
 export type Controller = 'DRIVING' | 'FENCED' | 'STOPPED'
@@ -75,7 +75,9 @@ export function changesBetween(before: State, after: State, why: string, at: num
     add({ what: 'hand', from, to, severity: 'INFO', message })
   }
 
-  const [fromShare, toShare] = [shareOf(before), shareOf(after)]
+  // What is complete has everybody, who go back from there.
+  const isTakenBack = before.deployment?.id === deployment?.id && completeIn(before) !== undefined
+  const [fromShare, toShare] = [isTakenBack ? 100 : shareOf(before), shareOf(after)]
   if (deployment !== null && fromShare !== toShare && runningIn(after) !== undefined) {
     const message = `Version "${deployment.to}" now serves ${toShare} % of the guilds, before ${fromShare} %. ${because(why)}`
     add({ what: 'percentage', from: fromShare, to: toShare, severity: 'INFO', message })
@@ -137,7 +139,8 @@ export function revivalChange(state: State, version: string, at: number): BlueGr
 export function refusalChange(running: DeploymentState, why: string, at: number): BlueGreenChange {
   const message = `${nameOf(running)} was to be rolled back and is not: green keeps ${running.percentage} %. ${because(why)}`
   const { id: deploymentId, phase } = running
-  return { what: 'refusal', from: phase, to: 'HOLD', at, why, severity: 'CRITICAL', message, deploymentId }
+  const to = isOver(phase) ? phase : 'HOLD'
+  return { what: 'refusal', from: phase, to, at, why, severity: 'CRITICAL', message, deploymentId }
 }
 
 /** A version that no event is routed to any more is not ended. */
@@ -260,7 +263,7 @@ const severityOf: Record<Phase, Severity> = {
   FAILED: 'WARNING',
 }
 
-/** The active version changes by completing a deployment; any other way, its code was missing. */
+/** The active version changes by completing a deployment; any other way it was taken back, or its code was missing. */
 function activeSeverity(after: State): Severity {
   return after.deployment?.phase === 'COMPLETE' && after.deployment.to === after.active ? 'INFO' : 'WARNING'
 }

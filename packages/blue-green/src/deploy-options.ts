@@ -24,6 +24,17 @@ export interface DeployOptions extends Optional<
   readonly rollbackBatches?: Batches | undefined
   /** Deploy the version although it was rolled back before. */
   readonly retry?: boolean | undefined
+  /**
+   * Deploy the version that served before the last migration, although that is in place: a person says that it can read the data.
+   * `deployment.rollback()` of that deployment undoes the migration instead.
+   */
+  readonly acceptMigrated?: boolean | undefined
+}
+
+/** A plan, and what a person accepts. */
+export interface PlanAndConsent extends Plan {
+  readonly retry: boolean
+  readonly acceptMigrated: boolean
 }
 
 /** The value of each option of `deploy` that is not given. */
@@ -37,6 +48,7 @@ export const deployDefaults: Required<Omit<DeployOptions, 'migration' | 'rollbac
   backup: false,
   first: [],
   retry: false,
+  acceptMigrated: false,
 }
 
 /** What of the constructor's options a plan is made of. */
@@ -46,17 +58,16 @@ export type Available = Pick<
 >
 
 /** @throws TypeError or RangeError that names the option and its value */
-export function readDeployOptions(
-  asked: DeployOptions | undefined,
-  available: Available,
-): Plan & { readonly retry: boolean } {
+export function readDeployOptions(asked: DeployOptions | undefined, available: Available): PlanAndConsent {
   const options = asked ?? {}
   requireKnown('deploy', options, [...Object.keys(deployDefaults), 'migration', 'rollbackBatches'])
   const given = { ...deployDefaults, ...defined(options) }
-  if (typeof given.retry !== 'boolean') throw new TypeError(`retry must be true or false, not ${String(given.retry)}`)
-  if (typeof given.backup !== 'boolean')
-    throw new TypeError(`backup must be true or false, not ${String(given.backup)}`)
-  if (given.backup && available.backup === undefined) {
+  const [retry, acceptMigrated, backup] = [
+    readBoolean('retry', given.retry),
+    readBoolean('acceptMigrated', given.acceptMigrated),
+    readBoolean('backup', given.backup),
+  ]
+  if (backup && available.backup === undefined) {
     throw new TypeError('backup: true needs a backup in the options of BlueGreen, which says how to make one')
   }
   if (given.advance !== 'evidence' && given.advance !== 'time') {
@@ -73,14 +84,15 @@ export function readDeployOptions(
     advance: given.advance,
     minEvents: readCount('minEvents', given.minEvents, 0),
     rollbackBatches: readPlanned(options.rollbackBatches),
-    backup: given.backup || (migration !== null && available.backup !== undefined),
+    backup: backup || (migration !== null && available.backup !== undefined),
     migration,
     checks: [...available.checks.keys()],
     smokeTests: [...available.smokeTests.keys()],
     canaryTests: [...available.canaryTests.keys()],
     acceptanceTests: [...available.acceptanceTests.keys()],
     validations: [...available.validations.keys()],
-    retry: given.retry,
+    retry,
+    acceptMigrated,
   }
 }
 
@@ -118,6 +130,11 @@ function readPlanned(batches: Batches | undefined): Batches | null {
   const { pauseMs } = readBatches(batches, 100)
   const { percentages, size = batchDefaults.size } = batches
   return percentages === undefined ? { size, pauseMs } : { percentages: [...percentages], pauseMs }
+}
+
+function readBoolean(name: string, value: unknown): boolean {
+  if (typeof value !== 'boolean') throw new TypeError(`${name} must be true or false, not ${String(value)}`)
+  return value
 }
 
 function readMigration(name: unknown, { migrations }: Available): Plan['migration'] {

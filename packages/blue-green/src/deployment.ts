@@ -19,7 +19,7 @@ export type Outcome =
   | 'FENCED'
   /** `stop()` was called; `start()` goes on with it. */
   | 'STOPPED'
-  /** Only of a call of `rollback`: it was refused, since the old version is dead. The new one keeps what it has. */
+  /** Only of a call of `rollback`: it was refused, since the old version is dead, is gone or did not get ready. The new one keeps what it has. */
   | 'HELD'
   /** Only of a call of `rollback`: it was refused, since the migration is irreversible. A person has to decide. */
   | 'FROZEN'
@@ -112,14 +112,27 @@ export interface Deployment {
   readonly status: DeploymentStatus
   /** How long the evidence was going to take when it began, or when this process went on with it. */
   readonly forecast: Forecast
-  /** Resolves when it is over, and never rejects. Awaiting it does not keep the process alive. */
+  /**
+   * Resolves when it is over, and never rejects. Awaiting it does not keep the process alive. Of a deployment that is taken back when it is
+   * complete it stays `COMPLETE`: `rollback()` resolves with how that ended.
+   */
   readonly finished: Promise<DeploymentResult>
   /**
    * Gives all traffic back to the old version, at once: no event that arrives after this call starts on the new one.
    *
+   * @remarks
+   * Of the newest deployment also when it is complete: then the old version is made ready first, which takes up to `stageTimeoutMs`
+   * and in which the new one serves. From the tick in which it is ready all is as in any rollback, with `down` of the migration.
+   * Another `deploy` is refused meanwhile, and a second call is the same rollback.
+   *
+   * *Gotchas*: while the old version gets ready nothing is written down. A process that dies then serves the new one when it comes
+   * back.
+   *
    * @param options - `why`, for the record and the events, and how
-   * @returns how the deployment ended; if it was over already, nothing happens and this says how. `HELD` and `FROZEN` say that
-   * green keeps what it has; `FENCED`, that it goes on elsewhere, and is given back in this process alone
+   * @returns how the deployment ended; if it was over already and is not the newest any more, nothing happens and this says how it ended. `HELD` and `FROZEN` say that
+   * green keeps what it has, as does a `refusal`; `FENCED`, that it goes on elsewhere, and is given back in this process alone; of one that is complete, `FENCED` and
+   * `STOPPED` say that nothing has changed
+   * @throws TypeError or RangeError, as a rejection, when `batches` are none
    */
   rollback(options?: RollbackOptions): Promise<DeploymentResult>
   /** What is known of it now: after the end, of the end. `reportMarkdown` makes it a text. */
@@ -166,6 +179,12 @@ export interface DeploymentDriver {
   statusOf(deploymentId: string): DeploymentStatus | undefined
   /** What became of it where it is not to be waited for. */
   rollBack(why: string | undefined, options: RollbackOptions): DeploymentResult | undefined
+  /** `undefined` where it is not complete, or others have come after it. */
+  takeBackComplete(
+    deploymentId: string,
+    why: string | undefined,
+    options: RollbackOptions,
+  ): Promise<DeploymentResult> | undefined
   reportOf(deploymentId: string, result: DeploymentResult | undefined): DeploymentReport | undefined
   /** As of whoever follows it now: this process may have stopped, and gone on with it. */
   finishedOf(deploymentId: string): Promise<DeploymentResult> | undefined
@@ -182,7 +201,9 @@ export class DrivenDeployment implements Deployment {
   readonly forecast: Forecast
   readonly finished: Promise<DeploymentResult>
   #resolve!: (result: DeploymentResult) => void
-  #isFinished = false
+  #result: DeploymentResult | undefined
+  /** Who follows it since it was taken back when it was complete. */
+  #later: DrivenDeployment | undefined
   #lastStatus: DeploymentStatus
   #lastReport: DeploymentReport | undefined
   readonly #stream = new StatusStream()
@@ -199,17 +220,22 @@ export class DrivenDeployment implements Deployment {
   }
 
   get status(): DeploymentStatus {
-    return this.#driver.statusOf(this.id) ?? this.#lastStatus
+    return this.#driver.statusOf(this.id) ?? this.#later?.status ?? this.#lastStatus
   }
 
   get isFinished(): boolean {
-    return this.#isFinished
+    return this.#result !== undefined
+  }
+
+  /** How it ended, if it has. */
+  get outcome(): Outcome | undefined {
+    return this.#result?.outcome
   }
 
   /** @returns whether this is the end: the first result stands */
   finish(result: DeploymentResult): boolean {
-    if (this.#isFinished) return false
-    this.#isFinished = true
+    if (this.#result !== undefined) return false
+    this.#result = result
     this.#lastStatus = this.status
     this.#lastReport = this.#driver.reportOf(this.id, result)
     this.#stream.end()
@@ -219,10 +245,16 @@ export class DrivenDeployment implements Deployment {
 
   /** Its status is another one now. */
   changed(): void {
-    if (!this.#isFinished) this.#stream.push(this.status)
+    if (!this.isFinished) this.#stream.push(this.status)
+  }
+
+  /** What is known of it from now on, `later` knows. What it ended with stays. */
+  takenBackBy(later: DrivenDeployment): void {
+    if (this.outcome === 'COMPLETE') this.#later = later
   }
 
   report(): DeploymentReport {
+    if (this.#later !== undefined) return this.#later.report()
     const report = this.#lastReport ?? this.#driver.reportOf(this.id, undefined)
     if (report === undefined)
       throw new Error(`nothing is known of deployment ${this.id}; this is a fault of blue-green`)
@@ -230,13 +262,17 @@ export class DrivenDeployment implements Deployment {
   }
 
   watch({ signal }: { readonly signal?: AbortSignal | undefined } = {}): AsyncIterableIterator<DeploymentStatus> {
+    if (this.#later !== undefined) return this.#later.watch({ signal })
     return this.#stream.read(this.status, signal)
   }
 
   async rollback(options?: RollbackOptions): Promise<DeploymentResult> {
     const phase = this.#driver.statusOf(this.id)?.phase
+    if (phase === 'COMPLETE') {
+      return this.#driver.takeBackComplete(this.id, whyOf(options), options ?? {}) ?? this.finished
+    }
     // What was stopped, or goes on elsewhere, is not over: who serves here is this process's to say.
-    if (phase === undefined || isOver(phase)) return this.finished
+    if (phase === undefined || isOver(phase)) return this.#later?.rollback() ?? this.finished
     return this.#driver.rollBack(whyOf(options), options ?? {}) ?? this.#driver.finishedOf(this.id) ?? this.finished
   }
 

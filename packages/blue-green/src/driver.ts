@@ -24,13 +24,14 @@ import {
   DeploymentHeldError,
   DeploymentRunningError,
   FencedError,
+  MigrationInPlaceError,
   RolledBackVersionError,
   StoppedError,
   StoreUnavailableError,
 } from './errors.js'
 import { messageOf, runBounded } from './bounded.js'
 import { Chores } from './chores.js'
-import { readBatches } from './deploy-options.js'
+import { readBatches, type PlanAndConsent } from './deploy-options.js'
 import type { DriverHooks, RollBackHow } from './driver-hooks.js'
 import { Doubt } from './doubt.js'
 import { healthProblem, statusOf } from './health-gate.js'
@@ -45,16 +46,18 @@ import { PhaseWork, workOf } from './phase-work.js'
 import type { Plan } from './plan.js'
 import { logged, type LogEntry, type StateRecord } from './record.js'
 import { routeOf, type Route } from './routing.js'
-import { problemsFor } from './report/dry-run.js'
+import { inPlaceFor, problemsFor } from './report/dry-run.js'
 import { History } from './report/history.js'
 import { makeReport, type DeploymentReport } from './report/report.js'
 import { decisionFor, routedIn, takeOver, type Known, type Resumption } from './resumption.js'
 import { makeStarting, type Starting } from './starting.js'
 import {
+  completeIn,
   hasShare,
   isAccepting,
   isOver,
   isAdvancing,
+  isIrreversible,
   isOneWay,
   isPreparing,
   isRollingBack,
@@ -70,6 +73,7 @@ import {
 import { StepGate } from './step-gate.js'
 import { Waiters } from './waiters.js'
 import { warn } from './warn.js'
+import { makeWayBack, type Refusal, type WayBack } from './way-back.js'
 import { Writer, type Wanted } from './writer.js'
 
 /**
@@ -109,6 +113,10 @@ export class Driver {
   #unbegun: string | undefined
   /** Why a rollback was refused of late: a person has heard of it. */
   #refusal: string | undefined
+  /** The rollback of a complete deployment whose old version gets ready. */
+  #wayBack: WayBack | undefined
+  /** The last deployment where it was over before this process came. */
+  #found: DrivenDeployment | undefined
   readonly #pace: Pace
   readonly #work: PhaseWork
   readonly #jury: Jury | undefined
@@ -217,6 +225,12 @@ export class Driver {
     return this.#deployment
   }
 
+  /** The last deployment in the record, running or over. */
+  get newest(): Deployment | undefined {
+    const id = this.#state.deployment?.id
+    return [this.#found, this.#deployment].find((each) => each !== undefined && each.id === id)
+  }
+
   /** How a deployment ends, as of whoever follows it now: this process may have stopped, and gone on with it. */
   finishedOf(deploymentId: string): Promise<DeploymentResult> | undefined {
     return this.#deployment?.id === deploymentId ? this.#deployment.finished : undefined
@@ -249,11 +263,11 @@ export class Driver {
   }
 
   /** What would keep a version from being deployed now, or hold it at once. */
-  problemsOf(to: string, retry: boolean): readonly string[] {
-    return problemsFor(to, retry, {
+  problemsOf(to: string, plan: PlanAndConsent): readonly string[] {
+    return problemsFor(to, plan, {
       isDriving: this.#controller !== 'STOPPED',
       fencedBy: this.#fencedBy,
-      running: this.#starting ?? runningIn(this.#state),
+      running: this.#starting ?? this.#wayBack?.deployment ?? runningIn(this.#state),
       state: this.#state,
       health: this.#settings.health,
       isStoreUp: this.#isStoreUp,
@@ -293,7 +307,7 @@ export class Driver {
     this.#lookout?.stop()
     this.#lookout = new Lookout(clock, lookMs, {
       read: () => journal.look(),
-      found: (record) => this.#found(record),
+      found: (record) => this.#noticed(record),
     })
     this.#writer = new Writer(journal, clock, storeRetryMs, {
       confirmed: (wanted) => this.#confirmed(wanted),
@@ -319,8 +333,10 @@ export class Driver {
     // The last process may have died before its report was kept.
     if (deployment !== null && isOver(deployment.phase)) {
       const outcome = deployment.phase as 'COMPLETE' | 'ROLLED_BACK' | 'FAILED'
-      const report = this.reportOf(deployment.id, resultOf(outcome, log.at(-1)?.why ?? why, state))
+      const result = resultOf(outcome, log.at(-1)?.why ?? why, state)
+      const report = this.reportOf(deployment.id, result)
       if (report !== undefined) this.#history.keep(report)
+      this.#find(result)
     }
   }
 
@@ -363,12 +379,13 @@ export class Driver {
     this.#hooks.announce([controllerChange(from, 'STOPPED', this.#state, why, this.#settings.clock.now())])
   }
 
-  async deploy(to: string, { retry, ...plan }: Plan & { readonly retry: boolean }): Promise<Deployment> {
+  async deploy(to: string, { retry, acceptMigrated, ...plan }: PlanAndConsent): Promise<Deployment> {
     if (this.#fencedBy !== undefined) throw this.#fencedBy
     if (this.#controller !== 'DRIVING') throw new StoppedError(to)
-    const running = this.#starting ?? runningIn(this.#state)
+    const wayBack = this.#wayBack?.deployment
+    const running = this.#starting ?? wayBack ?? runningIn(this.#state)
     const current = runningIn(this.#state)
-    const isTakenBack = current !== undefined && isRollingBack(current)
+    const isTakenBack = wayBack !== undefined || (current !== undefined && isRollingBack(current))
     if (running !== undefined && (running.to !== to || (isTakenBack && retry))) {
       throw new DeploymentRunningError(to, running.id, running.to)
     }
@@ -377,6 +394,8 @@ export class Driver {
     if (this.deployment !== undefined) return this.deployment
     if (this.#state.active === to) return alreadyActive(this.#token(), to)
     if (this.#state.rolledBack.includes(to) && !retry) throw new RolledBackVersionError(to)
+    const inPlace = inPlaceFor(to, { acceptMigrated, migration: plan.migration }, this.#state)
+    if (inPlace !== undefined) throw new MigrationInPlaceError(to, inPlace)
 
     const [id, salt, health] = [this.#token(), this.#token(), statusOf(this.#settings.health)]
     const starting = makeStarting(id, to)
@@ -398,10 +417,7 @@ export class Driver {
    * read the data any more
    */
   rollBack(why = 'rollback() was called', how: RollBackHow = {}): DeploymentResult | undefined {
-    const unknown = Object.keys(how).find((name) => !rollbackOptions.includes(name))
-    // It must not keep a rollback from happening.
-    if (unknown !== undefined)
-      warn('EVENKEEL_OPTION', `rollback has no option "${unknown}"`, 'It has why, batches and acceptIrreversible.')
+    warnOfUnknown(how)
     const running = runningIn(this.#state)
     if (running === undefined) return this.#takeBackUnbegun(why)
     // Who serves is at stake: what is wrong with the batches is said before anything else.
@@ -418,6 +434,76 @@ export class Driver {
     if (after?.id === running.id && after.phase === 'FROZEN') return { outcome: 'FROZEN', why: this.#why }
     if (this.#controller !== 'FENCED') return undefined
     return { outcome: 'FENCED', why: `it is given back in this process alone: ${this.#fencedBy?.message}` }
+  }
+
+  /**
+   * Takes back what is complete: the old version is made ready, and from the tick in which it is, it is a rollback like any other.
+   *
+   * @returns `undefined` where that deployment is not complete, or not the newest any more; never rejects
+   * @throws TypeError or RangeError when `batches` are none
+   */
+  takeBackComplete(
+    deploymentId: string,
+    why = 'rollback() was called',
+    how: RollBackHow = {},
+  ): Promise<DeploymentResult> | undefined {
+    warnOfUnknown(how)
+    const complete = completeIn(this.#state)
+    if (complete?.id !== deploymentId || this.#starting !== undefined) return undefined
+    const descent = how.batches === undefined ? null : readBatches(how.batches, complete.percentage)
+    if (this.#wayBack !== undefined) {
+      // As ever, who asks again wants it at once.
+      this.#wayBack.descent = null
+      return this.#wayBack.result
+    }
+    if (this.#controller !== 'DRIVING') return Promise.resolve(this.#notDriving())
+    const refusal = this.#refusalOf(complete, how.acceptIrreversible === true)
+    if (refusal !== undefined) return Promise.resolve(this.#keepComplete(complete, why, refusal))
+    this.#wayBack = makeWayBack(complete, descent, (wayBack) => this.#goBack(wayBack, why))
+    return this.#wayBack.result
+  }
+
+  async #goBack(wayBack: WayBack, why: string): Promise<DeploymentResult> {
+    const { deployment, stop } = wayBack
+    const { id, from, to } = deployment
+    const failure = await this.#staged(from, stop.signal)
+    if (this.#wayBack === wayBack) this.#wayBack = undefined
+    const dead = this.#lives.whyDead(from)
+    const problem = failure?.message ?? (dead === undefined ? undefined : `"${from}" died: ${dead}`)
+    if (stop.signal.aborted || problem !== undefined) {
+      // Whoever stops ends every version.
+      if (this.#controller !== 'STOPPED' && !routedIn(this.#state).includes(from)) this.#hooks.retire(from)
+      if (stop.signal.aborted) return this.#notDriving()
+      return this.#keepComplete(deployment, why, { outcome: 'HELD', problem: problem ?? '' })
+    }
+    // Nobody is spared by what a dead version would keep.
+    const descent = this.#lives.isDead(to) ? null : wayBack.descent
+    this.#move({ type: 'ROLL_BACK', elapsedMs: 0, accept: true, descent }, why)
+    return this.finishedOf(id) ?? this.#notDriving()
+  }
+
+  /** What keeps a complete deployment from being taken back, whether or not its old version gets ready. */
+  #refusalOf(complete: DeploymentState, accept: boolean): Refusal | undefined {
+    const { from, migration } = complete
+    if (!this.#hasVersion(from)) {
+      return { outcome: 'HELD', problem: `"${from}" is not in versions, so nothing can be rolled back to it` }
+    }
+    if (!isIrreversible(complete) || accept) return undefined
+    const problem = `the migration "${migration?.name}" is irreversible, and only acceptIrreversible: true goes back from it`
+    return { outcome: 'FROZEN', problem }
+  }
+
+  /** Green serves on, and a person hears of it. */
+  #keepComplete(complete: DeploymentState, cause: string, { outcome, problem }: Refusal): DeploymentResult {
+    const why = `${problem}; the cause was: ${cause}`
+    this.#hooks.announce([refusalChange(complete, why, this.#settings.clock.now())])
+    return { outcome, why }
+  }
+
+  #notDriving(): DeploymentResult {
+    if (this.#fencedBy !== undefined)
+      return { outcome: 'FENCED', why: `nothing has changed: ${this.#fencedBy.message}` }
+    return { outcome: 'STOPPED', why: 'nothing has changed, for this process does not drive: call start() first' }
   }
 
   /** A `deploy` that the store has not confirmed is taken back before anything of it begins: this is written over it. */
@@ -751,7 +837,7 @@ export class Driver {
   }
 
   /** Another controller may have taken over, or have gone on. An older epoch is what a store said that lags. */
-  #found(record: StateRecord): void {
+  #noticed(record: StateRecord): void {
     if (this.#controller === 'DRIVING' && record.epoch > this.epoch) {
       // What is being written is refused.
       void this.#writer?.stop()
@@ -777,7 +863,7 @@ export class Driver {
   #enter(state: State, why: string, log: readonly LogEntry[]): void {
     const before = this.#state
     const running = runningIn(state)
-    if (running !== undefined && running.id !== runningIn(before)?.id) this.#hooks.began(running.to)
+    if (running !== undefined && running.id !== before.deployment?.id) this.#hooks.began(running.to)
     this.#state = state
     this.#why = why
     this.#log = log
@@ -849,9 +935,22 @@ export class Driver {
     if (status === undefined) return
     const { stepMs } = this.#state.deployment ?? status
     const foreseen = this.forecast({ percentages: status.percentages, stepMs })
+    const before = [this.#deployment, this.#found]
     this.#deployment = new DrivenDeployment(status, foreseen, this)
+    this.#found = undefined
+    for (const each of before) if (each?.id === deploymentId) each.takenBackBy(this.#deployment)
     if (this.#jury === undefined || status.phase === 'ROLLING_BACK') return
     this.#hooks.announce([forecastChange(status, foreseen, this.#settings.clock.now())])
+  }
+
+  /** A deployment that was over when this process came can be looked at, and taken back, like one that ended here. */
+  #find(result: DeploymentResult): void {
+    const { deployment } = this.#state
+    const status = deployment && this.statusOf(deployment.id)
+    if (status == null || deployment === null) return
+    if (this.#deployment?.id === deployment.id && this.#deployment.outcome === result.outcome) return
+    this.#found = new DrivenDeployment(status, this.forecast(deployment), this)
+    this.#found.finish(result)
   }
 
   #finish(result: DeploymentResult): void {
@@ -867,6 +966,7 @@ export class Driver {
     this.#pace.cancel()
     this.#doubt.end()
     this.#chores.keep(undefined)
+    this.#wayBack?.stop.abort(new Error('this process does not drive any more'))
     this.#jury?.stop()
     const why = this.#fencedBy ?? new StoppedError(runningIn(this.#state)?.to ?? this.#state.active)
     this.#waiters.leave(why)
@@ -912,6 +1012,13 @@ function resultOf(
   const failed = deployment?.results.filter(({ kind, isPassed }) => kind === 'validations' && !isPassed) ?? []
   const failures = failed.map(({ name, why: reason }) => `${name}: ${reason}`)
   return { outcome, why, ...(failures.length > 0 && { failures }) }
+}
+
+/** It must not keep a rollback from happening. */
+function warnOfUnknown(how: RollBackHow): void {
+  const unknown = Object.keys(how).find((name) => !rollbackOptions.includes(name))
+  if (unknown === undefined) return
+  warn('EVENKEEL_OPTION', `rollback has no option "${unknown}"`, 'It has why, batches and acceptIrreversible.')
 }
 
 const rollbackOptions = ['why', 'batches', 'acceptIrreversible', 'results']

@@ -73,6 +73,56 @@ export class RolledBackVersionError extends Error {
   }
 }
 
+/**
+ * `deploy` was called with the version that served before the last migration, which is in place. `rollback()` of that deployment
+ * undoes it; `acceptMigrated: true` says that the version can read the data.
+ */
+export class MigrationInPlaceError extends Error {
+  /** The class of this error, also across two copies of the package. */
+  override readonly name = 'MigrationInPlaceError'
+  /** Stable, for code that has to tell errors apart. */
+  readonly code = 'MIGRATION_IN_PLACE'
+  /** The same call fails again. */
+  readonly retryable = false
+  /** Nothing was changed. */
+  readonly applied = 'no'
+  /** The version that was asked for. */
+  readonly version: string
+  /** The deployment whose migration it is. */
+  readonly deploymentId: string
+  /** The name of the migration. */
+  readonly migration: string
+
+  /** @internal */
+  constructor(
+    version: string,
+    {
+      deploymentId,
+      name,
+      irreversible,
+      isNewest,
+    }: {
+      readonly deploymentId: string
+      readonly name: string
+      readonly irreversible: boolean
+      readonly isNewest: boolean
+    },
+  ) {
+    const remedy = irreversible
+      ? 'It is irreversible: name a migration that goes back'
+      : isNewest
+        ? 'Call rollback() of that deployment (blueGreen.lastDeployment), which undoes it'
+        : 'Other deployments have come since: undo it by hand'
+    super(
+      `Cannot deploy "${version}": it served before the migration "${name}" of deployment ${deploymentId}, which is in place. ` +
+        `${remedy}, or pass acceptMigrated: true if "${version}" can read the data as it is.`,
+    )
+    this.version = version
+    this.deploymentId = deploymentId
+    this.migration = name
+  }
+}
+
 /** The stored deployment needs code that this process does not have. Nothing is served by guesswork. */
 export class VersionMissingError extends Error {
   /** The class of this error, also across two copies of the package. */

@@ -14,6 +14,7 @@ export {
   DeploymentHeldError,
   DeploymentRunningError,
   FencedError,
+  MigrationInPlaceError,
   RolledBackVersionError,
   StateFormatError,
   StoppedError,

@@ -47,6 +47,12 @@ describe('readRecord', () => {
     expect(readRecord('key', JSON.parse(JSON.stringify(record)))).toEqual(record)
   })
 
+  it('reads the migration that is in place, where there is one', () => {
+    const inPlace = { deploymentId: 'd1', from: 'v1', name: 'index', irreversible: false }
+    const written = makeRecord({ ...fields, state: { ...state, inPlace } })
+    expect(readRecord('key', JSON.parse(JSON.stringify(written))).state.inPlace).toEqual(inPlace)
+  })
+
   it.each([
     ['epoch', { epoch: -1 }],
     ['sequence', { sequence: 1.5 }],
@@ -69,6 +75,8 @@ describe('readRecord', () => {
     ],
     ['deployment', { state: { ...state, deployment: { ...state.deployment, advance: 'luck' } } }],
     ['deployment', { state: { ...state, deployment: { ...state.deployment, rollbackBatches: { pauseMs: -1 } } } }],
+    ['inPlace', { state: { ...state, inPlace: { deploymentId: 'd1', from: 'v1', name: 7, irreversible: false } } }],
+    ['inPlace', { state: { ...state, inPlace: 7 } }],
     ['count', { state: { ...state, count: -1 } }],
     ['log', { log: [{ at: 0, phase: 'HOLD', percentage: 101, why: '' }] }],
     ['evidence', { evidence: 7 }],

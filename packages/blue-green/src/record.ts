@@ -2,7 +2,14 @@ import { StateFormatError } from './errors.js'
 import { checksumOf } from './checksum.js'
 import type { BackupMade, Migrated, PlannedMigration, ProbeResult } from './plan.js'
 import type { HealthStatus } from './ports.js'
-import { isOver, type DeploymentState, type Descent, type Phase, type State } from './transitions.js'
+import {
+  isOver,
+  type DeploymentState,
+  type Descent,
+  type MigrationInPlace,
+  type Phase,
+  type State,
+} from './transitions.js'
 
 /** A release that changes the shape raises it and keeps reading the old ones. */
 const format = 2
@@ -79,7 +86,8 @@ export function readRecord(key: string, value: unknown): StateRecord {
   if (value['format'] !== format) {
     throw new StateFormatError(key, value['format'], format, `it has format ${value['format']}`)
   }
-  const wrong = firstWrong(value, recordShape) ?? firstWrong(value['state'], stateShape)
+  const { state } = value
+  const wrong = firstWrong(value, recordShape) ?? firstWrong(state, stateShape) ?? wrongInPlace(state)
   if (wrong !== undefined) {
     throw new StateFormatError(key, format, format, `its field "${wrong}" is missing or malformed`)
   }
@@ -261,6 +269,19 @@ const isResult = shaped<ProbeResult>({
   why: isText,
   tookMs: isDuration,
 })
+
+/** Absent where there is none. */
+const isInPlace = shaped<MigrationInPlace>({
+  deploymentId: isText,
+  from: isText,
+  name: isText,
+  irreversible: isBoolean,
+})
+
+function wrongInPlace(state: unknown): string | undefined {
+  const { inPlace = null } = state as { readonly inPlace?: unknown }
+  return isInPlace(inPlace) ? undefined : 'inPlace'
+}
 
 /** @param beyond - how far beyond the last share the step may be */
 function isDeployment(value: unknown, shape: Shape, beyond: number): boolean {

@@ -2,7 +2,17 @@ import { VersionMissingError } from './errors.js'
 import type { Journal } from './journal.js'
 import type { Settings } from './options.js'
 import { logged, type LogEntry } from './record.js'
-import { hasShare, isRollingBack, resume, runningIn, transition, type Input, type State } from './transitions.js'
+import {
+  completeIn,
+  hasShare,
+  isRollingBack,
+  resume,
+  runningIn,
+  transition,
+  type DeploymentState,
+  type Input,
+  type State,
+} from './transitions.js'
 
 /** Where a process goes on that has taken over from whoever drove last. */
 export interface Resumption {
@@ -79,18 +89,26 @@ export function decisionFor(
   },
 ): Input | undefined {
   const running = runningIn(state)
-  if (mine === null || mine.id !== running?.id) return undefined
+  if (mine === null) return undefined
+  // Complete is what it was here, too, when it was taken back: somebody else's is another matter.
+  const isComplete = isOwn && isUnwritten && completeIn(state)?.id === mine.id
+  if (isComplete && isRollingBack(mine)) return rollBackOf(mine, true)
+  if (mine.id !== running?.id) return undefined
   if (mine.phase === 'ROLLING_BACK') {
     if (isRollingBack(running) && running.percentage <= mine.percentage) return undefined
-    const { descent: rest, percentage } = mine
-    const descent = rest && { ...rest, percentages: [percentage, ...rest.percentages] }
     // A person accepts the migration that there is, and none that somebody else has run since.
-    return { type: 'ROLL_BACK', elapsedMs: 0, accept: isOwn || mine.migrated !== 'NO', descent }
+    return rollBackOf(mine, isOwn || mine.migrated !== 'NO')
   }
   if (!isUnwritten) return undefined
   if (mine.phase === 'FROZEN' && !running.isOverruled) return { type: 'ROLL_BACK', elapsedMs: 0 }
   if (mine.heldByHand === null || running.heldByHand !== null) return undefined
   return { type: 'HOLD', elapsedMs: 0, byHand: mine.heldByHand }
+}
+
+/** Goes on where the rollback was. */
+function rollBackOf({ descent: rest, percentage }: DeploymentState, accept: boolean): Input {
+  const descent = rest && { ...rest, percentages: [percentage, ...rest.percentages] }
+  return { type: 'ROLL_BACK', elapsedMs: 0, accept, descent }
 }
 
 /** The versions that get events in a state. */

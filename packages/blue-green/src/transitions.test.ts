@@ -4,6 +4,7 @@ import type { ProbeResult } from './plan.js'
 import { simplePlan, wholePlan } from './test-support/plans.js'
 import { makeRecord, readRecord } from './record.js'
 import {
+  completeIn,
   isAccepting,
   isOver,
   resume,
@@ -20,10 +21,10 @@ const idle: State = { active: 'v1', rolledBack: [], count: 0, deployment: null }
 const plan = simplePlan
 const fields = { epoch: 1, sequence: 1, controller: 'c', at: 0, cause: 'test', evidence: null, log: [] }
 const frozenPlan = { ...wholePlan, migration: { name: 'drop', irreversible: true, isUndoable: false } }
-const deploy: Input = { type: 'DEPLOY', id: 'd1', to: 'v2', salt: 's', plan, health: 'up' }
-const deployWhole: Input = { ...deploy, plan: wholePlan }
-const deployFrozen: Input = { ...deploy, plan: frozenPlan }
-const deployBaked: Input = { ...deploy, plan: { ...wholePlan, acceptanceTests: [] } }
+const deploy: Extract<Input, { type: 'DEPLOY' }> = { type: 'DEPLOY', id: 'd1', to: 'v2', salt: 's', plan, health: 'up' }
+const deployWhole: typeof deploy = { ...deploy, plan: wholePlan }
+const deployFrozen: typeof deploy = { ...deploy, plan: frozenPlan }
+const deployBaked: typeof deploy = { ...deploy, plan: { ...wholePlan, acceptanceTests: [] } }
 const [advance, resumeHeld, drained] = [{ type: 'ADVANCE' }, { type: 'RESUME' }, { type: 'DRAINED' }] as const
 const [passed, fail, forward, descend] = [
   { type: 'PASSED' },
@@ -51,6 +52,13 @@ function after(...inputs: Input[]): State {
 }
 
 const prepared = [passed, passed, passed, passed] as const
+
+/** Everything up to the end, by a plan with or without anything around it. */
+function toComplete(begin: Extract<Input, { type: 'DEPLOY' }>): readonly Input[] {
+  const isWhole = begin.plan.checks.length > 0
+  const steps = [...begin.plan.percentages.map(() => advance), ...(begin.plan.bakeMs > 0 ? [advance] : []), advance]
+  return [begin, ...(isWhole ? prepared : begin.plan.migration === null ? [] : [passed]), ...steps, drained]
+}
 
 const states: Record<Phase, State> = {
   IDLE: idle,
@@ -105,7 +113,7 @@ describe('transition', () => {
     HOLD: { ...isHeld, FORWARD: 'SHIFTING_TRAFFIC', RESUME: 'SHIFTING_TRAFFIC', ...isBack },
     BAKING: { ADVANCE: 'DRAINING_BLUE', ...isHeld, ...isBack },
     DRAINING_BLUE: { DRAINED: 'COMPLETE', ...isBack },
-    COMPLETE: { DEPLOY: 'GREEN_STAGING' },
+    COMPLETE: { DEPLOY: 'GREEN_STAGING', ...isBack },
     ROLLING_BACK: { DRAINED: 'ROLLED_BACK' },
     VALIDATING_ROLLBACK: { PASSED: 'ROLLED_BACK' },
     ROLLED_BACK: { DEPLOY: 'GREEN_STAGING' },
@@ -128,7 +136,20 @@ describe('transition', () => {
     }
   })
 
-  const anyInputs = fc.array(fc.constantFrom(...Object.values(inputs), deployWhole, deployFrozen), { maxLength: 60 })
+  /** Half of them begin where a deployment is complete, which chance alone hardly ever gets to. */
+  const anyInputs = fc
+    .tuple(
+      fc.constantFrom<Input[]>(
+        [],
+        [...toComplete(deploy)],
+        [...toComplete(deployWhole)],
+        [...toComplete(deployFrozen)],
+      ),
+      fc.array(fc.constantFrom<Input>(...Object.values(inputs), deployWhole, deployFrozen), { maxLength: 60 }),
+    )
+    .map(([begin, then]) => [...begin, ...then])
+  /** What is complete has everybody until the next one begins. */
+  const shareOf = (state: State): number => (completeIn(state) ?? runningIn(state))?.percentage ?? 0
 
   it('never raises a share but by a step, nor after a rollback, whatever comes in whatever order', () => {
     fc.assert(
@@ -137,11 +158,17 @@ describe('transition', () => {
         for (const input of sequence) {
           const next = transition(state, input)
           if (next === undefined) continue
-          const share = runningIn(next)?.percentage ?? 0
-          const before = runningIn(state)?.percentage ?? 0
+          const [share, before] = [shareOf(next), shareOf(state)]
           if (share > before) expect(['ADVANCE', 'FORWARD']).toContain(input.type)
-          if (next.active !== state.active) expect([input.type, before]).toEqual(['DRAINED', 100])
           const phase = next.deployment?.phase
+          // Green becomes the active one with everybody, and blue the one again that it was before.
+          if (next.active !== state.active) {
+            const isBack = input.type === 'ROLL_BACK'
+            expect([input.type, before]).toEqual([isBack ? 'ROLL_BACK' : 'DRAINED', 100])
+            const { from, to } = next.deployment ?? {}
+            expect([state.active, next.active, phase]).toEqual(isBack ? [to, from, 'ROLLING_BACK'] : [from, to, 'COMPLETE']) // prettier-ignore
+          }
+          if (runningIn(next) !== undefined) expect(next.active).toBe(next.deployment?.from)
           if (phase === 'VALIDATING_ROLLBACK' || phase === 'ROLLED_BACK' || phase === 'FAILED') expect(share).toBe(0)
           // Data that blue cannot read is never given to it unless a person says so.
           const isBegun = next.deployment?.migration?.irreversible === true && next.deployment.migrated !== 'NO'
@@ -172,6 +199,39 @@ describe('transition', () => {
       }),
       { numRuns: 300 },
     )
+  })
+
+  it('takes back what is complete, and nothing that others have come after', () => {
+    const complete = after(...toComplete(deploy))
+    expect(transition(complete, rollBack)).toMatchObject({ active: 'v1', rolledBack: ['v2'], deployment: { phase: 'ROLLING_BACK', percentage: 0 } }) // prettier-ignore
+    expect(transition(complete, inBatches)).toMatchObject({ active: 'v1', deployment: { percentage: 10 } })
+    // Its code was missing, and another one serves.
+    expect(transition({ ...complete, active: 'v3' }, rollBack)).toBe(undefined)
+    expect(transition(after(...toComplete(deploy), rollBack, drained), rollBack)).toBe(undefined)
+  })
+
+  it('takes back what is complete after an irreversible migration only where a person accepts that', () => {
+    const complete = after(...toComplete(deployFrozen))
+    expect(transition(complete, rollBack)).toBe(undefined)
+    const back = transition(complete, accept)
+    expect(back).toMatchObject({ active: 'v1', deployment: { phase: 'ROLLING_BACK', migrated: 'DONE' } })
+  })
+
+  it('knows which migration is in place, until it is undone or given up', () => {
+    const inPlace = { deploymentId: 'd1', from: 'v1', name: 'index', irreversible: false }
+    const complete = after(...toComplete(deployWhole))
+    expect(complete.inPlace).toEqual(inPlace)
+    expect(after(...toComplete(deployFrozen)).inPlace).toMatchObject({ name: 'drop', irreversible: true })
+    expect(after(...toComplete(deploy))).not.toHaveProperty('inPlace')
+    expect(transition(complete, rollBack)).not.toHaveProperty('inPlace')
+    const go = (inputs: Input[]): State => inputs.reduce((state, input) => transition(state, input) ?? state, complete)
+    // Another one that comes to nothing, or to its end, changes nothing about it; the older version that is deployed does.
+    const v3 = { ...deploy, id: 'd2', to: 'v3' }
+    expect(go([v3, advance, rollBack, drained]).inPlace).toEqual(inPlace)
+    expect(go([...toComplete(v3)]).inPlace).toEqual(inPlace)
+    expect(go([...toComplete({ ...v3, to: 'v1' })])).not.toHaveProperty('inPlace')
+    const live = { ...wholePlan, migration: { name: 'add', irreversible: false, isUndoable: false } }
+    expect(after(...toComplete({ ...deploy, plan: live }))).not.toHaveProperty('inPlace')
   })
 
   it('takes a held deployment that was only staged back to staging, and not to its first share', () => {

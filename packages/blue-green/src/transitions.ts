@@ -8,7 +8,7 @@ import type { HealthStatus } from './ports.js'
  * is changed. `GREEN_STAGING`: green gets ready, and has nobody. `SMOKE`: green answers synthetic calls, and has nobody.
  * `CANARY_TESTING`: green has its first share. `SHIFTING_TRAFFIC`: green has a later share, at last all. `HOLD`: the share
  * stays as it is until health, store, evidence or a person allow more. `BAKING`: green has everybody, and may still be taken
- * back; it ends with the acceptance tests. `DRAINING_BLUE`: the calls that began on blue finish there. `COMPLETE`: green is the active version. `ROLLING_BACK`:
+ * back; it ends with the acceptance tests. `DRAINING_BLUE`: the calls that began on blue finish there. `COMPLETE`: green is the active version; by hand it can be taken back. `ROLLING_BACK`:
  * blue has everybody again, or gets them back in batches; the calls that began on green finish there, and the migration is
  * undone. `VALIDATING_ROLLBACK`: blue is looked at. `ROLLED_BACK`: it is over, and the version is remembered as rolled back.
  * `FROZEN`: it should be rolled back and cannot be, after an irreversible migration; a person decides. `FAILED`: it ended
@@ -72,6 +72,16 @@ export interface DeploymentState extends Plan {
   readonly descent: Descent | null
 }
 
+/** A migration of a deployment that is complete: what served before it may not read the data. */
+export interface MigrationInPlace {
+  readonly deploymentId: string
+  /** The version that served before it. */
+  readonly from: string
+  /** Its name in `migrations`. */
+  readonly name: string
+  readonly irreversible: boolean
+}
+
 /** All that must survive a restart. */
 export interface State {
   /** The version that serves whatever no deployment moves. */
@@ -82,6 +92,8 @@ export interface State {
   readonly count: number
   /** The last deployment, running or over. */
   readonly deployment: DeploymentState | null
+  /** The last migration that can be undone, or cannot, and was not; absent when there is none. */
+  readonly inPlace?: MigrationInPlace
 }
 
 /** What can happen to a state. */
@@ -136,6 +148,11 @@ export function runningIn(state: State): DeploymentState | undefined {
   return deployment === null || isOver(deployment.phase) ? undefined : deployment
 }
 
+/** The deployment that is complete and can still be taken back: nothing has come after it. */
+export function completeIn({ active, deployment }: State): DeploymentState | undefined {
+  return deployment?.phase === 'COMPLETE' && deployment.to === active ? deployment : undefined
+}
+
 /** Whether a deployment in this phase has ended. */
 export function isOver(phase: Phase): boolean {
   return phase === 'COMPLETE' || phase === 'ROLLED_BACK' || phase === 'FAILED'
@@ -188,7 +205,7 @@ export function stepMsOf({ step, percentages, stepMs, bakeMs }: DeploymentState)
 }
 
 /** Whether a rollback would give blue data that it cannot read. */
-function isIrreversible({ migration, migrated }: DeploymentState): boolean {
+export function isIrreversible({ migration, migrated }: DeploymentState): boolean {
   return migration?.irreversible === true && migrated !== 'NO'
 }
 
@@ -209,7 +226,7 @@ export function transition(state: State, input: Input): State | undefined {
     if (running !== undefined) return undefined
     return { ...state, count: state.count + 1, deployment: begin(state, input) }
   }
-  if (running === undefined) return undefined
+  if (running === undefined) return input.type === 'ROLL_BACK' ? takeBackComplete(state, input) : undefined
   switch (input.type) {
     case 'PASSED':
       return passed(state, withResults(running, input.results), input.backup)
@@ -401,6 +418,16 @@ function rollBack(
   return { ...state, rolledBack, deployment }
 }
 
+/** Blue is the active version again, as it is while a deployment runs: from here on it is a rollback like any other. */
+function takeBackComplete(
+  { inPlace: _, ...state }: State,
+  input: Extract<Input, { type: 'ROLL_BACK' }>,
+): State | undefined {
+  const complete = completeIn(state)
+  if (complete === undefined || (isIrreversible(complete) && input.accept !== true)) return undefined
+  return rollBack({ ...state, active: complete.from }, complete, input)
+}
+
 /** The next batch goes back. A share that would not fall is passed over. */
 function descend(running: DeploymentState, { percentages, pauseMs }: Descent): DeploymentState {
   const rest = percentages.filter((percentage) => percentage < running.percentage)
@@ -412,7 +439,7 @@ function descend(running: DeploymentState, { percentages, pauseMs }: Descent): D
 function drained(state: State, running: DeploymentState): State | undefined {
   if (running.phase === 'DRAINING_BLUE') {
     return {
-      ...state,
+      ...withInPlace(state, running),
       active: running.to,
       rolledBack: state.rolledBack.filter((version) => version !== running.to),
       deployment: { ...running, phase: 'COMPLETE' },
@@ -422,6 +449,16 @@ function drained(state: State, running: DeploymentState): State | undefined {
   const { migration, migrated } = running
   const isToUndo = migration?.isUndoable === true && (migrated === 'BEGUN' || migrated === 'DONE')
   return withDeployment(state, isToUndo ? { ...running, migrated: 'UNDOING' } : afterUndoing(running))
+}
+
+/** Of a deployment that is complete now. Blue can live with a migration that is neither to be undone nor irreversible. */
+function withInPlace({ inPlace, ...state }: State, { id, from, to, migration, migrated }: DeploymentState): State {
+  if (migration !== null && migrated !== 'NO' && (migration.irreversible || migration.isUndoable)) {
+    const { name, irreversible } = migration
+    return { ...state, inPlace: { deploymentId: id, from, name, irreversible } }
+  }
+  // The version that the data was changed for has been given up, as a person has accepted.
+  return inPlace === undefined || inPlace.from === to ? state : { ...state, inPlace }
 }
 
 function afterUndoing(running: DeploymentState): DeploymentState {

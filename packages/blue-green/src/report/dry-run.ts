@@ -1,8 +1,9 @@
 import type { Forecast } from '../judgement/forecast.js'
+import type { PlanAndConsent } from '../deploy-options.js'
 import { statusOf } from '../health-gate.js'
 import type { Plan, ProbeResult } from '../plan.js'
 import type { HealthSource } from '../ports.js'
-import type { Phase, State } from '../transitions.js'
+import type { MigrationInPlace, Phase, State } from '../transitions.js'
 
 /** A step that a deployment would take. */
 export interface DryStep {
@@ -50,18 +51,32 @@ export interface Standing {
 }
 
 /** What would keep a version from being deployed now, or hold it at once, as clauses. Pure. */
-export function problemsFor(to: string, retry: boolean, standing: Standing): readonly string[] {
+export function problemsFor(to: string, plan: PlanAndConsent, standing: Standing): readonly string[] {
   const { isDriving, fencedBy, running, state, health, isStoreUp } = standing
   if (!isDriving) return ['this process does not drive, so what runs is not known: call start() first']
   const status = statusOf(health)
+  const inPlace = inPlaceFor(to, plan, state)
   return [
     ...(fencedBy === undefined ? [] : [fencedBy.message]),
     ...(running === undefined ? [] : [`deployment ${running.id} to "${running.to}" is running`]),
     ...(state.active === to ? [`version "${to}" is the active one already`] : []),
-    ...(state.rolledBack.includes(to) && !retry ? [`version "${to}" was rolled back before`] : []),
+    ...(state.rolledBack.includes(to) && !plan.retry ? [`version "${to}" was rolled back before`] : []),
+    ...(inPlace === undefined
+      ? []
+      : [`the migration "${inPlace.name}" of deployment ${inPlace.deploymentId} is in place`]),
     ...(status === 'down' || status === 'unknown' ? [`health is ${status}, so it would be held at 0 %`] : []),
     ...(isStoreUp ? [] : ['the store of the deployment state cannot be reached']),
   ]
+}
+
+/** The migration that an older version would find in place, where nobody has accepted that. Pure. */
+export function inPlaceFor(
+  to: string,
+  { migration, acceptMigrated }: Pick<PlanAndConsent, 'migration' | 'acceptMigrated'>,
+  { inPlace, deployment }: State,
+): (MigrationInPlace & { readonly isNewest: boolean }) | undefined {
+  if (inPlace?.from !== to || migration !== null || acceptMigrated) return undefined
+  return { ...inPlace, isNewest: deployment?.id === inPlace.deploymentId }
 }
 
 /** How long what somebody else's functions do may take, in ms. */

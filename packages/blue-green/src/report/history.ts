@@ -50,7 +50,7 @@ export class History {
     for (let attempt = 0; attempt < 3; attempt++) {
       const found = await this.#ask('Reading', 'no', () => this.#settings.store.entry(key))
       const kept = found && readEntry(found.value)
-      if (kept !== undefined && kept.number >= report.number) return
+      if (kept !== undefined && !isNewer(report, kept)) return
       const written = await this.#ask('Writing', 'unknown', () =>
         this.#settings.store.compareAndSet(key, found?.version, entry),
       )
@@ -87,6 +87,12 @@ export class History {
       throw new StoreUnavailableError(`${what} the history failed`, applied, cause)
     }
   }
+}
+
+/** A deployment that was complete and was taken back has one report: of how it ended last. */
+function isNewer(report: DeploymentReport, kept: DeploymentReport): boolean {
+  if (report.number !== kept.number) return report.number > kept.number
+  return kept.outcome === 'COMPLETE' && report.outcome !== 'COMPLETE' && report.deploymentId === kept.deploymentId
 }
 
 function readEntry(value: unknown): DeploymentReport | undefined {

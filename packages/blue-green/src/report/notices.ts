@@ -58,6 +58,8 @@ export class Notices {
   ): DeploymentNews['kind'] | undefined {
     if (what === 'hold' || what === 'refusal') return 'held'
     if (what !== 'phase') return undefined
+    // What was complete is taken back: it began long ago, perhaps in another process.
+    if (from === 'COMPLETE' && to === 'ROLLING_BACK') this.#deploymentId = deploymentId
     if (this.#deploymentId !== deploymentId && ['IDLE', 'COMPLETE', 'ROLLED_BACK', 'FAILED'].includes(String(from))) {
       this.#deploymentId = deploymentId
       this.#isHeld = false

@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
+import { afterAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import {
   BlueGreen,
   blueGreenDefaults,
@@ -107,6 +107,43 @@ describe('a version that is a slot', () => {
     expect(health()).toEqual(['down', 'down'])
     expect(lines('v2')).toEqual(['onDrain'])
     expect(await failure(blueGreen.handle({ id: 'b' }))).toMatchObject({ code: 'NOT_BEGUN' })
+  })
+
+  it('is started again for a rollback of what is complete, under traffic, without an event lost or run twice', async () => {
+    const { blueGreen, slots, lines, redelivered, unknown } = botOf()
+    await blueGreen.start()
+    const answers: Promise<unknown>[] = []
+    let isOver = false
+    const traffic = (async () => {
+      while (!isOver) {
+        answers.push(failure(blueGreen.handle({ id: String(answers.length), does: 'store' })))
+        await new Promise((resolve) => setTimeout(resolve, 1))
+      }
+    })()
+    const deployment = await blueGreen.deploy('v2', { percentages: [50, 100], stepMs: 50, advance: 'time', minEvents: 0 }) // prettier-ignore
+    expect((await deployment.finished).outcome).toBe('COMPLETE')
+    const before = answers.length
+    while (answers.length < before + 20) await new Promise((resolve) => setTimeout(resolve, 1))
+    expect(await deployment.rollback({ why: 'users complain' })).toEqual({
+      outcome: 'ROLLED_BACK',
+      why: 'users complain',
+    })
+    const after = answers.length
+    while (answers.length < after + 20) await new Promise((resolve) => setTimeout(resolve, 1))
+    isOver = true
+    await traffic
+    const ended = await Promise.all(answers)
+    expect(ended.filter((answer) => !('value' in (answer as object)))).toEqual([])
+    const begun = (name: string): string[] => lines(name).filter((line) => line.startsWith('begun'))
+    const ids = [...begun('v1'), ...begun('v2')].map((line) => line.split(' ')[1])
+    expect(ids).toHaveLength(answers.length)
+    expect(new Set(ids).size).toBe(answers.length)
+    expect([redelivered, unknown]).toEqual([[], []])
+    // The new version had all that came before the rollback, and the old one all that came afterwards.
+    expect(begun('v2')).toContain(`begun ${before} false`)
+    expect(begun('v1')).toContain(`begun ${after} false`)
+    expect(slots.v1.health?.()).toBe('up')
+    await vi.waitFor(() => expect(slots.v2.health?.()).toBe('down'))
   })
 
   it('that does not start keeps a bot from starting, and a deployment from beginning', async () => {
@@ -330,6 +367,9 @@ it('no event is lost and none is run twice unreported while versions are killed,
       deeds.push(failure(blueGreen.deploy(to, { percentages: [50, 100], stepMs: 40, retry: true, advance: 'time', minEvents: 0 }))) // prettier-ignore
     } else if (dice < 0.12) {
       deeds.push(blueGreen.rollback())
+    } else if (dice < 0.14) {
+      // Also of what is complete.
+      deeds.push(Promise.resolve(blueGreen.lastDeployment?.rollback()))
     }
     await new Promise((resolve) => setTimeout(resolve, random() * 6))
   }
