@@ -601,7 +601,7 @@ describe('synthetic calls', () => {
         why: 'a canary test failed: ping: it took longer than 10000 ms',
       })
       expect(signals.map(({ aborted }) => aborted)).toEqual([true])
-      expect(bot.clock.pending).toBe(0)
+      expect(bot.timers).toBe(0)
     },
   )
 

@@ -56,7 +56,9 @@ const prepared = [passed, passed, passed, passed] as const
 /** Everything up to the end, by a plan with or without anything around it. */
 function toComplete(begin: Extract<Input, { type: 'DEPLOY' }>): readonly Input[] {
   const isWhole = begin.plan.checks.length > 0
-  const steps = [...begin.plan.percentages.map(() => advance), ...(begin.plan.bakeMs > 0 ? [advance] : []), advance]
+  const { percentages, bakeMs, acceptanceTests } = begin.plan
+  const ends = [bakeMs > 0, acceptanceTests.length > 0, true].filter(Boolean)
+  const steps = [...percentages, ...ends].map(() => advance)
   return [begin, ...(isWhole ? prepared : begin.plan.migration === null ? [] : [passed]), ...steps, drained]
 }
 

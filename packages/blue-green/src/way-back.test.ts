@@ -58,7 +58,7 @@ describe('a rollback of what is complete', () => {
     await expect(bot.blueGreen.deploy('v2', plan)).rejects.toMatchObject({ code: 'VERSION_ROLLED_BACK' })
     await bot.clock.advance(60_000)
     expect((await bot.store.record())?.state).toMatchObject({ active: 'v1', deployment: { phase: 'ROLLED_BACK' } })
-    expect(bot.clock.pending).toBe(0)
+    expect(bot.timers).toBe(0)
   })
 
   it('tells each thing that is different, as any rollback', async () => {
@@ -208,7 +208,7 @@ describe('the old version of what is complete', () => {
     const again = deployment.rollback()
     await bot.clock.advance(60_000)
     expect((await again).outcome).toBe('ROLLED_BACK')
-    expect(bot.clock.pending).toBe(0)
+    expect(bot.timers).toBe(0)
   })
 
   it('that dies in the tick in which it is ready gets nobody', async () => {
@@ -228,7 +228,7 @@ describe('the old version of what is complete', () => {
     expect((await rolledBack).outcome).toBe('ROLLED_BACK')
     expect([await bot.serves('a'), v1.health()]).toEqual(['v1', 'up'])
     await bot.clock.advance(60_000)
-    expect([v2.health(), bot.clock.pending]).toEqual(['down', 0])
+    expect([v2.health(), bot.timers]).toEqual(['down', 0])
   })
 
   it('is waited for once, however often the rollback is asked for, and then it is at once', async () => {
@@ -270,7 +270,7 @@ describe('the old version of what is complete', () => {
     await bot.clock.advance(0)
     await bot.blueGreen.stop()
     expect(await rolledBack).toMatchObject({ outcome: 'STOPPED', why: expect.stringContaining('nothing has changed') as string }) // prettier-ignore
-    expect([v1.health(), v2.health(), bot.clock.pending]).toEqual(['down', 'down', 0])
+    expect([v1.health(), v2.health(), bot.timers]).toEqual(['down', 'down', 0])
     v1.starting = 'starts'
     await bot.blueGreen.start()
     expect(await bot.serves('a')).toBe('v2')
@@ -384,7 +384,7 @@ describe('after a restart', () => {
           expect([phase, active, done.at(-1)]).toEqual(
             phase === 'COMPLETE' ? ['COMPLETE', 'v2', 'up'] : ['ROLLED_BACK', 'v1', 'down'],
           )
-          expect(next.clock.pending).toBe(0)
+          expect(next.timers).toBe(0)
         }
       }
     }
