@@ -1,8 +1,9 @@
 /*
- * How often a judge of rollouts is wrong, and how soon it is right, in many simulated rollouts; and how often a monitor is
- * misled by noise.
+ * How often a judge of rollouts is wrong, and how soon it is right, in many simulated rollouts and deployments; and how often a
+ * monitor is misled by noise.
  *
  *   pnpm simulate --seed 7 --runs 2000
+ *   pnpm simulate --of deployments --seed 7 --runs 200
  *   pnpm simulate --of health --seed 7 --days 100
  *
  * The same seed gives the same figures.
@@ -19,21 +20,33 @@ import {
 } from '../packages/canary-judge/src/test-support/simulation.js'
 import { tell, type Story } from '../packages/feature-flags/src/test-support/rollout-story.js'
 import { blips, detectionMs, flipsADay, noise } from '../packages/health-monitor/src/test-support/noise.js'
+import { simulateDeployments } from './simulate-deployments.js'
 
 const { values } = parseArgs({
   options: {
     of: { type: 'string', default: 'judge' },
     seed: { type: 'string', default: '1' },
-    runs: { type: 'string', default: '2000' },
+    runs: { type: 'string' },
     days: { type: 'string', default: '100' },
   },
 })
 const seed = Number(values.seed)
-const runs = Number(values.runs)
+const runs = Number(values.runs ?? (values.of === 'deployments' ? 200 : 2_000))
 const days = Number(values.days)
-if (![seed, runs, days].every(Number.isInteger) || runs < 1 || days < 1 || !['judge', 'health'].includes(values.of)) {
-  console.error('--seed, --runs and --days are whole numbers, and --of is judge or health: --of health --days 100')
+if (
+  ![seed, runs, days].every(Number.isInteger) ||
+  runs < 1 ||
+  days < 1 ||
+  !['judge', 'deployments', 'health'].includes(values.of)
+) {
+  console.error(
+    '--seed, --runs and --days are whole numbers, and --of is judge, deployments or health: --of health --days 100',
+  )
   process.exit(2)
+}
+if (values.of === 'deployments') {
+  await simulateDeployments(seed, runs)
+  process.exit()
 }
 if (values.of === 'health') {
   console.log(`seed ${seed}, a component that is well, ${days} days of each kind`)

@@ -197,6 +197,18 @@ describe('guilds that fail at 100 %, where nobody is left to compare with', () =
     expect(critical()).toHaveLength(2)
   })
 
+  it('are told no more when who hears of the hold takes it back', async () => {
+    const { bot, deployment, critical, finish } = await atAll()
+    bot.blueGreen.on('change', ({ what, to }) => {
+      if (what === 'phase' && to === 'HOLD') void deployment.rollback({ why: 'not on my watch' })
+    })
+    await bot.live(100, outage)
+    finish()
+    expect(await deployment.finished).toEqual({ outcome: 'ROLLED_BACK', why: 'not on my watch' })
+    expect(critical()).toHaveLength(1)
+    expect(critical()[0]).toContain('is being rolled back')
+  })
+
   it('are no catastrophe where three of hundreds fail, and the others work', async () => {
     const { bot, deployment } = await atAll('CANARY_TESTING', null)
     const few = new Set(['guild-1', 'guild-2', 'guild-3', 'guild-4'])

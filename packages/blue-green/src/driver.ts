@@ -545,7 +545,8 @@ export class Driver {
     })
     const held = `${why}, which serves nobody now: ${problem ?? 'it is rolled back if that lasts in good health'}`
     this.#move(hold, held)
-    this.#hooks.announce([refusalChange(running, held, clock.now())])
+    // Whoever was told of the hold may have taken it back.
+    if (this.#doubt.isOpen) this.#hooks.announce([refusalChange(running, held, clock.now())])
   }
 
   /** A version has died by itself. Green alone is rolled back; blue alone leaves green what it has. */

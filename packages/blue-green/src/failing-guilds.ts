@@ -14,7 +14,7 @@ export interface Census {
 }
 
 /**
- * The catastrophe rule: too many guilds fail on green, and blue does not fail alike.
+ * The size of a catastrophe: too many guilds fail on green, and blue does not fail alike.
  *
  * @remarks
  * Shares are compared, since green serves few guilds at first and blue few at last. A factor of three is beyond what

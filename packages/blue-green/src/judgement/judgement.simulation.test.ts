@@ -1,4 +1,5 @@
-import { expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
+import { tellDeployment, type DeploymentStory } from '../test-support/deployment-story.js'
 import { FaultyStore } from '../test-support/faulty-store.js'
 import { randomFrom } from '../test-support/random.js'
 import { TestBot } from '../test-support/test-bot.js'
@@ -24,8 +25,7 @@ interface Story {
 async function live(seed: number, { guilds, ratio, errorRatio }: Story): Promise<{ phase: string; window: number }> {
   const random = randomFrom(seed)
   const ids = Array.from({ length: guilds }, (_, i) => `guild-${seed}-${i}`)
-  // Without the catastrophe stop, which is another one's work.
-  const bot = new TestBot(new FaultyStore(), { judge: byErrors, random, maxFailingGuilds: guilds })
+  const bot = new TestBot(new FaultyStore(), { judge: byErrors, random })
   const serve = async (window: number): Promise<void> => {
     const calls = ids.map((guildId, i) => {
       const run = (version: string): string => {
@@ -94,3 +94,39 @@ it(
     expect(median).toBeLessThanOrEqual(6)
   },
 )
+
+/** `pnpm simulate --of deployments` is the long form. */
+describe('told call by call, with all of the defaults', () => {
+  const outage = { afterMs: 30 * minute, forMs: 10 * minute, hitRatio: 1, isNoticed: false }
+
+  async function phasesOf(count: number, story: DeploymentStory): Promise<readonly string[]> {
+    const phases: string[] = []
+    for (let seed = 1; seed <= count; seed++) phases.push((await tellDeployment(seed, story)).phase)
+    return phases
+  }
+
+  it.each<[string, DeploymentStory]>([
+    ['on usual days', {}],
+    ['with an outage for all at 50 %', { incident: { ...outage, step: 1 } }],
+    ['with an outage for a third of the guilds at 50 %', { incident: { ...outage, step: 1, hitRatio: 1 / 3 } }],
+    ['with an outage for all at 100 % that health notices', { incident: { ...outage, step: 2, isNoticed: true } }],
+  ])(
+    'no harmless one of twelve is rolled back %s',
+    async (_, story) => {
+      expect(await phasesOf(12, story)).not.toContain('ROLLED_BACK')
+    },
+    60_000,
+  )
+
+  it.each<[string, DeploymentStory]>([
+    ['has five times the errors', { errors: 5 }],
+    ['is twice as slow', { slowness: 2 }],
+    ['fails in every call', { broken: 100 }],
+  ])(
+    'each one of six is rolled back that %s',
+    async (_, story) => {
+      expect(new Set(await phasesOf(6, story))).toEqual(new Set(['ROLLED_BACK']))
+    },
+    60_000,
+  )
+})
