@@ -47,6 +47,7 @@ import { routeOf, type Route } from './routing.js'
 import { inPlaceFor, problemsFor } from './report/dry-run.js'
 import { History } from './report/history.js'
 import { makeReport, type DeploymentReport } from './report/report.js'
+import { healthOf, type VersionHealth, type Vitals } from './report/vitals.js'
 import { decisionFor, routedIn, takeOver, type Known, type Resumption } from './resumption.js'
 import { makeStarting, type Starting } from './starting.js'
 import {
@@ -65,6 +66,7 @@ import {
   type DeploymentState,
   type Descent,
   type Input,
+  type Phase,
   type State,
 } from './transitions.js'
 import { StepGate } from './step-gate.js'
@@ -137,7 +139,10 @@ export class Driver {
     this.#jury =
       judge &&
       new Jury(settings, judge, {
-        looked: () => this.#lookAgain(),
+        looked: () => {
+          this.#deployment?.renewed()
+          this.#lookAgain()
+        },
         trouble: (why) => hooks.announce([evidenceChange(this.#state, why, settings.clock.now())]),
       })
     this.#gate = new StepGate(this.#jury, (version) => hooks.events(version))
@@ -226,7 +231,20 @@ export class Driver {
   statusOf(deploymentId: string): DeploymentStatus | undefined {
     const deployment = this.#state.deployment
     if (deployment?.id !== deploymentId) return undefined
-    return statusFrom(deployment, this.#elapsedMs(), this.#why)
+    return statusFrom(deployment, this.#elapsedMs(), this.#why, this.#vitalsOf(deployment))
+  }
+
+  phaseOf(deploymentId: string): Phase | undefined {
+    const { deployment } = this.#state
+    return deployment?.id === deploymentId ? deployment.phase : undefined
+  }
+
+  #vitalsOf({ from, to }: Pick<DeploymentState, 'from' | 'to'>): Vitals {
+    const of = (version: string): VersionHealth => {
+      return { version, ...this.#hooks.fares(version), death: this.#lives.whyDead(version) ?? null }
+    }
+    const evidence = this.#jury?.find().why ?? null
+    return { health: healthOf(this.#settings.health), blue: of(from), green: of(to), evidence }
   }
 
   /** What is known of a deployment: of the one in force, or that was in force last. */
@@ -291,7 +309,7 @@ export class Driver {
       fenced: (winner) => this.#fenced(winner),
       reachable: (isUp, error) => this.#reachable(isUp, error),
     })
-    health?.on('change', this.#reconsider)
+    health?.on('change', this.#healthChanged)
     // What was so before is no news.
     this.#state = found
     this.#work.resumed(runningIn(found))
@@ -367,7 +385,7 @@ export class Driver {
     if (isTakenBack) throw new RolledBackVersionError(to)
     if (this.#starting !== undefined) return this.#starting.promise
     if (this.deployment !== undefined) return this.deployment
-    if (this.#state.active === to) return alreadyActive(this.#token(), to)
+    if (this.#state.active === to) return alreadyActive(this.#token(), to, this.#vitalsOf({ from: to, to }))
     if (this.#state.rolledBack.includes(to) && !retry) throw new RolledBackVersionError(to)
     const inPlace = inPlaceFor(to, { acceptMigrated, migration: plan.migration }, this.#state)
     if (inPlace !== undefined) throw new MigrationInPlaceError(to, inPlace)
@@ -426,16 +444,18 @@ export class Driver {
     const complete = completeIn(this.#state)
     if (complete?.id !== deploymentId || this.#starting !== undefined) return undefined
     const descent = how.batches === undefined ? null : readBatches(how.batches, complete.percentage)
-    if (this.#wayBack !== undefined) {
-      // As ever, who asks again wants it at once.
-      this.#wayBack.descent = null
-      return this.#wayBack.result
-    }
+    if (this.#wayBack !== undefined) return this.joinWayBack()
     if (this.#controller !== 'DRIVING') return Promise.resolve(this.#notDriving())
     const refusal = this.#refusalOf(complete, how.acceptIrreversible === true)
     if (refusal !== undefined) return Promise.resolve(this.#keepComplete(complete, why, refusal))
     this.#wayBack = makeWayBack(complete, descent, (wayBack) => this.#goBack(wayBack, why))
     return this.#wayBack.result
+  }
+
+  /** The rollback of a complete deployment that is under way already, if there is one: as ever, who asks again wants it at once. */
+  joinWayBack(): Promise<DeploymentResult> | undefined {
+    if (this.#wayBack !== undefined) this.#wayBack.descent = null
+    return this.#wayBack?.result
   }
 
   async #goBack(wayBack: WayBack, why: string): Promise<DeploymentResult> {
@@ -500,6 +520,7 @@ export class Driver {
   /** A version has died by itself. Green alone is rolled back; blue alone leaves green what it has. */
   died(version: string, why: string): void {
     this.#lives.died(version, why)
+    this.#deployment?.renewed()
     const { clock } = this.#settings
     this.#hooks.announce([deathChange(this.#state, version, why, (other) => this.#lives.isDead(other), clock.now())])
     this.#takeDeadBack(() => `"${version}" died: ${why}`)
@@ -509,6 +530,7 @@ export class Driver {
   revived(version: string): void {
     if (!this.#lives.revived(version)) return
     this.#refusal = undefined
+    this.#deployment?.renewed()
     this.#hooks.announce([revivalChange(this.#state, version, this.#settings.clock.now())])
     // Green may have died while there was nobody to give its guilds to.
     this.#takeDeadBack(() => `"${runningIn(this.#state)?.to}" is dead, and "${version}" lives again`)
@@ -605,6 +627,11 @@ export class Driver {
   #descend(): void {
     const running = runningIn(this.#state)
     if (running !== undefined && !this.#lives.isDead(running.from)) this.#move({ type: 'DESCEND' }, this.#why)
+  }
+
+  readonly #healthChanged = (): void => {
+    this.#deployment?.healthChanged()
+    this.#reconsider()
   }
 
   /** Health, the store or the phase has changed: does the deployment hold, go on, or wait? */
@@ -891,7 +918,7 @@ export class Driver {
     this.#jury?.stop()
     const why = this.#fencedBy ?? new StoppedError(runningIn(this.#state)?.to ?? this.#state.active)
     this.#waiters.leave(why)
-    this.#settings.health?.off('change', this.#reconsider)
+    this.#settings.health?.off('change', this.#healthChanged)
   }
 
   #hasCodeFor(state: State): boolean {
