@@ -231,8 +231,8 @@ export class BlueGreen<
   }
 
   /**
-   * The last deployment, running or over, also one that was over before this process began; `undefined` before the first, and before
-   * `start()`. Its `rollback()` takes back also what is complete.
+   * The last deployment, running or over, also one that was over before this process began; `undefined` before the first, before
+   * `start()`, and where another process has taken over since with one of its own. Its `rollback()` takes back also what is complete.
    */
   get lastDeployment(): Deployment | undefined {
     return this.#driver.newest

@@ -128,7 +128,7 @@ export interface Deployment {
    *
    * @remarks
    * Of the newest deployment also when it is complete: then the old version is made ready first, which takes up to `stageTimeoutMs`
-   * and in which the new one serves. From the tick in which it is ready all is as in any rollback, with `down` of the migration.
+   * and in which the new one serves; one that is a function is ready in the same tick. From the tick in which it is ready all is as in any rollback, with `down` of the migration.
    * Another `deploy` is refused meanwhile, and a second call is the same rollback.
    *
    * *Gotchas*: while the old version gets ready nothing is written down. A process that dies then serves the new one when it comes

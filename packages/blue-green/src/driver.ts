@@ -231,7 +231,9 @@ export class Driver {
   statusOf(deploymentId: string): DeploymentStatus | undefined {
     const deployment = this.#state.deployment
     if (deployment?.id !== deploymentId) return undefined
-    return statusFrom(deployment, this.#elapsedMs(), this.#why, this.#vitalsOf(deployment))
+    // What is over is so for a reason of its own, and not because it was found in the store.
+    const why = isOver(deployment.phase) ? (this.#log.at(-1)?.why ?? this.#why) : this.#why
+    return statusFrom(deployment, this.#elapsedMs(), why, this.#vitalsOf(deployment))
   }
 
   phaseOf(deploymentId: string): Phase | undefined {
@@ -448,6 +450,11 @@ export class Driver {
     if (this.#controller !== 'DRIVING') return Promise.resolve(this.#notDriving())
     const refusal = this.#refusalOf(complete, how.acceptIrreversible === true)
     if (refusal !== undefined) return Promise.resolve(this.#keepComplete(complete, why, refusal))
+    // A function is ready as it is.
+    if (typeof this.#settings.versions.get(complete.from) === 'function') {
+      this.#lives.staged(complete.from)
+      return this.#switchBack(complete, descent, why)
+    }
     this.#wayBack = makeWayBack(complete, descent, (wayBack) => this.#goBack(wayBack, why))
     return this.#wayBack.result
   }
@@ -460,7 +467,7 @@ export class Driver {
 
   async #goBack(wayBack: WayBack, why: string): Promise<DeploymentResult> {
     const { deployment, stop } = wayBack
-    const { id, from, to } = deployment
+    const { from } = deployment
     const failure = await this.#staged(from, stop.signal)
     if (this.#wayBack === wayBack) this.#wayBack = undefined
     const dead = this.#lives.whyDead(from)
@@ -471,10 +478,15 @@ export class Driver {
       if (stop.signal.aborted) return this.#notDriving()
       return this.#keepComplete(deployment, why, { outcome: 'HELD', problem: problem ?? '' })
     }
+    return this.#switchBack(deployment, wayBack.descent, why)
+  }
+
+  /** From here on it is a rollback like any other. */
+  #switchBack({ id, to }: DeploymentState, batches: Descent | null, why: string): Promise<DeploymentResult> {
     // Nobody is spared by what a dead version would keep.
-    const descent = this.#lives.isDead(to) ? null : wayBack.descent
+    const descent = this.#lives.isDead(to) ? null : batches
     this.#move({ type: 'ROLL_BACK', elapsedMs: 0, accept: true, descent }, why)
-    return this.finishedOf(id) ?? this.#notDriving()
+    return this.finishedOf(id) ?? Promise.resolve(this.#notDriving())
   }
 
   /** What keeps a complete deployment from being taken back, whether or not its old version gets ready. */
