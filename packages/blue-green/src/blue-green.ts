@@ -201,6 +201,8 @@ export class BlueGreen<
       drained: (version, signal) => this.#drained(version, signal),
       call: (version, event) => this.#call(version, event),
       counters: () => this.#counters,
+      // A version that is not in the code any more has had nothing.
+      fares: (version) => (this.#lanes.get(version) ?? new Lane(this.#settings)).fares,
       events: (version) => this.#lanes.get(version)?.events ?? 0,
     })
     this.#crew = this.#crewOf(versions)
@@ -230,8 +232,8 @@ export class BlueGreen<
   }
 
   /**
-   * The last deployment, running or over, also one that was over before this process began; `undefined` before the first, and before
-   * `start()`. Its `rollback()` takes back also what is complete.
+   * The last deployment, running or over, also one that was over before this process began; `undefined` before the first, before
+   * `start()`, and where another process has taken over since with one of its own. Its `rollback()` takes back also what is complete.
    */
   get lastDeployment(): Deployment | undefined {
     return this.#driver.newest
@@ -319,6 +321,8 @@ export class BlueGreen<
    * @throws whatever {@link BlueGreen.start} throws, when this starts it
    */
   async rollback(options?: RollbackOptions): Promise<DeploymentResult | undefined> {
+    const goingBack = this.#driver.joinWayBack()
+    if (goingBack !== undefined) return goingBack
     const refusal = this.#driver.rollBack(whyOf(options), options ?? {})
     if (refusal !== undefined) return refusal
     const isStopped = this.#driver.controller === 'STOPPED'

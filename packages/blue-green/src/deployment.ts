@@ -1,6 +1,7 @@
 import { forecast, type Forecast } from './judgement/forecast.js'
 import { emptyReport, type DeploymentReport } from './report/report.js'
 import { StatusStream } from './report/status-stream.js'
+import type { Vitals } from './report/vitals.js'
 import type { Batches } from './plan.js'
 import type { BackupMade, Migrated, ProbeResult } from './plan.js'
 import { isOver, stepMsOf, type DeploymentState, type Phase } from './transitions.js'
@@ -52,11 +53,16 @@ export interface RollbackOptions extends RollbackReason {
 }
 
 /** The status of a deployment, from its state. Pure. */
-export function statusFrom(deployment: DeploymentState, elapsedMs: number, why: string): DeploymentStatus {
+export function statusFrom(
+  deployment: DeploymentState,
+  elapsedMs: number,
+  why: string,
+  vitals: Vitals,
+): DeploymentStatus {
   const { id, from, to, phase, percentage, percentages, step, awaitsEvidence, migrated, results } = deployment
   const place = { id, from, to, phase, percentage, percentages, step, elapsedMs, stepMs: stepMsOf(deployment) }
   const isHeldByHand = deployment.heldByHand !== null
-  return { ...place, isHeldByHand, awaitsEvidence, migrated, backup: deployment.backedUp, results, why }
+  return { ...place, isHeldByHand, awaitsEvidence, migrated, backup: deployment.backedUp, results, why, ...vitals }
 }
 
 /** What a reason says, if anything. Whatever was passed for one, it must not keep a rollback from happening. */
@@ -66,8 +72,8 @@ export function whyOf(reason: RollbackReason | undefined): string | undefined {
   return typeof why === 'string' ? why : undefined
 }
 
-/** Where a deployment is. */
-export interface DeploymentStatus {
+/** Where a deployment is, and how all fares that it rests on. */
+export interface DeploymentStatus extends Vitals {
   /** Names it in events and errors. */
   readonly id: string
   /** The version that served when it began (blue). */
@@ -122,7 +128,7 @@ export interface Deployment {
    *
    * @remarks
    * Of the newest deployment also when it is complete: then the old version is made ready first, which takes up to `stageTimeoutMs`
-   * and in which the new one serves. From the tick in which it is ready all is as in any rollback, with `down` of the migration.
+   * and in which the new one serves; one that is a function is ready in the same tick. From the tick in which it is ready all is as in any rollback, with `down` of the migration.
    * Another `deploy` is refused meanwhile, and a second call is the same rollback.
    *
    * *Gotchas*: while the old version gets ready nothing is written down. A process that dies then serves the new one when it comes
@@ -138,12 +144,31 @@ export interface Deployment {
   /** What is known of it now: after the end, of the end. `reportMarkdown` makes it a text. */
   report(): DeploymentReport
   /**
-   * Its status now, and again whenever it changes, until it is over. Breaking off the loop ends the watch and nothing else.
+   * Its status now, and again at each transition, when health changes, when a version dies or lives again and after each window
+   * that `judge` looks at, until it is over. Breaking off the loop, or `return()`, ends the watch and nothing else.
    *
-   * *Gotchas*: `finished` rejects never, and neither does this, but by its signal. A reader that is more than 100 statuses
-   * behind misses the oldest.
+   * *Gotchas*: `finished` rejects never, and neither does this, but by its signal. A slow reader gets every transition, but when it is
+   * more than 100 behind, and of what is different between two the newest only. Waiting does not keep the process alive.
    *
    * @param options - a signal, whose reason it then throws
+   *
+   * @example
+   * ```ts
+   * import { BlueGreen, memoryState } from '@evenkeel/blue-green'
+   *
+   * const blueGreen = new BlueGreen({
+   *   versions: { v1: () => 1, v2: () => 2 },
+   *   initial: 'v1',
+   *   context: () => ({ eventId: null }),
+   *   store: memoryState(),
+   * })
+   * const deployment = await blueGreen.deploy('v2', { percentages: [100], stepMs: 600_000 })
+   * for await (const { phase, green } of deployment.watch()) {
+   *   console.log(phase, green.failed, green.death) // => CANARY_TESTING 0 null
+   *   break
+   * }
+   * await blueGreen.stop()
+   * ```
    */
   watch(options?: { readonly signal?: AbortSignal | undefined }): AsyncIterableIterator<DeploymentStatus>
   /**
@@ -177,6 +202,8 @@ export interface Deployment {
 export interface DeploymentDriver {
   /** `undefined` when the driver is past this deployment. */
   statusOf(deploymentId: string): DeploymentStatus | undefined
+  /** As `statusOf`, without a look at anything else. */
+  phaseOf(deploymentId: string): Phase | undefined
   /** What became of it where it is not to be waited for. */
   rollBack(why: string | undefined, options: RollbackOptions): DeploymentResult | undefined
   /** `undefined` where it is not complete, or others have come after it. */
@@ -206,6 +233,8 @@ export class DrivenDeployment implements Deployment {
   #later: DrivenDeployment | undefined
   #lastStatus: DeploymentStatus
   #lastReport: DeploymentReport | undefined
+  /** What the source of health has said last. */
+  #health: string | undefined
   readonly #stream = new StatusStream()
   readonly #driver: DeploymentDriver
 
@@ -215,6 +244,7 @@ export class DrivenDeployment implements Deployment {
     this.from = status.from
     this.to = status.to
     this.#lastStatus = status
+    this.#health = JSON.stringify(status.health)
     this.#driver = driver
     this.finished = new Promise((resolve) => (this.#resolve = resolve))
   }
@@ -245,7 +275,19 @@ export class DrivenDeployment implements Deployment {
 
   /** Its status is another one now. */
   changed(): void {
-    if (!this.isFinished) this.#stream.push(this.status)
+    if (!this.isFinished && this.#stream.isWatched) this.#stream.push(this.status)
+  }
+
+  /** It is where it was, and something about it is different. */
+  renewed(): void {
+    if (!this.isFinished && this.#stream.isWatched) this.#stream.renew(this.status)
+  }
+
+  /** The source of health has spoken, and may have said the same again. */
+  healthChanged(): void {
+    const health = JSON.stringify(this.status.health)
+    if (health !== this.#health) this.renewed()
+    this.#health = health
   }
 
   /** What is known of it from now on, `later` knows. What it ended with stays. */
@@ -267,7 +309,7 @@ export class DrivenDeployment implements Deployment {
   }
 
   async rollback(options?: RollbackOptions): Promise<DeploymentResult> {
-    const phase = this.#driver.statusOf(this.id)?.phase
+    const phase = this.#driver.phaseOf(this.id)
     if (phase === 'COMPLETE') {
       return this.#driver.takeBackComplete(this.id, whyOf(options), options ?? {}) ?? this.finished
     }
@@ -277,22 +319,22 @@ export class DrivenDeployment implements Deployment {
   }
 
   async promote(reason?: RollbackReason): Promise<DeploymentStatus> {
-    if (this.#driver.statusOf(this.id) !== undefined) await this.#driver.promote(whyOf(reason))
+    if (this.#driver.phaseOf(this.id) !== undefined) await this.#driver.promote(whyOf(reason))
     return this.status
   }
 
   hold(reason?: RollbackReason): void {
-    if (this.#driver.statusOf(this.id) !== undefined) this.#driver.hold(whyOf(reason))
+    if (this.#driver.phaseOf(this.id) !== undefined) this.#driver.hold(whyOf(reason))
   }
 
   async resume(reason?: RollbackReason): Promise<DeploymentStatus> {
-    if (this.#driver.statusOf(this.id) !== undefined) await this.#driver.letGo(whyOf(reason))
+    if (this.#driver.phaseOf(this.id) !== undefined) await this.#driver.letGo(whyOf(reason))
     return this.status
   }
 }
 
 /** What `deploy` returns when there is nothing to do. */
-export function alreadyActive(id: string, version: string): Deployment {
+export function alreadyActive(id: string, version: string, vitals: Vitals): Deployment {
   const why = `version "${version}" is the active one already`
   const finished = Promise.resolve({ outcome: 'ALREADY_ACTIVE', why } as const)
   const progress = {
@@ -307,7 +349,7 @@ export function alreadyActive(id: string, version: string): Deployment {
     backup: null,
     results: [],
   } as const
-  const status: DeploymentStatus = { id, from: version, to: version, phase: 'COMPLETE', ...progress, why }
+  const status: DeploymentStatus = { id, from: version, to: version, phase: 'COMPLETE', ...progress, why, ...vitals }
   return {
     id,
     from: version,

@@ -3,6 +3,7 @@ import type { Batches } from './plan.js'
 import type { Deployment, DeploymentResult } from './deployment.js'
 import type { VersionCounters } from './lane.js'
 import type { ProbeResult } from './plan.js'
+import type { GuildCounters } from './report/vitals.js'
 
 /** How a rollback is to go. */
 export interface RollBackHow {
@@ -37,6 +38,8 @@ export interface DriverHooks {
   call(version: string, event: unknown): Promise<unknown>
   /** What became of the calls of each version since it was made. */
   counters(): ReadonlyMap<string, VersionCounters>
+  /** How a version and its guilds fare. */
+  fares(version: string): VersionCounters & GuildCounters
   /** How many events a version has had since it was made. Synthetic calls are none. */
   events(version: string): number
 }

@@ -49,6 +49,7 @@ import { routeOf, type Route } from './routing.js'
 import { inPlaceFor, problemsFor } from './report/dry-run.js'
 import { History } from './report/history.js'
 import { makeReport, type DeploymentReport } from './report/report.js'
+import { healthOf, type VersionHealth, type Vitals } from './report/vitals.js'
 import { decisionFor, routedIn, takeOver, type Known, type Resumption } from './resumption.js'
 import { makeStarting, type Starting } from './starting.js'
 import {
@@ -68,6 +69,7 @@ import {
   type DeploymentState,
   type Descent,
   type Input,
+  type Phase,
   type State,
 } from './transitions.js'
 import { StepGate } from './step-gate.js'
@@ -144,7 +146,10 @@ export class Driver {
     this.#jury =
       judge &&
       new Jury(settings, judge, {
-        looked: () => this.#lookAgain(),
+        looked: () => {
+          this.#deployment?.renewed()
+          this.#lookAgain()
+        },
         lost: (why) => {
           if (runningIn(this.#state) !== undefined) this.takeBack(why)
         },
@@ -244,7 +249,22 @@ export class Driver {
   statusOf(deploymentId: string): DeploymentStatus | undefined {
     const deployment = this.#state.deployment
     if (deployment?.id !== deploymentId) return undefined
-    return statusFrom(deployment, this.#elapsedMs(), this.#why)
+    // What is over is so for a reason of its own, and not because it was found in the store.
+    const why = isOver(deployment.phase) ? (this.#log.at(-1)?.why ?? this.#why) : this.#why
+    return statusFrom(deployment, this.#elapsedMs(), why, this.#vitalsOf(deployment))
+  }
+
+  phaseOf(deploymentId: string): Phase | undefined {
+    const { deployment } = this.#state
+    return deployment?.id === deploymentId ? deployment.phase : undefined
+  }
+
+  #vitalsOf({ from, to }: Pick<DeploymentState, 'from' | 'to'>): Vitals {
+    const of = (version: string): VersionHealth => {
+      return { version, ...this.#hooks.fares(version), death: this.#lives.whyDead(version) ?? null }
+    }
+    const evidence = this.#jury?.find().why ?? null
+    return { health: healthOf(this.#settings.health), blue: of(from), green: of(to), evidence }
   }
 
   /** What is known of a deployment: of the one in force, or that was in force last. */
@@ -315,7 +335,7 @@ export class Driver {
       fenced: (winner) => this.#fenced(winner),
       reachable: (isUp, error) => this.#reachable(isUp, error),
     })
-    health?.on('change', this.#reconsider)
+    health?.on('change', this.#healthChanged)
     // What was so before is no news.
     this.#state = found
     this.#work.resumed(runningIn(found))
@@ -392,7 +412,7 @@ export class Driver {
     if (isTakenBack) throw new RolledBackVersionError(to)
     if (this.#starting !== undefined) return this.#starting.promise
     if (this.deployment !== undefined) return this.deployment
-    if (this.#state.active === to) return alreadyActive(this.#token(), to)
+    if (this.#state.active === to) return alreadyActive(this.#token(), to, this.#vitalsOf({ from: to, to }))
     if (this.#state.rolledBack.includes(to) && !retry) throw new RolledBackVersionError(to)
     const inPlace = inPlaceFor(to, { acceptMigrated, migration: plan.migration }, this.#state)
     if (inPlace !== undefined) throw new MigrationInPlaceError(to, inPlace)
@@ -451,21 +471,28 @@ export class Driver {
     const complete = completeIn(this.#state)
     if (complete?.id !== deploymentId || this.#starting !== undefined) return undefined
     const descent = how.batches === undefined ? null : readBatches(how.batches, complete.percentage)
-    if (this.#wayBack !== undefined) {
-      // As ever, who asks again wants it at once.
-      this.#wayBack.descent = null
-      return this.#wayBack.result
-    }
+    if (this.#wayBack !== undefined) return this.joinWayBack()
     if (this.#controller !== 'DRIVING') return Promise.resolve(this.#notDriving())
     const refusal = this.#refusalOf(complete, how.acceptIrreversible === true)
     if (refusal !== undefined) return Promise.resolve(this.#keepComplete(complete, why, refusal))
+    // A function is ready as it is.
+    if (typeof this.#settings.versions.get(complete.from) === 'function') {
+      this.#lives.staged(complete.from)
+      return this.#switchBack(complete, descent, why)
+    }
     this.#wayBack = makeWayBack(complete, descent, (wayBack) => this.#goBack(wayBack, why))
     return this.#wayBack.result
   }
 
+  /** The rollback of a complete deployment that is under way already, if there is one: as ever, who asks again wants it at once. */
+  joinWayBack(): Promise<DeploymentResult> | undefined {
+    if (this.#wayBack !== undefined) this.#wayBack.descent = null
+    return this.#wayBack?.result
+  }
+
   async #goBack(wayBack: WayBack, why: string): Promise<DeploymentResult> {
     const { deployment, stop } = wayBack
-    const { id, from, to } = deployment
+    const { from } = deployment
     const failure = await this.#staged(from, stop.signal)
     if (this.#wayBack === wayBack) this.#wayBack = undefined
     const dead = this.#lives.whyDead(from)
@@ -476,10 +503,15 @@ export class Driver {
       if (stop.signal.aborted) return this.#notDriving()
       return this.#keepComplete(deployment, why, { outcome: 'HELD', problem: problem ?? '' })
     }
+    return this.#switchBack(deployment, wayBack.descent, why)
+  }
+
+  /** From here on it is a rollback like any other. */
+  #switchBack({ id, to }: DeploymentState, batches: Descent | null, why: string): Promise<DeploymentResult> {
     // Nobody is spared by what a dead version would keep.
-    const descent = this.#lives.isDead(to) ? null : wayBack.descent
+    const descent = this.#lives.isDead(to) ? null : batches
     this.#move({ type: 'ROLL_BACK', elapsedMs: 0, accept: true, descent }, why)
-    return this.finishedOf(id) ?? this.#notDriving()
+    return this.finishedOf(id) ?? Promise.resolve(this.#notDriving())
   }
 
   /** What keeps a complete deployment from being taken back, whether or not its old version gets ready. */
@@ -552,6 +584,7 @@ export class Driver {
   /** A version has died by itself. Green alone is rolled back; blue alone leaves green what it has. */
   died(version: string, why: string): void {
     this.#lives.died(version, why)
+    this.#deployment?.renewed()
     const { clock } = this.#settings
     this.#hooks.announce([deathChange(this.#state, version, why, (other) => this.#lives.isDead(other), clock.now())])
     this.#takeDeadBack(() => `"${version}" died: ${why}`)
@@ -561,6 +594,7 @@ export class Driver {
   revived(version: string): void {
     if (!this.#lives.revived(version)) return
     this.#refusal = undefined
+    this.#deployment?.renewed()
     this.#hooks.announce([revivalChange(this.#state, version, this.#settings.clock.now())])
     // Green may have died while there was nobody to give its guilds to.
     this.#takeDeadBack(() => `"${runningIn(this.#state)?.to}" is dead, and "${version}" lives again`)
@@ -657,6 +691,11 @@ export class Driver {
   #descend(): void {
     const running = runningIn(this.#state)
     if (running !== undefined && !this.#lives.isDead(running.from)) this.#move({ type: 'DESCEND' }, this.#why)
+  }
+
+  readonly #healthChanged = (): void => {
+    this.#deployment?.healthChanged()
+    this.#reconsider()
   }
 
   /** Health, the store or the phase has changed: does the deployment hold, go on, or wait? */
@@ -971,7 +1010,7 @@ export class Driver {
     this.#jury?.stop()
     const why = this.#fencedBy ?? new StoppedError(runningIn(this.#state)?.to ?? this.#state.active)
     this.#waiters.leave(why)
-    this.#settings.health?.off('change', this.#reconsider)
+    this.#settings.health?.off('change', this.#healthChanged)
   }
 
   #hasCodeFor(state: State): boolean {

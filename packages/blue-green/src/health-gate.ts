@@ -1,4 +1,5 @@
 import type { HealthSource, HealthStatus } from './ports.js'
+import type { UnwellPart } from './report/vitals.js'
 
 const rank: Record<HealthStatus, number> = { up: 0, degraded: 1, down: 2, unknown: 2 }
 
@@ -26,14 +27,20 @@ export function healthProblem(health: HealthSource | undefined, atStart: HealthS
   return holds ? `health is ${status}${culprits(health)}` : undefined
 }
 
-function culprits(health: HealthSource | undefined): string {
+/** The parts that are not well, as far as a source says. */
+export function unwellIn(health: HealthSource | undefined): readonly UnwellPart[] {
   try {
-    const bad: string[] = []
+    const unwell: UnwellPart[] = []
     for (const [name, { status, reason }] of health?.components ?? []) {
-      if (rank[status] > 0) bad.push(`${name} ${status}: ${reason}`)
+      if (rank[status] > 0) unwell.push({ name, status, reason })
     }
-    return bad.length === 0 ? '' : ` (${bad.join('; ')})`
+    return unwell
   } catch {
-    return ''
+    return []
   }
+}
+
+function culprits(health: HealthSource | undefined): string {
+  const unwell = unwellIn(health).map(({ name, status, reason }) => `${name} ${status}: ${reason}`)
+  return unwell.length === 0 ? '' : ` (${unwell.join('; ')})`
 }

@@ -1,4 +1,5 @@
 import { GuildLedger } from './failing-guilds.js'
+import type { GuildCounters } from './report/vitals.js'
 import { warn } from './warn.js'
 import type { Settings } from './options.js'
 
@@ -58,6 +59,12 @@ export class Lane {
   /** How many events it was given. Synthetic calls are none. */
   get events(): number {
     return this.#started - this.#synthetic
+  }
+
+  /** How it and its guilds fare. */
+  get fares(): VersionCounters & GuildCounters {
+    const { seen, failing } = this.guilds.census()
+    return { ...this.counters, guilds: seen, failingGuilds: failing }
   }
 
   /** The calls that run now. */

@@ -61,6 +61,17 @@ describe('a rollback of what is complete', () => {
     expect(bot.timers).toBe(0)
   })
 
+  it('is in force in the same tick where the versions are functions: none of what comes after it begins on the new one', async () => {
+    const { bot, deployment } = await complete()
+    const began: string[] = []
+    const run = (version: string): number => began.push(version)
+    void bot.blueGreen.handle({ guildId: 'a', run })
+    const rolledBack = deployment.rollback()
+    void bot.blueGreen.handle({ guildId: 'a', run })
+    expect(began).toEqual(['v2', 'v1'])
+    expect((await rolledBack).outcome).toBe('ROLLED_BACK')
+  })
+
   it('tells each thing that is different, as any rollback', async () => {
     const { bot, deployment } = await complete()
     bot.changes.length = 0
@@ -130,6 +141,17 @@ describe('a rollback of what is complete', () => {
     )
   })
 
+  it('knows still which guilds fail on the new version, so that a catastrophe ends its batches', async () => {
+    const { bot, deployment } = await complete()
+    await bot.fails('a')
+    await bot.fails('b')
+    void deployment.rollback({ batches: { percentages: [99], pauseMs: 1_000_000 } })
+    expect(deployment.status).toMatchObject({ percentage: 99, green: { failingGuilds: 2 } })
+    const [c = ''] = await bot.guildsOn('v2')
+    await bot.fails(c)
+    expect(deployment.status).toMatchObject({ percentage: 0, why: expect.stringContaining('are failing on "v2"') as string }) // prettier-ignore
+  })
+
   it('of a deployment that others have come after does nothing, and says how that ended', async () => {
     const { bot, deployment } = await complete()
     const later = await bot.blueGreen.deploy('v3', soon)
@@ -195,6 +217,7 @@ describe('the old version of what is complete', () => {
     const notify = vi.fn()
     const { bot, deployment, v1, v2, done } = await completeOnSlots({ notify })
     v1.starting = starting
+    const { stops } = v1
     const rolledBack = deployment.rollback({ why: 'users complain' })
     await bot.clock.advance(60_000)
     const why = `${problem}; the cause was: users complain`
@@ -203,6 +226,8 @@ describe('the old version of what is complete', () => {
     expect(notify.mock.lastCall?.[0]).toMatchObject({ kind: 'held', severity: 'CRITICAL' })
     expect([bot.blueGreen.status.phase, await bot.serves('a'), v2.health(), done]).toEqual(['COMPLETE', 'v2', 'up', []])
     expect(bot.blueGreen.status.rolledBack).toEqual([])
+    await bot.clock.advance(60_000)
+    expect([v1.stops, bot.clock.pending]).toEqual([stops + 1, 0])
     // It is tried again like the first time, and nothing else is in the way.
     v1.starting = 'starts'
     const again = deployment.rollback()
@@ -238,11 +263,11 @@ describe('the old version of what is complete', () => {
     const starts = v1.starts
     const first = deployment.rollback({ why: 'one', batches: { size: 10 } })
     const second = bot.blueGreen.lastDeployment?.rollback({ why: 'two' })
+    // It runs now, so that whoever takes back what runs means it.
+    const third = bot.blueGreen.rollback({ why: 'three' })
     ready()
-    expect(await Promise.all([first, second])).toEqual([
-      { outcome: 'ROLLED_BACK', why: 'one' },
-      { outcome: 'ROLLED_BACK', why: 'one' },
-    ])
+    const result = { outcome: 'ROLLED_BACK', why: 'one' }
+    expect(await Promise.all([first, second, third])).toEqual([result, result, result])
     expect(v1.starts).toBe(starts + 1)
     expect(bot.percentages).toEqual([100, 0])
   })
@@ -324,7 +349,8 @@ describe('after a restart', () => {
     next.blueGreen.on('finished', finished)
     await next.blueGreen.start()
     const last = next.blueGreen.lastDeployment
-    expect(last).toMatchObject({ id: deployment.id, from: 'v1', to: 'v2', status: { phase: 'COMPLETE' } })
+    const status = { phase: 'COMPLETE', why: 'every step was passed' }
+    expect(last).toMatchObject({ id: deployment.id, from: 'v1', to: 'v2', status })
     expect(await last?.finished).toEqual({ outcome: 'COMPLETE', why: 'every step was passed' })
     expect(last?.report()).toMatchObject({ outcome: 'COMPLETE', number: 1 })
     expect(finished).not.toHaveBeenCalled()
@@ -407,6 +433,34 @@ describe('after a restart', () => {
         expect(done).toEqual(['up', 'down'])
         await bot.clock.advance(0)
         expect((await bot.store.record())?.state).toMatchObject({ active: 'v1', deployment: { phase: 'ROLLED_BACK' } })
+      }
+    },
+  )
+})
+
+describe('in a store that fails at random and often', () => {
+  it.each(['refused', 'written but refused', 'hangs', 'written but hangs', 'lands late'] as const)(
+    '(%s) what was taken back stays so, here and after a restart',
+    async (fault) => {
+      for (let seed = 1; seed <= 20; seed++) {
+        let dice = seed
+        const { bot, deployment, done } = await complete({}, { ...soon, migration: 'index' })
+        await bot.clock.advance(0)
+        for (let write = 1; write < 60; write++) {
+          dice = (dice * 1_103_515_245 + 12_345) % 2 ** 31
+          if (dice % 3 === 0) bot.store.faults.set(bot.store.writes + write, fault)
+        }
+        const batches = seed % 2 === 0 ? { percentages: [50, 10], pauseMs: 1_000 } : undefined
+        const rolledBack = deployment.rollback({ batches })
+        await bot.clock.advance(1_000_000)
+        await bot.store.land()
+        expect((await rolledBack).outcome, `seed ${seed}`).toBe('ROLLED_BACK')
+        expect([done, bot.percentages.at(-1)], `seed ${seed}`).toEqual([['up', 'down'], 0])
+        bot.crash()
+        const next = restart(bot)
+        await next.blueGreen.start()
+        expect(next.blueGreen.status, `seed ${seed}`).toMatchObject({ phase: 'ROLLED_BACK', active: 'v1' })
+        expect(await next.serves('a')).toBe('v1')
       }
     },
   )

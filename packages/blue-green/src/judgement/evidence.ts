@@ -68,6 +68,7 @@ export class Evidence {
   /** Ordered by the last window in which each was seen. */
   #guilds = new Map<string, readonly [seen: number, affected: number, ...speed: Speed]>()
   #ordinary: OrdinaryTraffic | undefined
+  #finding: Finding | undefined
 
   constructor(settings: JudgeSettings) {
     this.#settings = settings
@@ -85,6 +86,7 @@ export class Evidence {
 
   /** A deployment begins without evidence; what is known of the guilds stays. */
   begin(deploymentId: string, from: string, to: string): void {
+    this.#finding = undefined
     this.#from = from
     this.#to = to
     if (this.#deploymentId === deploymentId) return
@@ -95,6 +97,7 @@ export class Evidence {
   }
 
   restore(stored: StoredEvidence): void {
+    this.#finding = undefined
     this.#guilds = new Map(Object.entries(stored.guilds))
     this.#memory = new Map(Object.entries(stored.memory))
     const isSame = Object.keys(this.#settings.metrics).every((name) => Object.hasOwn(stored.whole, name))
@@ -118,7 +121,9 @@ export class Evidence {
     if (memory === undefined || ageMs > maxAgeMs) return
     const before = { ...memory.start(), green: this.#memory.get(version) ?? {} }
     const { green, ignored } = memory.observe(before, { side: 'green', ageMs, bytes })
-    if (ignored === 0) this.#memory.set(version, green)
+    if (ignored > 0) return
+    this.#finding = undefined
+    this.#memory.set(version, green)
   }
 
   /**
@@ -127,6 +132,7 @@ export class Evidence {
    * @param first - guilds that are on green by choice, not by chance: they are compared with nobody
    */
   add(window: Window, first: ReadonlySet<string>, tookMs: number): void {
+    this.#finding = undefined
     this.#elapsedMs += tookMs
     const { units, calls, failures } = window
     const isCompared = (id: string): boolean => !first.has(id)
@@ -161,7 +167,12 @@ export class Evidence {
     this.#remember(window, history.toJSON())
   }
 
+  /** Asked for with every status, and another one only after something was learned. */
   find(): Finding {
+    return (this.#finding ??= this.#judged())
+  }
+
+  #judged(): Finding {
     const { verdict, message, evidence, metrics } = this.#judge.judge(this.#whole)
     if (verdict === 'HARMFUL') return { verdict, mayAdvance: false, why: clause(message), evidence }
     const memory = this.#assessMemory()

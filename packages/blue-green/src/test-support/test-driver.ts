@@ -42,6 +42,7 @@ export class TestDriver {
       startLater: () => undefined,
       call: () => Promise.resolve(),
       counters: () => new Map(),
+      fares: () => ({ started: 0, succeeded: 0, failed: 0, userErrors: 0, running: 0, guilds: 0, failingGuilds: 0 }),
       events: () => 0,
       stage: (version, signal) => {
         this.staged.push(version)
