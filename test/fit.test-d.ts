@@ -5,7 +5,8 @@ import type {
   Clock as BlueGreenClock,
   HealthSource as BlueGreenHealth,
   StateStore,
- fromRolloutPlan} from '@evenkeel/blue-green'
+  fromRolloutPlan,
+} from '@evenkeel/blue-green'
 import { memoryState } from '@evenkeel/blue-green'
 import type {
   EventSource,

@@ -92,6 +92,14 @@ export const beside: BlueGreen<{ v1: Slot<Interaction, number>; v2: () => string
   store,
 })
 // Under `exactOptionalPropertyTypes` an option may be there and undefined.
+void blueGreen.deploy('v2', { percentages: [10, 100], stepMs: [1_000, 2_000] })
+// What no call shows is told of a guild, and of one of the versions.
+blueGreen.report({ guildId: '1' })
+blueGreen.report({ guildId: '1', kind: 'queryTimeout', version: 'v2' })
+// @ts-expect-error there is no such kind
+blueGreen.report({ guildId: '1', kind: 'queryTimeouts' })
+// @ts-expect-error there is no such version
+blueGreen.report({ guildId: '1', version: 'v9' })
 void blueGreen.deploy('v2', { percentages: undefined, stepMs: undefined, first: undefined, backup: undefined })
 
 // @ts-expect-error no version has this name

@@ -86,7 +86,7 @@ export interface DeploymentStatus extends Vitals {
   readonly percentage: number
   /** The share of each step. */
   readonly percentages: readonly number[]
-  /** The index of the current step in `percentages`; -1 before the first, one more than the last while it bakes. */
+  /** The index of the current step in `percentages`; -1 before the first, one more than the last while it bakes, two more in the acceptance tests. */
   readonly step: number
   /** How long the current step has lasted in good health, in ms. */
   readonly elapsedMs: number

@@ -152,13 +152,14 @@ export class Evidence {
         values: () => [...this.#guilds.values()].flatMap((row) => (row[2] > 0 ? [speedOf(row) as Speed] : [])),
       }
       this.#observe(names.latency, relativeLatencies(speeds, units, isCompared))
-      const users = { green: onGreen, blue: units.size - onGreen }
+      const compared = [...units].filter(([id]) => isCompared(id)).map(([, unit]) => unit)
+      const users = compared.filter(({ green }) => green).length
       for (const kind of Object.keys(reported) as ReportKind[]) {
-        const { green, blue } = window.reports(kind)
+        const { green, blue } = window.reports(kind, isCompared)
         this.#observe(reported[kind].name, {
           atMs: this.#elapsedMs,
-          green: { reports: green, users: users.green },
-          blue: { reports: blue, users: users.blue },
+          green: { reports: green, users },
+          blue: { reports: blue, users: compared.length - users },
         })
       }
     }

@@ -50,6 +50,15 @@ describe('a new version that alone has lost its database', () => {
     expect(deployment.status).toMatchObject({ phase: 'SHIFTING_TRAFFIC', percentage: 100 })
   })
 
+  it('is no such thing when the database goes for everybody just after they came to it', async () => {
+    const { bot, deployment, green, blue } = await deployed()
+    bot.blueGreen.report({ guildId: green[0], kind: 'connectionFailure' })
+    for (const guildId of blue.slice(0, 500)) await bot.serves(guildId)
+    await deployment.promote()
+    for (const guildId of [...green, ...blue]) bot.blueGreen.report({ guildId, kind: 'connectionFailure' })
+    expect(deployment.status).toMatchObject({ phase: 'SHIFTING_TRAFFIC', percentage: 100 })
+  })
+
   it('is not found of the guilds that have it by choice, nor of other reports, nor unless it is asked for', async () => {
     for (const [kind, options, first] of [
       ['connectionFailure', {}, true],

@@ -68,6 +68,14 @@ describe.each<[ReportKind, string, number]>([
     expect(window.reports(kind)).toEqual({ green: 1, blue: 0 })
   })
 
+  it('of the guilds that have green by choice is no evidence', () => {
+    const evidence = new Evidence(judged(kind, 5))
+    evidence.begin('d1', 'v1', 'v2')
+    const first = new Set(Array.from({ length: 20 }, (_, i) => String(2 * i)))
+    for (let window = 0; window < 5; window++) evidence.add(windowOf(kind, 20, 0), first, 10 * minute)
+    expect(evidence.find()).toMatchObject({ verdict: 'UNKNOWN', evidence: 1 })
+  })
+
   it('is told by guild, and takes back a deployment', async () => {
     const bot = new TestBot(new FaultyStore(), {
       judge: { ...nothingElse, [triggerOf[kind]]: 3 },

@@ -53,10 +53,10 @@ export class Window {
     if (!reporters.has(unitId) && reporters.size < maxUnits) reporters.set(unitId, side)
   }
 
-  /** How many have reported that of each version. */
-  reports(kind: ReportKind): Record<Side, number> {
+  /** How many of those who are compared have reported that of each version. */
+  reports(kind: ReportKind, isCompared: (unitId: string) => boolean = () => true): Record<Side, number> {
     const counts = { green: 0, blue: 0 }
-    for (const side of this.#reporters.get(kind)?.values() ?? []) counts[side] += 1
+    for (const [unitId, side] of this.#reporters.get(kind) ?? []) if (isCompared(unitId)) counts[side] += 1
     return counts
   }
 }
