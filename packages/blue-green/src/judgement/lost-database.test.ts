@@ -120,6 +120,26 @@ describe('what began to fail', () => {
     expect(found(500, 500, 3)).toBe(true)
   })
 
+  it.each([
+    [0.01, 1_500],
+    [0.1, 200],
+    [0.5, 50],
+    [0.9, 200],
+  ])(
+    'on green alone is found at a share of %s within %i calls of the bot, in each of 200 deployments',
+    (share, most) => {
+      const random = randomFrom(5)
+      for (let deployment = 0; deployment < 200; deployment++) {
+        const database = new LostDatabase(new FakeClock(), 2)
+        let why: string | undefined
+        for (let i = 0; i < most && why === undefined; i++) {
+          why = random() < share ? database.failed('green', `${i}`) : database.served('blue', `${i}`)
+        }
+        expect(why).toContain('it does not reach its database')
+      }
+    },
+  )
+
   it('alike on both versions is hardly ever found, whatever the share, in two thousand outages', () => {
     const random = randomFrom(11)
     let found = 0
