@@ -44,13 +44,13 @@ import type { Settings } from './options.js'
 import { Pace } from './pace.js'
 import { PhaseWork, workOf } from './phase-work.js'
 import type { Plan } from './plan.js'
-import { logged, type LogEntry, type StateRecord } from './record.js'
+import { isNewer, logged, type LogEntry, type StateRecord } from './record.js'
 import { routeOf, type Route } from './routing.js'
 import { inPlaceFor, problemsFor } from './report/dry-run.js'
 import { History } from './report/history.js'
 import { makeReport, type DeploymentReport } from './report/report.js'
 import { healthOf, type VersionHealth, type Vitals } from './report/vitals.js'
-import { decisionFor, routedIn, takeOver, type Known, type Resumption } from './resumption.js'
+import { decisionFor, routedIn, standsAgainst, takeOver, type Known, type Resumption } from './resumption.js'
 import { makeStarting, type Starting } from './starting.js'
 import {
   completeIn,
@@ -58,7 +58,6 @@ import {
   isAccepting,
   isOver,
   isAdvancing,
-  isIrreversible,
   isOneWay,
   isPreparing,
   isRollingBack,
@@ -75,7 +74,7 @@ import {
 import { StepGate } from './step-gate.js'
 import { Waiters } from './waiters.js'
 import { warn } from './warn.js'
-import { makeWayBack, type Refusal, type WayBack } from './way-back.js'
+import { WayBack } from './way-back.js'
 import { Writer, type Wanted } from './writer.js'
 
 /**
@@ -116,7 +115,7 @@ export class Driver {
   /** Why a rollback was refused of late: a person has heard of it. */
   #refusal: string | undefined
   /** The rollback of a complete deployment whose old version gets ready. */
-  #wayBack: WayBack | undefined
+  readonly #wayBack: WayBack
   /** The last deployment where it was over before this process came. */
   #found: DrivenDeployment | undefined
   readonly #pace: Pace
@@ -132,6 +131,16 @@ export class Driver {
     this.#hooks = hooks
     this.#controllerId = this.#token()
     this.#lives = new Lives(settings, hooks)
+    this.#wayBack = new WayBack(settings, this.#lives, {
+      staged: (version, signal) => this.#staged(version, signal),
+      unstaged: (version) => {
+        // Whoever stops ends every version.
+        if (this.#controller !== 'STOPPED' && !routedIn(this.#state).includes(version)) hooks.retire(version)
+      },
+      rollBack: (complete, descent, why) => this.#switchBack(complete, descent, why),
+      notDriving: () => this.#notDriving(),
+      announce: (changes) => hooks.announce(changes),
+    })
     this.#pace = new Pace(settings.clock, {
       over: (stepMs) => this.#stepElapsed(stepMs),
       stoodStill: (lateMs) => this.#stoodStill(lateMs),
@@ -287,7 +296,7 @@ export class Driver {
     return problemsFor(to, plan, {
       isDriving: this.#controller !== 'STOPPED',
       fencedBy: this.#fencedBy,
-      running: this.#starting ?? this.#wayBack?.deployment ?? runningIn(this.#state),
+      running: this.#starting ?? this.#wayBack.deployment ?? runningIn(this.#state),
       state: this.#state,
       health: this.#settings.health,
       isStoreUp: this.#isStoreUp,
@@ -402,7 +411,7 @@ export class Driver {
   async deploy(to: string, { retry, acceptMigrated, ...plan }: PlanAndConsent): Promise<Deployment> {
     if (this.#fencedBy !== undefined) throw this.#fencedBy
     if (this.#controller !== 'DRIVING') throw new StoppedError(to)
-    const wayBack = this.#wayBack?.deployment
+    const wayBack = this.#wayBack.deployment
     const running = this.#starting ?? wayBack ?? runningIn(this.#state)
     const current = runningIn(this.#state)
     const isTakenBack = wayBack !== undefined || (current !== undefined && isRollingBack(current))
@@ -471,39 +480,15 @@ export class Driver {
     const complete = completeIn(this.#state)
     if (complete?.id !== deploymentId || this.#starting !== undefined) return undefined
     const descent = how.batches === undefined ? null : readBatches(how.batches, complete.percentage)
-    if (this.#wayBack !== undefined) return this.joinWayBack()
+    const underWay = this.joinWayBack()
+    if (underWay !== undefined) return underWay
     if (this.#controller !== 'DRIVING') return Promise.resolve(this.#notDriving())
-    const refusal = this.#refusalOf(complete, how.acceptIrreversible === true)
-    if (refusal !== undefined) return Promise.resolve(this.#keepComplete(complete, why, refusal))
-    // A function is ready as it is.
-    if (typeof this.#settings.versions.get(complete.from) === 'function') {
-      this.#lives.staged(complete.from)
-      return this.#switchBack(complete, descent, why)
-    }
-    this.#wayBack = makeWayBack(complete, descent, (wayBack) => this.#goBack(wayBack, why))
-    return this.#wayBack.result
+    return this.#wayBack.begin(complete, { descent, accept: how.acceptIrreversible === true }, why)
   }
 
   /** The rollback of a complete deployment that is under way already, if there is one: as ever, who asks again wants it at once. */
   joinWayBack(): Promise<DeploymentResult> | undefined {
-    if (this.#wayBack !== undefined) this.#wayBack.descent = null
-    return this.#wayBack?.result
-  }
-
-  async #goBack(wayBack: WayBack, why: string): Promise<DeploymentResult> {
-    const { deployment, stop } = wayBack
-    const { from } = deployment
-    const failure = await this.#staged(from, stop.signal)
-    if (this.#wayBack === wayBack) this.#wayBack = undefined
-    const dead = this.#lives.whyDead(from)
-    const problem = failure?.message ?? (dead === undefined ? undefined : `"${from}" died: ${dead}`)
-    if (stop.signal.aborted || problem !== undefined) {
-      // Whoever stops ends every version.
-      if (this.#controller !== 'STOPPED' && !routedIn(this.#state).includes(from)) this.#hooks.retire(from)
-      if (stop.signal.aborted) return this.#notDriving()
-      return this.#keepComplete(deployment, why, { outcome: 'HELD', problem: problem ?? '' })
-    }
-    return this.#switchBack(deployment, wayBack.descent, why)
+    return this.#wayBack.join()
   }
 
   /** From here on it is a rollback like any other. */
@@ -512,24 +497,6 @@ export class Driver {
     const descent = this.#lives.isDead(to) ? null : batches
     this.#move({ type: 'ROLL_BACK', elapsedMs: 0, accept: true, descent }, why)
     return this.finishedOf(id) ?? Promise.resolve(this.#notDriving())
-  }
-
-  /** What keeps a complete deployment from being taken back, whether or not its old version gets ready. */
-  #refusalOf(complete: DeploymentState, accept: boolean): Refusal | undefined {
-    const { from, migration } = complete
-    if (!this.#hasVersion(from)) {
-      return { outcome: 'HELD', problem: `"${from}" is not in versions, so nothing can be rolled back to it` }
-    }
-    if (!isIrreversible(complete) || accept) return undefined
-    const problem = `the migration "${migration?.name}" is irreversible, and only acceptIrreversible: true goes back from it`
-    return { outcome: 'FROZEN', problem }
-  }
-
-  /** Green serves on, and a person hears of it. */
-  #keepComplete(complete: DeploymentState, cause: string, { outcome, problem }: Refusal): DeploymentResult {
-    const why = `${problem}; the cause was: ${cause}`
-    this.#hooks.announce([refusalChange(complete, why, this.#settings.clock.now())])
-    return { outcome, why }
   }
 
   #notDriving(): DeploymentResult {
@@ -884,18 +851,10 @@ export class Driver {
       this.#fenced(record)
     } else if (this.#controller === 'FENCED' && isNewer(record, this.#followed)) {
       this.#followed = record
-      if (this.#standsAgainst(record.state) || !this.#hasCodeFor(record.state)) return
+      if (standsAgainst(record.state, this.#state, this.#isUnwritten) || !this.#hasCodeFor(record.state)) return
       this.#isUnwritten = false
       this.#enter(record.state, `the controller with epoch ${record.epoch} says: ${record.cause}`, record.log)
     }
-  }
-
-  /** What was decided here about a deployment stands here, until it ends as decided, or another one begins. */
-  #standsAgainst(theirs: State): boolean {
-    const mine = runningIn(this.#state)
-    if (mine === undefined || mine.id !== theirs.deployment?.id) return false
-    if (isRollingBack(mine) && theirs.deployment.phase === 'COMPLETE') return true
-    return decisionFor(theirs, this.#state, { isUnwritten: this.#isUnwritten }) !== undefined
   }
 
   // Being in a state
@@ -1006,7 +965,7 @@ export class Driver {
     this.#pace.cancel()
     this.#doubt.end()
     this.#chores.keep(undefined)
-    this.#wayBack?.stop.abort(new Error('this process does not drive any more'))
+    this.#wayBack.stop()
     this.#jury?.stop()
     const why = this.#fencedBy ?? new StoppedError(runningIn(this.#state)?.to ?? this.#state.active)
     this.#waiters.leave(why)
@@ -1030,12 +989,6 @@ export class Driver {
         .padStart(6, '0')
     return half() + half()
   }
-}
-
-/** Whether a record was written after another one, which may be missing. */
-function isNewer(record: StateRecord, than: Pick<StateRecord, 'epoch' | 'sequence'> | undefined): boolean {
-  if (than === undefined || record.epoch !== than.epoch) return than === undefined || record.epoch > than.epoch
-  return record.sequence > than.sequence
 }
 
 /** Whether the death of green is news: it was made ready, and is not being taken back already. */

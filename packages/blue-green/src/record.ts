@@ -55,6 +55,12 @@ export function makeRecord(fields: Omit<StateRecord, 'format' | 'checksum'>): St
   return { ...record, checksum: checksumOf(record) }
 }
 
+/** Whether a record was written after another one, which may be missing. */
+export function isNewer(record: StateRecord, than: Pick<StateRecord, 'epoch' | 'sequence'> | undefined): boolean {
+  if (than === undefined || record.epoch !== than.epoch) return than === undefined || record.epoch > than.epoch
+  return record.sequence > than.sequence
+}
+
 /** The log with a transition more, if it is one. A deployment begins its own. */
 export function logged(
   log: readonly LogEntry[],

@@ -111,6 +111,14 @@ function rollBackOf({ descent: rest, percentage }: DeploymentState, accept: bool
   return { type: 'ROLL_BACK', elapsedMs: 0, accept, descent }
 }
 
+/** Whether what was decided here speaks against the state of another controller: it stands until it ends as decided, or another deployment begins. */
+export function standsAgainst(theirs: State, mine: State, isUnwritten: boolean): boolean {
+  const running = runningIn(mine)
+  if (running === undefined || running.id !== theirs.deployment?.id) return false
+  if (isRollingBack(running) && theirs.deployment.phase === 'COMPLETE') return true
+  return decisionFor(theirs, mine, { isUnwritten }) !== undefined
+}
+
 /** The versions that get events in a state. */
 export function routedIn(state: State): readonly string[] {
   const running = runningIn(state)
