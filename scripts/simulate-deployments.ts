@@ -83,9 +83,9 @@ async function tellAll(tasks: readonly Task[]): Promise<readonly Told[]> {
 
 /** Tells so many deployments, and writes what became of them. */
 export async function simulateDeployments(seed: number, runs: number): Promise<void> {
-  const tasks = stories.flatMap(([name, part]) => {
+  const tasks = stories.flatMap(([name, part], nth) => {
     const count = Math.max(1, Math.round(runs * part))
-    return Array.from({ length: count }, (_, i) => ({ name, seed: seed * 1_000_000 + i }))
+    return Array.from({ length: count }, (_, i) => ({ name, seed: seed * 1_000_000 + nth * 10_000 + i }))
   })
   const beganMs = process.hrtime.bigint()
   const all = await tellAll(tasks)

@@ -536,12 +536,17 @@ export class BlueGreen<
     // What is being taken back already needs no proof to be taken back at once.
     const isTaken = running !== undefined && isTakenBack(running) && isCatastrophe(here, there, maxFailingGuilds)
     const isBlueServing = running?.percentage !== 100
-    const found = isTaken ? 'WORSE' : findCatastrophe(lane.guilds, other.guilds, maxFailingGuilds, isBlueServing)
+    const { wellSinceMs } = this.#driver
+    const found = isTaken
+      ? 'WORSE'
+      : findCatastrophe(lane.guilds, other.guilds, maxFailingGuilds, isBlueServing, wellSinceMs)
     if (found === undefined) return
     const share = ({ failing, seen }: { failing: number; seen: number }): string => `${failing} of ${seen} guilds`
     const why = `${share(here)} are failing on "${version}", against ${share(there)} on "${blue}"`
     if (found === 'WORSE') return this.#driver.takeBack(why)
-    this.#driver.suspect(why, (sinceMs) => failsAlone(lane.guilds, other.guilds, maxFailingGuilds, sinceMs))
+    this.#driver.suspect(why, (sinceMs) => {
+      return failsAlone(lane.guilds, other.guilds, maxFailingGuilds, { sinceMs, wellSinceMs: this.#driver.wellSinceMs })
+    })
   }
 
   /** Where the flow began that an event belongs to. */

@@ -7,6 +7,8 @@ import type { Clock } from './ports.js'
 export class Doubt {
   readonly #clock: Clock
   readonly #waitMs: number
+  #isWell = true
+  #wellSinceMs = -Infinity
   #decide: ((sinceMs: number) => void) | undefined
   #cancel: (() => void) | undefined
 
@@ -14,6 +16,11 @@ export class Doubt {
   constructor(clock: Clock, waitMs: number) {
     this.#clock = clock
     this.#waitMs = waitMs
+  }
+
+  /** Since when all else has been well, or had been before it was not. */
+  get wellSinceMs(): number {
+    return this.#wellSinceMs
   }
 
   get isOpen(): boolean {
@@ -27,6 +34,8 @@ export class Doubt {
 
   /** All else is well, or is not. */
   look(isWell: boolean): void {
+    if (isWell && !this.#isWell) this.#wellSinceMs = this.#clock.monotonic()
+    this.#isWell = isWell
     if (!isWell) this.#stop()
     if (!isWell || this.#decide === undefined) return
     const sinceMs = this.#clock.monotonic()

@@ -225,6 +225,11 @@ export class Driver {
     return this.#doubt.isOpen
   }
 
+  /** Since when health has been well, or had been before it was not, as far as this deployment has asked. */
+  get wellSinceMs(): number {
+    return this.#doubt.wellSinceMs
+  }
+
   get isStoreUp(): boolean {
     return this.#isStoreUp
   }

@@ -71,7 +71,12 @@ describe('what blue says of the failures of green', () => {
       green.failed('abc'[second % 3] ?? '', false)
       meanwhile(blue, second)
     }
-    return { clock, found: (isBlueServing = true) => findCatastrophe(green, blue, 2, isBlueServing), blue, green }
+    return {
+      clock,
+      found: (isBlueServing = true) => findCatastrophe(green, blue, 2, isBlueServing, -Infinity),
+      blue,
+      green,
+    }
   }
   const many = (blue: GuildLedger): void => {
     for (let i = 0; i < 100; i++) blue.succeeded(String(i))
@@ -103,6 +108,37 @@ describe('what blue says of the failures of green', () => {
     expect(found(false)).toBe('ALONE')
     for (let i = 0; i < 90; i++) green.succeeded(String(i))
     expect(found(false)).toBeUndefined()
+  })
+})
+
+describe('guilds that fail on green, where blue serves nobody', () => {
+  /** All of a hundred guilds were well on blue, and so they are on green, until three begin to fail within seconds. */
+  async function three(wellSinceMs: (failedAtMs: number) => number) {
+    const clock = new FakeClock()
+    const [green, blue] = [new GuildLedger(clock, 3), new GuildLedger(clock, 3)]
+    for (const ledger of [blue, green]) for (let i = 0; i < 100; i++) ledger.succeeded(String(i))
+    await clock.advance(60_000)
+    for (let call = 0; call < 9; call++) green.failed('abc'[call % 3] ?? '', false)
+    const failedAtMs = clock.monotonic()
+    await clock.advance(1_000)
+    for (let i = 0; i < 6; i++) green.succeeded(String(i))
+    return { green, found: () => findCatastrophe(green, blue, 2, false, wellSinceMs(failedAtMs)) }
+  }
+
+  it('are not compared with those alone that called since, for chance puts three failures together now and then', async () => {
+    const { found, green } = await three(() => -Infinity)
+    expect(found()).toBeUndefined()
+    for (const id of 'defghij') for (let call = 0; call < 3; call++) green.failed(id, false)
+    expect(found()).toBe('ALONE')
+  })
+
+  it('do not count when they began to in an outage that health saw', async () => {
+    const { found, green } = await three((failedAtMs) => failedAtMs + 500)
+    for (const id of 'abc') green.failed(id, false)
+    for (const id of 'abc') for (let call = 0; call < 20; call++) green.failed(`${id}${call}`, false)
+    expect(found()).toBeUndefined()
+    for (const id of 'defghijklmno') for (let call = 0; call < 3; call++) green.failed(id, false)
+    expect(found()).toBe('ALONE')
   })
 })
 

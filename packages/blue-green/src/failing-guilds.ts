@@ -52,21 +52,24 @@ export type Catastrophe = 'WORSE' | 'ALONE'
  * a small share where blue serves a dozen others, and on a half of the guilds while few or none on green work any more.
  *
  * Where blue has no traffic, nothing tells an outage from a fault of the version. Then it takes more guilds that fail
- * than work, or a share of them that blue, when it last served, was far from.
+ * than work, or a share of them that blue, when it last served, was far from: of the last hour, for to choose a moment
+ * by the failures would find what chance has put together. Who began to fail in an outage that health saw does not count.
  *
  * @param isBlueServing - whether blue has a share of the traffic
+ * @param wellSinceMs - since when health has been well
  */
 export function findCatastrophe(
   green: GuildLedger,
   blue: GuildLedger,
   maxFailingGuilds: number,
   isBlueServing: boolean,
+  wellSinceMs: number,
 ): Catastrophe | undefined {
   const [here, there] = [green.census(), blue.census()]
   if (!isCatastrophe(here, there, maxFailingGuilds)) return undefined
   if (!isBlueServing || there.seen === 0) {
     const sinceMs = green.failingSince(maxFailingGuilds + 1)
-    return failsAlone(green, blue, maxFailingGuilds, sinceMs) ? 'ALONE' : undefined
+    return failsAlone(green, blue, maxFailingGuilds, { sinceMs, wellSinceMs }) ? 'ALONE' : undefined
   }
   const sinceMs = green.failingSince(1)
   // One call that failed is enough against blue: it has had no time for more.
@@ -77,15 +80,22 @@ export function findCatastrophe(
   return chance <= maxChance ? 'WORSE' : undefined
 }
 
-/** Whether green goes on to fail, of which only what came since a moment counts. */
-export function failsAlone(green: GuildLedger, blue: GuildLedger, maxFailingGuilds: number, sinceMs: number): boolean {
-  const { failing, working } = green.standing(sinceMs)
-  if (failing <= maxFailingGuilds) return false
-  if (failing > working) return true
-  const before = blue.census()
-  const isWorse = isCatastrophe({ failing, seen: failing + working }, before, maxFailingGuilds)
-  const usual = { failing: before.failing, working: before.seen - before.failing }
-  return isWorse && before.seen > 0 && chanceOf({ failing, working }, usual) <= maxChance
+/** Whether green fails, by itself: of late, or more than blue did. */
+export function failsAlone(
+  green: GuildLedger,
+  blue: GuildLedger,
+  maxFailingGuilds: number,
+  { sinceMs, wellSinceMs }: { readonly sinceMs: number; readonly wellSinceMs: number },
+): boolean {
+  const { failing, working } = green.standing(Math.max(sinceMs, wellSinceMs))
+  if (failing > Math.max(maxFailingGuilds, working)) return true
+  const [here, before] = [green.census(wellSinceMs), blue.census()]
+  const isFar = before.seen > 0 && isCatastrophe(here, before, maxFailingGuilds)
+  return isFar && chanceOf(standingOf(here), standingOf(before)) <= maxChance
+}
+
+function standingOf({ seen, failing }: Census): Standing {
+  return { failing, working: seen - failing }
 }
 
 /** The chance that so many of the failing guilds, or more, are on green, if who fails has nothing to do with who is there. */
@@ -154,9 +164,16 @@ export class GuildLedger {
     return (this.#guilds.get(id)?.failuresInRow ?? 0) >= this.#failuresPerGuild
   }
 
-  census(): Census {
+  /** @param sinceMs - who was last seen before, or began to fail before, does not count */
+  census(sinceMs: number = -Infinity): Census {
     this.#forgetSilent()
-    return { seen: this.#guilds.size, failing: this.#failing }
+    if (sinceMs === -Infinity) return { seen: this.#guilds.size, failing: this.#failing }
+    let [seen, failing] = [0, 0]
+    for (const guild of this.#guilds.values()) {
+      if (guild.seenMs >= sinceMs) seen += 1
+      if (this.#counts(guild) && guild.failingSinceMs >= sinceMs) failing += 1
+    }
+    return { seen, failing }
   }
 
   /** When the guild began to fail that did so as the last but so many; -Infinity for fewer. */

@@ -50,7 +50,10 @@ export interface BlueGreenOptions<Named extends Versions<Event>, Event = EventOf
   readonly store: StateStore
   /** Tells several bots in one store apart. */
   readonly name?: string | undefined
-  /** Holds a deployment while the bot is unwell. Without it, steps go by time and the catastrophe stop alone. */
+  /**
+   * Holds a deployment while the bot is unwell, and tells a fault of the new version from an outage where the old one serves nobody.
+   * Without it, steps go by time and the catastrophe stop alone.
+   */
   readonly health?: HealthSource | undefined
   /**
    * What must be in order before anything happens, by name: environment, permissions, disk space. All are run at once; one that
@@ -99,7 +102,7 @@ export interface BlueGreenOptions<Named extends Versions<Event>, Event = EventOf
   readonly maxClaims?: number | undefined
   /** How many flows may be pinned at once; of more, the oldest that may move is moved. */
   readonly maxPins?: number | undefined
-  /** How long all must be well, in ms, before a held deployment goes on. */
+  /** How long all must be well, in ms, before a held deployment goes on, or is taken back for what fails all the same. Longer than `health` takes to notice. */
   readonly recoverMs?: number | undefined
   /** How long running calls are waited for, in ms, when a version has lost its traffic and in `drain()`. */
   readonly drainMs?: number | undefined
