@@ -71,6 +71,24 @@ describe('the chaos run excuses a second run', () => {
     'second runs after a freeze',
     'second runs on a machine that stood still',
   ] as const
+  const outage = 'second runs as the store was out' as const
+  /** The owner `p2` goes on without the store, and finds afterwards that `p1` had claimed it. */
+  const storeWasOut: Partial<Fact>[] = [
+    { fact: 'said', by: 'p2', at: 2_900, why: 'The store of the claims does not answer: no answer within 500 ms' },
+    {
+      fact: 'repeated',
+      by: 'p2',
+      at: 3_400,
+      why: 'the store was out when it came, and another process had claimed it',
+    },
+  ]
+  /** A version of `p1`, which had begun with it before, begins it after that of `p2`. */
+  const lateVersion: Partial<Fact>[] = [
+    { fact: 'taken', at: 1_100 },
+    { fact: 'taken', by: 'p2', at: 2_950 },
+    ...twice().slice(1),
+    { fact: 'began', by: worker, at: 3_500, attempt: 1 },
+  ]
 
   it.each<[string, keyof Tally, Partial<Fact>[], Partial<Evidence>]>([
     ['of one that was killed', kill, twice(), struck('p1', { how: 'ended', at: 1_150 })],
@@ -79,12 +97,14 @@ describe('the chaos run excuses a second run', () => {
     ['of one that was frozen for less, and counted out', freeze, [...twice(), { fact: 'out', at: 3_200 }], struck('p1', { how: 'frozen', at: 1_150, untilAt: 2_000 })], // prettier-ignore
     ['of a version that was frozen until its owner took it for dead', freeze, twice(worker, 'it gave no sign of life for 1000 ms'), struck(worker, { how: 'frozen', at: 1_150, untilAt: 2_000 })], // prettier-ignore
     ['of one that was counted out although nothing had been done to it', still, [...twice(), { fact: 'out', at: 3_200 }], {}], // prettier-ignore
+    ['of one that began first and whose version ran last', freeze, lateVersion, struck('p1', { how: 'frozen', at: 1_150, untilAt: 3_450 })], // prettier-ignore
+    ['that the owner has told of, as the store was out', outage, [...twice().filter(({ fact }) => fact !== 'repeated'), ...storeWasOut], {}], // prettier-ignore
     ['of a version that was too slow for its owner', still, twice(worker, 'it gave no sign of life for 1000 ms'), {}],
   ])('%s', (_, row, facts, more) => {
     const { tally, faults } = judged(facts, answered, more)
     expect(faults).toEqual([])
-    const rows = Object.fromEntries([kill, freeze, still].map((name) => [name, tally[name]]))
-    expect(rows).toEqual({ [kill]: 0, [freeze]: 0, [still]: 0, [row]: 1 })
+    const rows = Object.fromEntries([kill, freeze, still, outage].map((name) => [name, tally[name]]))
+    expect(rows).toEqual({ [kill]: 0, [freeze]: 0, [still]: 0, [outage]: 0, [row]: 1 })
   })
 
   it.each<[string, Partial<Fact>[], Partial<Evidence>]>([
@@ -93,6 +113,7 @@ describe('the chaos run excuses a second run', () => {
     ['of one that had been frozen before it began', twice(), struck('p1', { how: 'frozen', at: 0, untilAt: 1_050 })],
     ['of one that had been counted out before it began', [{ fact: 'out', at: 1_050 }, ...twice()], {}],
     ['of one that was killed afterwards', twice(), struck('p1', { how: 'ended', at: 3_050 })],
+    ['of an outage that nobody has seen', [...twice(), ...storeWasOut.slice(1)], {}],
     ['of a version whose sister was killed', twice(worker), struck('p1/v1/4710', { how: 'ended', at: 1_150 })],
   ])('but not %s', (_, facts, more) => {
     const { faults } = judged(facts, answered, more)

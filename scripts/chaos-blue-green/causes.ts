@@ -15,8 +15,9 @@ export interface Blow {
 /**
  * Why what a process had begun may run once more elsewhere, or never be answered. `kill`: it ended. `freeze`: it was frozen for so long that the
  * others went on without it. `stood still`: the others went on without it although nothing was done to it, as a machine can be too busy for a sign of life.
+ * `outage`: a process that owns the events went on without the store, and has told so.
  */
-export type Cause = 'kill' | 'freeze' | 'stood still'
+export type Cause = 'kill' | 'freeze' | 'stood still' | 'outage'
 
 /** What is known of the processes. */
 export interface Lives {
@@ -24,7 +25,12 @@ export interface Lives {
   blows(by: string): readonly Blow[]
   /** When a process said that the others had counted it out. */
   outAt(by: string): readonly number[]
+  /** When it said that the store did not answer. */
+  storeOutAt(by: string): readonly number[]
 }
+
+/** What of a run a cause is looked for. */
+export type Begun = Pick<Fact, 'by' | 'at'>
 
 /**
  * What befell the process of a run, or the owner of that process, since it had begun.
@@ -33,7 +39,7 @@ export interface Lives {
  * @param told - what was told of the event
  * @returns `undefined` where nothing did: a freeze that nobody counted out, shorter than a lease, is no cause
  */
-export function causeOf(began: Fact, untilAt: number, told: readonly Fact[], lives: Lives): Cause | undefined {
+export function causeOf(began: Begun, untilAt: number, told: readonly Fact[], lives: Lives): Cause | undefined {
   const owner = ownerOf(began.by)
   const isWorker = owner !== began.by
   // Those of an owner befall its versions.
@@ -54,5 +60,9 @@ export function causeOf(began: Fact, untilAt: number, told: readonly Fact[], liv
   const isOwnerOut = lives.outAt(owner).some((at) => at >= began.at)
   const isWorkerOut = isWorker && told.some(({ why }) => why?.includes('no sign of life') === true)
   if ((isOwnerOut && freezes(owner).length > 0) || (isWorkerOut && freezes(began.by).length > 0)) return 'freeze'
-  return isOwnerOut || isWorkerOut ? 'stood still' : undefined
+  if (isOwnerOut || isWorkerOut) return 'stood still'
+  const isOutage = ({ by, at, why }: Fact): boolean => {
+    return why?.includes('the store was out') === true && lives.storeOutAt(by).some((outAt) => outAt <= at)
+  }
+  return told.some(isOutage) ? 'outage' : undefined
 }

@@ -3,8 +3,8 @@ import { writeSync } from 'node:fs'
 /** What a process of the chaos run did, a line of JSON each. */
 export interface Fact {
   /**
-   * `up`: it runs; of a worker, with `pid` and `version`. `ready`: it gets the events. `owner`: they are its own. `began`, `ended`, `failed`: a run of an
-   * event. `answered`: the platform has heard the answer; `late`: it took it no more. `repeated`: told that an event runs once more; `unfinished`: told that
+   * `up`: it runs; of a worker, with `pid` and `version`. `ready`: it gets the events. `owner`: they are its own. `taken`: an owner of versions
+   * has an event, and no other process has it; `began`, `ended`, `failed`: a run of it. `answered`: the platform has heard the answer; `late`: it took it no more. `repeated`: told that an event runs once more; `unfinished`: told that
    * an event does not run again. `out`, `in`: whether the others count it in. `dies`: about to end by itself, as a process that
    * breaks. `left`: it has gone in good order. `refused`: something that it was asked for was not done. `undecided`: told that it
    * lets an event go without knowing who has it. `said`: anything else.
@@ -13,6 +13,7 @@ export interface Fact {
     | 'up'
     | 'ready'
     | 'owner'
+    | 'taken'
     | 'began'
     | 'ended'
     | 'failed'

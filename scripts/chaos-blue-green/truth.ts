@@ -1,6 +1,6 @@
 import type { LedgerEvent } from '@evenkeel-examples/discord-standin'
-import { causeOf, type Blow, type Lives } from './causes.js'
-import type { Fact } from './facts.js'
+import { causeOf, type Begun, type Blow, type Lives } from './causes.js'
+import { ownerOf, type Fact } from './facts.js'
 
 /** An event as it was sent. */
 export interface Sent {
@@ -32,7 +32,7 @@ export interface Tally {
   'answered within 3 s': number
   /** The platform saw the answer, after its deadline. */
   'answered too late': number
-  /** A version was done with it; its process, or the owner's, was gone before the platform saw an answer. */
+  /** A version was done with it; its process, or the owner's, was gone before the platform saw an answer, and nobody was there to tell. */
   'gone with its process before the answer': number
   lost: number
   'refused, and told so': number
@@ -46,6 +46,7 @@ export interface Tally {
   /** Of one that was frozen for so long that the others went on without it. */
   'second runs after a freeze': number
   'second runs on a machine that stood still': number
+  'second runs as the store was out': number
   effects: number
   'effects committed twice': number
 }
@@ -60,6 +61,7 @@ const secondRunsAfter = {
   kill: 'second runs after a kill',
   freeze: 'second runs after a freeze',
   'stood still': 'second runs on a machine that stood still',
+  outage: 'second runs as the store was out',
 } as const
 
 /** Each event, held against everything that is known of it: what the members saw, the ledger of the platform says, and nobody else. */
@@ -108,8 +110,8 @@ export function judge(evidence: Evidence): { readonly tally: Tally; readonly fau
       })
       const isLate = event.attempts.some(({ code }) => code === tooLate) || facts.some(({ fact }) => fact === 'late')
       if (isLate) tally['answered too late'] += 1
-      else if (!gone.includes(undefined)) tally['gone with its process before the answer'] += 1
       else if (isUnfinished) tally['reported as unfinished'] += 1
+      else if (!gone.includes(undefined)) tally['gone with its process before the answer'] += 1
       else if (failure === undefined || isRefused) {
         tally.lost += 1
         fault('was handled, and its answer never came to the platform')
@@ -131,10 +133,9 @@ export function judge(evidence: Evidence): { readonly tally: Tally; readonly fau
     tally['second runs'] += Math.max(0, runs.length - 1)
     tally['second runs reported'] += Math.min(told.length, Math.max(0, runs.length - 1))
     if (told.length < runs.length - 1) fault(`ran ${runs.length} times, and ${told.length} second runs were reported`)
-    for (const [i, later] of runs.entries()) {
-      const first = runs[i - 1]
-      if (first === undefined) continue
-      const cause = causeOf(first, later.at, told, lives)
+    for (const [first, later] of inPairs(runs, facts)) {
+      const isSameOwner = ownerOf(first.by) === ownerOf(later.by)
+      const cause = causeOf(isSameOwner ? first.run : first, isSameOwner ? later.run.at : later.at, told, lives)
       if (cause !== undefined) tally[secondRunsAfter[cause]] += 1
       else fault(`ran on ${later.by} although nothing had befallen ${first.by} that ends it, or its lease`)
     }
@@ -155,10 +156,34 @@ export function judge(evidence: Evidence): { readonly tally: Tally; readonly fau
 const tooLate = 10_062
 const ackDeadlineMs = 3_000
 
+/** A run, and when its process began with the event: of a version, when its owner did, for a version may begin much later. */
+interface Turn extends Begun {
+  readonly run: Fact
+}
+
+/** The runs of an event in the order in which they were decided, each with the next one. */
+function inPairs(runs: readonly Fact[], facts: readonly Fact[]): readonly (readonly [Turn, Turn])[] {
+  const turns = runs.map((run): Turn => {
+    const taken = facts.filter(({ fact, by, at }) => fact === 'taken' && by === ownerOf(run.by) && at <= run.at)
+    return { by: run.by, at: taken.at(-1)?.at ?? run.at, run }
+  })
+  turns.sort((a, b) => a.at - b.at || a.run.at - b.run.at)
+  return turns.slice(1).map((later, i) => [turns[i] as Turn, later] as const)
+}
+
 function livesOf({ blows, facts }: Evidence): Lives {
-  const outAt = new Map<string, number[]>()
-  for (const { fact, by, at } of facts) if (fact === 'out') outAt.set(by, [...(outAt.get(by) ?? []), at])
-  return { blows: (by) => blows.get(by) ?? [], outAt: (by) => outAt.get(by) ?? [] }
+  const [outAt, storeOutAt] = [new Map<string, number[]>(), new Map<string, number[]>()]
+  const note = (times: Map<string, number[]>, { by, at }: Fact): void =>
+    void times.set(by, [...(times.get(by) ?? []), at])
+  for (const fact of facts) {
+    if (fact.fact === 'out') note(outAt, fact)
+    if (fact.why?.startsWith('The store of the claims does not answer') === true) note(storeOutAt, fact)
+  }
+  return {
+    blows: (by) => blows.get(by) ?? [],
+    outAt: (by) => outAt.get(by) ?? [],
+    storeOutAt: (by) => storeOutAt.get(by) ?? [],
+  }
 }
 
 export function noTally(): Tally {
@@ -179,6 +204,7 @@ export function noTally(): Tally {
     'second runs after a kill': 0,
     'second runs after a freeze': 0,
     'second runs on a machine that stood still': 0,
+    'second runs as the store was out': 0,
     effects: 0,
     'effects committed twice': 0,
   }

@@ -28,6 +28,7 @@ const restart = new GaplessRestart({
   leaseMs,
   // A machine that is busy with all this is no store that is out.
   storeTimeoutMs: 2_000,
+  keepMs: 5_000,
   // The wall clock alone: nothing can be done to the other one.
   clock: {
     now: () => Date.now() + jumpMs,
@@ -38,7 +39,7 @@ const restart = new GaplessRestart({
     },
   },
 })
-restart.on('repeated', ({ eventId, attempt }) => tell('repeated', { id: eventId, attempt }))
+restart.on('repeated', ({ eventId, attempt, why }) => tell('repeated', { id: eventId, attempt, why }))
 restart.on('unfinished', ({ eventId, attempt }) => tell('unfinished', { id: eventId, attempt }))
 restart.on('undecided', ({ eventId: id, why }) => tell('undecided', { ...(id !== undefined && { id }), why }))
 restart.on('change', ({ what, to, message }) => {

@@ -94,6 +94,7 @@ blueGreen.on('change', ({ what, to }) => {
 
 async function serve(interaction: ChatInputCommandInteraction): Promise<void> {
   const { id, guildId, user, commandName: command, options } = interaction
+  tell('taken', { id })
   await drive()
   const work = { id, guildId: guildId ?? '', userId: user.id, command, ms: options.getInteger('ms') ?? 0 }
   const answer = await blueGreen.handle(work)
@@ -118,9 +119,10 @@ const restart = new GaplessRestart({
   leaseMs,
   // A machine that is busy with all this is no store that is out.
   storeTimeoutMs: 2_000,
+  keepMs: 5_000,
   clock,
 })
-restart.on('repeated', ({ eventId, attempt }) => tell('repeated', { id: eventId, attempt }))
+restart.on('repeated', ({ eventId, attempt, why }) => tell('repeated', { id: eventId, attempt, why }))
 restart.on('undecided', ({ eventId: id, why }) => tell('undecided', { ...(id !== undefined && { id }), why }))
 restart.on('change', ({ what, to, message }) => {
   if (what === 'membership') tell(to === 'out' ? 'out' : 'in', { why: message })

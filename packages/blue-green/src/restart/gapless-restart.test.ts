@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { gaplessRestartDefaults } from '../restart.js'
 import { Fleet, twoProcesses, type FleetProcess } from '../test-support/fleet.js'
 
 /** The connection to the store has not survived: the next question is not answered. */
@@ -670,6 +671,32 @@ describe('two processes on one token', () => {
       await fleet.clock.advance(10_000)
       expect(fleet.runsOf('e').map(({ by }) => by)).toEqual([ms < 1_500 ? owner.version : other.version])
       expect(owner.restart.status).toMatchObject({ role: 'owner', unclaimed: 0 })
+    },
+  )
+
+  it.each([
+    ['by default', {}],
+    ['with a store that may take two fifths of keepMs', { storeTimeoutMs: 600, heartbeatMs: 100, leaseMs: 1_000 }],
+    ['with a slow store', { storeTimeoutMs: 2_000, keepMs: 5_000, heartbeatMs: 100, leaseMs: 1_000 }],
+  ])(
+    'run an event once when its owner stands still over a sign of life that fails, for however long: %s',
+    async (_, options) => {
+      const { heartbeatMs } = { ...gaplessRestartDefaults, ...options }
+      for (let ms = 0; ms <= 7_000; ms += 100) {
+        const fleet = new Fleet()
+        const [other, owner] = await twoProcesses(fleet, options)
+        await fleet.clock.advance(10_000)
+        owner.freezesInNextWrite = owner.losesNextAnswer = true
+        await fleet.clock.advance(heartbeatMs + 50)
+        void owner.restart.handle('e').catch(() => undefined)
+        void other.restart.handle('e')
+        await fleet.clock.advance(ms)
+        owner.thaw()
+        await fleet.clock.advance(100)
+        owner.isCutOff = false
+        await fleet.clock.advance(20_000)
+        expect(fleet.runsOf('e').length, `after ${ms} ms`).toBe(1)
+      }
     },
   )
 

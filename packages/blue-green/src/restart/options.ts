@@ -32,7 +32,7 @@ export interface GaplessRestartOptions<Event, Answer> {
   readonly name?: string | undefined
   /** How far the store must reach. `process` is for tests. */
   readonly scope?: 'process' | 'machine' | 'cluster' | undefined
-  /** The pause between two signs of life, in ms. */
+  /** The pause between two signs of life, in ms; keep it at two fifths of `keepMs` or less. */
   readonly heartbeatMs?: number | undefined
   /** How long a sign of life counts, in ms; at least four heartbeats. */
   readonly leaseMs?: number | undefined
@@ -54,7 +54,10 @@ export interface GaplessRestartOptions<Event, Answer> {
   readonly bakeMs?: number | undefined
   /** How long `drain` waits, in ms. */
   readonly drainMs?: number | undefined
-  /** How long one answer of the store may take, in ms. */
+  /**
+   * How long one answer of the store may take, in ms; keep it at two fifths of `keepMs` or less. A process that stands still for less than two such
+   * times does not notice it. Where that can be as long as `keepMs`, it takes its sleep for an outage, and an event may run twice, untold.
+   */
   readonly storeTimeoutMs?: number | undefined
   /**
    * What the owner does while the store is out of reach and another process is there: `serve` goes on without claims, `wait` keeps
