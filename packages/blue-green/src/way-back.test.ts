@@ -210,6 +210,23 @@ describe('the old version of what is complete', () => {
     expect([v1.health(), v2.health()]).toEqual(['up', 'down'])
   })
 
+  it('is not waited for any more once another process drives, and ends again', async () => {
+    const { bot, deployment, v1 } = await completeOnSlots()
+    const { stops } = v1
+    v1.starting = 'hangs'
+    const rolledBack = deployment.rollback({ why: 'users complain' })
+    await bot.clock.advance(0)
+    const other = restart(bot)
+    await other.blueGreen.start()
+    await bot.clock.advance(2_000)
+    expect(await rolledBack).toEqual({
+      outcome: 'FENCED',
+      why: expect.stringMatching(/^nothing has changed: .*epoch/) as string,
+    })
+    expect([bot.blueGreen.status.controller, v1.stops, await bot.serves('a')]).toEqual(['FENCED', stops + 1, 'v2'])
+    expect((await bot.store.record())?.state.deployment?.phase).toBe('COMPLETE')
+  })
+
   it.each([
     ['fails', '"v1" did not get ready: v1 cannot start'],
     ['is deaf', '"v1" did not get ready: it took longer than 60000 ms'],
@@ -227,7 +244,7 @@ describe('the old version of what is complete', () => {
     expect([bot.blueGreen.status.phase, await bot.serves('a'), v2.health(), done]).toEqual(['COMPLETE', 'v2', 'up', []])
     expect(bot.blueGreen.status.rolledBack).toEqual([])
     await bot.clock.advance(60_000)
-    expect([v1.stops, bot.clock.pending]).toEqual([stops + 1, 0])
+    expect([v1.stops, bot.timers]).toEqual([stops + 1, 0])
     // It is tried again like the first time, and nothing else is in the way.
     v1.starting = 'starts'
     const again = deployment.rollback()
