@@ -150,8 +150,6 @@ async function takeOver(): Promise<void> {
 async function leave(): Promise<void> {
   if (how === 'pair') await restart.drain()
   if (how === 'pair') await restart.stop()
-  // Another one that goes may have given it its events once more, after it had drained.
-  if (how === 'pair') await restart.drain()
   await client.destroy()
   const { drained } = await blueGreen.drain()
   await blueGreen.stop()

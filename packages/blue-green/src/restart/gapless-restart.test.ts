@@ -616,7 +616,7 @@ describe('two processes on one token', () => {
 
   it('tell of an event of whose claim one hears too late for a stop, for then the others leave it alone', async () => {
     const fleet = new Fleet()
-    const [, after] = await twoProcesses(fleet, { keepMs: 100 })
+    const [, after] = await twoProcesses(fleet, { keepMs: 100, heartbeatMs: 40, storeTimeoutMs: 40 })
     delayClaims(fleet, after, 400)
     fleet.send('1')
     await fleet.clock.advance(0)
@@ -747,6 +747,27 @@ describe('two processes on one token', () => {
     expect(before.restart.status).toMatchObject({ role: 'owner', versions: ['v1'] })
     await before.restart.stop()
     expect(fleet.clock.pending).toBe(0)
+  })
+
+  it('wait in a stop for what came back to it after its drain, from another one that went', async () => {
+    const fleet = new Fleet()
+    const [before, after] = await twoProcesses(fleet)
+    const first = after.restart.drain()
+    await fleet.clock.advance(1_000)
+    expect(await first).toMatchObject({ drained: true, isHandedOver: true })
+    const second = before.restart.drain()
+    await fleet.clock.advance(1_000)
+    expect(await second).toMatchObject({ drained: true, isHandedOver: true })
+    after.workMs = 5_000
+    fleet.send('1')
+    await fleet.clock.advance(100)
+    let isStopped = false
+    const stopped = after.restart.stop().then(() => (isStopped = true))
+    await fleet.clock.advance(4_000)
+    expect([fleet.runs.map(({ eventId, by }) => `${eventId} ${by}`), isStopped]).toEqual([['1 v2'], false])
+    await fleet.clock.advance(2_000)
+    await stopped
+    expect(after.answers.get('1')).toBe('1 from v2')
   })
 
   it('wait in a drain also for what is being claimed', async () => {

@@ -144,6 +144,8 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
   #isRejoining = false
   /** Others were there when this process stopped. */
   #isLeft = false
+  /** What the last drain has told of as left behind. */
+  #told: ReadonlySet<Promise<unknown>> | undefined
   #cancelBake: (() => void) | undefined
 
   /**
@@ -323,6 +325,7 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
       if (!this.#isHandedOver) await this.#pause(Math.min(this.#settings.heartbeatMs, 100), signal)
     }
     const left = await this.#ended(Math.max(1, endsMs - clock.monotonic()), signal)
+    this.#told = new Set(this.#desk.running)
     signal?.throwIfAborted()
     return { drained: left === 0, running: left, isHandedOver: this.#isHandedOver }
   }
@@ -351,11 +354,12 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
 
   /**
    * The events of the last moments may have come to this process alone: what nobody has claimed, it handles. And a claim that is being
-   * written is this process's to run, for the others leave the event to it.
+   * written is this process's to run, for the others leave the event to it. Another process that went may have given it its events
+   * once more after it had drained.
    */
   async #lastLook(): Promise<void> {
     const { clock, keepMs, drainMs, heartbeatMs } = this.#settings
-    const before = new Set(this.#desk.running)
+    const before = this.#told ?? new Set(this.#desk.running)
     const beganMs = clock.monotonic()
     const isWithin = (ms: number): boolean => clock.monotonic() - beganMs < ms
     this.#desk.decideNow()

@@ -40,6 +40,12 @@ describe('the options of a restart', () => {
     [{ whenStoreIsOut: 'panic' }, RangeError, /whenStoreIsOut must be 'serve' or 'wait', not panic/],
     [{ heartbeatMs: 0 }, RangeError, /heartbeatMs must be milliseconds above 0/],
     [{ heartbeatMs: 1_000 }, RangeError, /leaseMs must be at least four times heartbeatMs \(1000\), not 3000/],
+    [
+      { storeTimeoutMs: 2_000 },
+      RangeError,
+      /keepMs must be at least two .* storeTimeoutMs \(2000\), so 5000, not 1500/,
+    ],
+    [{ heartbeatMs: 601 }, RangeError, /keepMs must be at least two .* heartbeatMs \(601\) .*, so 1503, not 1500/],
     [{ maxKept: 0 }, RangeError, /maxKept must be a whole number from 1, not 0/],
     [{ redoMs: NaN }, RangeError, /redoMs .* not NaN/],
     [{ bakeMs: -1 }, RangeError, /bakeMs/],

@@ -32,7 +32,7 @@ export interface GaplessRestartOptions<Event, Answer> {
   readonly name?: string | undefined
   /** How far the store must reach. `process` is for tests. */
   readonly scope?: 'process' | 'machine' | 'cluster' | undefined
-  /** The pause between two signs of life, in ms; keep it at two fifths of `keepMs` or less. */
+  /** The pause between two signs of life, in ms; at most two fifths of `keepMs`. */
   readonly heartbeatMs?: number | undefined
   /** How long a sign of life counts, in ms; at least four heartbeats. */
   readonly leaseMs?: number | undefined
@@ -55,8 +55,8 @@ export interface GaplessRestartOptions<Event, Answer> {
   /** How long `drain` waits, in ms. */
   readonly drainMs?: number | undefined
   /**
-   * How long one answer of the store may take, in ms; keep it at two fifths of `keepMs` or less. A process that stands still for less than two such
-   * times does not notice it. Where that can be as long as `keepMs`, it takes its sleep for an outage, and an event may run twice, untold.
+   * How long one answer of the store may take, in ms; at most two fifths of `keepMs`. A process that stands still for less than two such
+   * times does not notice it, and must be awake again before the others take over.
    */
   readonly storeTimeoutMs?: number | undefined
   /**
@@ -156,6 +156,15 @@ export function readRestartOptions<Event, Answer>(options: GaplessRestartOptions
   if (leaseMs < 4 * heartbeatMs) {
     throw new RangeError(`leaseMs must be at least four times heartbeatMs (${heartbeatMs}), not ${leaseMs}`)
   }
+  const keepMs = readDuration('keepMs', given.keepMs)
+  const storeTimeoutMs = readDuration('storeTimeoutMs', given.storeTimeoutMs)
+  const longest = Math.max(heartbeatMs, storeTimeoutMs)
+  // A sleep that it does not notice must be over before the others take over what it has claimed.
+  if (keepMs < 2.5 * longest) {
+    throw new RangeError(
+      `keepMs must be at least two and a half times heartbeatMs (${heartbeatMs}) and storeTimeoutMs (${storeTimeoutMs}), so ${Math.ceil(2.5 * longest)}, not ${keepMs}`,
+    )
+  }
   const random = options.random ?? systemRandom
   const digits = Array.from({ length: 4 }, () => Math.floor(random() * 2 ** 32).toString(36))
   return {
@@ -168,13 +177,13 @@ export function readRestartOptions<Event, Answer>(options: GaplessRestartOptions
     name,
     heartbeatMs,
     leaseMs,
-    keepMs: readDuration('keepMs', given.keepMs),
+    keepMs,
     maxKept: readCount('maxKept', given.maxKept, 1),
     redoMs: readDuration('redoMs', given.redoMs),
     claimMs: readDuration('claimMs', given.claimMs),
     bakeMs: readDuration('bakeMs', given.bakeMs),
     drainMs: readDuration('drainMs', given.drainMs),
-    storeTimeoutMs: readDuration('storeTimeoutMs', given.storeTimeoutMs),
+    storeTimeoutMs,
     whenStoreIsOut,
     clock: options.clock ?? systemClock,
   }
