@@ -47,6 +47,7 @@ const atVersions: readonly (readonly [string, number])[] = [
   ['deploy', 7],
   ['doubleDeploy', 2],
   ['rollback', 3],
+  ['takeBack', 1],
   ['batches', 1],
   ['promote', 2],
   ['hold', 1],
@@ -114,6 +115,7 @@ function lineFor(what: string, random: () => number): string | undefined {
     case 'jump':
       return `jump ${Math.round((random() - 0.5) * 4 * 3_600_000)}`
     case 'rollback':
+    case 'takeBack':
     case 'batches':
     case 'promote':
     case 'hold':

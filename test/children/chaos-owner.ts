@@ -184,6 +184,7 @@ orders.on('line', (line) => {
     attempt(line, () => drive().then(() => blueGreen.deploy(known, plan)))
   }
   if (what === 'rollback') attempt(line, () => blueGreen.rollback({ why }))
+  if (what === 'takeBack') attempt(line, async () => blueGreen.lastDeployment?.rollback({ why }))
   if (what === 'batches') attempt(line, () => blueGreen.rollback({ why, batches: { size: 30, pauseMs: 100 } }))
   if (what === 'promote') attempt(line, async () => blueGreen.deployment?.promote({ why }))
   if (what === 'hold') attempt(line, async () => blueGreen.deployment?.hold({ why }))
