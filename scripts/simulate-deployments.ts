@@ -16,6 +16,8 @@ const minute = 60_000
 const outage = { afterMs: 30 * minute, forMs: 10 * minute, hitRatio: 1, isNoticed: false }
 
 const large = { guilds: 1_500, callsPerWindow: 4_000 }
+/** As many calls, and as even ones, as a judge is told in its own simulation. */
+const even = { guilds: 1_500, callsPerWindow: 20_000, isEven: true, beforeMs: 120 * minute }
 
 /** So many of each, for the number of runs that is asked for. */
 const stories: readonly (readonly [name: string, part: number, story: DeploymentStory])[] = [
@@ -40,6 +42,10 @@ const stories: readonly (readonly [name: string, part: number, story: Deployment
   ['larger bot, no difference, outage for all at 50 %', 0.25, { ...large, incident: { ...outage, step: 1 } }],
   ['larger bot, errors x 2', 0.25, { ...large, errors: 2 }],
   ['larger bot, errors x 3', 0.25, { ...large, errors: 3 }],
+  ['even bot, no difference', 0.25, even],
+  ['even bot, errors x 2', 0.25, { ...even, errors: 2 }],
+  ['even bot, errors x 5', 0.25, { ...even, errors: 5 }],
+  ['even bot, half as slow again', 0.25, { ...even, slowness: 1.5 }],
 ]
 
 interface Task {
@@ -91,7 +97,7 @@ export async function simulateDeployments(seed: number, runs: number): Promise<v
   const all = await tellAll(tasks)
   console.log('a plan of 25, 50 and 100 %, an hour each; judge: {}; looked at for twelve hours')
   console.log(
-    '300 guilds and a call a second, for four hours before; the larger bot has 1,500 guilds and seven calls a second',
+    '300 guilds and a call a second, for four hours before; the larger bot has 1,500 guilds and seven calls a second; of the even bot, 1,500 guilds call 33 times a second, all alike, for two hours before',
   )
   for (const [name] of stories) {
     const told = all.filter((each) => each.name === name)

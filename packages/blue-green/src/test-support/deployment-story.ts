@@ -33,6 +33,8 @@ export interface DeploymentStory {
   readonly incident?: Incident
   readonly judge?: JudgeOptions
   readonly plan?: DeployOptions
+  /** All guilds are alike: as busy, as fast, and their errors are chance alone. */
+  readonly isEven?: boolean
   readonly guilds?: number
   readonly callsPerWindow?: number
   /** How long the bot has served before. */
@@ -64,7 +66,7 @@ const patientPlan: DeployOptions = { percentages: [25, 50, 100], stepMs: 60 * mi
  */
 export async function tellDeployment(seed: number, story: DeploymentStory): Promise<DeploymentEnd> {
   const { guilds = 300, callsPerWindow = 600, beforeMs = 4 * 60 * minute, forMs = 12 * 60 * minute } = story
-  const { plan = patientPlan, incident } = story
+  const { plan = patientPlan, incident, isEven = false } = story
   const random = randomFrom(seed)
   const time = new FakeClock()
   // To move the clock while a call runs, without a turn of the event loop for it; its timers follow when the call is over.
@@ -88,14 +90,14 @@ export async function tellDeployment(seed: number, story: DeploymentStory): Prom
   })
   const community = Array.from({ length: guilds }, (_, i) => ({
     id: `guild-${seed}-${i}`,
-    speed: Math.exp(0.5 * normal(random)),
-    errorRatio: random() < 0.01 ? 1 : random() < 0.03 ? 0.25 : 0.01,
+    speed: isEven ? 1 : Math.exp(0.5 * normal(random)),
+    errorRatio: isEven ? 0.01 : random() < 0.01 ? 1 : random() < 0.03 ? 0.25 : 0.01,
     isHit: random() < (incident?.hitRatio ?? 0),
     burstUntilMs: 0,
   }))
   const reach: number[] = []
   let sum = 0
-  for (let i = 0; i < guilds; i++) reach.push((sum += 1 / (i + 5)))
+  for (let i = 0; i < guilds; i++) reach.push((sum += isEven ? 1 : 1 / (i + 5)))
 
   let guild = community[0]!
   let isDown = false
@@ -109,7 +111,8 @@ export async function tellDeployment(seed: number, story: DeploymentStory): Prom
     const usual = guild.burstUntilMs > clock.monotonic() ? Math.max(guild.errorRatio, 0.25) : guild.errorRatio
     const failing = isGreen ? Math.min(1, usual * errors) + broken / 100 : usual
     const isFailing = random() < (isDown && guild.isHit ? 0.98 : failing)
-    tookMs = 100 * guild.speed * (isGreen ? slowness : 1) * Math.exp(0.8 * normal(random))
+    // Short beside the pause between two calls, since one ends before the next begins.
+    tookMs = 2 * guild.speed * (isGreen ? slowness : 1) * Math.exp(0.8 * normal(random))
     return new Promise((resolve, reject) => {
       finish = () => (isFailing ? reject(new Error('no')) : resolve())
     })
@@ -117,7 +120,7 @@ export async function tellDeployment(seed: number, story: DeploymentStory): Prom
   let calls = 0
   const call = async (): Promise<void> => {
     guild = community[indexOf(reach, random() * sum)]!
-    if (random() < 0.005 / 2) guild.burstUntilMs = clock.monotonic() + 3 * windowMs
+    if (!isEven && random() < 0.005 / 2) guild.burstUntilMs = clock.monotonic() + 3 * windowMs
     const handled = blueGreen.handle(guild.id).catch(() => undefined)
     runningMs = tookMs
     finish?.()
