@@ -148,6 +148,13 @@ export class Desk {
     return [...this.#kept.values()].filter(({ state }) => state === 'claiming').map(({ eventId }) => eventId)
   }
 
+  /** Who has claimed what is kept here. */
+  get claimants(): ReadonlySet<string> {
+    const all = new Set<string>()
+    for (const { state, by } of this.#kept.values()) if (state === 'theirs' && by !== undefined) all.add(by)
+    return all
+  }
+
   isClaiming(eventId: string): boolean {
     return this.#kept.get(eventId)?.state === 'claiming'
   }

@@ -749,6 +749,51 @@ describe('two processes on one token', () => {
     expect(fleet.clock.pending).toBe(0)
   })
 
+  it('find in a stop that the owner is dead, and have what it had begun before they go', async () => {
+    const fleet = new Fleet()
+    const [before, after] = await twoProcesses(fleet)
+    after.workMs = 60_000
+    fleet.send('1')
+    await fleet.clock.advance(100)
+    after.kill()
+    // Nobody knows of that yet.
+    const drained = before.restart.drain()
+    await fleet.clock.advance(100)
+    const stopped = before.restart.stop()
+    await fleet.clock.advance(10_000)
+    await stopped
+    await drained
+    expect(fleet.runs.map(({ eventId, by }) => `${eventId} ${by}`)).toEqual(['1 v2', '1 v1'])
+    expect(before.restart.status).toMatchObject({ role: 'stopped', repeated: 1 })
+  })
+
+  it('wait in a stop for one sign of life of the owner, and no longer', async () => {
+    const fleet = new Fleet()
+    const [before, after] = await twoProcesses(fleet)
+    after.workMs = 60_000
+    fleet.send('1')
+    await fleet.clock.advance(100)
+    let isStopped = false
+    const stopped = before.restart.stop().then(() => (isStopped = true))
+    await fleet.clock.advance(1_000)
+    expect(isStopped).toBe(true)
+    await stopped
+  })
+
+  it('wait in a stop for nobody while the store is out', async () => {
+    const fleet = new Fleet()
+    const [before, after] = await twoProcesses(fleet)
+    after.workMs = 60_000
+    fleet.send('1')
+    await fleet.clock.advance(100)
+    fleet.store.isDown = true
+    let isStopped = false
+    const stopped = before.restart.stop().then(() => (isStopped = true))
+    await fleet.clock.advance(2_000)
+    expect(isStopped).toBe(true)
+    await stopped
+  })
+
   it('wait in a stop for what came back to it after its drain, from another one that went', async () => {
     const fleet = new Fleet()
     const [before, after] = await twoProcesses(fleet)

@@ -355,17 +355,36 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
   /**
    * The events of the last moments may have come to this process alone: what nobody has claimed, it handles. And a claim that is being
    * written is this process's to run, for the others leave the event to it. Another process that went may have given it its events
-   * once more after it had drained.
+   * once more after it had drained. And whoever has claimed what is kept here may be dead, and nobody know it yet.
    */
   async #lastLook(): Promise<void> {
-    const { clock, keepMs, drainMs, heartbeatMs } = this.#settings
+    const { keepMs, leaseMs, drainMs } = this.#settings
     const before = this.#told ?? new Set(this.#desk.running)
-    const beganMs = clock.monotonic()
-    const isWithin = (ms: number): boolean => clock.monotonic() - beganMs < ms
+    const isClaiming = (): boolean => this.#desk.claiming.length > 0
     this.#desk.decideNow()
-    while (this.#desk.claiming.length > 0 && isWithin(2 * keepMs)) await this.#pause(Math.min(heartbeatMs, 50))
-    while (this.#desk.running.some((call) => !before.has(call)) && isWithin(drainMs))
-      await this.#pause(Math.min(heartbeatMs, 50))
+    await this.#while(isClaiming, 2 * keepMs)
+    await this.#while(await this.#silence(), 2 * leaseMs)
+    await this.#while(isClaiming, 2 * keepMs)
+    await this.#while(() => this.#desk.running.some((call) => !before.has(call)), drainMs)
+  }
+
+  /** Whether one of those who have what is kept here has given no sign of life since this was asked. */
+  async #silence(): Promise<() => boolean> {
+    if (this.#desk.claimants.size > 0) await this.#membership.beat()
+    const beats = new Map<string, number>()
+    const isSilent = (other: string): boolean => {
+      const beat = this.#membership.table.members[other]?.beat
+      if (beat === undefined) return false
+      if (!beats.has(other)) beats.set(other, beat)
+      return beats.get(other) === beat
+    }
+    return () => this.#membership.isStoreUp && [...this.#desk.claimants].some(isSilent)
+  }
+
+  async #while(isSo: () => boolean, atMostMs: number): Promise<void> {
+    const { clock, heartbeatMs } = this.#settings
+    const endsMs = clock.monotonic() + atMostMs
+    while (isSo() && clock.monotonic() < endsMs) await this.#pause(Math.min(heartbeatMs, 50))
   }
 
   get #isHandedOver(): boolean {
