@@ -333,6 +333,10 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
   /**
    * Leaves the others, who own the events from now on, and begins nothing more. What comes until the client is destroyed is theirs. Destroy it
    * next.
+   *
+   * @remarks
+   * Before it goes it waits for a sign of life of whoever has claimed what this process keeps, and for what comes back to it after a `drain`. If
+   * an owner has died and nobody knows it yet, that takes one and a half `leaseMs`, and what that one had begun runs here.
    */
   stop(): Promise<void> {
     return this.#next(async () => {
