@@ -767,6 +767,57 @@ describe('two processes on one token', () => {
     expect(before.restart.status).toMatchObject({ role: 'stopped', repeated: 1 })
   })
 
+  it('look in a stop after what comes meanwhile, should the owner die before they go', async () => {
+    const fleet = new Fleet()
+    const [before, after] = await twoProcesses(fleet)
+    const third = fleet.process()
+    // One that has begun something dies, so that the stop waits for it.
+    const begun = third.begin()
+    await fleet.clock.advance(2_000)
+    await begun
+    third.workMs = 60_000
+    fleet.send('1')
+    await fleet.clock.advance(100)
+    const taken = after.restart.takeOver()
+    await fleet.clock.advance(2_000)
+    await taken
+    third.kill()
+    const stopped = before.restart.stop()
+    await fleet.clock.advance(500)
+    fleet.send('2')
+    await fleet.clock.advance(500)
+    after.kill()
+    fleet.send('3')
+    await fleet.clock.advance(30_000)
+    await stopped
+    expect(fleet.runsOf('2').map(({ by }) => by)).toEqual(['v2'])
+    expect([fleet.runsOf('3').map(({ by }) => by), fleet.runsOf('1').length]).toEqual([['v1'], 2])
+  })
+
+  it('wait in a stop also for what came back while the drain waited for something else', async () => {
+    const fleet = new Fleet()
+    const [before, after] = await twoProcesses(fleet)
+    after.workMs = 4_000
+    fleet.send('1')
+    await fleet.clock.advance(100)
+    const first = after.restart.drain()
+    await fleet.clock.advance(1_000)
+    const second = before.restart.drain()
+    await fleet.clock.advance(1_000)
+    expect(await second).toMatchObject({ isHandedOver: true })
+    after.workMs = 20_000
+    fleet.send('2')
+    await fleet.clock.advance(3_000)
+    expect(await first).toMatchObject({ drained: true })
+    let isStopped = false
+    const stopped = after.restart.stop().then(() => (isStopped = true))
+    await fleet.clock.advance(1_000)
+    expect([isStopped, fleet.runsOf('2')[0]?.isEnded]).toEqual([false, false])
+    await fleet.clock.advance(20_000)
+    await stopped
+    expect(fleet.runsOf('2')[0]?.isEnded).toBe(true)
+  })
+
   it('wait in a stop for one sign of life of the owner, and no longer', async () => {
     const fleet = new Fleet()
     const [before, after] = await twoProcesses(fleet)

@@ -144,6 +144,10 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
   #isRejoining = false
   /** Others were there when this process stopped. */
   #isLeft = false
+  /** It is about to go, and looks after what comes until the others are known to live. */
+  #isLeaving = false
+  /** One of the others has died since this was last asked. */
+  #hasDied = false
   /** What the last drain has told of as left behind. */
   #told: ReadonlySet<Promise<unknown>> | undefined
   #cancelBake: (() => void) | undefined
@@ -204,6 +208,7 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
       if (this.#role !== 'stopped') return
       this.#role = 'joining'
       this.#isLeft = false
+      this.#told = undefined
       try {
         await this.#membership.join()
         this.#role = 'in'
@@ -225,7 +230,7 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
    * @throws TypeError or RangeError, as a rejection, when `context` returns what is no context; nothing ran
    */
   async handle(event: Event): Promise<Answer | undefined> {
-    if (this.#role !== 'in') {
+    if (this.#role !== 'in' && !this.#isLeaving) {
       // Until the client is destroyed, events still come here, and to the others.
       if (this.#isLeft) return undefined
       throw new NotStartedError(this.#settings.version)
@@ -325,7 +330,6 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
       if (!this.#isHandedOver) await this.#pause(Math.min(this.#settings.heartbeatMs, 100), signal)
     }
     const left = await this.#ended(Math.max(1, endsMs - clock.monotonic()), signal)
-    this.#told = new Set(this.#desk.running)
     signal?.throwIfAborted()
     return { drained: left === 0, running: left, isHandedOver: this.#isHandedOver }
   }
@@ -341,10 +345,15 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
   stop(): Promise<void> {
     return this.#next(async () => {
       if (this.#role === 'stopped') return
+      const { isAlone, isServing } = this.#membership
+      // An owner that goes begins nothing more; whoever keeps events for the owner keeps them until it is known to live.
+      this.#isLeaving = this.#role === 'in' && !isAlone && !isServing
       this.#role = 'stopped'
-      this.#isLeft = !this.#membership.isAlone
+      this.#isLeft = !isAlone
       this.#cancelBake?.()
       await this.#lastLook()
+      this.#isLeaving = false
+      this.#isLeft = !this.#membership.isAlone
       this.#desk.forget()
       await this.#membership.leave().catch(() => undefined)
       for (const wake of this.#waits) wake()
@@ -362,25 +371,30 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
    * once more after it had drained. And whoever has claimed what is kept here may be dead, and nobody know it yet.
    */
   async #lastLook(): Promise<void> {
-    const { keepMs, leaseMs, drainMs } = this.#settings
+    const { clock, keepMs, leaseMs, drainMs } = this.#settings
     const before = this.#told ?? new Set(this.#desk.running)
+    const endsMs = clock.monotonic() + 2 * (keepMs + leaseMs) + drainMs
     const isClaiming = (): boolean => this.#desk.claiming.length > 0
-    this.#desk.decideNow()
-    await this.#while(isClaiming, 2 * keepMs)
-    await this.#while(await this.#silence(), 2 * leaseMs)
-    await this.#while(isClaiming, 2 * keepMs)
-    await this.#while(() => this.#desk.running.some((call) => !before.has(call)), drainMs)
+    const isSilent = await this.#silence()
+    do {
+      this.#hasDied = false
+      this.#desk.decideNow()
+      await this.#while(isClaiming, 2 * keepMs)
+      await this.#while(() => this.#desk.running.some((call) => !before.has(call)), drainMs)
+      await this.#while(isSilent, 2 * leaseMs)
+    } while ((this.#hasDied || isClaiming()) && clock.monotonic() < endsMs)
   }
 
-  /** Whether one of those who have what is kept here has given no sign of life since this was asked. */
+  /** Whether one of those who have what is kept here has given no sign of life of late, and since this was asked. */
   async #silence(): Promise<() => boolean> {
-    if (this.#desk.claimants.size > 0) await this.#membership.beat()
-    const beats = new Map<string, number>()
+    const { id, clock, heartbeatMs } = this.#settings
+    // What is read first may have been written long before.
+    if (!this.#membership.isAlone) await this.#membership.beat()
+    const askedMs = clock.monotonic()
     const isSilent = (other: string): boolean => {
-      const beat = this.#membership.table.members[other]?.beat
-      if (beat === undefined) return false
-      if (!beats.has(other)) beats.set(other, beat)
-      return beats.get(other) === beat
+      if (other === id || this.#membership.table.members[other] === undefined) return false
+      const heardMs = this.#membership.heardMs(other)
+      return heardMs <= askedMs || clock.monotonic() - heardMs > 3 * heartbeatMs
     }
     return () => this.#membership.isStoreUp && [...this.#desk.claimants].some(isSilent)
   }
@@ -418,7 +432,9 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
     const calls = this.#desk.running
     const pauseMs = Math.max(1, endsMs - clock.monotonic())
     if (calls.length > 0) await Promise.race([Promise.allSettled(calls), this.#pause(pauseMs, signal)])
-    return calls.filter((call) => this.#desk.isRunning(call)).length + unclaimed().length
+    const left = calls.filter((call) => this.#desk.isRunning(call))
+    this.#told = new Set(left)
+    return left.length + unclaimed().length
   }
 
   #pause(ms: number, signal?: AbortSignal): Promise<void> {
@@ -515,6 +531,7 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
     const message = `${who} (version ${versions}) gave no sign of life and ${are} taken for dead.`
     const was = Object.keys(before.members).length
     this.#tellChange('members', was, was - ids.length, 'its lease ran out', 'WARNING', message)
+    this.#hasDied = true
     this.#desk.died(ids)
   }
 

@@ -134,6 +134,11 @@ export class Membership {
     return this.#sinceMs(this.#leaseBegan) < this.#settings.leaseMs
   }
 
+  /** When another one was first seen at its present beat. */
+  heardMs(other: string): number {
+    return this.#sightings.get(other)?.sinceMs ?? -Infinity
+  }
+
   /** Whether nobody else gets the events. */
   get isAlone(): boolean {
     return this.#isIn && this.#views.every((table) => isAloneIn(table, this.#settings.id))
