@@ -529,7 +529,7 @@ export class BlueGreen<
     const { blue, green } = this.#driver.route
     const other = version === green && blue !== green ? this.#lanes.get(blue) : undefined
     lane.guilds.failed(unitId, other?.guilds.isFailing(unitId) ?? false)
-    if (other === undefined || !lane.guilds.isFailing(unitId) || this.#driver.isInDoubt) return
+    if (other === undefined || !lane.guilds.isFailing(unitId)) return
     const { maxFailingGuilds } = this.#settings
     const running = runningIn(this.#driver.state)
     const [here, there] = [lane.guilds.census(), other.guilds.census()]
@@ -544,6 +544,7 @@ export class BlueGreen<
     const share = ({ failing, seen }: { failing: number; seen: number }): string => `${failing} of ${seen} guilds`
     const why = `${share(here)} are failing on "${version}", against ${share(there)} on "${blue}"`
     if (found === 'WORSE') return this.#driver.takeBack(why)
+    if (this.#driver.isInDoubt) return
     this.#driver.suspect(why, (sinceMs) => {
       return failsAlone(lane.guilds, other.guilds, maxFailingGuilds, { sinceMs, wellSinceMs: this.#driver.wellSinceMs })
     })
@@ -556,7 +557,8 @@ export class BlueGreen<
 
   #announce(changes: readonly BlueGreenChange[]): void {
     this.#movePins()
-    for (const change of changes) this.#notices?.told(change)
+    // Who follows another controller leaves it to that one to tell people.
+    if (this.#driver.controller !== 'FENCED') for (const change of changes) this.#notices?.told(change)
     this.#tell('change', ...changes)
   }
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { DeployOptions } from './deploy-options.js'
+import { bucketOf, hash } from './routing.js'
 import { FakeHealth } from './test-support/fake-health.js'
 import { FaultyStore } from './test-support/faulty-store.js'
 import { randomFrom } from './test-support/random.js'
@@ -97,6 +98,26 @@ describe('a version that fails for all its guilds', () => {
     void deployment.rollback({ batches: { size: 10 } })
     await bot.live(200, (_, version) => version === 'v2')
     expect(deployment.status.percentage).toBe(0)
+  })
+})
+
+describe('a version that failed before the old one had served anybody', () => {
+  it('is taken back when the old one serves well beside it, whatever health says', async () => {
+    const health = new FakeHealth()
+    const bot = new TestBot(new FaultyStore(), { health, random: randomFrom(3) })
+    await bot.blueGreen.start()
+    const deployment = await bot.blueGreen.deploy('v2', { percentages: [50, 100], stepMs: 3_600_000 })
+    const { salt } = (await bot.store.record())!.state.deployment!
+    const guilds = Array.from({ length: 200 }, (_, i) => `guild-${i}`)
+    const isOnGreen = (guild: string): boolean => bucketOf(guild, hash(salt)) < 2 ** 31
+    const green = guilds.filter(isOnGreen)
+    for (const guild of green.slice(0, 5)) await bot.fails(guild)
+    expect(deployment.status.phase).toBe('HOLD')
+    // Because of the errors of the new one.
+    health.becomes('down')
+    for (const guild of guilds.filter((each) => !isOnGreen(each))) await bot.serves(guild)
+    for (const guild of green) await bot.fails(guild)
+    expect(deployment.status.phase).toBe('ROLLED_BACK')
   })
 })
 

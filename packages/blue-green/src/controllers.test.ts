@@ -3,9 +3,9 @@ import { FaultyStore } from './test-support/faulty-store.js'
 import { plan, TestBot } from './test-support/test-bot.js'
 
 /** Two processes with one store. */
-function twoControllers(): { first: TestBot; second: TestBot } {
-  const first = new TestBot()
-  return { first, second: new TestBot(new FaultyStore(first.store.inner)) }
+function twoControllers(options: ConstructorParameters<typeof TestBot>[1] = {}): { first: TestBot; second: TestBot } {
+  const first = new TestBot(new FaultyStore(), options)
+  return { first, second: new TestBot(new FaultyStore(first.store.inner), options) }
 }
 
 describe('two controllers', () => {
@@ -309,6 +309,92 @@ describe('a controller that is fenced', () => {
     await second.blueGreen.deploy('v3', { percentages: [100], stepMs: 60_000 })
     await first.clock.advance(2_000)
     expect(await first.serves('a')).toBe('v3')
+  })
+
+  it('follows a rollback of the other one also while it holds by hand', async () => {
+    let undone!: () => void
+    const index = { up: async () => undefined, down: () => new Promise<void>((resolve) => (undone = resolve)) }
+    const { first, second } = twoControllers({ migrations: { index } })
+    await first.blueGreen.deploy('v2', { percentages: [50, 100], stepMs: 60_000, migration: 'index' })
+    await second.blueGreen.start()
+    await first.clock.advance(2_000)
+    first.blueGreen.deployment?.hold({ why: 'look' })
+    first.blueGreen.lastDeployment?.hold({ why: 'look' })
+    expect(first.blueGreen.status).toMatchObject({ controller: 'FENCED', phase: 'HOLD' })
+    void second.blueGreen.rollback({ why: 'users complain' })
+    await second.clock.advance(100)
+    await first.clock.advance(2_000)
+    expect([first.blueGreen.status.phase, (await first.guildsOn('v2')).size]).toEqual(['ROLLING_BACK', 0])
+    undone()
+  })
+
+  it('follows a rollback that a person accepted there, where it is frozen here', async () => {
+    const drop = { up: async () => undefined, irreversible: true } as const
+    const { first, second } = twoControllers({ migrations: { drop } })
+    await first.blueGreen.deploy('v2', { percentages: [50, 100], stepMs: 60_000, migration: 'drop' })
+    await second.blueGreen.start()
+    await first.clock.advance(2_000)
+    await first.blueGreen.rollback()
+    expect(first.blueGreen.status.phase).toBe('FROZEN')
+    void second.blueGreen.rollback({ acceptIrreversible: true })
+    await second.clock.advance(100)
+    await first.clock.advance(10_000)
+    expect((await first.guildsOn('v2')).size).toBe(0)
+  })
+
+  it('does not keep to a rollback that was never written once another deployment is complete', async () => {
+    const { first, second } = twoControllers()
+    await first.blueGreen.deploy('v2', { percentages: [50, 100], stepMs: 60_000 })
+    first.store.isDown = true
+    void first.blueGreen.rollback()
+    await second.blueGreen.start()
+    await second.blueGreen.deployment?.promote()
+    await second.clock.advance(60_000)
+    await second.blueGreen.deploy('v3', { percentages: [100], stepMs: 1_000 })
+    await second.clock.advance(1_000)
+    first.store.isDown = false
+    await first.clock.advance(60_000)
+    expect(first.blueGreen.status).toMatchObject({ controller: 'FENCED', phase: 'COMPLETE', active: 'v3', store: 'up' })
+    expect(await first.serves('a')).toBe('v3')
+  })
+
+  it('sees that its rollback was ended by the other one', async () => {
+    const { first, second } = twoControllers()
+    await first.blueGreen.deploy('v2', { percentages: [50, 100], stepMs: 60_000 })
+    first.store.isDown = true
+    void first.blueGreen.rollback()
+    await second.blueGreen.start()
+    await second.blueGreen.rollback()
+    first.store.isDown = false
+    await first.clock.advance(60_000)
+    expect(first.blueGreen.status).toMatchObject({ controller: 'FENCED', phase: 'ROLLED_BACK', active: 'v1' })
+  })
+
+  it('says that the store is there when a look at it says who drives', async () => {
+    const { first, second } = twoControllers()
+    await first.blueGreen.deploy('v2', { percentages: [50, 100], stepMs: 60_000 })
+    first.store.isDown = true
+    first.blueGreen.deployment?.hold()
+    await first.clock.advance(1_500)
+    expect(first.blueGreen.status.store).toBe('down')
+    await second.blueGreen.start()
+    first.store.isDown = false
+    await first.clock.advance(10_000)
+    expect(first.blueGreen.status).toMatchObject({ controller: 'FENCED', store: 'up' })
+  })
+
+  it('leaves it to the other one to tell people', async () => {
+    const told: string[] = []
+    const { first, second } = twoControllers({ notify: ({ kind }) => told.push(kind) })
+    await first.blueGreen.start()
+    await second.blueGreen.start()
+    await first.clock.advance(2_000)
+    await second.blueGreen.deploy('v2', { percentages: [100], stepMs: 1_000 })
+    await first.clock.advance(2_000)
+    await second.clock.advance(1_000)
+    await first.clock.advance(2_000)
+    expect(first.blueGreen.status).toMatchObject({ phase: 'COMPLETE', active: 'v2' })
+    expect(told).toEqual(['started', 'succeeded'])
   })
 
   it('stays where it is when it has no code for what the other one serves', async () => {

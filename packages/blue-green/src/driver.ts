@@ -828,13 +828,18 @@ export class Driver {
       winner === undefined
         ? 'its record in the store is gone, or a newer release has written it'
         : `another controller took over with epoch ${winner.epoch}`
+    // Its answer is what says so.
+    if (!this.#isStoreUp) this.#reachable(true, undefined)
     this.#fencedBy = new FencedError(why, winner?.epoch)
     this.#lives.lostTo(this.#state)
     this.#leave('FENCED')
     this.#starting?.reject(this.#fencedBy)
     // The winner's record is the last confirmed truth. A rollback decided here still stands here.
     const running = runningIn(this.#state)
-    const isTakenBack = running !== undefined && isRollingBack(running) && running.id !== this.#unbegun
+    const isTakenBack =
+      winner !== undefined &&
+      running?.id !== this.#unbegun &&
+      standsAgainst(winner.state, this.#state, this.#isUnwritten)
     // What became of it is not known here: the winner is past it.
     if (winner !== undefined && winner.state.deployment?.id !== this.#deployment?.id) {
       this.#finish({ outcome: 'FENCED', why })

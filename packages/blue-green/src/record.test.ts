@@ -49,8 +49,8 @@ describe('readRecord', () => {
 
   it('reads the migration that is in place, where there is one', () => {
     const inPlace = { deploymentId: 'd1', from: 'v1', name: 'index', irreversible: false }
-    const written = makeRecord({ ...fields, state: { ...state, inPlace } })
-    expect(readRecord('key', JSON.parse(JSON.stringify(written))).state.inPlace).toEqual(inPlace)
+    const written = makeRecord({ ...fields, state: { ...state, inPlace: [inPlace] } })
+    expect(readRecord('key', JSON.parse(JSON.stringify(written))).state.inPlace).toEqual([inPlace])
   })
 
   it.each([
@@ -75,7 +75,8 @@ describe('readRecord', () => {
     ],
     ['deployment', { state: { ...state, deployment: { ...state.deployment, advance: 'luck' } } }],
     ['deployment', { state: { ...state, deployment: { ...state.deployment, rollbackBatches: { pauseMs: -1 } } } }],
-    ['inPlace', { state: { ...state, inPlace: { deploymentId: 'd1', from: 'v1', name: 7, irreversible: false } } }],
+    ['inPlace', { state: { ...state, inPlace: [{ deploymentId: 'd1', from: 'v1', name: 7, irreversible: false }] } }],
+    ['inPlace', { state: { ...state, inPlace: [null] } }],
     ['inPlace', { state: { ...state, inPlace: 7 } }],
     ['count', { state: { ...state, count: -1 } }],
     ['log', { log: [{ at: 0, phase: 'HOLD', percentage: 101, why: '' }] }],

@@ -276,7 +276,6 @@ const isResult = shaped<ProbeResult>({
   tookMs: isDuration,
 })
 
-/** Absent where there is none. */
 const isInPlace = shaped<MigrationInPlace>({
   deploymentId: isText,
   from: isText,
@@ -285,8 +284,8 @@ const isInPlace = shaped<MigrationInPlace>({
 })
 
 function wrongInPlace(state: unknown): string | undefined {
-  const { inPlace = null } = state as { readonly inPlace?: unknown }
-  return isInPlace(inPlace) ? undefined : 'inPlace'
+  const { inPlace = [] } = state as { readonly inPlace?: unknown }
+  return Array.isArray(inPlace) && inPlace.every((each) => each !== null && isInPlace(each)) ? undefined : 'inPlace'
 }
 
 /** @param beyond - how far beyond the last share the step may be */

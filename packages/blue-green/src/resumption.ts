@@ -116,7 +116,8 @@ export function standsAgainst(theirs: State, mine: State, isUnwritten: boolean):
   const running = runningIn(mine)
   if (running === undefined || running.id !== theirs.deployment?.id) return false
   if (isRollingBack(running) && theirs.deployment.phase === 'COMPLETE') return true
-  return decisionFor(theirs, mine, { isUnwritten }) !== undefined
+  const decision = decisionFor(theirs, mine, { isUnwritten })
+  return decision !== undefined && transition(theirs, decision) !== undefined
 }
 
 /** The versions that get events in a state. */

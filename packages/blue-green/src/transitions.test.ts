@@ -220,10 +220,10 @@ describe('transition', () => {
   })
 
   it('knows which migration is in place, until it is undone or given up', () => {
-    const inPlace = { deploymentId: 'd1', from: 'v1', name: 'index', irreversible: false }
+    const inPlace = [{ deploymentId: 'd1', from: 'v1', name: 'index', irreversible: false }]
     const complete = after(...toComplete(deployWhole))
     expect(complete.inPlace).toEqual(inPlace)
-    expect(after(...toComplete(deployFrozen)).inPlace).toMatchObject({ name: 'drop', irreversible: true })
+    expect(after(...toComplete(deployFrozen)).inPlace).toMatchObject([{ name: 'drop', irreversible: true }])
     expect(after(...toComplete(deploy))).not.toHaveProperty('inPlace')
     expect(transition(complete, rollBack)).not.toHaveProperty('inPlace')
     const go = (inputs: Input[]): State => inputs.reduce((state, input) => transition(state, input) ?? state, complete)

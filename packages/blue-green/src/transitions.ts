@@ -82,6 +82,9 @@ export interface MigrationInPlace {
   readonly irreversible: boolean
 }
 
+/** So many of them are remembered. */
+const maxInPlace = 20
+
 /** All that must survive a restart. */
 export interface State {
   /** The version that serves whatever no deployment moves. */
@@ -92,8 +95,8 @@ export interface State {
   readonly count: number
   /** The last deployment, running or over. */
   readonly deployment: DeploymentState | null
-  /** The last migration that can be undone, or cannot, and was not; absent when there is none. */
-  readonly inPlace?: MigrationInPlace
+  /** The last migrations that can be undone, or cannot, and were not, oldest first; absent when there are none. */
+  readonly inPlace?: readonly MigrationInPlace[]
 }
 
 /** What can happen to a state. */
@@ -419,13 +422,11 @@ function rollBack(
 }
 
 /** Blue is the active version again, as it is while a deployment runs: from here on it is a rollback like any other. */
-function takeBackComplete(
-  { inPlace: _, ...state }: State,
-  input: Extract<Input, { type: 'ROLL_BACK' }>,
-): State | undefined {
+function takeBackComplete(state: State, input: Extract<Input, { type: 'ROLL_BACK' }>): State | undefined {
   const complete = completeIn(state)
   if (complete === undefined || (isIrreversible(complete) && input.accept !== true)) return undefined
-  return rollBack({ ...state, active: complete.from }, complete, input)
+  const others = (state.inPlace ?? []).filter(({ deploymentId }) => deploymentId !== complete.id)
+  return rollBack({ ...withMigrations(state, others), active: complete.from }, complete, input)
 }
 
 /** The next batch goes back. A share that would not fall is passed over. */
@@ -452,13 +453,17 @@ function drained(state: State, running: DeploymentState): State | undefined {
 }
 
 /** Of a deployment that is complete now. Blue can live with a migration that is neither to be undone nor irreversible. */
-function withInPlace({ inPlace, ...state }: State, { id, from, to, migration, migrated }: DeploymentState): State {
-  if (migration !== null && migrated !== 'NO' && (migration.irreversible || migration.isUndoable)) {
-    const { name, irreversible } = migration
-    return { ...state, inPlace: { deploymentId: id, from, name, irreversible } }
-  }
-  // The version that the data was changed for has been given up, as a person has accepted.
-  return inPlace === undefined || inPlace.from === to ? state : { ...state, inPlace }
+function withInPlace(state: State, { id, from, to, migration, migrated }: DeploymentState): State {
+  // The versions that the data was changed for have been given up, as a person has accepted.
+  const before = (state.inPlace ?? []).filter((each) => each.from !== to)
+  const isInPlace = migration !== null && migrated !== 'NO' && (migration.irreversible || migration.isUndoable)
+  if (!isInPlace) return withMigrations(state, before)
+  const { name, irreversible } = migration
+  return withMigrations(state, [...before, { deploymentId: id, from, name, irreversible }])
+}
+
+function withMigrations({ inPlace: _, ...state }: State, inPlace: readonly MigrationInPlace[]): State {
+  return inPlace.length === 0 ? state : { ...state, inPlace: inPlace.slice(-maxInPlace) }
 }
 
 function afterUndoing(running: DeploymentState): DeploymentState {

@@ -601,3 +601,33 @@ describe('a deployment of the version that served before a migration', () => {
     await expect(undone.blueGreen.deploy('v1', soon)).resolves.toMatchObject({ to: 'v1' })
   })
 })
+
+describe('migrations in place', () => {
+  const [drop, other] = [{ up: async () => undefined, irreversible: true } as const, { up: async () => undefined, irreversible: true } as const] // prettier-ignore
+  const index = { up: async () => undefined, down: async () => undefined }
+  const atOnce = { percentages: [100], stepMs: 1_000 }
+
+  it.each([
+    ['without a migration', undefined],
+    ['that is undone', 'index'],
+  ])('are remembered when a later deployment %s is taken back', async (_, migration) => {
+    const bot = new TestBot(new FaultyStore(), { migrations: { drop, index } })
+    await bot.blueGreen.deploy('v2', { ...atOnce, migration: 'drop' })
+    await bot.clock.advance(1_000)
+    const second = await bot.blueGreen.deploy('v3', { ...atOnce, migration })
+    await bot.clock.advance(1_000)
+    expect((await second.rollback()).outcome).toBe('ROLLED_BACK')
+    expect(bot.blueGreen.status.active).toBe('v2')
+    await expect(bot.blueGreen.deploy('v1', atOnce)).rejects.toMatchObject({ code: 'MIGRATION_IN_PLACE' })
+  })
+
+  it('are remembered beside later ones', async () => {
+    const bot = new TestBot(new FaultyStore(), { migrations: { drop, other } })
+    await bot.blueGreen.deploy('v2', { ...atOnce, migration: 'drop' })
+    await bot.clock.advance(1_000)
+    await bot.blueGreen.deploy('v3', { ...atOnce, migration: 'other' })
+    await bot.clock.advance(1_000)
+    await expect(bot.blueGreen.deploy('v1', atOnce)).rejects.toMatchObject({ code: 'MIGRATION_IN_PLACE' })
+    await expect(bot.blueGreen.deploy('v2', atOnce)).rejects.toMatchObject({ code: 'MIGRATION_IN_PLACE' })
+  })
+})

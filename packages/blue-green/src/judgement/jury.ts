@@ -98,7 +98,8 @@ export class Jury {
 
   add(side: Side, unitId: string | undefined, tookMs: number, isFailed: boolean): void {
     this.#window.add(side, unitId, tookMs, isFailed)
-    if (unitId !== undefined && !this.#first.has(unitId)) this.#loses(this.#database?.served(side, unitId))
+    const isWitness = side === 'green' || !isFailed
+    if (unitId !== undefined && isWitness && !this.#first.has(unitId)) this.#loses(this.#database?.served(side, unitId))
   }
 
   report(kind: ReportKind, side: Side, unitId: string): void {

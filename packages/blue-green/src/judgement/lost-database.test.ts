@@ -88,6 +88,16 @@ describe('a new version that alone has lost its database', () => {
   })
 })
 
+describe('calls of the old version that fail', () => {
+  it('do not say that it reaches its database', async () => {
+    const { bot, deployment, green, blue } = await deployed()
+    // An outage of both: the new one tells of it and answers kindly, the old one is from before that, and throws.
+    for (const guildId of green.slice(0, 3)) bot.blueGreen.report({ guildId, kind: 'connectionFailure' })
+    for (const guildId of blue.slice(0, 60)) await bot.fails(guildId, 1)
+    expect(deployment.status.phase).toBe('CANARY_TESTING')
+  })
+})
+
 describe('what began to fail', () => {
   it('is compared for a minute, and forgotten', () => {
     const clock = new FakeClock()

@@ -75,8 +75,9 @@ export function inPlaceFor(
   { migration, acceptMigrated }: Pick<PlanAndConsent, 'migration' | 'acceptMigrated'>,
   { inPlace, deployment }: State,
 ): (MigrationInPlace & { readonly isNewest: boolean }) | undefined {
-  if (inPlace?.from !== to || migration !== null || acceptMigrated) return undefined
-  return { ...inPlace, isNewest: deployment?.id === inPlace.deploymentId }
+  const found = inPlace?.find(({ from }) => from === to)
+  if (found === undefined || migration !== null || acceptMigrated) return undefined
+  return { ...found, isNewest: deployment?.id === found.deploymentId }
 }
 
 /** How long what somebody else's functions do may take, in ms. */
