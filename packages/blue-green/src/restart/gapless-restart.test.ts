@@ -818,6 +818,29 @@ describe('two processes on one token', () => {
     expect(fleet.runsOf('2')[0]?.isEnded).toBe(true)
   })
 
+  it('wait in a stop also for what they are given while they wait for a sign of life', async () => {
+    const fleet = new Fleet()
+    const [before, after] = await twoProcesses(fleet)
+    after.workMs = 60_000
+    fleet.send('1')
+    await fleet.clock.advance(100)
+    let isStopped = false
+    const stopped = before.restart.stop().then(() => (isStopped = true))
+    const drained = after.restart.drain()
+    before.workMs = 5_000
+    for (let i = 2; i < 12; i++) {
+      await fleet.clock.advance(50)
+      fleet.send(String(i))
+    }
+    await fleet.clock.advance(1_000)
+    const begun = fleet.runs.filter(({ by, eventId }) => by === 'v1' && eventId !== '1')
+    expect(begun.length).toBeGreaterThan(0)
+    expect([isStopped, begun.every(({ isEnded }) => isEnded)]).toEqual([false, false])
+    await fleet.clock.advance(60_000)
+    await Promise.all([stopped, drained])
+    expect(begun.every(({ isEnded }) => isEnded)).toBe(true)
+  })
+
   it('wait in a stop for one sign of life of the owner, and no longer', async () => {
     const fleet = new Fleet()
     const [before, after] = await twoProcesses(fleet)

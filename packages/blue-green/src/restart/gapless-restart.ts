@@ -375,14 +375,16 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
     const before = this.#told ?? new Set(this.#desk.running)
     const endsMs = clock.monotonic() + 2 * (keepMs + leaseMs) + drainMs
     const isClaiming = (): boolean => this.#desk.claiming.length > 0
+    const isBusy = (): boolean => isClaiming() || this.#desk.running.some((call) => !before.has(call))
     const isSilent = await this.#silence()
     do {
       this.#hasDied = false
       this.#desk.decideNow()
       await this.#while(isClaiming, 2 * keepMs)
-      await this.#while(() => this.#desk.running.some((call) => !before.has(call)), drainMs)
+      await this.#while(isBusy, drainMs)
       await this.#while(isSilent, 2 * leaseMs)
-    } while ((this.#hasDied || isClaiming()) && clock.monotonic() < endsMs)
+      // Meanwhile the events may have been given to this process.
+    } while ((this.#hasDied || isBusy()) && clock.monotonic() < endsMs)
   }
 
   /** Whether one of those who have what is kept here has given no sign of life of late, and since this was asked. */
