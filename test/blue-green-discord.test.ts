@@ -1,75 +1,20 @@
-import { spawn, type ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { startStandin, type LedgerEvent, type StandinProcess } from '@evenkeel-examples/discord-standin'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { BotProcess } from './bot-process.js'
 
 const program = fileURLToPath(new URL('children/discord-session-owner.ts', import.meta.url))
-
-/** One process of the bot, and what it has said. */
-class Bot {
-  readonly lines: string[] = []
-  readonly #child: ChildProcess
-  readonly #ended: Promise<unknown>
-  readonly #wakes = new Set<() => void>()
-
-  constructor(...parameters: readonly string[]) {
-    const flags = ['--disable-warning=ExperimentalWarning', '--import', 'tsx', '--conditions=@evenkeel/source']
-    this.#child = spawn(process.execPath, [...flags, program, ...parameters], { stdio: ['ignore', 'pipe', 'inherit'] })
-    this.#ended = once(this.#child, 'close')
-    createInterface({ input: this.#child.stdout! }).on('line', (line) => {
-      this.lines.push(line)
-      for (const wake of this.#wakes) wake()
-    })
-    void this.#ended.then(() => {
-      for (const wake of this.#wakes) wake()
-    })
-  }
-
-  /** Waits for lines that begin so; fails when the process ends without them. */
-  async said(start: string, times = 1): Promise<void> {
-    while (this.lines.filter((line) => line.startsWith(start)).length < times) {
-      if (this.#child.exitCode !== null || this.#child.signalCode !== null) {
-        await this.#ended
-        if (this.lines.filter((line) => line.startsWith(start)).length >= times) return
-        throw new Error(`The bot ended without saying ${start}:\n${this.lines.join('\n')}`)
-      }
-      await new Promise<void>((resolve) => {
-        const wake = (): void => {
-          this.#wakes.delete(wake)
-          resolve()
-        }
-        this.#wakes.add(wake)
-      })
-    }
-  }
-
-  /** What it has said that begins so, without the beginning. */
-  all(start: string): string[] {
-    return this.lines.filter((line) => line.startsWith(`${start} `)).map((line) => line.slice(start.length + 1))
-  }
-
-  signal(signal: NodeJS.Signals): void {
-    this.#child.kill(signal)
-  }
-
-  async end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
-    if (this.#child.exitCode === null && this.#child.signalCode === null) this.#child.kill(signal)
-    await this.#ended
-  }
-}
 
 describe('a bot on @discordjs/ws whose session goes from one process to the next under traffic', () => {
   let standin: StandinProcess
   let folder: string
-  const bots: Bot[] = []
+  const bots: BotProcess[] = []
 
-  function bot(version: string, workMs = 0): Bot {
-    const next = new Bot(version, standin.api, standin.token, join(folder, 'bot.db'), String(workMs))
+  function bot(version: string, workMs = 0): BotProcess {
+    const next = new BotProcess(program, version, standin.api, standin.token, join(folder, 'bot.db'), String(workMs))
     bots.push(next)
     return next
   }

@@ -48,7 +48,7 @@ describe('two processes that drive one deployment', () => {
     first.ask('deploy')
     // Whoever is frozen while it writes holds the lock of the file, and nobody else can start.
     while ((await record())?.state.deployment?.percentage !== 50) await first.said('PERCENTAGE 50')
-    first.freeze()
+    first.signal('SIGSTOP')
     first.ask('promote')
     const second = await bot('second')
     expect(second.lines).toContain('STARTED second 2')
@@ -58,7 +58,7 @@ describe('two processes that drive one deployment', () => {
     await second.said('PHASE COMPLETE')
     const ended = await record()
     expect(ended).toMatchObject({ epoch: 2, state: { active: 'v2' } })
-    first.goOn()
+    first.signal('SIGCONT')
     await first.said('CONTROLLER FENCED')
     // Refused as fenced or as held, or there is nothing left to promote: that depends on what it comes to first.
     await first.said('DONE promote')

@@ -1,65 +1,29 @@
-import { spawn, type ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { gaplessRestartDefaults } from '@evenkeel/blue-green/restart'
 import { startStandin, type Ledger, type StandinProcess } from '@evenkeel-examples/discord-standin'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { BotProcess } from './bot-process.js'
 
 const program = fileURLToPath(new URL('children/restarting-bot.ts', import.meta.url))
-
-/** One process of the bot, and what it has said. */
-class Bot {
-  readonly lines: string[] = []
-  readonly #child: ChildProcess
-  readonly #wakes = new Set<() => void>()
-
-  constructor(...parameters: readonly string[]) {
-    const flags = ['--disable-warning=ExperimentalWarning', '--import', 'tsx', '--conditions=@evenkeel/source']
-    this.#child = spawn(process.execPath, [...flags, program, ...parameters], { stdio: ['ignore', 'pipe', 'inherit'] })
-    createInterface({ input: this.#child.stdout! }).on('line', (line) => {
-      this.lines.push(line)
-      for (const wake of this.#wakes) wake()
-    })
-    this.#child.once('exit', () => {
-      for (const wake of this.#wakes) wake()
-    })
-  }
-
-  /** Waits for a line; fails when the process ends without it. */
-  async said(start: string): Promise<void> {
-    while (!this.lines.some((line) => line.startsWith(start))) {
-      if (this.#child.exitCode !== null || this.#child.signalCode !== null) {
-        throw new Error(`The bot ended without saying ${start}:\n${this.lines.join('\n')}`)
-      }
-      await new Promise<void>((resolve) => {
-        const wake = (): void => {
-          this.#wakes.delete(wake)
-          resolve()
-        }
-        this.#wakes.add(wake)
-      })
-    }
-  }
-
-  async end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return
-    const ended = once(this.#child, 'exit')
-    this.#child.kill(signal)
-    await ended
-  }
-}
 
 describe('a bot with the real discord.js whose process is replaced under traffic', () => {
   let standin: StandinProcess
   let folder: string
-  const bots: Bot[] = []
+  const bots: BotProcess[] = []
 
-  function bot(version: string, workMs = 0, ...more: readonly string[]): Bot {
-    const next = new Bot(version, standin.api, standin.token, join(folder, 'bot.db'), String(workMs), ...more)
+  function bot(version: string, workMs = 0, ...more: readonly string[]): BotProcess {
+    const next = new BotProcess(
+      program,
+      version,
+      standin.api,
+      standin.token,
+      join(folder, 'bot.db'),
+      String(workMs),
+      ...more,
+    )
     bots.push(next)
     return next
   }

@@ -1,0 +1,144 @@
+import { describe, expect, it } from 'vitest'
+import { Fleet, twoProcesses, type FleetProcess } from '../test-support/fleet.js'
+
+/** A stop that is under way, and whether it is over. */
+function stopOf({ restart }: FleetProcess): { isOver: boolean; readonly done: Promise<void> } {
+  const stop = { isOver: false, done: restart.stop().then(() => void (stop.isOver = true)) }
+  return stop
+}
+
+/** A process has claimed an event, and works for a minute. */
+async function begins(fleet: Fleet, process: FleetProcess, eventId: string): Promise<void> {
+  process.workMs = 60_000
+  fleet.send(eventId)
+  await fleet.clock.advance(100)
+}
+
+describe('a process that stops', () => {
+  it('finds that the owner is dead, and has what it had begun before it goes', async () => {
+    const fleet = new Fleet()
+    const [before, after] = await twoProcesses(fleet)
+    await begins(fleet, after, '1')
+    after.kill()
+    // Nobody knows of that yet.
+    const drained = before.restart.drain()
+    await fleet.clock.advance(100)
+    const stop = stopOf(before)
+    await fleet.clock.advance(10_000)
+    await stop.done
+    await drained
+    expect(fleet.runs.map(({ eventId, by }) => `${eventId} ${by}`)).toEqual(['1 v2', '1 v1'])
+    expect(before.restart.status).toMatchObject({ role: 'stopped', repeated: 1 })
+  })
+
+  it('looks after what comes meanwhile, should the owner die before it goes', async () => {
+    const fleet = new Fleet()
+    const [before, after] = await twoProcesses(fleet)
+    const third = fleet.process()
+    // One that has begun something dies, so that the stop waits for it.
+    const begun = third.begin()
+    await fleet.clock.advance(2_000)
+    await begun
+    third.workMs = 60_000
+    fleet.send('1')
+    await fleet.clock.advance(100)
+    const taken = after.restart.takeOver()
+    await fleet.clock.advance(2_000)
+    await taken
+    third.kill()
+    const stop = stopOf(before)
+    await fleet.clock.advance(500)
+    fleet.send('2')
+    await fleet.clock.advance(500)
+    after.kill()
+    fleet.send('3')
+    await fleet.clock.advance(30_000)
+    await stop.done
+    expect(fleet.runsOf('2').map(({ by }) => by)).toEqual(['v2'])
+    expect([fleet.runsOf('3').map(({ by }) => by), fleet.runsOf('1').length]).toEqual([['v1'], 2])
+  })
+
+  it('waits also for what came back while the drain waited for something else', async () => {
+    const fleet = new Fleet()
+    const [before, after] = await twoProcesses(fleet)
+    after.workMs = 4_000
+    fleet.send('1')
+    await fleet.clock.advance(100)
+    const first = after.restart.drain()
+    await fleet.clock.advance(1_000)
+    const second = before.restart.drain()
+    await fleet.clock.advance(1_000)
+    expect(await second).toMatchObject({ isHandedOver: true })
+    after.workMs = 20_000
+    fleet.send('2')
+    await fleet.clock.advance(3_000)
+    expect(await first).toMatchObject({ drained: true })
+    const stop = stopOf(after)
+    await fleet.clock.advance(1_000)
+    expect([stop.isOver, fleet.runsOf('2')[0]?.isEnded]).toEqual([false, false])
+    await fleet.clock.advance(20_000)
+    await stop.done
+    expect(fleet.runsOf('2')[0]?.isEnded).toBe(true)
+  })
+
+  it('waits also for what it is given while it waits for a sign of life', async () => {
+    const fleet = new Fleet()
+    const [before, after] = await twoProcesses(fleet)
+    await begins(fleet, after, '1')
+    const stop = stopOf(before)
+    const drained = after.restart.drain()
+    before.workMs = 5_000
+    for (let i = 2; i < 12; i++) {
+      await fleet.clock.advance(50)
+      fleet.send(String(i))
+    }
+    await fleet.clock.advance(1_000)
+    const begun = fleet.runs.filter(({ by, eventId }) => by === 'v1' && eventId !== '1')
+    expect(begun.length).toBeGreaterThan(0)
+    expect([stop.isOver, begun.every(({ isEnded }) => isEnded)]).toEqual([false, false])
+    await fleet.clock.advance(60_000)
+    await Promise.all([stop.done, drained])
+    expect(begun.every(({ isEnded }) => isEnded)).toBe(true)
+  })
+
+  it('waits for one sign of life of the owner, and no longer', async () => {
+    const fleet = new Fleet()
+    const [before, after] = await twoProcesses(fleet)
+    await begins(fleet, after, '1')
+    const stop = stopOf(before)
+    await fleet.clock.advance(1_000)
+    expect(stop.isOver).toBe(true)
+    await stop.done
+  })
+
+  it('waits for nobody while the store is out', async () => {
+    const fleet = new Fleet()
+    const [before, after] = await twoProcesses(fleet)
+    await begins(fleet, after, '1')
+    fleet.store.isDown = true
+    const stop = stopOf(before)
+    await fleet.clock.advance(2_000)
+    expect(stop.isOver).toBe(true)
+    await stop.done
+  })
+
+  it('waits for what came back to it after its drain, from another one that went', async () => {
+    const fleet = new Fleet()
+    const [before, after] = await twoProcesses(fleet)
+    const first = after.restart.drain()
+    await fleet.clock.advance(1_000)
+    expect(await first).toMatchObject({ drained: true, isHandedOver: true })
+    const second = before.restart.drain()
+    await fleet.clock.advance(1_000)
+    expect(await second).toMatchObject({ drained: true, isHandedOver: true })
+    after.workMs = 5_000
+    fleet.send('1')
+    await fleet.clock.advance(100)
+    const stop = stopOf(after)
+    await fleet.clock.advance(4_000)
+    expect([fleet.runs.map(({ eventId, by }) => `${eventId} ${by}`), stop.isOver]).toEqual([['1 v2'], false])
+    await fleet.clock.advance(2_000)
+    await stop.done
+    expect(after.answers.get('1')).toBe('1 from v2')
+  })
+})
