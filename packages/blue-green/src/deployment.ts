@@ -182,7 +182,8 @@ export interface Deployment {
   promote(reason?: RollbackReason): Promise<DeploymentStatus>
   /**
    * Keeps green's share as it is until `resume()`, also through a restart. In force when it returns; written down as soon as
-   * the store allows. Does nothing where nothing goes on by itself: while blue is drained, while it is rolled back.
+   * the store allows. Does nothing where nothing goes on by itself: while blue is drained, while it is rolled back. Another process
+   * that takes over before the store has it knows nothing of it, and this one then follows that one.
    *
    * @param reason - `why`, for the record and the events
    */

@@ -119,7 +119,8 @@ export function readJudge(options: JudgeOptions, random: () => number): JudgeSet
     add(name, userReports({ maxReports, windowMs }))
   }
   if (Object.keys(metrics).length === 0) {
-    throw new RangeError('judge names nothing to judge by; leave it out for a plan by time')
+    const found = memoryIncrease === false ? 'nothing' : 'memory alone, which can hold and not convict, and nothing'
+    throw new RangeError(`judge names ${found} to judge by; name errors or latency, or leave it out for a plan by time`)
   }
   const memory = memoryIncrease === false ? undefined : memoryGrowth({ maxIncrease: memoryIncrease })
   return { metrics, memory, falseAlarmRatio, windowMs: readDuration('judge.windowMs', given.windowMs) }

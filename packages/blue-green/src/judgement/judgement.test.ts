@@ -505,6 +505,7 @@ describe('the options of judge', () => {
     [{ windowMs: 0 }, 'judge.windowMs must be milliseconds'],
     [{ errorRate: 1 }, 'judge has no option "errorRate"'],
     [{ errorRateIncrease: false, responseTimeIncrease: false }, 'names nothing to judge by'],
+    [{ errorRateIncrease: false, responseTimeIncrease: false, memoryIncrease: 0.3 }, 'names memory alone'],
   ])('refuse %j', (options, message) => {
     expect(() => readJudge(options as JudgeOptions, randomFrom(1))).toThrow(message)
   })
