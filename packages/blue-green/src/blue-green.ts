@@ -353,7 +353,16 @@ export class BlueGreen<
     const steps = stepsOf(plan, this.#settings)
     const atLeastMs = steps.at(-1)?.beginsAfterMs ?? 0
     const isReady = problems.length === 0 && failureIn(checks) === undefined
-    return { from, to: version, isReady, problems, checks, steps, atLeastMs, forecast: this.#driver.forecast(plan) }
+    return {
+      from,
+      to: version,
+      isReady,
+      problems,
+      checks,
+      steps,
+      atLeastMs,
+      forecast: this.#driver.progress.forecast(plan),
+    }
   }
 
   /**
@@ -399,9 +408,9 @@ export class BlueGreen<
       throw new RangeError(`report has no kind ${JSON.stringify(kind)}; it has ${Object.keys(reported).join(', ')}`)
     }
     if (version !== undefined && !this.#lanes.has(version)) throw new RangeError(this.#noVersion('report of', version))
-    const { jury, route } = this.#driver
+    const { progress, route } = this.#driver
     const side = this.#sideOf(version ?? versionFor(route, unitId))
-    if (side !== undefined) jury?.report(kind, side, unitId)
+    if (side !== undefined) progress.jury?.report(kind, side, unitId)
   }
 
   /**
@@ -505,7 +514,7 @@ export class BlueGreen<
 
   /** What a call tells the judge, by the version that it began on. */
   #watched(version: string, unitId: string | undefined): ((isFailed: boolean) => void) | undefined {
-    const { jury } = this.#driver
+    const { jury } = this.#driver.progress
     const side = this.#sideOf(version)
     if (jury === undefined || side === undefined) return undefined
     const { clock } = this.#settings
@@ -514,7 +523,7 @@ export class BlueGreen<
   }
 
   #measured(version: string, { ageMs, bytes }: MemoryReading): void {
-    if (this.#sideOf(version) !== undefined) this.#driver.jury?.measureMemory(version, ageMs, bytes)
+    if (this.#sideOf(version) !== undefined) this.#driver.progress.jury?.measureMemory(version, ageMs, bytes)
   }
 
   /** A version that only has flows from before is none of the two that are compared. */
@@ -536,17 +545,18 @@ export class BlueGreen<
     // What is being taken back already needs no proof to be taken back at once.
     const isTaken = running !== undefined && isTakenBack(running) && isCatastrophe(here, there, maxFailingGuilds)
     const isBlueServing = running?.percentage !== 100
-    const { wellSinceMs } = this.#driver
+    const { progress } = this.#driver
     const found = isTaken
       ? 'WORSE'
-      : findCatastrophe(lane.guilds, other.guilds, maxFailingGuilds, isBlueServing, wellSinceMs)
+      : findCatastrophe(lane.guilds, other.guilds, maxFailingGuilds, isBlueServing, progress.wellSinceMs)
     if (found === undefined) return
     const share = ({ failing, seen }: { failing: number; seen: number }): string => `${failing} of ${seen} guilds`
     const why = `${share(here)} are failing on "${version}", against ${share(there)} on "${blue}"`
-    if (found === 'WORSE') return this.#driver.takeBack(why)
-    if (this.#driver.isInDoubt) return
-    this.#driver.suspect(why, (sinceMs) => {
-      return failsAlone(lane.guilds, other.guilds, maxFailingGuilds, { sinceMs, wellSinceMs: this.#driver.wellSinceMs })
+    if (found === 'WORSE') return progress.takeBack(why)
+    if (progress.isInDoubt) return
+    progress.suspect(why, (sinceMs) => {
+      const { wellSinceMs } = progress
+      return failsAlone(lane.guilds, other.guilds, maxFailingGuilds, { sinceMs, wellSinceMs })
     })
   }
 

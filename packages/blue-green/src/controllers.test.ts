@@ -141,6 +141,32 @@ describe('two controllers', () => {
     expect(first.blueGreen.status.deployment).toMatchObject({ phase: 'CANARY_TESTING', isHeldByHand: false })
   })
 
+  it('do not take up their own hold again that was over elsewhere, though something else was lost', async () => {
+    let pass!: () => void
+    const checks = { disk: () => new Promise<void>((resolve) => (pass = resolve)) }
+    const first = new TestBot(new FaultyStore(), { checks })
+    const second = new TestBot(new FaultyStore(first.store.inner), { checks: { disk: () => undefined } })
+    const deploying = first.blueGreen.deploy('v2', plan).catch((error: unknown) => error)
+    await first.clock.advance(0)
+    first.blueGreen.deployment?.hold({ why: 'look' })
+    await first.clock.advance(0)
+    first.store.isDown = true
+    pass()
+    await first.clock.advance(0)
+    const stopping = first.blueGreen.stop()
+    await first.clock.advance(60_000)
+    await stopping
+    expect(await deploying).toMatchObject({ code: 'STOPPED' })
+    await second.blueGreen.start()
+    await second.clock.advance(0)
+    expect(second.blueGreen.status.deployment).toMatchObject({ phase: 'HOLD', isHeldByHand: true })
+    await second.blueGreen.deployment?.resume()
+    await second.blueGreen.stop()
+    first.store.isDown = false
+    await first.blueGreen.start()
+    expect(first.blueGreen.status.deployment).toMatchObject({ isHeldByHand: false })
+  })
+
   it('race for a deployment from the same record, and one of them wins', async () => {
     const { first, second } = twoControllers()
     await first.blueGreen.start()
@@ -326,6 +352,27 @@ describe('a controller that is fenced', () => {
     await first.clock.advance(2_000)
     expect([first.blueGreen.status.phase, (await first.guildsOn('v2')).size]).toEqual(['ROLLING_BACK', 0])
     undone()
+  })
+
+  it.each([
+    ['was never written', true, 1],
+    ['was written, and is over there', false, 50],
+  ])('keeps to its own hold if that %s', async (_, isLost, percentage) => {
+    const { first, second } = twoControllers()
+    const deployment = await first.blueGreen.deploy('v2', { percentages: [1, 50, 100], stepMs: 60_000 })
+    first.store.isDown = isLost
+    deployment.hold({ why: 'look' })
+    await first.clock.advance(0)
+    await second.blueGreen.start()
+    await second.blueGreen.deployment?.resume()
+    await second.blueGreen.deployment?.promote()
+    first.store.isDown = false
+    await first.clock.advance(10_000)
+    expect(first.blueGreen.status).toMatchObject({ controller: 'FENCED', deployment: { percentage } })
+    expect(second.blueGreen.status.deployment).toMatchObject({ percentage: 50 })
+    await second.blueGreen.rollback()
+    await first.clock.advance(2_000)
+    expect(first.blueGreen.status).toMatchObject({ phase: 'ROLLED_BACK' })
   })
 
   it('follows a rollback that a person accepted there, where it is frozen here', async () => {

@@ -230,7 +230,7 @@ export class DrivenDeployment implements Deployment {
   readonly finished: Promise<DeploymentResult>
   #resolve!: (result: DeploymentResult) => void
   #result: DeploymentResult | undefined
-  /** Who follows it since it was taken back when it was complete. */
+  /** Who follows it since it went on after its end here: after a stop, or taken back when it was complete. */
   #later: DrivenDeployment | undefined
   #lastStatus: DeploymentStatus
   #lastReport: DeploymentReport | undefined
@@ -292,8 +292,8 @@ export class DrivenDeployment implements Deployment {
   }
 
   /** What is known of it from now on, `later` knows. What it ended with stays. */
-  takenBackBy(later: DrivenDeployment): void {
-    if (this.outcome === 'COMPLETE') this.#later = later
+  goesOnAs(later: DrivenDeployment): void {
+    this.#later = later
   }
 
   report(): DeploymentReport {

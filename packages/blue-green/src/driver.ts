@@ -1,64 +1,57 @@
+import { messageOf, runBounded } from './bounded.js'
 import {
   changesBetween,
   controllerChange,
   deathChange,
-  evidenceChange,
   forecastChange,
   historyChange,
-  holdChange,
   phaseOf,
   refusalChange,
   revivalChange,
   storeChange,
   type Controller,
 } from './changes.js'
+import { Chores } from './chores.js'
+import { readBatches, type PlanAndConsent } from './deploy-options.js'
 import {
   alreadyActive,
   statusFrom,
-  DrivenDeployment,
   type Deployment,
   type DeploymentResult,
   type DeploymentStatus,
 } from './deployment.js'
+import type { DriverHooks, RollBackHow } from './driver-hooks.js'
 import {
   DeploymentHeldError,
   DeploymentRunningError,
-  FencedError,
   MigrationInPlaceError,
   RolledBackVersionError,
   StoppedError,
   StoreUnavailableError,
+  type FencedError,
 } from './errors.js'
-import { messageOf, runBounded } from './bounded.js'
-import { Chores } from './chores.js'
-import { readBatches, type PlanAndConsent } from './deploy-options.js'
-import type { DriverHooks, RollBackHow } from './driver-hooks.js'
-import { Doubt } from './doubt.js'
-import { healthProblem, statusOf } from './health-gate.js'
-import { Journal } from './journal.js'
-import { forecast, type Forecast } from './judgement/forecast.js'
-import { Jury } from './judgement/jury.js'
+import { Handles } from './handles.js'
+import { statusOf } from './health-gate.js'
+import type { Journal } from './journal.js'
 import { Lives } from './lives.js'
-import { Lookout } from './lookout.js'
 import type { Settings } from './options.js'
-import { Pace } from './pace.js'
 import { PhaseWork, workOf } from './phase-work.js'
-import type { Plan } from './plan.js'
-import { isNewer, logged, type LogEntry, type StateRecord } from './record.js'
-import { routeOf, type Route } from './routing.js'
+import { Progress } from './progress.js'
+import { logged, type LogEntry, type StateRecord } from './record.js'
 import { inPlaceFor, problemsFor } from './report/dry-run.js'
 import { History } from './report/history.js'
 import { makeReport, type DeploymentReport } from './report/report.js'
 import { healthOf, type VersionHealth, type Vitals } from './report/vitals.js'
 import { decisionFor, routedIn, standsAgainst, takeOver, type Known, type Resumption } from './resumption.js'
+import { routeOf, type Route } from './routing.js'
+import { Seat } from './seat.js'
 import { makeStarting, type Starting } from './starting.js'
 import {
   completeIn,
   hasShare,
-  isAccepting,
-  isOver,
   isAdvancing,
   isOneWay,
+  isOver,
   isPreparing,
   isRollingBack,
   isStepping,
@@ -71,14 +64,13 @@ import {
   type Phase,
   type State,
 } from './transitions.js'
-import { StepGate } from './step-gate.js'
 import { Waiters } from './waiters.js'
 import { warn } from './warn.js'
 import { WayBack } from './way-back.js'
-import { Writer, type Wanted } from './writer.js'
+import type { Wanted } from './writer.js'
 
 /**
- * Moves a deployment along: by time, by health, by the store, by hand.
+ * Moves a deployment along, whatever moves it: a person, the store, what a phase gets done, or the progress that it makes by itself.
  *
  * @remarks
  * `#state` is in force: routing follows it, and nothing else. A hold and a rollback are in force at once, and written
@@ -88,101 +80,80 @@ import { Writer, type Wanted } from './writer.js'
  * (the beginning, the end of a hold, the end) gives green no more, and is in force when the store has confirmed it.
  */
 export class Driver {
+  /** What the deployment does by itself. */
+  readonly progress: Progress
   readonly #settings: Settings
   readonly #hooks: DriverHooks
-  readonly #controllerId: string
-  #controller: Controller = 'STOPPED'
-  #fencedBy: FencedError | undefined
-  #journal: Journal | undefined
-  #writer: Writer | undefined
-  #lookout: Lookout | undefined
-  /** Of the newest record of another controller that this process follows. */
-  #followed: Pick<StateRecord, 'epoch' | 'sequence'> | undefined
-  #isStoreUp = true
-
+  readonly #seat: Seat
   #state: State
   #why = 'nothing was deployed yet'
   #route: Route
-  #deployment: DrivenDeployment | undefined
+  /** The transitions of the deployment in force. */
+  #log: readonly LogEntry[] = []
+  readonly #handles = new Handles(this)
   #starting: Starting | undefined
   readonly #waiters = new Waiters()
   readonly #chores = new Chores()
+  readonly #work: PhaseWork
   readonly #lives: Lives
-  /** Whether something was decided here that nobody has written down, nor will before this process drives again. */
-  #isUnwritten = false
+  readonly #history: History
+  /** The rollback of a complete deployment whose old version gets ready. */
+  readonly #wayBack: WayBack
   /** A deployment that was taken back before the store had confirmed it: it may never have had it. */
   #unbegun: string | undefined
   /** Why a rollback was refused of late: a person has heard of it. */
   #refusal: string | undefined
-  /** The rollback of a complete deployment whose old version gets ready. */
-  readonly #wayBack: WayBack
-  /** The last deployment where it was over before this process came. */
-  #found: DrivenDeployment | undefined
-  readonly #pace: Pace
-  readonly #work: PhaseWork
-  readonly #jury: Jury | undefined
-  readonly #gate: StepGate
-  readonly #doubt: Doubt
-  readonly #history: History
-  /** The transitions of the deployment in force. */
-  #log: readonly LogEntry[] = []
+
   constructor(settings: Settings, hooks: DriverHooks) {
     this.#settings = settings
     this.#hooks = hooks
-    this.#controllerId = this.#token()
+    this.#state = { active: settings.initial, rolledBack: [], count: 0, deployment: null }
+    this.#route = routeOf(this.#state)
+    this.#seat = new Seat(settings, this.#token(), this.#state, {
+      confirmed: (wanted) => this.#confirmed(wanted),
+      failed: (wanted, error) => this.#failed(wanted, error),
+      lost: (winner, why) => this.#fenced(winner, why),
+      follow: (record) => this.#goBy(record, `the controller with epoch ${record.epoch} says: ${record.cause}`),
+      reachable: (isUp, error) => hooks.announce([storeChange(isUp, error, settings.clock.now())]),
+    })
     this.#lives = new Lives(settings, hooks)
+    this.#history = new History(settings, (report, why) => {
+      hooks.announce([historyChange(report, why, settings.clock.now())])
+    })
+    this.progress = new Progress(settings, this.#lives, {
+      state: () => this.#state,
+      why: () => this.#why,
+      isDriving: () => this.#seat.isDriving,
+      wanted: () => this.#seat.wanted,
+      move: (input, why) => this.#move(input, why),
+      prepare: (input, why) => this.#prepare(input, why),
+      revoke: (why) => this.#revoke(why),
+      rollBack: (why, how) => void this.rollBack(why, how),
+      announce: (changes) => hooks.announce(changes),
+      healthChanged: () => this.#handles.last?.healthChanged(),
+      looked: () => this.#handles.last?.renewed(),
+      events: (version) => hooks.events(version),
+    })
     this.#wayBack = new WayBack(settings, this.#lives, {
       staged: (version, signal) => this.#staged(version, signal),
       unstaged: (version) => {
         // Whoever stops ends every version.
-        if (this.#controller !== 'STOPPED' && !routedIn(this.#state).includes(version)) hooks.retire(version)
+        if (this.controller !== 'STOPPED' && !routedIn(this.#state).includes(version)) hooks.retire(version)
       },
       rollBack: (complete, descent, why) => this.#switchBack(complete, descent, why),
       notDriving: () => this.#notDriving(),
       announce: (changes) => hooks.announce(changes),
     })
-    this.#pace = new Pace(settings.clock, {
-      over: (stepMs) => this.#stepElapsed(stepMs),
-      stoodStill: (lateMs) => this.#stoodStill(lateMs),
-      heldTooLong: () => this.#callHuman(),
-      pauseOver: () => this.#descend(),
-      stillWaiting: () => this.#lookAgain(),
-    })
-    this.#history = new History(settings, (report, why) => {
-      hooks.announce([historyChange(report, why, settings.clock.now())])
-    })
-    const { judge } = settings
-    this.#jury =
-      judge &&
-      new Jury(settings, judge, {
-        looked: () => {
-          this.#deployment?.renewed()
-          this.#lookAgain()
-        },
-        lost: (why) => {
-          if (runningIn(this.#state) !== undefined) this.takeBack(why)
-        },
-        trouble: (why) => hooks.announce([evidenceChange(this.#state, why, settings.clock.now())]),
-      })
-    this.#doubt = new Doubt(settings.clock, settings.recoverMs)
-    this.#gate = new StepGate(this.#jury, (version) => hooks.events(version))
     this.#work = new PhaseWork(settings, {
       move: (input, why) => this.#move(input, why),
       rollBack: (why, results = []) => void this.rollBack(why, { results }),
-      advance: (why, results = []) => this.#prepare(why, { type: 'ADVANCE', results }),
-      tested: (results) => {
-        this.#gate.tested(results)
-        // A source of health may have changed without saying so, and a step of calls alone has no time at whose end it is asked.
-        this.#reconsider()
-        this.#endStep()
-      },
+      advance: (why, results = []) => this.#prepare({ type: 'ADVANCE', results }, why),
+      tested: (results) => this.progress.tested(results),
       tell: (change) => hooks.announce([change]),
       staged: (version, signal) => this.#staged(version, signal),
       drained: (version, signal) => hooks.drained(version, signal),
       call: (version, event) => hooks.call(version, event),
     })
-    this.#state = { active: settings.initial, rolledBack: [], count: 0, deployment: null }
-    this.#route = routeOf(this.#state)
   }
 
   get route(): Route {
@@ -194,11 +165,15 @@ export class Driver {
   }
 
   get controller(): Controller {
-    return this.#controller
+    return this.#seat.controller
   }
 
   get epoch(): number {
-    return this.#journal?.epoch ?? 0
+    return this.#seat.epoch
+  }
+
+  get isStoreUp(): boolean {
+    return this.#seat.isStoreUp
   }
 
   get history(): History {
@@ -215,49 +190,26 @@ export class Driver {
     return this.#lives.isToLive(version, this.#state)
   }
 
-  /** Who judges, if anybody does. */
-  get jury(): Jury | undefined {
-    return this.#jury
-  }
-
-  /** Whether it waits for what health says of a green that fails with nobody to compare it with. */
-  get isInDoubt(): boolean {
-    return this.#doubt.isOpen
-  }
-
-  /** Since when health has been well, or had been before it was not, as far as this deployment has asked. */
-  get wellSinceMs(): number {
-    return this.#doubt.wellSinceMs
-  }
-
-  get isStoreUp(): boolean {
-    return this.#isStoreUp
-  }
-
   /** The deployment that runs, as far as this process drives it. */
   get deployment(): Deployment | undefined {
-    return runningIn(this.#state)?.id === this.#deployment?.id ? this.#deployment : undefined
+    const { last } = this.#handles
+    return runningIn(this.#state)?.id === last?.id ? last : undefined
   }
 
-  /** The deployment that this process has followed last, running or over. */
+  /** The deployment that this process has driven last, running or over. */
   get last(): Deployment | undefined {
-    return this.#deployment
+    return this.#handles.last
   }
 
   /** The last deployment in the record, running or over. */
   get newest(): Deployment | undefined {
-    const id = this.#state.deployment?.id
-    return [this.#found, this.#deployment].find((each) => each !== undefined && each.id === id)
+    return this.#handles.of(this.#state.deployment?.id)
   }
 
   /** How a deployment ends, as of whoever follows it now: this process may have stopped, and gone on with it. */
   finishedOf(deploymentId: string): Promise<DeploymentResult> | undefined {
-    return this.#deployment?.id === deploymentId ? this.#deployment.finished : undefined
-  }
-
-  /** How long the evidence of a plan will take. */
-  forecast(plan: Pick<Plan, 'percentages' | 'stepMs'>): Forecast {
-    return this.#jury?.forecast(plan) ?? forecast(plan, undefined, undefined)
+    const { last } = this.#handles
+    return last?.id === deploymentId ? last.finished : undefined
   }
 
   statusOf(deploymentId: string): DeploymentStatus | undefined {
@@ -265,7 +217,7 @@ export class Driver {
     if (deployment?.id !== deploymentId) return undefined
     // What is over is so for a reason of its own, and not because it was found in the store.
     const why = isOver(deployment.phase) ? (this.#log.at(-1)?.why ?? this.#why) : this.#why
-    return statusFrom(deployment, this.#elapsedMs(), why, this.#vitalsOf(deployment))
+    return statusFrom(deployment, this.progress.elapsedMs(deployment), why, this.#vitalsOf(deployment))
   }
 
   phaseOf(deploymentId: string): Phase | undefined {
@@ -277,7 +229,7 @@ export class Driver {
     const of = (version: string): VersionHealth => {
       return { version, ...this.#hooks.fares(version), death: this.#lives.whyDead(version) ?? null }
     }
-    const evidence = this.#jury?.find().why ?? null
+    const { evidence } = this.progress
     return { health: healthOf(this.#settings.health), blue: of(from), green: of(to), evidence }
   }
 
@@ -285,13 +237,12 @@ export class Driver {
   reportOf(deploymentId: string, result: DeploymentResult | undefined): DeploymentReport | undefined {
     const { deployment } = this.#state
     if (deployment?.id !== deploymentId) return undefined
-    const evidence = this.#jury?.find().why ?? null
     return makeReport({
       deployment,
       log: this.#log,
       why: this.#why,
       result,
-      evidence,
+      evidence: this.progress.evidence,
       versions: this.#hooks.counters(),
     })
   }
@@ -299,12 +250,12 @@ export class Driver {
   /** What would keep a version from being deployed now, or hold it at once. */
   problemsOf(to: string, plan: PlanAndConsent): readonly string[] {
     return problemsFor(to, plan, {
-      isDriving: this.#controller !== 'STOPPED',
-      fencedBy: this.#fencedBy,
+      isDriving: this.controller !== 'STOPPED',
+      fencedBy: this.#seat.fencedBy,
       running: this.#starting ?? this.#wayBack.deployment ?? runningIn(this.#state),
       state: this.#state,
       health: this.#settings.health,
-      isStoreUp: this.#isStoreUp,
+      isStoreUp: this.isStoreUp,
     })
   }
 
@@ -315,9 +266,8 @@ export class Driver {
    */
   async open(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
-    const { store, name, clock, storeTimeoutMs, storeRetryMs, lookMs, health } = this.#settings
-    const key = `blue-green:${name}`
-    const journal = new Journal({ store, key, controller: this.#controllerId, clock, timeoutMs: storeTimeoutMs })
+    const { clock } = this.#settings
+    const journal = this.#seat.makeJournal()
     const before = this.#state
     const { found, state, why, log } = await this.#takeOver(journal).catch(async (error) => {
       if (!(error instanceof StoreUnavailableError)) throw error
@@ -329,56 +279,42 @@ export class Driver {
     this.#lives.tookOver()
     const failures = await this.#stageAll(state, signal)
     // The versions took their time, in which a person may have decided something.
-    const decision = this.#state === before ? undefined : decisionFor(state, this.#state, { isUnwritten: true })
+    const decision = this.#state === before ? undefined : decisionFor(state, this.#state, { written: before })
     const decidedFor = this.#why
-    const from = this.#controller
-    this.#controller = 'DRIVING'
-    this.#fencedBy = undefined
-    this.#isUnwritten = false
-    this.#isStoreUp = true
-    this.#journal = journal
-    this.#followed = undefined
-    this.#lookout?.stop()
-    this.#lookout = new Lookout(clock, lookMs, {
-      read: () => journal.look(),
-      found: (record) => this.#noticed(record),
-    })
-    this.#writer = new Writer(journal, clock, storeRetryMs, {
-      confirmed: (wanted) => this.#confirmed(wanted),
-      failed: (wanted, error) => this.#failed(wanted, error),
-      fenced: (winner) => this.#fenced(winner),
-      reachable: (isUp, error) => this.#reachable(isUp, error),
-    })
-    health?.on('change', this.#healthChanged)
+    const from = this.controller
+    this.#seat.take(journal, state)
     // What was so before is no news.
     this.#state = found
     this.#work.resumed(runningIn(found))
-    this.#gate.entered(undefined)
+    this.progress.begin()
     this.#enter(state, why, log)
     if (decision !== undefined) this.#move(decision, decidedFor)
-    this.#jury?.start()
+    this.progress.jury?.start()
     for (const [version, failure] of failures) this.died(version, failure.message)
     // One may also have died when it had been ready for a moment, before anybody knew that it was the active one.
     this.#lives.settle(routedIn(state), this.#state)
-    this.#takeDeadBack((why) => `"${state.deployment?.to}" died: ${why}`)
+    this.#takeDeadBack((death) => `"${state.deployment?.to}" died: ${death}`)
     this.#goOn()
+    this.#find(state, why, log)
     this.#hooks.announce([controllerChange(from, 'DRIVING', state, why, clock.now())])
-    const { deployment } = state
-    // The last process may have died before its report was kept.
-    if (deployment !== null && isOver(deployment.phase)) {
-      const outcome = deployment.phase as 'COMPLETE' | 'ROLLED_BACK' | 'FAILED'
-      const result = resultOf(outcome, log.at(-1)?.why ?? why, state)
-      const report = this.reportOf(deployment.id, result)
-      if (report !== undefined) this.#history.keep(report)
-      this.#find(result)
-    }
   }
 
   async #takeOver(journal: Journal): Promise<Resumption> {
-    const known: Known = { state: this.#state, why: this.#why, isUnwritten: this.#isUnwritten }
+    const known: Known = { state: this.#state, why: this.#why, written: this.#seat.known }
     const resumption = await takeOver(journal, this.#settings, known)
-    await this.#jury?.open(journal.epoch)
+    await this.progress.jury?.open(journal.epoch)
     return resumption
+  }
+
+  /** What was over when this process came can be looked at, and taken back; and the last process may have died before its report was kept. */
+  #find(state: State, found: string, log: readonly LogEntry[]): void {
+    const { deployment } = state
+    if (deployment === null || !isOver(deployment.phase)) return
+    const why = log.at(-1)?.why ?? found
+    const result = resultOf(deployment.phase as 'COMPLETE' | 'ROLLED_BACK' | 'FAILED', why, state)
+    const [report, status] = [this.reportOf(deployment.id, result), this.statusOf(deployment.id)]
+    if (report !== undefined) this.#history.keep(report)
+    if (status !== undefined) this.#handles.find(status, this.progress.forecast(deployment), result)
   }
 
   /** Makes ready whatever the state routes to. @throws what kept the last of it from getting ready, when there is no other */
@@ -399,23 +335,20 @@ export class Driver {
 
   /** Ends the driving, not the serving. Waits for the write that is under way, which has a deadline. */
   async close(): Promise<void> {
-    if (this.#controller === 'STOPPED') return
-    const from = this.#controller
-    this.#leave('STOPPED')
-    this.#lookout?.stop()
+    const from = this.controller
+    if (from === 'STOPPED') return
+    this.#seat.leave()
+    this.#stepBack()
     this.#starting?.reject(new StoppedError(this.#starting.to))
-    await this.#writer?.stop()
-    await Promise.all([this.#history.settled, this.#jury?.settled])
-    const lost = this.#writer?.wanted
-    this.#isUnwritten ||= from === 'DRIVING' && lost !== undefined
+    const lost = await this.#seat.settled()
+    await Promise.all([this.#history.settled, this.progress.jury?.settled])
     const why = `stop() was called${lost?.type === 'ROLL_BACK' ? ' before the store confirmed the rollback' : ''}`
     this.#finish({ outcome: 'STOPPED', why })
     this.#hooks.announce([controllerChange(from, 'STOPPED', this.#state, why, this.#settings.clock.now())])
   }
 
   async deploy(to: string, { retry, acceptMigrated, ...plan }: PlanAndConsent): Promise<Deployment> {
-    if (this.#fencedBy !== undefined) throw this.#fencedBy
-    if (this.#controller !== 'DRIVING') throw new StoppedError(to)
+    if (!this.#seat.isDriving) throw this.#notDrivingError(to)
     const wayBack = this.#wayBack.deployment
     const running = this.#starting ?? wayBack ?? runningIn(this.#state)
     const current = runningIn(this.#state)
@@ -459,15 +392,15 @@ export class Driver {
     const accept = how.acceptIrreversible === true
     // What can only freeze gives nobody back, and who died before a stop may be well after the next start.
     const givesBack = accept || !isOneWay(running)
-    const isBlueDead = this.#controller !== 'STOPPED' && this.#lives.isDead(running.from)
+    const isBlueDead = this.controller !== 'STOPPED' && this.#lives.isDead(running.from)
     if (isBlueDead && givesBack && hasShare(running)) return this.#keepGreen(running, why)
     const { batches, results = [] } = how
     const descent: Descent | null = batches === undefined ? null : readBatches(batches, running.percentage)
-    this.#move({ type: 'ROLL_BACK', elapsedMs: this.#elapsedMs(), accept, descent, results }, why)
+    this.#move({ type: 'ROLL_BACK', elapsedMs: this.progress.elapsedMs(running), accept, descent, results }, why)
     const after = this.#state.deployment
     if (after?.id === running.id && after.phase === 'FROZEN') return { outcome: 'FROZEN', why: this.#why }
-    if (this.#controller !== 'FENCED') return undefined
-    return { outcome: 'FENCED', why: `it is given back in this process alone: ${this.#fencedBy?.message}` }
+    if (this.controller !== 'FENCED') return undefined
+    return { outcome: 'FENCED', why: `it is given back in this process alone: ${this.#seat.fencedBy?.message}` }
   }
 
   /**
@@ -487,7 +420,7 @@ export class Driver {
     const descent = how.batches === undefined ? null : readBatches(how.batches, complete.percentage)
     const underWay = this.joinWayBack()
     if (underWay !== undefined) return underWay
-    if (this.#controller !== 'DRIVING') return Promise.resolve(this.#notDriving())
+    if (!this.#seat.isDriving) return Promise.resolve(this.#notDriving())
     return this.#wayBack.begin(complete, { descent, accept: how.acceptIrreversible === true }, why)
   }
 
@@ -505,58 +438,26 @@ export class Driver {
   }
 
   #notDriving(): DeploymentResult {
-    if (this.#fencedBy !== undefined)
-      return { outcome: 'FENCED', why: `nothing has changed: ${this.#fencedBy.message}` }
+    const { fencedBy } = this.#seat
+    if (fencedBy !== undefined) return { outcome: 'FENCED', why: `nothing has changed: ${fencedBy.message}` }
     return { outcome: 'STOPPED', why: 'nothing has changed, for this process does not drive: call start() first' }
   }
 
   /** A `deploy` that the store has not confirmed is taken back before anything of it begins: this is written over it. */
   #takeBackUnbegun(why: string): undefined {
-    const wanted = this.#writer?.wanted
-    if (wanted?.type !== 'DEPLOY' || this.#controller !== 'DRIVING') return
+    const { wanted, isDriving } = this.#seat
+    if (wanted?.type !== 'DEPLOY' || !isDriving) return
     const state = takeBackUnbegun(wanted.state)
     this.#unbegun = state.deployment?.id
     const log = logged(this.#log, this.#state, state, why, this.#settings.clock.now())
-    this.#writer?.want({ state, why, type: 'ROLL_BACK', log, evidence: null })
+    this.#seat.want({ state, why, type: 'ROLL_BACK', log, evidence: null })
     this.#enter(state, why, log)
-  }
-
-  /** What the bot has found out by itself: at once, unless a person has gone on in spite of it. */
-  takeBack(why: string, how: RollBackHow = {}): void {
-    if (runningIn(this.#state)?.isOverruled !== true) this.rollBack(why, how)
-  }
-
-  /**
-   * Green fails, and nobody is left to compare it with: it may be the version, or what any version needs. Health tells, when it has
-   * had the time to notice; where there is none, green is taken back.
-   *
-   * @param isFailing - whether it has failed on since a moment
-   */
-  suspect(why: string, isFailing: (sinceMs: number) => boolean): void {
-    const running = runningIn(this.#state)
-    const { health, clock } = this.#settings
-    if (running === undefined || running.isOverruled) return
-    const hold: Input = { type: 'HOLD', elapsedMs: this.#elapsedMs(), byHand: null, isDoubted: true }
-    const mayHold = transition(this.#state, hold) !== undefined && !this.#lives.isDead(running.from)
-    if (health === undefined || !mayHold) return this.takeBack(why)
-    const problem = healthProblem(health, running.healthAtStart)
-    // Without the driving nobody looks at the time.
-    if (this.#controller !== 'DRIVING') return problem === undefined ? this.takeBack(why) : undefined
-    if (this.#doubt.isOpen) return
-    this.#doubt.begin((sinceMs) => {
-      if (healthProblem(health, running.healthAtStart) === undefined && isFailing(sinceMs))
-        this.takeBack(`${why}, and health is well`)
-    })
-    const held = `${why}, which serves nobody now: ${problem ?? 'it is rolled back if that lasts in good health'}`
-    this.#move(hold, held)
-    // Whoever was told of the hold may have taken it back.
-    if (this.#doubt.isOpen) this.#hooks.announce([refusalChange(running, held, clock.now())])
   }
 
   /** A version has died by itself. Green alone is rolled back; blue alone leaves green what it has. */
   died(version: string, why: string): void {
     this.#lives.died(version, why)
-    this.#deployment?.renewed()
+    this.#handles.last?.renewed()
     const { clock } = this.#settings
     this.#hooks.announce([deathChange(this.#state, version, why, (other) => this.#lives.isDead(other), clock.now())])
     this.#takeDeadBack(() => `"${version}" died: ${why}`)
@@ -566,7 +467,7 @@ export class Driver {
   revived(version: string): void {
     if (!this.#lives.revived(version)) return
     this.#refusal = undefined
-    this.#deployment?.renewed()
+    this.#handles.last?.renewed()
     this.#hooks.announce([revivalChange(this.#state, version, this.#settings.clock.now())])
     // Green may have died while there was nobody to give its guilds to.
     this.#takeDeadBack(() => `"${runningIn(this.#state)?.to}" is dead, and "${version}" lives again`)
@@ -580,40 +481,36 @@ export class Driver {
     const death = this.#lives.whyDead(running.to)
     const isAlone = death !== undefined && !this.#lives.isDead(running.from)
     if (isAlone && isRouted(running)) this.rollBack(whyOf(death))
-    else this.#reconsider()
+    else this.progress.reconsider()
   }
 
   /** Goes on to the next step now; resolves when it has, or there is none, and rejects when something holds it. */
   promote(why = 'promote() was called'): Promise<void> {
-    if (this.#fencedBy !== undefined) return Promise.reject(this.#fencedBy)
+    const { fencedBy, isDriving } = this.#seat
+    if (fencedBy !== undefined) return Promise.reject(fencedBy)
     const running = runningIn(this.#state)
     if (running === undefined) return Promise.resolve()
     const { phase } = running
     if (!isAdvancing(running) && phase !== 'HOLD' && phase !== 'FROZEN') return Promise.resolve()
-    if (this.#controller !== 'DRIVING') return Promise.reject(new StoppedError(running.to))
+    if (!isDriving) return Promise.reject(new StoppedError(running.to))
     // A source of health may have changed without saying so.
-    this.#reconsider()
+    this.progress.reconsider()
     const now = runningIn(this.#state)
     const isWaiting = now?.phase === 'HOLD' && now.awaitsEvidence && now.heldByHand === null
     if (now?.phase === 'HOLD' && !isWaiting) return Promise.reject(this.#held())
-    const problem = this.#problemOfThaw(running)
+    const problem = this.progress.problemOfThaw(running)
     if (problem !== undefined) return Promise.reject(this.#held(problem))
     const promoted = this.#waiters.promoted(running)
     // What is only staged goes on by itself, and not before green is ready.
-    if (isWaiting || phase === 'FROZEN') this.#prepare(why, { type: 'FORWARD' })
-    else if (isStepping(running)) this.#prepare(why, { type: 'ADVANCE' })
+    if (isWaiting || phase === 'FROZEN') this.#prepare({ type: 'FORWARD' }, why)
+    else if (isStepping(running)) this.#prepare({ type: 'ADVANCE' }, why)
     return promoted
-  }
-
-  /** What speaks against going on from `FROZEN`, where that gives green a share: to get ready, or to run its migration again, does not. */
-  #problemOfThaw(running: DeploymentState): string | undefined {
-    const isShareNext = running.phase === 'FROZEN' && running.step >= 0 && running.migrated !== 'BEGUN'
-    return isShareNext ? this.#problem(running) : undefined
   }
 
   /** In force when it returns, whatever the store says. */
   hold(why = 'hold() was called'): void {
-    this.#move({ type: 'HOLD', elapsedMs: this.#elapsedMs(), byHand: why }, `held by hand: ${why}`)
+    const elapsedMs = this.progress.elapsedMs(this.#state.deployment)
+    this.#move({ type: 'HOLD', elapsedMs, byHand: why }, `held by hand: ${why}`)
     this.#waiters.settleResumptions()
   }
 
@@ -622,8 +519,8 @@ export class Driver {
     const running = runningIn(this.#state)
     if (running === undefined || running.heldByHand === null) return Promise.resolve()
     // What is not written would be held again by the next start, here or elsewhere.
-    if (this.#controller !== 'DRIVING') return Promise.reject(this.#fencedBy ?? new StoppedError(running.to))
-    const problem = this.#problem(running)
+    if (!this.#seat.isDriving) return Promise.reject(this.#notDrivingError(running.to))
+    const problem = this.progress.problem(running)
     this.#move({ type: 'LET_GO' }, problem === undefined ? why : `${why}, but ${problem}`)
     const now = runningIn(this.#state)
     // Whoever was told of it may have done something else.
@@ -640,9 +537,7 @@ export class Driver {
     if (state === undefined) return
     const log = logged(this.#log, this.#state, state, why, this.#settings.clock.now())
     // The wish comes first: entering a state tells listeners, who may wish for something else.
-    if (this.#controller === 'DRIVING')
-      this.#writer?.want({ state, why, type: input.type, log, evidence: this.#evidence() })
-    else this.#isUnwritten = true
+    this.#seat.want({ state, why, type: input.type, log, evidence: this.#evidence() })
     if (!waitsForStore(input.type)) this.#enter(state, why, log)
   }
 
@@ -653,113 +548,21 @@ export class Driver {
     // Each event that fails may be a cause.
     if (this.#refusal === problem) return { outcome: 'HELD', why }
     // After an irreversible migration the death of blue speaks against nothing else.
-    if (!isOneWay(running)) this.#move({ type: 'HOLD', elapsedMs: this.#elapsedMs(), byHand: null }, why)
+    if (!isOneWay(running)) this.progress.hold(why)
     this.#refusal = problem
     this.#hooks.announce([refusalChange(running, why, this.#settings.clock.now())])
     return { outcome: 'HELD', why }
   }
 
-  /** The next batch goes back, unless there is nobody to take it: then it is looked at again after the next pause. */
-  #descend(): void {
-    const running = runningIn(this.#state)
-    if (running !== undefined && !this.#lives.isDead(running.from)) this.#move({ type: 'DESCEND' }, this.#why)
-  }
-
-  readonly #healthChanged = (): void => {
-    this.#deployment?.healthChanged()
-    this.#reconsider()
-  }
-
-  /** Health, the store or the phase has changed: does the deployment hold, go on, or wait? */
-  readonly #reconsider = (): void => {
-    const running = runningIn(this.#state)
-    if (running === undefined || this.#controller !== 'DRIVING') return
-    const problem = this.#problem(running)
-    // Before its recovery: what is found guilty then does not go on.
-    this.#doubt.look(problem === undefined)
-    const isWaiting = running.phase === 'HOLD' && running.awaitsEvidence
-    if ((isAdvancing(running) || isWaiting) && problem !== undefined) {
-      this.#move({ type: 'HOLD', elapsedMs: this.#elapsedMs(), byHand: null }, problem)
-    } else if (running.phase === 'HOLD') {
-      // More evidence ends its hold, not time.
-      const isFree = problem === undefined && running.heldByHand === null && !running.awaitsEvidence
-      if (isFree && this.#writer?.wanted === undefined) return this.#awaitRecovery()
-      this.#pace.cancelRecovery()
-      // Health turned again while the end of the hold was being written: the hold must stand.
-      if (problem !== undefined && this.#writer?.wanted?.type === 'RESUME') this.#revoke(problem)
-    }
-  }
-
-  /** Only what stays well for a while ends a hold, so flapping health neither shifts traffic nor floods anyone. */
-  #awaitRecovery(): void {
-    const { recoverMs } = this.#settings
-    this.#pace.recover(recoverMs, () => {
-      this.#move({ type: 'RESUME' }, `all has been well for ${recoverMs} ms, so the time of the step begins anew`)
-    })
-  }
-
-  /** What speaks against giving green more, if anything. */
-  #problem(running: DeploymentState): string | undefined {
-    return this.#lives.problem(running) ?? healthProblem(this.#settings.health, running.healthAtStart)
-  }
-
-  #stepElapsed(stepMs: number): void {
-    this.#gate.timeIsOver()
-    // A source may have changed without saying so. If it did, this holds, and the advance means nothing any more.
-    this.#reconsider()
-    this.#endStep(`${stepMs} ms have passed${this.#settings.health === undefined ? '' : ' in good health'}`)
-  }
-
-  /** The step ends when it has had its time, its synthetic calls have passed, and nothing else is waited for. */
-  #endStep(reason?: string): void {
-    const running = runningIn(this.#state)
-    if (running === undefined || !this.#gate.isThrough(running)) return
-    const why = reason ?? `its ${isAccepting(running) ? 'acceptance' : 'canary'} tests have passed`
-    this.#jury?.look()
-    if (this.#convict()) return
-    const lacking = this.#gate.lacking(running)
-    const { results } = this.#gate
-    if (lacking === undefined) return this.#prepare(why, { type: 'ADVANCE', results })
-    const elapsedMs = this.#elapsedMs()
-    this.#move({ type: 'HOLD', elapsedMs, byHand: null, awaitsEvidence: true, results }, lacking)
-  }
-
-  /** Another window has ended: green may be found harmful, or what a held step waited for may be there. */
-  #lookAgain(): void {
-    const running = runningIn(this.#state)
-    if (running === undefined || this.#controller !== 'DRIVING' || this.#convict()) return
-    if (running.phase !== 'HOLD' || !running.awaitsEvidence || running.heldByHand !== null) return
-    if (this.#writer?.wanted !== undefined || this.#gate.lacking(running) !== undefined) return
-    // A source of health may have changed without saying so.
-    this.#reconsider()
-    if (runningIn(this.#state)?.awaitsEvidence !== true) return
-    this.#prepare(this.#jury?.find().why ?? 'it has had as many events as the plan asks for', { type: 'FORWARD' })
-  }
-
-  /** @returns whether green is found harmful, and was taken back for it */
-  #convict(): boolean {
-    const running = runningIn(this.#state)
-    const harm = running && this.#gate.harm(running)
-    if (harm === undefined) return false
-    this.takeBack(harm, { batches: running?.rollbackBatches ?? undefined })
-    return true
-  }
-
   /** What is known at the moment of a transition. */
   #evidence(): string | null {
-    const isRunning = runningIn(this.#state) !== undefined
-    return (isRunning && this.#jury?.find().why) || null
-  }
-
-  #stoodStill(lateMs: number): void {
-    const why = `the process stood still for ${Math.round(lateMs)} ms`
-    this.#move({ type: 'HOLD', elapsedMs: this.#elapsedMs(), byHand: null }, why)
+    return runningIn(this.#state) === undefined ? null : this.progress.evidence
   }
 
   /** Asks the store for leave to go on. A hold or a rollback that comes meanwhile is wanted in its place. */
-  #prepare(why: string, next: Input): void {
-    if (transition(this.#state, next) === undefined || this.#controller !== 'DRIVING') return
-    this.#writer?.want({ state: this.#state, why, type: 'PREPARE', next, log: this.#log, evidence: this.#evidence() })
+  #prepare(next: Input, why: string): void {
+    if (transition(this.#state, next) === undefined) return
+    this.#seat.want({ state: this.#state, why, type: 'PREPARE', next, log: this.#log, evidence: this.#evidence() })
   }
 
   /** Resolves with what kept a version from getting ready, if anything did. */
@@ -774,12 +577,6 @@ export class Driver {
     }
   }
 
-  #callHuman(): void {
-    const running = runningIn(this.#state)
-    if (running?.phase !== 'HOLD') return
-    this.#hooks.announce([holdChange(running, this.#why, this.#settings.clock.now())])
-  }
-
   // What the store says
 
   #confirmed(wanted: Wanted): void {
@@ -788,7 +585,7 @@ export class Driver {
     if (wanted.next === undefined) return this.#goOn()
     // What turns while the store is asked holds a step; a frozen one cannot be held.
     const running = runningIn(this.#state)
-    const problem = running && this.#problemOfThaw(running)
+    const problem = running && this.progress.problemOfThaw(running)
     if (problem === undefined) this.#move(wanted.next, wanted.why)
     else this.#waiters.fail(this.#held(problem))
   }
@@ -804,67 +601,39 @@ export class Driver {
   /** A held one stays held, and a frozen one frozen; whoever promoted it hears why. */
   #giveUp(wanted: Wanted, error: unknown, why: string): void {
     const running = runningIn(this.#state)
-    if (running !== undefined && isAdvancing(running)) {
-      this.#move({ type: 'HOLD', elapsedMs: this.#elapsedMs(), byHand: null }, why)
-    }
-    if (this.#writer?.wanted !== wanted) return
+    if (running !== undefined && isAdvancing(running)) this.progress.hold(why)
+    if (this.#seat.wanted !== wanted) return
     this.#revoke(why)
     this.#waiters.fail(error as Error)
   }
 
   /** Writes the state in force over one that may have landed in the store meanwhile. */
   #revoke(why: string): void {
-    this.#writer?.want({ state: this.#state, why, type: 'REVOKE', log: this.#log, evidence: this.#evidence() })
+    this.#seat.want({ state: this.#state, why, type: 'REVOKE', log: this.#log, evidence: this.#evidence() })
     this.#waiters.settleResumptions()
   }
 
-  #reachable(isUp: boolean, error: unknown): void {
-    this.#isStoreUp = isUp
-    this.#hooks.announce([storeChange(isUp, error, this.#settings.clock.now())])
-  }
-
-  #fenced(winner: StateRecord | undefined): void {
-    const why =
-      winner === undefined
-        ? 'its record in the store is gone, or a newer release has written it'
-        : `another controller took over with epoch ${winner.epoch}`
-    // Its answer is what says so.
-    if (!this.#isStoreUp) this.#reachable(true, undefined)
-    this.#fencedBy = new FencedError(why, winner?.epoch)
+  #fenced(winner: StateRecord | undefined, why: string): void {
     this.#lives.lostTo(this.#state)
-    this.#leave('FENCED')
-    this.#starting?.reject(this.#fencedBy)
-    // The winner's record is the last confirmed truth. A rollback decided here still stands here.
-    const running = runningIn(this.#state)
-    const isTakenBack =
-      winner !== undefined &&
-      running?.id !== this.#unbegun &&
-      standsAgainst(winner.state, this.#state, this.#isUnwritten)
+    this.#stepBack()
+    this.#starting?.reject(this.#notDrivingError(this.#starting.to))
     // What became of it is not known here: the winner is past it.
-    if (winner !== undefined && winner.state.deployment?.id !== this.#deployment?.id) {
+    if (winner !== undefined && winner.state.deployment?.id !== this.#handles.last?.id) {
       this.#finish({ outcome: 'FENCED', why })
     }
-    this.#followed = winner
-    if (winner !== undefined && !isTakenBack && this.#hasCodeFor(winner.state)) {
-      this.#isUnwritten = false
-      this.#enter(winner.state, why, winner.log)
-    }
+    // What the store had never confirmed is no decision about anything.
+    const isUnbegun = this.#unbegun !== undefined && runningIn(this.#state)?.id === this.#unbegun
+    if (winner !== undefined) this.#goBy(winner, why, isUnbegun)
     this.#finish({ outcome: 'FENCED', why })
     this.#hooks.announce([controllerChange('DRIVING', 'FENCED', this.#state, why, this.#settings.clock.now())])
   }
 
-  /** Another controller may have taken over, or have gone on. An older epoch is what a store said that lags. */
-  #noticed(record: StateRecord): void {
-    if (this.#controller === 'DRIVING' && record.epoch > this.epoch) {
-      // What is being written is refused.
-      void this.#writer?.stop()
-      this.#fenced(record)
-    } else if (this.#controller === 'FENCED' && isNewer(record, this.#followed)) {
-      this.#followed = record
-      if (standsAgainst(record.state, this.#state, this.#isUnwritten) || !this.#hasCodeFor(record.state)) return
-      this.#isUnwritten = false
-      this.#enter(record.state, `the controller with epoch ${record.epoch} says: ${record.cause}`, record.log)
-    }
+  /** The winner's record is the last confirmed truth. A rollback decided here still stands here, and so does what serves where there is no code for it. */
+  #goBy({ state, log }: StateRecord, why: string, isUndecided = false): void {
+    const isAgainst = !isUndecided && standsAgainst(state, this.#state, this.#seat.known)
+    if (isAgainst || !this.#hasCodeFor(state)) return
+    this.#seat.goBy(state)
+    this.#enter(state, why, log)
   }
 
   // Being in a state
@@ -877,18 +646,15 @@ export class Driver {
     this.#why = why
     this.#log = log
     this.#route = routeOf(state)
-    const last = runningIn(before)
-    if (running?.step !== last?.step || running?.phase !== last?.phase) this.#gate.entered(running)
-    if (running?.phase !== 'HOLD') this.#doubt.end()
+    this.progress.entered(runningIn(before), running)
     this.#chores.keep(workOf(running))
-    if (running !== undefined) this.#jury?.follow(running)
-    this.#pace.enter(runningIn(before), running, this.#controller === 'DRIVING')
-    if (running !== undefined && this.#controller === 'DRIVING') this.#follow(running.id)
+    if (running !== undefined && this.#seat.isDriving) this.#follow(running)
     this.#hooks.announce(changesBetween(before, state, why, this.#settings.clock.now()))
-    if (state === this.#state && state.deployment?.id === this.#deployment?.id) this.#deployment?.changed()
+    const isHeld = state.deployment?.id === this.#handles.last?.id
+    if (isHeld && state === this.#state) this.#handles.last?.changed()
     const phase = phaseOf(state)
     const isEnd = phase === 'COMPLETE' || phase === 'ROLLED_BACK' || phase === 'FAILED'
-    if (isEnd && state.deployment?.id === this.#deployment?.id) this.#finish(resultOf(phase, why, state))
+    if (isEnd && isHeld) this.#finish(resultOf(phase, why, state))
     if (phase !== phaseOf(before)) this.#refusal = undefined
     // It may have died before it was to live.
     if (running !== undefined && this.isToLive(running.to)) this.#lives.startLater(running.to)
@@ -897,15 +663,15 @@ export class Driver {
       this.#retire(before.active)
     }
     if (phase === 'ROLLED_BACK' && runningIn(before) !== undefined) this.#retire(state.deployment?.to)
-    this.#reconsider()
+    this.progress.reconsider()
     this.#tellStarted()
-    if (phase !== 'HOLD' || this.#writer?.wanted?.type !== 'RESUME') this.#waiters.settleResumptions()
+    if (phase !== 'HOLD' || this.#seat.wanted?.type !== 'RESUME') this.#waiters.settleResumptions()
     this.#waiters.settlePromotions(runningIn(this.#state), () => this.#held())
   }
 
   /** `deploy` has done its part when green has its first share, or will not have it for now. */
   #tellStarted(): void {
-    const deployment = this.#deployment
+    const deployment = this.#handles.last
     if (deployment === undefined || deployment.id !== this.#starting?.id) return
     const running = runningIn(this.#state)
     const isOnItsWay = running !== undefined && (isPreparing(running) || (isAdvancing(running) && !isStepping(running)))
@@ -913,7 +679,7 @@ export class Driver {
   }
 
   #retire(version: string | undefined): void {
-    if (this.#controller === 'DRIVING' && version !== undefined) this.#lives.retire(version, this.#state)
+    if (this.#seat.isDriving && version !== undefined) this.#lives.retire(version, this.#state)
   }
 
   #held(why = this.#why): DeploymentHeldError {
@@ -923,63 +689,43 @@ export class Driver {
 
   /** The state in force is in the store: what waits for that may begin. */
   #goOn(): void {
-    if (this.#writer?.wanted !== undefined) return
+    if (this.#seat.wanted !== undefined) return
     const running = runningIn(this.#state)
     // A word that something is wrong comes before the work: nothing is staged while it has to hold.
-    this.#reconsider()
+    this.progress.reconsider()
     const key = workOf(running)
     if (running === undefined || key === undefined || this.#state.deployment !== running) return
     this.#chores.begin(key, this.#work.chore(running, this.#why))
   }
 
-  #elapsedMs(): number {
-    const running = runningIn(this.#state)
-    if (running === undefined || !isStepping(running)) return this.#state.deployment?.elapsedMs ?? 0
-    return this.#pace.steppingMs
-  }
-
-  #follow(deploymentId: string): void {
-    if (this.#deployment?.id === deploymentId && !this.#deployment.isFinished) return
-    const status = this.statusOf(deploymentId)
+  /** Users have a deployment to hold that goes on here. */
+  #follow({ id, percentages, stepMs }: DeploymentState): void {
+    const status = this.#handles.lacks(id) ? this.statusOf(id) : undefined
     if (status === undefined) return
-    const { stepMs } = this.#state.deployment ?? status
-    const foreseen = this.forecast({ percentages: status.percentages, stepMs })
-    const before = [this.#deployment, this.#found]
-    this.#deployment = new DrivenDeployment(status, foreseen, this)
-    this.#found = undefined
-    for (const each of before) if (each?.id === deploymentId) each.takenBackBy(this.#deployment)
-    if (this.#jury === undefined || status.phase === 'ROLLING_BACK') return
+    const foreseen = this.progress.forecast({ percentages, stepMs })
+    this.#handles.follow(status, foreseen)
+    if (this.progress.jury === undefined || status.phase === 'ROLLING_BACK') return
     this.#hooks.announce([forecastChange(status, foreseen, this.#settings.clock.now())])
   }
 
-  /** A deployment that was over when this process came can be looked at, and taken back, like one that ended here. */
-  #find(result: DeploymentResult): void {
-    const { deployment } = this.#state
-    const status = deployment && this.statusOf(deployment.id)
-    if (status == null || deployment === null) return
-    if (this.#deployment?.id === deployment.id && this.#deployment.outcome === result.outcome) return
-    this.#found = new DrivenDeployment(status, this.forecast(deployment), this)
-    this.#found.finish(result)
-  }
-
   #finish(result: DeploymentResult): void {
-    const deployment = this.#deployment
+    const deployment = this.#handles.last
     if (deployment?.finish(result) !== true) return
     // What another controller goes on with, or a later start, is not over.
     if (result.outcome !== 'FENCED' && result.outcome !== 'STOPPED') this.#history.keep(deployment.report())
     this.#hooks.finished(deployment, result)
   }
 
-  #leave(controller: Exclude<Controller, 'DRIVING'>): void {
-    this.#controller = controller
-    this.#pace.cancel()
-    this.#doubt.end()
+  /** This process does not drive any more: nothing of its own goes on. */
+  #stepBack(): void {
+    this.progress.stop()
     this.#chores.keep(undefined)
     this.#wayBack.stop()
-    this.#jury?.stop()
-    const why = this.#fencedBy ?? new StoppedError(runningIn(this.#state)?.to ?? this.#state.active)
-    this.#waiters.leave(why)
-    this.#settings.health?.off('change', this.#healthChanged)
+    this.#waiters.leave(this.#notDrivingError(runningIn(this.#state)?.to ?? this.#state.active))
+  }
+
+  #notDrivingError(version: string): FencedError | StoppedError {
+    return this.#seat.fencedBy ?? new StoppedError(version)
   }
 
   #hasCodeFor(state: State): boolean {

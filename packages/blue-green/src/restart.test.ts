@@ -187,7 +187,8 @@ describe('a restart', () => {
     const result = deployment.rollback({ why: 'users complain' })
     expect(await bot.serves('a')).toBe('v1')
     expect(await result).toEqual({ outcome: 'ROLLED_BACK', why: 'users complain' })
-    expect(await deployment.rollback()).toMatchObject({ outcome: 'STOPPED' })
+    expect(await deployment.rollback()).toEqual(await result)
+    expect(await deployment.finished).toMatchObject({ outcome: 'STOPPED' })
   })
 
   it.each(['rollback', 'hold'] as const)('loses no %s() that comes while the store is asked', async (what) => {

@@ -28,8 +28,8 @@ export interface Resumption {
 export interface Known {
   readonly state: State
   readonly why: string
-  /** Whether the store never had it. */
-  readonly isUnwritten: boolean
+  /** The newest of it that the store is known to have had. */
+  readonly written: State
 }
 
 /**
@@ -65,7 +65,7 @@ function resumed(
     const running = runningIn(stored)
     throw new VersionMissingError(running?.from ?? stored.active, running?.id ?? '')
   }
-  const decision = decisionFor(found.state, here.state, { isUnwritten: here.isUnwritten, isOwn })
+  const decision = decisionFor(found.state, here.state, { written: here.written, isOwn })
   const decided = decision && transition(found.state, decision)
   return decided === undefined ? found : { state: decided, why: here.why }
 }
@@ -79,11 +79,11 @@ export function decisionFor(
   state: State,
   { deployment: mine }: State,
   {
-    isUnwritten,
+    written,
     isOwn = false,
   }: {
-    /** Whether the store never had what is known here. */
-    readonly isUnwritten: boolean
+    /** The newest that the store is known to have had: what it shows is for whoever came later to end. */
+    readonly written: State
     /** Whether nobody else has written anything since. */
     readonly isOwn?: boolean
   },
@@ -91,18 +91,19 @@ export function decisionFor(
   const running = runningIn(state)
   if (mine === null) return undefined
   // Complete is what it was here, too, when it was taken back: somebody else's is another matter.
-  const isComplete = isOwn && isUnwritten && completeIn(state)?.id === mine.id
-  if (isComplete && isRollingBack(mine)) return rollBackOf(mine, true)
+  if (isOwn && isRollingBack(mine) && completeIn(state)?.id === mine.id) return rollBackOf(mine, true)
   if (mine.id !== running?.id) return undefined
   if (mine.phase === 'ROLLING_BACK') {
     if (isRollingBack(running) && running.percentage <= mine.percentage) return undefined
     // A person accepts the migration that there is, and none that somebody else has run since.
     return rollBackOf(mine, isOwn || mine.migrated !== 'NO')
   }
-  if (!isUnwritten) return undefined
-  if (mine.phase === 'FROZEN' && !running.isOverruled) return { type: 'ROLL_BACK', elapsedMs: 0 }
-  if (mine.heldByHand === null || running.heldByHand !== null) return undefined
-  return { type: 'HOLD', elapsedMs: 0, byHand: mine.heldByHand }
+  const before = written.deployment?.id === mine.id ? written.deployment : null
+  if (mine.phase === 'FROZEN') {
+    return before?.phase === 'FROZEN' || running.isOverruled ? undefined : { type: 'ROLL_BACK', elapsedMs: 0 }
+  }
+  const isHeldAnew = mine.heldByHand !== null && mine.heldByHand !== before?.heldByHand
+  return isHeldAnew && running.heldByHand === null ? { type: 'HOLD', elapsedMs: 0, byHand: mine.heldByHand } : undefined
 }
 
 /** Goes on where the rollback was. */
@@ -112,11 +113,11 @@ function rollBackOf({ descent: rest, percentage }: DeploymentState, accept: bool
 }
 
 /** Whether what was decided here speaks against the state of another controller: it stands until it ends as decided, or another deployment begins. */
-export function standsAgainst(theirs: State, mine: State, isUnwritten: boolean): boolean {
+export function standsAgainst(theirs: State, mine: State, written: State): boolean {
   const running = runningIn(mine)
   if (running === undefined || running.id !== theirs.deployment?.id) return false
   if (isRollingBack(running) && theirs.deployment.phase === 'COMPLETE') return true
-  const decision = decisionFor(theirs, mine, { isUnwritten })
+  const decision = decisionFor(theirs, mine, { written })
   return decision !== undefined && transition(theirs, decision) !== undefined
 }
 

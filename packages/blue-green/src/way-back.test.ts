@@ -376,6 +376,23 @@ describe('after a restart', () => {
     expect(finished).toHaveBeenCalledTimes(1)
   })
 
+  it.each([
+    ['in a new process', (bot: TestBot) => restart(bot)],
+    ['in the same one', (bot: TestBot) => bot],
+  ])('can be taken back by whoever is told that this process drives, %s', async (_, nextOf) => {
+    const { bot } = await complete()
+    await bot.blueGreen.stop()
+    const next = nextOf(bot)
+    const rollbacks: unknown[] = []
+    next.blueGreen.on('change', ({ to }) => {
+      if (to === 'DRIVING') rollbacks.push(next.blueGreen.lastDeployment?.rollback({ why: 'at once' }))
+    })
+    await next.blueGreen.start()
+    expect(await Promise.all(rollbacks)).toEqual([{ outcome: 'ROLLED_BACK', why: 'at once' }])
+    expect(await next.blueGreen.lastDeployment?.finished).toMatchObject({ outcome: 'ROLLED_BACK' })
+    expect(await next.blueGreen.history()).toMatchObject([{ number: 1, outcome: 'ROLLED_BACK' }])
+  })
+
   it('a rollback that the process died over has not begun while the old version got ready', async () => {
     const { bot, deployment, v1 } = await completeOnSlots()
     v1.starting = 'hangs'
@@ -528,6 +545,24 @@ describe('what is known of a deployment that was taken back when it was complete
     expect(deployment.status.phase).toBe('ROLLED_BACK')
     expect((await deployment.rollback()).outcome).toBe('ROLLED_BACK')
     expect(bot.blueGreen.status.deployment?.to).toBe('v3')
+  })
+
+  it('is what goes on after a stop in the middle of it, also for who has followed it from the beginning', async () => {
+    const { bot, deployment } = await complete()
+    void deployment.rollback({ batches: { percentages: [50, 20], pauseMs: 1_000 } })
+    await bot.clock.advance(0)
+    await bot.blueGreen.stop()
+    await bot.blueGreen.start()
+    expect(deployment.report().outcome).toBe('RUNNING')
+    const seen: string[] = []
+    const watching = (async () => {
+      for await (const { phase, percentage } of deployment.watch()) seen.push(`${phase} ${percentage}`)
+    })()
+    await bot.clock.advance(2_000)
+    await watching
+    expect(seen).toEqual(['ROLLING_BACK 50', 'ROLLING_BACK 20', 'ROLLING_BACK 0', 'ROLLED_BACK 0'])
+    expect(deployment.report()).toMatchObject({ outcome: 'ROLLED_BACK' })
+    expect((await deployment.finished).outcome).toBe('COMPLETE')
   })
 
   it('is told to people as a rollback, and not as a beginning, also by another process', async () => {

@@ -18,6 +18,8 @@ export interface Wanted extends Particulars {
 
 /** What the writer tells. None of it may throw. */
 export interface WriterHooks {
+  /** The store holds this state, whatever is wanted by now. */
+  kept(state: State): void
   /** The store holds this state, and nothing newer is wanted. */
   confirmed(wanted: Wanted): void
   /** Whether the store holds this state is unknown. Unless something else is wanted now, it is tried again. */
@@ -91,6 +93,7 @@ export class Writer {
       this.#isStopped = true
       return this.#hooks.fenced(appended.winner)
     }
+    this.#hooks.kept(wanted.state)
     if (isNewest) this.#hooks.confirmed(wanted)
     this.#report(true)
   }

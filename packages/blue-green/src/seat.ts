@@ -1,0 +1,153 @@
+import type { Controller } from './changes.js'
+import { FencedError } from './errors.js'
+import { Journal } from './journal.js'
+import { Lookout } from './lookout.js'
+import type { Settings } from './options.js'
+import { isNewer, type StateRecord } from './record.js'
+import type { State } from './transitions.js'
+import { Writer, type Wanted, type WriterHooks } from './writer.js'
+
+/** What the seat tells. None of it may throw. */
+export interface SeatHooks extends Pick<WriterHooks, 'confirmed' | 'failed' | 'reachable'> {
+  /** Another controller has taken it, and wrote this; `undefined` where that cannot be read. */
+  lost(winner: StateRecord | undefined, why: string): void
+  /** The other controller has written something newer. */
+  follow(record: StateRecord): void
+}
+
+/** The place of whoever drives. Who has it writes the record; who has lost it reads on what the other one writes. */
+export class Seat {
+  readonly #settings: Settings
+  /** Names this process in the record. */
+  readonly #id: string
+  readonly #hooks: SeatHooks
+  #controller: Controller = 'STOPPED'
+  #fencedBy: FencedError | undefined
+  #journal: Journal | undefined
+  #writer: Writer | undefined
+  #lookout: Lookout | undefined
+  /** Of the newest record of the other controller. */
+  #followed: Pick<StateRecord, 'epoch' | 'sequence'> | undefined
+  #isStoreUp = true
+  #known: State
+
+  /** @param initial - what is in force before anything is known of the store */
+  constructor(settings: Settings, id: string, initial: State, hooks: SeatHooks) {
+    this.#settings = settings
+    this.#id = id
+    this.#known = initial
+    this.#hooks = hooks
+  }
+
+  get controller(): Controller {
+    return this.#controller
+  }
+
+  get isDriving(): boolean {
+    return this.#controller === 'DRIVING'
+  }
+
+  /** Why this process does not drive any more, where another one has taken over. */
+  get fencedBy(): FencedError | undefined {
+    return this.#fencedBy
+  }
+
+  get epoch(): number {
+    return this.#journal?.epoch ?? 0
+  }
+
+  get isStoreUp(): boolean {
+    return this.#isStoreUp
+  }
+
+  /** What is to be written, and is not confirmed yet. */
+  get wanted(): Wanted | undefined {
+    return this.#writer?.wanted
+  }
+
+  /** The newest state that the store is known to have had, as far as this process goes by it. What differs was decided here. */
+  get known(): State {
+    return this.#known
+  }
+
+  /** For an attempt to take it. */
+  makeJournal(): Journal {
+    const { store, name, clock, storeTimeoutMs } = this.#settings
+    return new Journal({ store, key: `blue-green:${name}`, controller: this.#id, clock, timeoutMs: storeTimeoutMs })
+  }
+
+  /** The journal has taken over, with this state. */
+  take(journal: Journal, state: State): void {
+    const { clock, lookMs, storeRetryMs } = this.#settings
+    this.#controller = 'DRIVING'
+    this.#fencedBy = undefined
+    this.#followed = undefined
+    this.#isStoreUp = true
+    this.#known = state
+    this.#journal = journal
+    this.#lookout?.stop()
+    this.#lookout = new Lookout(clock, lookMs, {
+      read: () => journal.look(),
+      found: (record) => this.#noticed(record),
+    })
+    this.#writer = new Writer(journal, clock, storeRetryMs, {
+      kept: (written) => (this.#known = written),
+      confirmed: (wanted) => this.#hooks.confirmed(wanted),
+      failed: (wanted, error) => this.#hooks.failed(wanted, error),
+      fenced: (winner) => this.#lose(winner),
+      reachable: (isUp, error) => this.#reachable(isUp, error),
+    })
+  }
+
+  /** Writes it, for as long as that takes. */
+  want(wanted: Wanted): void {
+    if (this.isDriving) this.#writer?.want(wanted)
+  }
+
+  /** This process goes by what the other one wrote. */
+  goBy(state: State): void {
+    this.#known = state
+  }
+
+  /** Nobody here drives from now on; what is being written may still land. */
+  leave(): void {
+    this.#controller = 'STOPPED'
+    this.#lookout?.stop()
+  }
+
+  /** Waits for the write that is under way, which has a deadline. @returns what nobody has confirmed */
+  async settled(): Promise<Wanted | undefined> {
+    await this.#writer?.stop()
+    return this.#writer?.wanted
+  }
+
+  #lose(winner: StateRecord | undefined): void {
+    const why =
+      winner === undefined
+        ? 'its record in the store is gone, or a newer release has written it'
+        : `another controller took over with epoch ${winner.epoch}`
+    // Its answer is what says so.
+    if (!this.#isStoreUp) this.#reachable(true, undefined)
+    this.#controller = 'FENCED'
+    this.#fencedBy = new FencedError(why, winner?.epoch)
+    this.#followed = winner
+    this.#hooks.lost(winner, why)
+  }
+
+  /** Another controller may have taken over, or have gone on. An older epoch is what a store said that lags. */
+  #noticed(record: StateRecord): void {
+    if (this.isDriving && record.epoch > this.epoch) {
+      // What is being written is refused.
+      void this.#writer?.stop()
+      this.#lose(record)
+    } else if (this.#controller === 'FENCED' && isNewer(record, this.#followed)) {
+      this.#followed = record
+      this.#hooks.follow(record)
+    }
+  }
+
+  #reachable(isUp: boolean, error: unknown): void {
+    this.#isStoreUp = isUp
+    this.#hooks.reachable(isUp, error)
+  }
+}
