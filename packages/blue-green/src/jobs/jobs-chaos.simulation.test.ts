@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { Fleet, type FleetProcess } from '../test-support/fleet.js'
-import { JobFleet, type JobRunSeen } from '../test-support/job-fleet.js'
+import { JobFleet, startAt, type JobRunSeen } from '../test-support/job-fleet.js'
 import { randomFrom } from '../test-support/random.js'
 
 /** `EVENKEEL_RUNS=2000 EVENKEEL_SEED=1` for the long form. */
@@ -17,8 +17,6 @@ interface World {
   /** Runs take longer than the period, at times. */
   readonly slow?: boolean
 }
-
-const startAt = Date.UTC(2026, 0, 1)
 
 /** Due after 7, 9 and 14 s, again and again. */
 function unevenly(afterAt: number): number {

@@ -1,5 +1,11 @@
 import { Jobs, type JobOptions, type JobRun, type JobsOptions } from '../jobs.js'
-import type { Fleet, FleetProcess } from './fleet.js'
+import { Fleet, type FleetProcess } from './fleet.js'
+
+/** When the clock of a fleet begins. */
+export const startAt = Date.UTC(2026, 0, 1)
+
+/** A job as most tests have it, but for what it does. */
+export const everyMinute = { everyMs: 60_000, effects: 'keyed' } as const
 
 /** One run of a job. */
 export interface JobRunSeen {
@@ -32,7 +38,7 @@ export class JobFleet {
   /** How long the next run works, in ms. */
   workMs: () => number = () => 0
 
-  constructor(fleet: Fleet) {
+  constructor(fleet: Fleet = new Fleet()) {
     this.fleet = fleet
   }
 
@@ -92,4 +98,20 @@ export class JobFleet {
     await by.whenAwake()
     run.endedMs = clock.monotonic()
   }
+}
+
+/** The due times of all runs, in minutes, and who ran them. */
+export function minutesOf(bot: JobFleet): string[] {
+  return bot.runs.map(({ scheduledAt, attempt, by }) => {
+    return `${(scheduledAt - startAt) / 60_000} ${by.version}${attempt > 1 ? ` again` : ''}`
+  })
+}
+
+/** Somebody whose run is under way: it was due at the first minute, and works for ten. */
+export async function inTheMiddle(effects: JobOptions['effects'], bot: JobFleet, more = {}): Promise<FleetProcess> {
+  bot.workMs = () => 600_000
+  const first = await bot.begin({ digest: { ...everyMinute, effects, ...more } })
+  await bot.fleet.clock.advance(65_000)
+  bot.workMs = () => 0
+  return first
 }
