@@ -141,7 +141,7 @@ export interface Deployment {
    * @throws TypeError or RangeError, as a rejection, when `batches` are none
    */
   rollback(options?: RollbackOptions): Promise<DeploymentResult>
-  /** What is known of it now: after the end, of the end. `reportMarkdown` makes it a text. */
+  /** What is known of it now: after the end, of the end, and where it goes on after that, of now. `reportMarkdown` makes it a text. */
   report(): DeploymentReport
   /**
    * Its status now, and again at each transition, when health changes, when a version dies or lives again and after each window
@@ -183,7 +183,8 @@ export interface Deployment {
   /**
    * Keeps green's share as it is until `resume()`, also through a restart. In force when it returns; written down as soon as
    * the store allows. Does nothing where nothing goes on by itself: while blue is drained, while it is rolled back. Another process
-   * that takes over before the store has it knows nothing of it, and this one then follows that one.
+   * that takes over before the store has it knows nothing of it, and goes on: then this process alone keeps the share, until that one
+   * rolls back, completes, or is held by hand, too.
    *
    * @param reason - `why`, for the record and the events
    */

@@ -288,6 +288,7 @@ export class Driver {
     this.#work.resumed(runningIn(found))
     this.progress.begin()
     this.#enter(state, why, log)
+    if (this.#state === state) this.#find(state, why, log)
     if (decision !== undefined) this.#move(decision, decidedFor)
     this.progress.jury?.start()
     for (const [version, failure] of failures) this.died(version, failure.message)
@@ -295,7 +296,6 @@ export class Driver {
     this.#lives.settle(routedIn(state), this.#state)
     this.#takeDeadBack((death) => `"${state.deployment?.to}" died: ${death}`)
     this.#goOn()
-    this.#find(state, why, log)
     this.#hooks.announce([controllerChange(from, 'DRIVING', state, why, clock.now())])
   }
 
@@ -628,7 +628,7 @@ export class Driver {
     this.#hooks.announce([controllerChange('DRIVING', 'FENCED', this.#state, why, this.#settings.clock.now())])
   }
 
-  /** The winner's record is the last confirmed truth. A rollback decided here still stands here, and so does what serves where there is no code for it. */
+  /** The winner's record is the last confirmed truth. What was decided here against it still stands here, as does what serves where there is no code for it. */
   #goBy({ state, log }: StateRecord, why: string, isUndecided = false): void {
     const isAgainst = !isUndecided && standsAgainst(state, this.#state, this.#seat.known)
     if (isAgainst || !this.#hasCodeFor(state)) return
