@@ -12,7 +12,7 @@ export interface EventContext {
   readonly guildId?: Id | null | undefined
   /** The user, who is the unit of routing where there is no guild. */
   readonly userId?: Id | null | undefined
-  /** The key of the flow that the event belongs to, if any: while it is pinned (`blueGreen.pin`), the event goes where the flow began. */
+  /** The key of the flow that the event belongs to, if any: while it is pinned (`blueGreen.pin`, `restart.pin`), the event goes where the flow began. */
   readonly pin?: string | null | undefined
 }
 

@@ -90,6 +90,15 @@ export class Pins {
     this.#maxPins = readCount('maxPins', maxPins, 1)
   }
 
+  /** What is pinned. */
+  get keys(): readonly string[] {
+    return [...this.#keys.keys()]
+  }
+
+  has(key: string): boolean {
+    return this.#keys.has(key)
+  }
+
   /** How many keys are pinned. */
   get size(): number {
     return this.#keys.size
@@ -102,19 +111,17 @@ export class Pins {
 
   /** What is pinned where. Only versions that have or had a pin are in it. */
   get counts(): ReadonlyMap<string, PinCounts> {
-    const counts = new Map<string, Record<keyof PinCounts, number>>()
-    const of = (version: string): Record<keyof PinCounts, number> => {
-      const found = counts.get(version)
-      if (found !== undefined) return found
-      const { moved, expired } = this.#ends.get(version) ?? { moved: 0, expired: 0 }
-      const fresh = { held: 0, collector: 0, followUp: 0, wizard: 0, voice: 0, moved, expired }
-      counts.set(version, fresh)
-      return fresh
-    }
-    for (const version of this.#ends.keys()) of(version)
-    for (const { version, kind } of this.#all) {
-      of(version).held += 1
-      of(version)[kind] += 1
+    const versions = new Set([...this.#ends.keys(), ...[...this.#all].map(({ version }) => version)])
+    return new Map([...versions].map((version) => [version, this.countsOf(version)]))
+  }
+
+  countsOf(version: string): PinCounts {
+    const { moved, expired } = this.#ends.get(version) ?? { moved: 0, expired: 0 }
+    const counts = { held: 0, collector: 0, followUp: 0, wizard: 0, voice: 0, moved, expired }
+    for (const pin of this.#all) {
+      if (pin.version !== version) continue
+      counts.held += 1
+      counts[pin.kind] += 1
     }
     return counts
   }
@@ -156,6 +163,11 @@ export class Pins {
   move(version: string): number {
     this.#left.add(version)
     return this.#endAll(version, (pin) => !pin.stays)
+  }
+
+  /** Another process has the flow. */
+  lose(key: string): void {
+    for (const pin of this.#keys.get(key)?.pins ?? []) this.#end(pin, 'moved')
   }
 
   /** Nothing can stay on a version that is dead. Returns how many were moved. */

@@ -40,6 +40,8 @@ function deskOf() {
     owned: new Set(['mine']),
     owns: (unitId: string | undefined): boolean => standing.owned.has(unitId ?? ''),
     awaits: () => false,
+    pinnedAt: () => undefined,
+    isPinKnown: () => false,
     hasBeenAwakeSince: () => true,
     hasReachedStoreSince: () => true,
     beat: async () => {},

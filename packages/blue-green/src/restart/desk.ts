@@ -12,6 +12,8 @@ interface Kept {
   readonly eventId: string
   /** The guild, or the user of a direct message. */
   readonly unitId: string | undefined
+  /** The flow that it belongs to. */
+  readonly pin: string | undefined
   readonly event: never
   readonly arrivedMs: number
   /** Not before that it is begun here. */
@@ -21,6 +23,8 @@ interface Kept {
    * store can tell.
    */
   readonly isOwn: boolean
+  /** Whether nobody begins it without a claim: its flow stays with a process that does not own its guild, as both knew when it came. */
+  readonly needsClaim: boolean
   /** Settles what `handle` returned. */
   readonly resolve: (answer: unknown) => void
   readonly reject: (error: unknown) => void
@@ -56,6 +60,10 @@ export interface Standing {
   readonly tableOfArrivals: Table
   /** Whether the events of a guild are its own. */
   owns(unitId: string | undefined): boolean
+  /** Which process a flow stays with, if any. */
+  pinnedAt(key: string): string | undefined
+  /** Whether all others know that it stays with this one. */
+  isPinKnown(key: string): boolean
   /** Whether they will be, when the one before has agreed. */
   awaits(unitId: string | undefined): boolean
   hasBeenAwakeSince(sinceMs: number): boolean
@@ -78,7 +86,10 @@ export interface DeskHooks {
 /** Whether the others have gone on without this process; `unknown` while the store does not say so. */
 type Place = 'in' | 'out' | 'unknown'
 
-/** Of the events that ran without a claim in an outage, the first so many are held against the claims when it is over: only those can have one. */
+/**
+ * Of the events that ran without a claim in an outage, the first and the last so many are claimed when it is over. Another process may have
+ * claimed the first right before, and get its copies of the last right after.
+ */
 const maxUnclaimed = 1_000
 
 const storeWasOut = 'the store was out of reach, and the owner may have served without a claim'
@@ -105,7 +116,7 @@ export interface DeskCounts {
  *
  * @remarks
  * Whoever is alone runs each event at once. Among several, an event runs after it was claimed in the store, by the owner at once,
- * by anyone else when nobody has claimed it for `keepMs`. Each process remembers what it left to another one, and takes it up when
+ * by anyone else when nobody has claimed it for `keepMs`. An event of a flow that stays in a process is that one's to claim at once. Each process remembers what it left to another one, and takes it up when
  * that one dies before it was done. One that was taken for dead keeps what it has, and goes by the claims of the others when it is
  * back.
  */
@@ -119,8 +130,9 @@ export class Desk {
   readonly #kept = new Map<string, Kept>()
   readonly #running = new Set<Promise<unknown>>()
   readonly counts: DeskCounts = { running: 0, duplicates: 0, takenOver: 0, repeated: 0, unclaimed: 0, undecided: 0 }
-  /** What ran here without a claim, and may have had one all the same. */
-  readonly #unclaimed = new Map<string, Kept>()
+  /** What began here without a claim, by its call: the first of it, and the last. */
+  readonly #unclaimed = new Map<Promise<unknown>, Kept>()
+  readonly #lastUnclaimed = new Map<Promise<unknown>, Kept>()
   #cancelDue: (() => void) | undefined
   /** While the store is asked whether the others have gone on without this process. */
   #asking: Promise<void> | undefined
@@ -170,7 +182,7 @@ export class Desk {
 
   /** Settles as the handler does, or resolves `undefined` when another process has the event. */
   handle(event: never): Promise<unknown> {
-    const { eventId, unitId } = readContext(this.#settings.context(event))
+    const { eventId, unitId, pin } = readContext(this.#settings.context(event))
     if (eventId === undefined) return this.#handleUnnamed(event, unitId)
     if (!this.#seen.take(eventId)) {
       this.counts.duplicates += 1
@@ -185,11 +197,14 @@ export class Desk {
       // Of a guild that is another's now, that one may have claimed it before the guild comes here.
       const isOwn = Math.max(aloneMs, this.#standing.owns(unitId) ? servingMs : 0) >= this.#settings.leaseMs
       const since = this.#outSince ?? tableOfArrivals
-      const came = { eventId, unitId, event, arrivedMs, heldUntilMs: arrivedMs, isOwn, since, wasOut }
+      // Of what came in its sleep, it knows no more than before.
+      const isFresh = !wasOut && this.#standing.hasBeenAwakeSince(arrivedMs)
+      const needsClaim = isFresh && pin !== undefined && this.#needsClaim(unitId, pin)
+      const came = { eventId, unitId, pin, event, arrivedMs, heldUntilMs: arrivedMs, isOwn, needsClaim, since, wasOut }
       const kept: Kept = { ...came, resolve, reject, state: 'waiting', by: undefined }
       this.#kept.set(eventId, kept)
       if (this.#kept.size > this.#settings.maxKept) this.#makeRoom()
-      if (!wasOut && this.#isMine(unitId)) void this.#begin(kept)
+      if (!wasOut && this.#isToBegin(kept)) void this.#begin(kept)
       else this.#schedule()
     })
   }
@@ -198,13 +213,13 @@ export class Desk {
   reconsider(): void {
     this.#forgetOld()
     if (this.#outSince !== undefined) return
-    if (this.#unclaimed.size > 0 && this.#standing.isStoreUp) void this.#compare()
+    if (this.#unclaimed.size > 0 && this.#standing.isStoreUp) void this.#catchUp()
     const isServing = this.#standing.isServing || this.#standing.isAlone
     const nowMs = this.#settings.clock.monotonic()
     for (const kept of this.#kept.values()) {
+      const mayBeMine = isServing || kept.pin !== undefined
       if (kept.state === 'stalled') this.#goOn(kept)
-      else if (isServing && kept.state === 'waiting' && this.#isMine(kept.unitId) && nowMs >= kept.heldUntilMs)
-        this.#due(kept)
+      else if (mayBeMine && kept.state === 'waiting' && this.#isMine(kept) && nowMs >= kept.heldUntilMs) this.#due(kept)
     }
   }
 
@@ -222,7 +237,8 @@ export class Desk {
       const since = hasTrace ? kept.since : withoutTrace(kept.since)
       const isUnderWay = kept.state === 'claiming' || kept.state === 'stalled'
       const now = isUnderWay ? ({ state: 'stalled', by: this.#settings.id } as const) : kept
-      this.#kept.set(eventId, { ...kept, since, wasOut: true, state: now.state, by: now.by })
+      // The others have gone on as if its flow were gone.
+      this.#kept.set(eventId, { ...kept, since, wasOut: true, needsClaim: false, state: now.state, by: now.by })
     }
   }
 
@@ -260,12 +276,12 @@ export class Desk {
   }
 
   /**
-   * Nobody can claim an event that has no id, so only whoever owns the events handles it. While its guild moves, the one before may have done
+   * Nobody can claim an event that has no id, so only whoever owns its guild handles it, whatever its flow. While its guild moves, the one before may have done
    * so, or have left it already: nobody can tell.
    */
   async #handleUnnamed(event: never, unitId: string | undefined): Promise<unknown> {
     const isKnown = this.#isSure || (await this.#ask()) !== 'unknown'
-    const isMine = this.#isMine(unitId)
+    const isMine = this.#isMine({ unitId, pin: undefined })
     const isOut = this.#outSince !== undefined
     if (isKnown && isMine && !isOut) return this.#run(event, { eventId: undefined, attempt: 1 })
     if (isMine || isOut) this.#undecided(undefined, 'it has no id, and the others may have it')
@@ -273,9 +289,31 @@ export class Desk {
     return undefined
   }
 
-  /** Whether this process begins the events of a guild at once. */
-  #isMine(unitId: string | undefined): boolean {
-    return this.#standing.isAlone || this.#standing.owns(unitId)
+  /** Whether this process begins such an event at once: one of a flow where the flow is, any other by its guild. */
+  #isMine({ unitId, pin }: Pick<Kept, 'unitId' | 'pin'>): boolean {
+    if (this.#standing.isAlone) return true
+    const isOwn = this.#standing.owns(unitId)
+    const at = pin === undefined ? undefined : this.#standing.pinnedAt(pin)
+    if (pin === undefined || at === undefined) return isOwn
+    // Until all others know of the flow, one of them may begin its events, too.
+    return at === this.#settings.id && (isOwn || this.#standing.isPinKnown(pin))
+  }
+
+  /** Whether it is begun as soon as it comes, or the store is back: nobody else may have begun it. */
+  #isToBegin(kept: Kept): boolean {
+    return this.#mayServe(kept) || (kept.needsClaim && this.#isMine(kept))
+  }
+
+  /** Whether its flow stays with a process that does not own its guild, and both know of both. */
+  #needsClaim(unitId: string | undefined, pin: string): boolean {
+    const at = this.#standing.pinnedAt(pin)
+    if (at === this.#settings.id) return !this.#standing.owns(unitId) && this.#standing.isPinKnown(pin)
+    return at !== undefined && this.#standing.owns(unitId)
+  }
+
+  /** Whether it might do so without a claim. What stays with another process may run there at any time, whoever owns its guild. */
+  #mayServe(kept: Kept): boolean {
+    return this.#isMine(kept) && (this.#standing.isAlone || this.#standing.owns(kept.unitId))
   }
 
   /** Claims an event, and runs it if nobody was first. */
@@ -287,7 +325,7 @@ export class Desk {
     if (place !== 'in') return this.#halt(kept, place)
     if (this.#standing.isAlone && kept.isOwn && !this.#standing.isStoreUp) return this.#withoutStore(kept, false)
     // Short of `keepMs`: then the others, who cannot see that this one serves, begin to look after the event.
-    const isOwn = this.#standing.owns(kept.unitId)
+    const isOwn = this.#standing.owns(kept.unitId) || kept.needsClaim
     await this.#follow(kept, await this.#claims.take(kept.eventId, isOwn ? keepMs * 0.8 : 0))
   }
 
@@ -334,14 +372,15 @@ export class Desk {
     if (!this.#has(kept)) return
     if (place !== 'in') return this.#halt(kept, place)
     if (attempt > 1) this.#tellRepeated(kept, before, attempt)
-    else if (!this.#isMine(kept.unitId)) this.counts.takenOver += 1
-    this.#runKept(kept, attempt, version)
+    else if (!this.#isMine(kept)) this.counts.takenOver += 1
+    void this.#runKept(kept, attempt, version)
   }
 
   /** The store is back. */
   #goOn(kept: Kept): void {
     if (kept.by !== undefined) void this.#takeUp(kept)
-    else if (this.#isMine(kept.unitId)) void this.#begin(kept)
+    else if (this.#isToBegin(kept)) void this.#begin(kept)
+    else if (kept.needsClaim) this.#waitAnew(kept)
     // Its guild has moved meanwhile.
     else if (!this.#standing.awaits(kept.unitId)) this.#due(kept)
   }
@@ -394,7 +433,7 @@ export class Desk {
   #takeUnclaimed(kept: Kept): void {
     if (kept.wasOut) this.#due(kept)
     // If this process tried to, the store was out, and the owner may have served without a claim.
-    else if (kept.by === this.#settings.id) void this.#decide(kept)
+    else if (kept.by === this.#settings.id && !kept.needsClaim) void this.#decide(kept)
     else void this.#begin(kept)
   }
 
@@ -411,37 +450,47 @@ export class Desk {
     this.#hooks.repeated(kept.eventId, by, attempt, this.#effectsOf(kept) !== 'atLeastOnce', isUnclaimed)
   }
 
-  /** The store is back: whether another process had claimed what ran here without a claim, right before the store went away. */
-  async #compare(): Promise<void> {
-    const all = [...this.#unclaimed.values()]
+  /** The store is back: what ran here without a claim gets one, so that it runs nowhere else. Where another process was first, that is told. */
+  async #catchUp(): Promise<void> {
+    const all = [...this.#unclaimed, ...this.#lastUnclaimed]
     this.#unclaimed.clear()
-    for (const [i, kept] of all.entries()) {
-      const theirs = await this.#claims.look(kept.eventId)
+    this.#lastUnclaimed.clear()
+    for (const [i, [call, kept]] of all.entries()) {
+      const isDone = !this.#running.has(call)
+      const theirs = await this.#claims.catchUp(kept.eventId, isDone)
       if (theirs?.kind === 'unreachable') {
-        for (const left of all.slice(i)) this.#unclaimed.set(left.eventId, left)
+        for (const [later, left] of all.slice(i)) this.#noteUnclaimed(later, left)
         return
       }
+      // It ended meanwhile, and found no claim to finish.
+      if (theirs === undefined && !isDone && !this.#running.has(call)) void this.#claims.finish(kept.eventId, undefined)
       const { by, attempt } = theirs?.claim ?? { by: this.#settings.id, attempt: 0 }
       if (by !== this.#settings.id) this.#tellRepeated(kept, by, attempt + 1, true)
     }
   }
 
+  #noteUnclaimed(call: Promise<unknown>, kept: Kept): void {
+    if (this.#unclaimed.size < maxUnclaimed) this.#unclaimed.set(call, kept)
+    else this.#lastUnclaimed.set(call, kept)
+    const [oldest] = this.#lastUnclaimed.keys()
+    if (this.#lastUnclaimed.size > maxUnclaimed && oldest !== undefined) this.#lastUnclaimed.delete(oldest)
+  }
+
   /** The store does not answer. The last owner that all agreed on serves; anyone else does not know what has been done. */
   #withoutStore(kept: Kept, isUnknown: boolean): void {
-    if (this.#isMine(kept.unitId)) {
+    if (this.#mayServe(kept)) {
       // What came while this process stood still, the others may have taken over.
       const isUntouched = this.#settings.whenStoreIsOut === 'serve' && this.#standing.hasBeenAwakeSince(kept.arrivedMs)
       const mayServe = this.#standing.isAlone || isUntouched
       if (!kept.isOwn || !this.#isSure || !mayServe) return this.#halt(kept, 'unknown')
       this.counts.unclaimed += 1
       this.#standing.noteUnclaimed()
-      if (this.#unclaimed.size < maxUnclaimed) this.#unclaimed.set(kept.eventId, kept)
-      return this.#runKept(kept, 1)
+      return this.#noteUnclaimed(this.#runKept(kept, 1), kept)
     }
-    if (!isUnknown) return this.#giveUp(kept, storeWasOut)
     // The claim may have been written, and then the others leave the event to this process.
-    kept.by = this.#settings.id
-    this.#halt(kept, 'unknown')
+    if (isUnknown) kept.by = this.#settings.id
+    if (isUnknown || kept.needsClaim) this.#halt(kept, 'unknown')
+    else this.#giveUp(kept, storeWasOut)
   }
 
   /** It is not for this process any more. That is told, unless another one has it, or is there to look after it. */
@@ -481,7 +530,7 @@ export class Desk {
     this.#hooks.undecided(eventId, why)
   }
 
-  #runKept(kept: Kept, attempt: number, version?: string): void {
+  #runKept(kept: Kept, attempt: number, version?: string): Promise<unknown> {
     const { eventId, event, resolve, reject } = kept
     this.#kept.delete(eventId)
     const call = this.#run(event, { eventId, attempt })
@@ -490,6 +539,7 @@ export class Desk {
     // Of an event that was left to another process, the caller has been told so long ago.
     if (attempt === 1) call.then(resolve, reject)
     else call.then(resolve, (error: unknown) => this.#repeatFailed(kept, error))
+    return call
   }
 
   #repeatFailed(kept: Kept, error: unknown): void {
@@ -553,8 +603,11 @@ export class Desk {
   #due(kept: Kept): void {
     const { isIn, isStoreUp, table } = this.#standing
     const isTraced = !kept.wasOut || hasClaimsSince(table, kept.since)
-    if (isIn && isTraced && this.#standing.hasReachedStoreSince(kept.arrivedMs)) void this.#begin(kept)
+    const isUntouched = kept.needsClaim ? isStoreUp : this.#standing.hasReachedStoreSince(kept.arrivedMs)
+    if (isIn && isTraced && isUntouched) void this.#begin(kept)
     else if (isIn && isStoreUp) void this.#lookFor(kept)
+    // Its flow stays with another process, which waits for the store, too, and may die meanwhile.
+    else if (isIn && kept.needsClaim) kept.state = 'stalled'
     else this.#giveUp(kept, storeWasOut)
   }
 

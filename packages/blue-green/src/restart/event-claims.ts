@@ -51,6 +51,24 @@ export class EventClaims {
     return this.#write(eventId, { ifVersion }, attempt, patienceMs)
   }
 
+  /**
+   * Claims an event that has begun here without a claim, as the store was out. Never rejects.
+   *
+   * @param done - whether its handler has ended
+   * @returns who has claimed it before; `undefined` for nobody
+   */
+  async catchUp(eventId: string, done: boolean): Promise<Exclude<Claimed, { kind: 'mine' }> | undefined> {
+    const { store, id, claimMs } = this.#settings
+    const record: ClaimRecord = { format: 1, by: id, attempt: 1, done }
+    try {
+      await this.#ask(() => store.set(this.#key(eventId), record, { ifAbsent: true, ttlMs: claimMs }))
+      return undefined
+    } catch (error) {
+      if ((error as { code?: unknown } | undefined)?.code === 'STORAGE_CONFLICT') return this.look(eventId)
+      return { kind: 'unreachable', isUnknown: true }
+    }
+  }
+
   /** Who has claimed it; `undefined` for nobody. Never rejects. */
   async look(eventId: string): Promise<Exclude<Claimed, { kind: 'mine' }> | undefined> {
     try {

@@ -513,7 +513,7 @@ describe('two processes on one token', () => {
     expect(before.restart.status.unclaimed).toBe(1)
   })
 
-  it('take over nothing that came while they stood still, for the store may have been out meanwhile', async () => {
+  it('take over nothing that came while they stood still, for the owner may have served while the store was out', async () => {
     const fleet = new Fleet()
     const [before, after] = await twoProcesses(fleet)
     await fleet.clock.advance(3_000)
@@ -529,11 +529,31 @@ describe('two processes on one token', () => {
     before.thaw()
     await fleet.clock.advance(10_000)
     expect(fleet.runs.map(({ eventId, by }) => `${eventId} ${by}`)).toEqual(['1 v2', '2 v2'])
-    expect([before.undecided, after.restart.status.unclaimed]).toEqual([['1', '2'], 2])
+    expect([before.undecided, after.restart.status.unclaimed]).toEqual([[], 2])
     // Of what comes later, it knows.
     before.receive('3')
     await fleet.clock.advance(2_000)
     expect(before.answers.get('3')).toBe('3 from v1')
+  })
+
+  it('run nothing twice that one of them served without a claim, and of which the other one gets its copy when the store is back', async () => {
+    for (let ms = 0; ms < 1_500; ms += 50) {
+      const fleet = new Fleet()
+      const [before, after] = await twoProcesses(fleet)
+      await fleet.clock.advance(10_000)
+      fleet.store.isDown = true
+      await fleet.clock.advance(1_000)
+      after.receive('1')
+      await fleet.clock.advance(1_250)
+      fleet.store.isDown = false
+      await fleet.clock.advance(ms)
+      before.receive('1')
+      await fleet.clock.advance(10_000)
+      expect(
+        fleet.runsOf('1').map(({ by }) => by),
+        `${ms} ms later`,
+      ).toEqual(['v2'])
+    }
   })
 
   it('serve nothing without a claim that came while they stood still, for the others may have taken it over', async () => {
@@ -740,7 +760,7 @@ describe('two processes on one token', () => {
     await fleet.clock.advance(0)
     fleet.send('2')
     await fleet.clock.advance(6_000)
-    expect(await drained).toEqual({ drained: true, running: 0, isHandedOver: true })
+    expect(await drained).toEqual({ drained: true, running: 0, flows: 0, isHandedOver: true })
     expect(fleet.runs.map(({ eventId, by }) => `${eventId} ${by}`)).toEqual(['1 v2', '2 v1'])
     await after.restart.stop()
     await fleet.clock.advance(1_000)
@@ -761,7 +781,7 @@ describe('two processes on one token', () => {
     await fleet.clock.advance(50)
     expect(await short).toMatchObject({ drained: false, running: 1 })
     await fleet.clock.advance(5_000)
-    expect(await drained).toEqual({ drained: true, running: 0, isHandedOver: true })
+    expect(await drained).toEqual({ drained: true, running: 0, flows: 0, isHandedOver: true })
     expect(fleet.runsOf('1')).toMatchObject([{ by: 'v2', isEnded: true }])
   })
 
@@ -790,7 +810,7 @@ describe('two processes on one token', () => {
     await fleet.clock.advance(0)
     const drained = only.restart.drain({ timeoutMs: 1_000 })
     await fleet.clock.advance(1_000)
-    expect(await drained).toEqual({ drained: false, running: 1, isHandedOver: false })
+    expect(await drained).toEqual({ drained: false, running: 1, flows: 0, isHandedOver: false })
     const aborted = only.restart.drain({ signal: AbortSignal.abort(new Error('enough')) })
     await expect(aborted).rejects.toThrow('enough')
   })

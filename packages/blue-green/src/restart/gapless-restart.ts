@@ -3,6 +3,8 @@ import { readDuration, requireKnown, shown } from '../checked-options.js'
 import { readFirst, type Id } from '../context.js'
 import type { Severity } from '../changes.js'
 import { StoreUnavailableError } from '../errors.js'
+import { PinnedElsewhereError } from '../pins/errors.js'
+import { Pins, type Pin, type PinCounts, type PinOptions } from '../pins/pins.js'
 import { holdProcess } from '../system-clock.js'
 import { warn } from '../warn.js'
 import { Desk } from './desk.js'
@@ -48,6 +50,8 @@ export interface RestartStatus {
    * while its guild moved here.
    */
   readonly undecided: number
+  /** The flows that are pinned here. */
+  readonly pins: PinCounts
 }
 
 /** How to wait, and why. */
@@ -83,6 +87,8 @@ export interface RestartDrained {
   readonly drained: boolean
   /** How many have not. */
   readonly running: number
+  /** How many flows had not been released, though they had time to; those that may move were moved. */
+  readonly flows: number
   /** Whether another process owns the events now. */
   readonly isHandedOver: boolean
 }
@@ -134,6 +140,7 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
   readonly #settings: RestartSettings
   readonly #membership: Membership
   readonly #desk: Desk
+  readonly #pins: Pins
   #role: 'stopped' | 'joining' | 'in' = 'stopped'
   /** Starts and stops, one after the other. */
   #life: Promise<unknown> = Promise.resolve()
@@ -161,11 +168,26 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
   constructor(options: GaplessRestartOptions<Event, Answer>) {
     super()
     this.#settings = readRestartOptions(options)
-    const { store, name, id, version, clock, heartbeatMs, leaseMs, redoMs, storeTimeoutMs } = this.#settings
+    const { store, name, id, version, clock, heartbeatMs, leaseMs, redoMs, storeTimeoutMs, maxPins } = this.#settings
+    this.#pins = new Pins({ clock, maxPins })
+    // Nothing begins before the start.
+    this.#pins.ended(version)
     const key = `restart:${name}`
     const joinTimeoutMs = leaseMs * 3 + storeTimeoutMs * 2
     this.#membership = new Membership(
-      { store, key, id, version, clock, heartbeatMs, leaseMs, redoMs, storeTimeoutMs, joinTimeoutMs },
+      {
+        store,
+        key,
+        id,
+        version,
+        clock,
+        heartbeatMs,
+        leaseMs,
+        redoMs,
+        storeTimeoutMs,
+        joinTimeoutMs,
+        flows: this.#pins,
+      },
       {
         agreed: (table, before) => this.#agreed(table, before),
         died: (ids, before) => this.#died(ids, before),
@@ -193,6 +215,7 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
       store: isStoreUp ? 'up' : 'down',
       kept: this.#desk.kept,
       ...this.#desk.counts,
+      pins: this.#pins.countsOf(this.#settings.version),
     }
   }
 
@@ -212,6 +235,7 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
       try {
         await this.#membership.join()
         this.#role = 'in'
+        this.#pins.keep(this.#settings.version)
         this.#desk.resume()
       } catch (error) {
         this.#role = 'stopped'
@@ -261,6 +285,7 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
     const asked: Asked = { part: readPart(options), why: readWhy(options.why), isOwner: this.#membership.isOwner }
     const endsMs = clock.monotonic() + timeoutMs
     if (this.#role !== 'in') throw new TakeOverError(version, 'it was not started', 'Await start() first')
+    this.#pins.keep(version)
     if (asked.part !== 'all' && this.#membership.isAlone) return
     const wanted = await this.#membership.change((table) => this.#takenOver(table, asked))
     while (!this.#hasTaken(asked)) {
@@ -330,8 +355,75 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
       if (!this.#isHandedOver) await this.#pause(Math.min(this.#settings.heartbeatMs, 100), signal)
     }
     const left = await this.#ended(Math.max(1, endsMs - clock.monotonic()), signal)
+    const flows = this.#isHandedOver ? await this.#flowsEnded(endsMs, signal) : 0
     signal?.throwIfAborted()
-    return { drained: left === 0, running: left, isHandedOver: this.#isHandedOver }
+    return { drained: left === 0, running: left, flows, isHandedOver: this.#isHandedOver }
+  }
+
+  /** Waits for the flows that may move, and moves the rest; resolves with how many had not ended. */
+  async #flowsEnded(endsMs: number, signal: AbortSignal | undefined): Promise<number> {
+    const { version, clock } = this.#settings
+    const before = this.status.pins.moved
+    const never = new AbortController()
+    await this.#pins.drained(version, Math.max(1, endsMs - clock.monotonic()), signal ?? never.signal)
+    if (signal?.aborted !== true && !this.#membership.isAlone) await this.#membership.beat()
+    const { moved, held } = this.status.pins
+    return moved - before + held
+  }
+
+  /**
+   * Keeps a flow of several events in this process, where it began: a collector of discord.js, a wizard, the follow-ups of an answer, a
+   * voice connection. While it is pinned, this process handles the events whose `context` gives the same key as `pin`, whoever owns
+   * the events, until it is released, at the latest after `maxMs`. A `drain` waits for it and then moves it, unless it `stays`; a `stop`, or the death of
+   * this process, moves all.
+   *
+   * *Gotchas*: what another process has to know of it travels with the next two signs of life. So pin a flow before its first button is seen: of one that is pinned
+   * after another process took over, an event that comes within a second may be handled there, once. An event without an id goes by its guild.
+   *
+   * @param key - what its events have in common, 200 characters at most
+   * @param options - what kind of flow it is, and how long it may take
+   * @returns to be released when the flow is over; its `signal` says when it must end. Moved at once where this process is stopped
+   * @throws {@link PinnedElsewhereError} when the key is pinned by another process
+   * @throws TypeError or RangeError when the key or an option is wrong
+   *
+   * @example
+   * ```ts
+   * import { GaplessRestart } from '@evenkeel/blue-green/restart'
+   * import { MemoryStorage } from '@evenkeel/storage-adapter'
+   *
+   * const storage = new MemoryStorage()
+   * await storage.start()
+   * const restart = new GaplessRestart({
+   *   version: 'v1',
+   *   handle: (press: { id: string; messageId: string }) => `${press.id} of ${press.messageId}`,
+   *   context: (press) => ({ eventId: press.id, pin: press.messageId }),
+   *   effects: 'keyed',
+   *   store: storage.collection('evenkeel'),
+   *   scope: 'process',
+   * })
+   * await restart.start()
+   * const pin = restart.pin('7', { kind: 'collector', maxMs: 60_000 }) // the collector of message 7
+   * pin.signal.addEventListener('abort', () => console.log('collector.stop()'))
+   * console.log(restart.status.pins.collector) // => 1
+   * pin.release() // when the collector has ended
+   * await restart.stop()
+   * await storage.stop()
+   * ```
+   */
+  pin(key: string, options?: PinOptions): Pin {
+    const { id, version } = this.#settings
+    if (typeof key === 'string' && key.length > maxKeyLength) {
+      throw new RangeError(`the key of a pin has ${key.length} characters, more than ${maxKeyLength}`)
+    }
+    const at = typeof key === 'string' ? this.#membership.pinnedAt(key) : undefined
+    if (at !== undefined && at !== id) {
+      throw new PinnedElsewhereError(key, version, this.#membership.table.members[at]?.version ?? at)
+    }
+    const pin = this.#pins.pin(version, key, options)
+    const { isAlone, isOwner } = this.#membership
+    // Whoever owns the events has nobody who needs to know at once.
+    if (!isAlone && !isOwner && pin.state === 'held') void this.#membership.beat()
+    return pin
   }
 
   /**
@@ -351,6 +443,9 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
       this.#role = 'stopped'
       this.#isLeft = !isAlone
       this.#cancelBake?.()
+      // What is said by the next beat: the flows of this process are nobody's.
+      this.#pins.ended(this.#settings.version)
+      this.#pins.died(this.#settings.version)
       await this.#lastLook()
       this.#isLeaving = false
       this.#isLeft = !this.#membership.isAlone
@@ -455,6 +550,8 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
   }
 
   #agreed(table: Table, before: Table): void {
+    // Another process pinned it in the same moment, and came before this one.
+    for (const key of this.#pins.keys) if (this.#membership.pinnedAt(key) !== this.#settings.id) this.#pins.lose(key)
     this.#desk.reconsider()
     const is = Object.keys(table.members).length
     // Of those who died, it has been told.
@@ -646,6 +743,9 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
     }
   }
 }
+
+/** Each key of a pin is in a record that is written at every beat. */
+const maxKeyLength = 200
 
 /** Somebody awaits what has a deadline, while nothing else may keep the process alive: not yet, or not any more. */
 async function whileHeld<T>(run: () => Promise<T>): Promise<T> {

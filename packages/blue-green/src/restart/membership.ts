@@ -10,13 +10,16 @@ import {
   holds,
   isAgreed,
   isAloneIn,
+  isPinKnown,
   isOwnerFor,
   isServingIn,
   ownerOf,
   percentageOf,
+  pinnedIn,
   withBeat,
   withLeaver,
   withNewcomer,
+  withPins,
   withQuiet,
   without,
   withoutDead,
@@ -50,6 +53,8 @@ export interface MembershipSettings {
   readonly storeTimeoutMs: number
   /** How long the others have to answer; more than one and a half leases, or the dead hold a start up. */
   readonly joinTimeoutMs: number
+  /** The flows that stay with this process; none unless given. */
+  readonly flows?: { has(key: string): boolean; readonly keys: readonly string[] }
 }
 
 /** By both clocks: the monotonic one stands still while a machine is suspended, the wall clock may be moved. */
@@ -177,6 +182,19 @@ export class Membership {
   /** Whether the events of a guild are this process's, and nobody else begins one of them. */
   owns(unitId: string | undefined): boolean {
     return this.#isIn && this.#views.every((table) => holds(table, this.#settings.id, unitId))
+  }
+
+  /** Which process a flow stays with; `undefined` where its events go by their guild. What is not written yet is so here alone. */
+  pinnedAt(key: string): string | undefined {
+    const { id, flows } = this.#settings
+    const all = this.#views.map((table) => pinnedIn(table, key))
+    const written = all.find((at) => at !== undefined && at !== id) ?? all.find((at) => at !== undefined)
+    return written ?? (flows?.has(key) === true ? id : undefined)
+  }
+
+  /** Whether all others know that a flow stays with this process, so that none of them handles an event of it without a claim. */
+  isPinKnown(key: string): boolean {
+    return this.#isIn && this.#views.every((table) => isPinKnown(table, this.#settings.id, key))
   }
 
   /** Whether the events of a guild will be this process's when the one before has agreed, which may have been already. */
@@ -324,7 +342,7 @@ export class Membership {
   }
 
   async #write(next: (table: Table) => Table): Promise<Table> {
-    const { store, key, id, leaseMs } = this.#settings
+    const { store, key, id, leaseMs, flows } = this.#settings
     for (let attempt = 0; attempt < maxAttempts; attempt++) {
       const began = this.#now
       // Whoever stood still has not looked at the others meanwhile.
@@ -336,7 +354,8 @@ export class Membership {
       const dead = this.#deadIn(current)
       const alive = dead.length === 0 ? current : withoutDead(current, dead, id)
       if (dead.length > 0) this.#quiet.afterDeath()
-      const wanted = next(alive)
+      const asked = next(alive)
+      const wanted = withPins(asked, id, isAloneIn(asked, id) ? [] : (flows?.keys ?? []))
       const isQuieter = this.#quiet.isDue && this.#wasAlone && wanted.members[id] !== undefined && isAloneIn(wanted, id)
       const unclaimed = this.#unclaimed
       const table = withBeat(isQuieter || unclaimed > this.#unclaimedTold ? withQuiet(wanted) : wanted, id)

@@ -50,6 +50,8 @@ export interface GaplessRestartOptions<Event, Answer> {
   readonly redoMs?: number | undefined
   /** How long a claim stays in the store, in ms: longer than two copies of an event can lie apart. */
   readonly claimMs?: number | undefined
+  /** How many flows may be pinned here at once; of more, the oldest that may move is moved. Their keys are in the record of the processes. */
+  readonly maxPins?: number | undefined
   /** How long the new process must have served, in ms, before the old one is told that it is `replaced`. */
   readonly bakeMs?: number | undefined
   /** How long `drain` waits, in ms. */
@@ -74,7 +76,16 @@ export interface GaplessRestartOptions<Event, Answer> {
 /** The options of {@link GaplessRestart} that have a default. */
 export type GaplessRestartDefaults = Readonly<
   Record<
-    'heartbeatMs' | 'leaseMs' | 'keepMs' | 'maxKept' | 'redoMs' | 'claimMs' | 'bakeMs' | 'drainMs' | 'storeTimeoutMs',
+    | 'heartbeatMs'
+    | 'leaseMs'
+    | 'keepMs'
+    | 'maxKept'
+    | 'maxPins'
+    | 'redoMs'
+    | 'claimMs'
+    | 'bakeMs'
+    | 'drainMs'
+    | 'storeTimeoutMs',
     number
   > & {
     /** Of the bot, in the store. */
@@ -94,6 +105,7 @@ export const gaplessRestartDefaults: GaplessRestartDefaults = {
   leaseMs: 3_000,
   keepMs: 1_500,
   maxKept: 10_000,
+  maxPins: 1_000,
   redoMs: 60_000,
   claimMs: 900_000,
   bakeMs: 60_000,
@@ -115,6 +127,7 @@ export interface RestartSettings {
   readonly leaseMs: number
   readonly keepMs: number
   readonly maxKept: number
+  readonly maxPins: number
   readonly redoMs: number
   readonly claimMs: number
   readonly bakeMs: number
@@ -179,6 +192,7 @@ export function readRestartOptions<Event, Answer>(options: GaplessRestartOptions
     leaseMs,
     keepMs,
     maxKept: readCount('maxKept', given.maxKept, 1),
+    maxPins: readCount('maxPins', given.maxPins, 1),
     redoMs: readDuration('redoMs', given.redoMs),
     claimMs: readDuration('claimMs', given.claimMs),
     bakeMs: readDuration('bakeMs', given.bakeMs),

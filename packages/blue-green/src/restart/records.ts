@@ -9,6 +9,10 @@ export interface Member {
   readonly acked: number
   /** Whether it may be given the events: it has said so by taking over once. */
   readonly isReady: boolean
+  /** The keys of the flows that stay with it, whoever owns the events; absent while nobody else is there, or it has none. */
+  readonly pins?: readonly string[]
+  /** The epoch from which on they are all there, or more. */
+  readonly pinsEpoch?: number
 }
 
 /** A part of the guilds that another process has in the owner's place. Plain JSON. */
@@ -88,9 +92,13 @@ export function readTable(key: string, value: unknown): Table {
     isWhole(quietEpoch) &&
     typeof members === 'object' &&
     members !== null &&
-    Object.values(members).every(({ beat, acked }) => isWhole(beat) && isWhole(acked))
+    Object.values(members).every(isMember)
   if (!isOurs) throw malformed(key, format)
   return value as Table
+}
+
+function isMember({ beat, acked, pins = [], pinsEpoch = 0 }: Member): boolean {
+  return isWhole(beat) && isWhole(acked) && isWhole(pinsEpoch) && Array.isArray(pins)
 }
 
 function isWhole(given: unknown): boolean {

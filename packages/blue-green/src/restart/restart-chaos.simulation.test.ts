@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest'
+import type { EventContext } from '../context.js'
+import { PinnedElsewhereError } from '../pins/errors.js'
 import { Fleet, type FleetProcess } from '../test-support/fleet.js'
 import { randomFrom } from '../test-support/random.js'
 
@@ -15,16 +17,18 @@ interface World {
 
 /**
  * A bot for some minutes: processes come, take over, drain and go; they are killed and stand still, alone or with their machine; the store is
- * slow, and goes away, or cannot be written; and each process gets each event once, twice, late, or not at all.
+ * slow, and goes away, or cannot be written; flows are pinned and released; and each process gets each event once, twice, late, or not at all.
  */
 async function live(random: () => number, world: World): Promise<Fleet> {
   const fleet = new Fleet(random)
   const { clock, store } = fleet
   const below = (end: number): number => Math.floor(random() * end)
+  const flowOf = (id: string | number): string => `flow ${Number(id) % 6}`
   // For how long one that stands still finds the claims of those that went on without it.
   const redoMs = [30_000, 45_000, 60_000][below(3)] ?? 0
   const begin = (): void => {
-    const next = fleet.process({ random, redoMs })
+    const context = (id: string): EventContext => ({ eventId: id, guildId: id, pin: flowOf(id) })
+    const next = fleet.process({ random, redoMs, context })
     next.workMs = below(4_000)
     next.begin().catch(() => undefined)
   }
@@ -66,6 +70,15 @@ async function live(random: () => number, world: World): Promise<Fleet> {
         })
         break
       }
+      case 7:
+        try {
+          const pin = some()?.restart.pin(flowOf(below(6)), { kind: below(4) === 0 ? 'voice' : 'collector' })
+          clock.after(below(40_000), () => pin?.release())
+        } catch (error) {
+          // Another process has it.
+          if (!(error instanceof PinnedElsewhereError)) throw error
+        }
+        break
       case 3:
         // Never the last one: what nobody received is lost to anyone.
         if (world.kills && alive.length > 1 && frozen === undefined) some()?.kill()

@@ -39,6 +39,29 @@ export function withBeat(table: Table, id: string): Table {
   return { ...table, members, past: earlierSince(table, lastAckOf(members, undefined)) ?? table.past }
 }
 
+/** What stays with a process, whoever owns the events. Of more than before, the others are to know from a new epoch on. */
+export function withPins(table: Table, id: string, keys: readonly string[]): Table {
+  const own = table.members[id]
+  if (own === undefined) return table
+  const { pins: before = [], pinsEpoch, ...member } = own
+  const isMore = keys.some((key) => !before.includes(key))
+  if (!isMore && keys.length === before.length) return table
+  const epoch = isMore ? table.epoch + 1 : table.epoch
+  const pinned = keys.length === 0 ? member : { ...member, pins: keys, pinsEpoch: isMore ? epoch : (pinsEpoch ?? 0) }
+  return { ...table, epoch, members: { ...table.members, [id]: pinned } }
+}
+
+/** With whom a flow stays; `undefined` for none of those who are there. Where two have pinned it in the same moment, with the one that came first. */
+export function pinnedIn({ members }: Table, key: string): string | undefined {
+  return Object.keys(members).find((id) => members[id]?.pins?.includes(key))
+}
+
+/** Whether all others know that a flow stays with `id`. */
+export function isPinKnown(table: Table, id: string, key: string): boolean {
+  const { pins = [], pinsEpoch = Infinity } = table.members[id] ?? {}
+  return pins.includes(key) && haveAcked(table, id, pinsEpoch)
+}
+
 /** Some are gone. If the owner is among them, all events go to one who can serve, preferably to `heir`; a share goes back to the owner. */
 export function without(table: Table, gone: readonly string[], heir: string | undefined): Table {
   const members = Object.fromEntries(Object.entries(table.members).filter(([id]) => !gone.includes(id)))
