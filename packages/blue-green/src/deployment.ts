@@ -184,7 +184,7 @@ export interface Deployment {
    * Keeps green's share as it is until `resume()`, also through a restart. In force when it returns; written down as soon as
    * the store allows. Does nothing where nothing goes on by itself: while blue is drained, while it is rolled back. Another process
    * that takes over before the store has it knows nothing of it, and goes on: then this process alone keeps the share, until that one
-   * rolls back, completes, or is held by hand, too.
+   * rolls back, completes, or is held by hand, too, or `resume()` is called here.
    *
    * @param reason - `why`, for the record and the events
    */
@@ -194,8 +194,8 @@ export interface Deployment {
    * on by itself when that is over.
    *
    * @param reason - `why`, for the record and the events
-   * @returns where it is then: it goes on, or something else holds it
-   * @throws {@link FencedError} or {@link StoppedError} when this process does not drive it
+   * @returns where it is then: it goes on, or something else holds it; where another process drives and this one alone has held it, it follows that one again
+   * @throws {@link FencedError} or {@link StoppedError} when this process does not drive it, and the hold is not its own
    */
   resume(reason?: RollbackReason): Promise<DeploymentStatus>
 }
@@ -259,6 +259,11 @@ export class DrivenDeployment implements Deployment {
     return this.#result !== undefined
   }
 
+  /** How it ended, or ends, as far as anybody here knows. */
+  get #ended(): Promise<DeploymentResult> {
+    return this.#later === undefined ? this.finished : this.#later.#ended
+  }
+
   /** How it ended, if it has. */
   get outcome(): Outcome | undefined {
     return this.#result?.outcome
@@ -316,7 +321,7 @@ export class DrivenDeployment implements Deployment {
       return this.#driver.takeBackComplete(this.id, whyOf(options), options ?? {}) ?? this.finished
     }
     // What was stopped, or goes on elsewhere, is not over: who serves here is this process's to say.
-    if (phase === undefined || isOver(phase)) return this.#later?.rollback() ?? this.finished
+    if (phase === undefined || isOver(phase)) return this.#ended
     return this.#driver.rollBack(whyOf(options), options ?? {}) ?? this.#driver.finishedOf(this.id) ?? this.finished
   }
 

@@ -42,7 +42,7 @@ import { inPlaceFor, problemsFor } from './report/dry-run.js'
 import { History } from './report/history.js'
 import { makeReport, type DeploymentReport } from './report/report.js'
 import { healthOf, type VersionHealth, type Vitals } from './report/vitals.js'
-import { decisionFor, routedIn, standsAgainst, takeOver, type Known, type Resumption } from './resumption.js'
+import { decisionFor, lookAhead, routedIn, standsAgainst, takeOver, type Known, type Resumption } from './resumption.js'
 import { routeOf, type Route } from './routing.js'
 import { Seat } from './seat.js'
 import { makeStarting, type Starting } from './starting.js'
@@ -109,7 +109,7 @@ export class Driver {
     this.#hooks = hooks
     this.#state = { active: settings.initial, rolledBack: [], count: 0, deployment: null }
     this.#route = routeOf(this.#state)
-    this.#seat = new Seat(settings, this.#token(), this.#state, {
+    this.#seat = new Seat(settings, this.#token(), {
       confirmed: (wanted) => this.#confirmed(wanted),
       failed: (wanted, error) => this.#failed(wanted, error),
       lost: (winner, why) => this.#fenced(winner, why),
@@ -268,30 +268,33 @@ export class Driver {
     signal.throwIfAborted()
     const { clock } = this.#settings
     const journal = this.#seat.makeJournal()
-    const before = this.#state
-    const { found, state, why, log } = await this.#takeOver(journal).catch(async (error) => {
-      if (!(error instanceof StoreUnavailableError)) throw error
-      // What was active when this process knew it last serves on.
-      this.#lives.servesUnasked(routedIn(this.#state))
-      await this.#stageAll(this.#state, signal).catch(() => undefined)
-      throw error
-    })
+    const staged = new Map<string, Error | undefined>()
+    const ahead = await this.#ifReachable(lookAhead(journal, this.#settings, this.#known), signal)
     this.#lives.tookOver()
-    const failures = await this.#stageAll(state, signal)
+    // First of all it must be able to serve: whoever drives goes on doing so if it is not.
+    await this.#stageAll(routedIn(ahead), staged, signal)
+    this.#lives.servesUnasked(routedIn(ahead))
+    const { decided } = this.#seat
+    const { found, state, why, log } = await this.#ifReachable(this.#takeOver(journal), signal)
+    await this.#stageAll(routedIn(state), staged, signal)
     // The versions took their time, in which a person may have decided something.
-    const decision = this.#state === before ? undefined : decisionFor(state, this.#state, { written: before })
-    const decidedFor = this.#why
+    const hasDecided = this.#seat.decided > decided
+    const decision = hasDecided ? decisionFor(state, this.#state, { isUnwritten: true }) : undefined
+    const [here, decidedFor] = [this.#state, this.#why]
     const from = this.controller
-    this.#seat.take(journal, state)
-    // What was so before is no news.
+    this.#seat.take(journal, decided)
+    // What was so before is no news, and neither is what was decided and told here.
     this.#state = found
     this.#work.resumed(runningIn(found))
-    this.progress.begin()
-    this.#enter(state, why, log)
-    if (this.#state === state) this.#find(state, why, log)
+    this.progress.forget()
+    this.#enter(state, why, log, isAlike(here, state) ? here : found)
+    if (this.#state === state) this.#findOver(state, why, log)
     if (decision !== undefined) this.#move(decision, decidedFor)
-    this.progress.jury?.start()
-    for (const [version, failure] of failures) this.died(version, failure.message)
+    this.progress.begin()
+    for (const version of routedIn(state)) {
+      const failure = staged.get(version)
+      if (failure !== undefined) this.died(version, failure.message)
+    }
     // One may also have died when it had been ready for a moment, before anybody knew that it was the active one.
     this.#lives.settle(routedIn(state), this.#state)
     this.#takeDeadBack((death) => `"${state.deployment?.to}" died: ${death}`)
@@ -299,38 +302,54 @@ export class Driver {
     this.#hooks.announce([controllerChange(from, 'DRIVING', state, why, clock.now())])
   }
 
+  get #known(): Known {
+    return { state: this.#state, why: this.#why, isUnwritten: this.#seat.isUnwritten }
+  }
+
+  /** Where the store does not answer, what was active when this process knew it last serves on. */
+  async #ifReachable<T>(asked: Promise<T>, signal: AbortSignal): Promise<T> {
+    return asked.catch(async (error) => {
+      if (!(error instanceof StoreUnavailableError)) throw error
+      const routed = routedIn(this.#state)
+      this.#lives.servesUnasked(routed)
+      await this.#stageAll(routed, new Map(), signal).catch(() => undefined)
+      throw error
+    })
+  }
+
   async #takeOver(journal: Journal): Promise<Resumption> {
-    const known: Known = { state: this.#state, why: this.#why, written: this.#seat.known }
-    const resumption = await takeOver(journal, this.#settings, known)
+    const resumption = await takeOver(journal, this.#settings, this.#known)
     await this.progress.jury?.open(journal.epoch)
     return resumption
   }
 
   /** What was over when this process came can be looked at, and taken back; and the last process may have died before its report was kept. */
-  #find(state: State, found: string, log: readonly LogEntry[]): void {
+  #findOver(state: State, found: string, log: readonly LogEntry[]): void {
     const { deployment } = state
     if (deployment === null || !isOver(deployment.phase)) return
     const why = log.at(-1)?.why ?? found
     const result = resultOf(deployment.phase as 'COMPLETE' | 'ROLLED_BACK' | 'FAILED', why, state)
     const [report, status] = [this.reportOf(deployment.id, result), this.statusOf(deployment.id)]
     if (report !== undefined) this.#history.keep(report)
-    if (status !== undefined) this.#handles.find(status, this.progress.forecast(deployment), result)
+    if (status !== undefined) this.#handles.foundOver(status, this.progress.forecast(deployment), result)
   }
 
-  /** Makes ready whatever the state routes to. @throws what kept the last of it from getting ready, when there is no other */
-  async #stageAll(state: State, signal: AbortSignal): Promise<ReadonlyMap<string, Error>> {
-    const routed = routedIn(state)
-    const failures = new Map<string, Error>()
-    await Promise.all(
-      routed.map(async (version) => {
-        const failure = await this.#staged(version, signal)
-        if (failure !== undefined) failures.set(version, failure)
-      }),
-    )
+  /**
+   * Makes ready what has not been tried yet.
+   *
+   * @param staged - what has been tried, and what kept it from getting ready
+   * @throws what kept the first of them from getting ready, when none of them is
+   */
+  async #stageAll(
+    versions: readonly string[],
+    staged: Map<string, Error | undefined>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const untried = versions.filter((version) => !staged.has(version))
+    await Promise.all(untried.map(async (version) => staged.set(version, await this.#staged(version, signal))))
     signal.throwIfAborted()
-    const [first] = failures.values()
-    if (first !== undefined && failures.size === routed.length) throw first.cause
-    return failures
+    const failures = versions.map((version) => staged.get(version))
+    if (failures.every((failure) => failure !== undefined)) throw failures[0]?.cause
   }
 
   /** Ends the driving, not the serving. Waits for the write that is under way, which has a deadline. */
@@ -395,7 +414,9 @@ export class Driver {
     const isBlueDead = this.controller !== 'STOPPED' && this.#lives.isDead(running.from)
     if (isBlueDead && givesBack && hasShare(running)) return this.#keepGreen(running, why)
     const { batches, results = [] } = how
-    const descent: Descent | null = batches === undefined ? null : readBatches(batches, running.percentage)
+    // Nobody goes on with the batches where another controller drives.
+    const isAtOnce = batches === undefined || this.controller === 'FENCED'
+    const descent: Descent | null = isAtOnce ? null : readBatches(batches, running.percentage)
     this.#move({ type: 'ROLL_BACK', elapsedMs: this.progress.elapsedMs(running), accept, descent, results }, why)
     const after = this.#state.deployment
     if (after?.id === running.id && after.phase === 'FROZEN') return { outcome: 'FROZEN', why: this.#why }
@@ -518,6 +539,7 @@ export class Driver {
   letGo(why = 'resume() was called'): Promise<void> {
     const running = runningIn(this.#state)
     if (running === undefined || running.heldByHand === null) return Promise.resolve()
+    if (this.#endOwnHold(why)) return Promise.resolve()
     // What is not written would be held again by the next start, here or elsewhere.
     if (!this.#seat.isDriving) return Promise.reject(this.#notDrivingError(running.to))
     const problem = this.progress.problem(running)
@@ -530,12 +552,22 @@ export class Driver {
     return resumed
   }
 
+  /** @returns whether this process alone has held it, against what the other controller says: then it goes by that again */
+  #endOwnHold(why: string): boolean {
+    const { followed, isUnwritten } = this.#seat
+    if (this.controller !== 'FENCED' || followed === undefined || !isUnwritten) return false
+    this.#seat.settle()
+    this.#goBy(followed, `${why}, and the controller with epoch ${followed.epoch} drives`)
+    return true
+  }
+
   // What may happen
 
   #move(input: Input, why: string): void {
     const state = transition(this.#state, input)
     if (state === undefined) return
     const log = logged(this.#log, this.#state, state, why, this.#settings.clock.now())
+    if (input.type === 'ROLL_BACK' || (input.type === 'HOLD' && input.byHand !== null)) this.#seat.decide()
     // The wish comes first: entering a state tells listeners, who may wish for something else.
     this.#seat.want({ state, why, type: input.type, log, evidence: this.#evidence() })
     if (!waitsForStore(input.type)) this.#enter(state, why, log)
@@ -624,21 +656,24 @@ export class Driver {
     // What the store had never confirmed is no decision about anything.
     const isUnbegun = this.#unbegun !== undefined && runningIn(this.#state)?.id === this.#unbegun
     if (winner !== undefined) this.#goBy(winner, why, isUnbegun)
+    // Nobody goes on with its batches here.
+    if (runningIn(this.#state)?.phase === 'ROLLING_BACK') this.#move({ type: 'ROLL_BACK', elapsedMs: 0 }, this.#why)
     this.#finish({ outcome: 'FENCED', why })
     this.#hooks.announce([controllerChange('DRIVING', 'FENCED', this.#state, why, this.#settings.clock.now())])
   }
 
   /** The winner's record is the last confirmed truth. What was decided here against it still stands here, as does what serves where there is no code for it. */
   #goBy({ state, log }: StateRecord, why: string, isUndecided = false): void {
-    const isAgainst = !isUndecided && standsAgainst(state, this.#state, this.#seat.known)
+    const isAgainst = !isUndecided && standsAgainst(state, this.#state, this.#seat.isUnwritten)
     if (isAgainst || !this.#hasCodeFor(state)) return
-    this.#seat.goBy(state)
+    this.#seat.settle()
     this.#enter(state, why, log)
   }
 
   // Being in a state
 
-  #enter(state: State, why: string, log: readonly LogEntry[]): void {
+  /** @param told - what people know of */
+  #enter(state: State, why: string, log: readonly LogEntry[], told = this.#state): void {
     const before = this.#state
     const running = runningIn(state)
     if (running !== undefined && running.id !== before.deployment?.id) this.#hooks.began(running.to)
@@ -649,7 +684,7 @@ export class Driver {
     this.progress.entered(runningIn(before), running)
     this.#chores.keep(workOf(running))
     if (running !== undefined && this.#seat.isDriving) this.#follow(running)
-    this.#hooks.announce(changesBetween(before, state, why, this.#settings.clock.now()))
+    this.#hooks.announce(changesBetween(told, state, why, this.#settings.clock.now()))
     const isHeld = state.deployment?.id === this.#handles.last?.id
     if (isHeld && state === this.#state) this.#handles.last?.changed()
     const phase = phaseOf(state)
@@ -700,7 +735,7 @@ export class Driver {
 
   /** Users have a deployment to hold that goes on here. */
   #follow({ id, percentages, stepMs }: DeploymentState): void {
-    const status = this.#handles.lacks(id) ? this.statusOf(id) : undefined
+    const status = this.#handles.isFollowing(id) ? undefined : this.statusOf(id)
     if (status === undefined) return
     const foreseen = this.progress.forecast({ percentages, stepMs })
     this.#handles.follow(status, foreseen)
@@ -745,6 +780,12 @@ export class Driver {
         .padStart(6, '0')
     return half() + half()
   }
+}
+
+/** Whether two states are the same to people. */
+function isAlike(one: State, other: State): boolean {
+  const [a, b] = [one.deployment, other.deployment]
+  return a?.id === b?.id && a?.phase === b?.phase && a?.percentage === b?.percentage && one.active === other.active
 }
 
 /** Whether the death of green is news: it was made ready, and is not being taken back already. */

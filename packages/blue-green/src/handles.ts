@@ -21,9 +21,9 @@ export class Handles {
     return [this.#found, this.#last].find((each) => each !== undefined && each.id === deploymentId)
   }
 
-  /** Whether nobody holds this deployment as one that goes on here. */
-  lacks(deploymentId: string): boolean {
-    return this.#last?.id !== deploymentId || this.#last.isFinished
+  /** Whether users hold this deployment as one that goes on here. */
+  isFollowing(deploymentId: string): boolean {
+    return this.#last?.id === deploymentId && !this.#last.isFinished
   }
 
   /** It goes on here: a new one, one of another process, or one that had ended here and does so no more. */
@@ -35,9 +35,11 @@ export class Handles {
   }
 
   /** It was over when this process came, and can be looked at, and taken back, like one that ended here. */
-  find(status: DeploymentStatus, foreseen: Forecast, result: DeploymentResult): void {
-    if (this.#last?.id === status.id && this.#last.outcome === result.outcome) return
+  foundOver(status: DeploymentStatus, foreseen: Forecast, result: DeploymentResult): void {
+    const last = this.#last?.id === status.id ? this.#last : undefined
+    if (last?.outcome === result.outcome) return
     this.#found = new DrivenDeployment(status, foreseen, this.#driver)
     this.#found.finish(result)
+    last?.goesOnAs(this.#found)
   }
 }

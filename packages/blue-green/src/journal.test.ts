@@ -16,7 +16,7 @@ async function openJournal(
   controller: string,
 ): Promise<{ journal: Journal; clock: FakeClock; timeOut: (write: Promise<unknown>) => Promise<unknown> }> {
   const clock = new FakeClock()
-  const journal = new Journal({ store, key, controller, clock, timeoutMs: 1_000 })
+  const journal = new Journal({ store, key, controller, clock, ownEpoch: 0, timeoutMs: 1_000 })
   await journal.open(adopt)
   const timeOut = async (write: Promise<unknown>): Promise<unknown> => {
     const outcome = write.catch((error: unknown) => error)

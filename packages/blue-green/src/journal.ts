@@ -29,6 +29,8 @@ export interface JournalSettings {
   readonly store: StateStore
   readonly key: string
   readonly controller: string
+  /** The epoch under which this controller has written last. A record of it with another one is of a start without an answer: others may have come between. */
+  readonly ownEpoch: number
   readonly clock: Clock
   readonly timeoutMs: number
 }
@@ -68,7 +70,7 @@ export class Journal {
       const { state, why, ...particulars } = adopt(
         found?.record.state,
         found?.record.log ?? [],
-        found?.record.controller === this.#settings.controller,
+        found !== undefined && this.isOwn(found.record),
       )
       this.#epoch = (found?.record.epoch ?? 0) + 1
       this.#sequence = (found?.record.sequence ?? 0) + 1
@@ -118,6 +120,11 @@ export class Journal {
     const { controller, clock } = this.#settings
     const [epoch, sequence, at] = [this.#epoch, this.#sequence, clock.now()]
     return makeRecord({ epoch, sequence, controller, at, cause, evidence, state, log })
+  }
+
+  /** Whether nobody has written anything since this controller did. */
+  isOwn(record: StateRecord): boolean {
+    return record.controller === this.#settings.controller && record.epoch === this.#settings.ownEpoch
   }
 
   #isMine(record: StateRecord): boolean {

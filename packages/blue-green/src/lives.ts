@@ -15,7 +15,7 @@ export class Lives {
   /** What will be ended when the active version lives. */
   readonly #toRetire = new Set<string>()
   /** What was started although the store did not say that it is to serve. */
-  #unasked: readonly string[] = []
+  readonly #unasked = new Set<string>()
   /** What served here when another controller took over. */
   #servedBefore: readonly string[] = []
 
@@ -111,7 +111,7 @@ export class Lives {
 
   /** The store does not say who is to serve; these do. */
   servesUnasked(versions: readonly string[]): void {
-    this.#unasked = versions
+    for (const version of versions) this.#unasked.add(version)
   }
 
   /** This process drives again: what the state routes to is made ready next. */
@@ -124,7 +124,7 @@ export class Lives {
   settle(routed: readonly string[], state: State): void {
     for (const version of routed) this.startLater(version)
     for (const version of this.#unasked) if (!routed.includes(version)) this.retire(version, state)
-    this.#unasked = []
+    this.#unasked.clear()
   }
 
   /** What the new controller routes to may not live here; what served until now does. */

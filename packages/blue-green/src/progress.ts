@@ -19,6 +19,7 @@ import {
   type Input,
   type State,
 } from './transitions.js'
+import { warn } from './warn.js'
 import type { Wanted } from './writer.js'
 
 /** What progress needs of whoever drives. */
@@ -114,10 +115,15 @@ export class Progress {
     return this.jury?.find().why ?? null
   }
 
-  /** This process drives: what it goes on with has no step yet. */
-  begin(): void {
-    this.#settings.health?.on('change', this.#healthChanged)
+  /** What this process goes on with has no step yet, as far as it knows. */
+  forget(): void {
     this.#gate.entered(undefined)
+  }
+
+  /** This process drives from now on. */
+  begin(): void {
+    this.jury?.start()
+    this.#listen('on')
   }
 
   /** This process drives no more. */
@@ -125,7 +131,16 @@ export class Progress {
     this.#pace.cancel()
     this.#doubt.end()
     this.jury?.stop()
-    this.#settings.health?.off('change', this.#healthChanged)
+    this.#listen('off')
+  }
+
+  /** A source that cannot be listened to is still asked at each step. */
+  #listen(how: 'on' | 'off'): void {
+    try {
+      this.#settings.health?.[how]('change', this.#healthChanged)
+    } catch (error) {
+      warn('EVENKEEL_HEALTH', `The "${how}" of health threw, so what it says is heard late`, error)
+    }
   }
 
   /** Another state is in force. */

@@ -28,8 +28,8 @@ export interface Resumption {
 export interface Known {
   readonly state: State
   readonly why: string
-  /** The newest of it that the store is known to have had. */
-  readonly written: State
+  /** Whether something was decided here that no record is known to have had. */
+  readonly isUnwritten: boolean
 }
 
 /**
@@ -54,6 +54,17 @@ export async function takeOver(journal: Journal, settings: Settings, here: Known
   return { found, state, why, log }
 }
 
+/**
+ * Where a process would go on that took over now. Nobody is fenced.
+ *
+ * @throws VersionMissingError when the deployment needs a version that this process does not have
+ */
+export async function lookAhead(journal: Journal, settings: Settings, here: Known): Promise<State> {
+  const record = await journal.look()
+  if (record === undefined) return { active: settings.initial, rolledBack: [], count: 0, deployment: null }
+  return resumed(record.state, settings, here, journal.isOwn(record)).state
+}
+
 function resumed(
   stored: State,
   { versions, initial }: Settings,
@@ -65,7 +76,7 @@ function resumed(
     const running = runningIn(stored)
     throw new VersionMissingError(running?.from ?? stored.active, running?.id ?? '')
   }
-  const decision = decisionFor(found.state, here.state, { written: here.written, isOwn })
+  const decision = decisionFor(found.state, here.state, { isUnwritten: here.isUnwritten, isOwn })
   const decided = decision && transition(found.state, decision)
   return decided === undefined ? found : { state: decided, why: here.why }
 }
@@ -79,11 +90,11 @@ export function decisionFor(
   state: State,
   { deployment: mine }: State,
   {
-    written,
+    isUnwritten,
     isOwn = false,
   }: {
-    /** The newest that the store is known to have had: what it shows is for whoever came later to end. */
-    readonly written: State
+    /** Whether no record is known to have had what was decided here last: what one has had is for whoever came later to end. */
+    readonly isUnwritten: boolean
     /** Whether nobody else has written anything since. */
     readonly isOwn?: boolean
   },
@@ -91,19 +102,18 @@ export function decisionFor(
   const running = runningIn(state)
   if (mine === null) return undefined
   // Complete is what it was here, too, when it was taken back: somebody else's is another matter.
-  if (isOwn && isRollingBack(mine) && completeIn(state)?.id === mine.id) return rollBackOf(mine, true)
+  const isComplete = isOwn && isUnwritten && completeIn(state)?.id === mine.id
+  if (isComplete && isRollingBack(mine)) return rollBackOf(mine, true)
   if (mine.id !== running?.id) return undefined
   if (mine.phase === 'ROLLING_BACK') {
     if (isRollingBack(running) && running.percentage <= mine.percentage) return undefined
     // A person accepts the migration that there is, and none that somebody else has run since.
     return rollBackOf(mine, isOwn || mine.migrated !== 'NO')
   }
-  const before = written.deployment?.id === mine.id ? written.deployment : null
-  if (mine.phase === 'FROZEN') {
-    return before?.phase === 'FROZEN' || running.isOverruled ? undefined : { type: 'ROLL_BACK', elapsedMs: 0 }
-  }
-  const isHeldAnew = mine.heldByHand !== null && mine.heldByHand !== before?.heldByHand
-  return isHeldAnew && running.heldByHand === null ? { type: 'HOLD', elapsedMs: 0, byHand: mine.heldByHand } : undefined
+  if (!isUnwritten) return undefined
+  if (mine.phase === 'FROZEN' && !running.isOverruled) return { type: 'ROLL_BACK', elapsedMs: 0 }
+  if (mine.heldByHand === null || running.heldByHand !== null) return undefined
+  return { type: 'HOLD', elapsedMs: 0, byHand: mine.heldByHand }
 }
 
 /** Goes on where the rollback was. */
@@ -112,12 +122,16 @@ function rollBackOf({ descent: rest, percentage }: DeploymentState, accept: bool
   return { type: 'ROLL_BACK', elapsedMs: 0, accept, descent }
 }
 
-/** Whether what was decided here speaks against the state of another controller: it stands until it ends as decided, or another deployment begins. */
-export function standsAgainst(theirs: State, mine: State, written: State): boolean {
+/**
+ * Whether what was decided here speaks against the state of another controller: a rollback stands until it ends as decided, a hold until the
+ * deployment is rolled back or over, and both until another deployment begins.
+ */
+export function standsAgainst(theirs: State, mine: State, isUnwritten: boolean): boolean {
   const running = runningIn(mine)
   if (running === undefined || running.id !== theirs.deployment?.id) return false
   if (isRollingBack(running) && theirs.deployment.phase === 'COMPLETE') return true
-  const decision = decisionFor(theirs, mine, { written })
+  const decision = decisionFor(theirs, mine, { isUnwritten })
+  if (decision?.type === 'HOLD') return !isRollingBack(theirs.deployment)
   return decision !== undefined && transition(theirs, decision) !== undefined
 }
 

@@ -4,7 +4,6 @@ import { Journal } from './journal.js'
 import { Lookout } from './lookout.js'
 import type { Settings } from './options.js'
 import { isNewer, type StateRecord } from './record.js'
-import type { State } from './transitions.js'
 import { Writer, type Wanted, type WriterHooks } from './writer.js'
 
 /** What the seat tells. None of it may throw. */
@@ -26,16 +25,16 @@ export class Seat {
   #journal: Journal | undefined
   #writer: Writer | undefined
   #lookout: Lookout | undefined
-  /** Of the newest record of the other controller. */
-  #followed: Pick<StateRecord, 'epoch' | 'sequence'> | undefined
+  /** The newest record of the other controller. */
+  #followed: StateRecord | undefined
   #isStoreUp = true
-  #known: State
+  /** How much was decided here, and how much of that is for whoever came later to end: a record has had it, or this process goes by the other one. */
+  #decided = 0
+  #settled = 0
 
-  /** @param initial - what is in force before anything is known of the store */
-  constructor(settings: Settings, id: string, initial: State, hooks: SeatHooks) {
+  constructor(settings: Settings, id: string, hooks: SeatHooks) {
     this.#settings = settings
     this.#id = id
-    this.#known = initial
     this.#hooks = hooks
   }
 
@@ -65,25 +64,46 @@ export class Seat {
     return this.#writer?.wanted
   }
 
-  /** The newest state that the store is known to have had, as far as this process goes by it. What differs was decided here. */
-  get known(): State {
-    return this.#known
+  /** What the other controller says, as far as this process has read it. */
+  get followed(): StateRecord | undefined {
+    return this.#followed
+  }
+
+  /** How much was decided here so far. */
+  get decided(): number {
+    return this.#decided
+  }
+
+  /** Whether something was decided here that no record is known to have had. */
+  get isUnwritten(): boolean {
+    return this.#decided > this.#settled
+  }
+
+  /** A person, or the bot, has decided something that stands here against what others say. */
+  decide(): void {
+    this.#decided += 1
+  }
+
+  /** This process goes by what the other one says. */
+  settle(): void {
+    this.#settled = this.#decided
   }
 
   /** For an attempt to take it. */
   makeJournal(): Journal {
-    const { store, name, clock, storeTimeoutMs } = this.#settings
-    return new Journal({ store, key: `blue-green:${name}`, controller: this.#id, clock, timeoutMs: storeTimeoutMs })
+    const { store, name, clock, storeTimeoutMs: timeoutMs } = this.#settings
+    const key = `blue-green:${name}`
+    return new Journal({ store, key, controller: this.#id, ownEpoch: this.epoch, clock, timeoutMs })
   }
 
-  /** The journal has taken over, with this state. */
-  take(journal: Journal, state: State): void {
+  /** The journal has taken over, with what had been decided here by then. */
+  take(journal: Journal, decided: number): void {
     const { clock, lookMs, storeRetryMs } = this.#settings
     this.#controller = 'DRIVING'
     this.#fencedBy = undefined
     this.#followed = undefined
     this.#isStoreUp = true
-    this.#known = state
+    this.#settled = decided
     this.#journal = journal
     this.#lookout?.stop()
     this.#lookout = new Lookout(clock, lookMs, {
@@ -91,7 +111,7 @@ export class Seat {
       found: (record) => this.#noticed(record),
     })
     this.#writer = new Writer(journal, clock, storeRetryMs, {
-      kept: (written) => (this.#known = written),
+      kept: ({ decided: written }) => (this.#settled = Math.max(this.#settled, written)),
       confirmed: (wanted) => this.#hooks.confirmed(wanted),
       failed: (wanted, error) => this.#hooks.failed(wanted, error),
       fenced: (winner) => this.#lose(winner),
@@ -101,12 +121,7 @@ export class Seat {
 
   /** Writes it, for as long as that takes. */
   want(wanted: Wanted): void {
-    if (this.isDriving) this.#writer?.want(wanted)
-  }
-
-  /** This process goes by what the other one wrote. */
-  goBy(state: State): void {
-    this.#known = state
+    if (this.isDriving) this.#writer?.want({ ...wanted, decided: this.#decided })
   }
 
   /** Nobody here drives from now on; what is being written may still land. */

@@ -86,6 +86,35 @@ describe('a version that has to get ready', () => {
     expect(next.results[0]?.why).toBe('"v2" died: "v2" did not get ready: no database')
   })
 
+  it('leaves the driving to whoever has it, where no version gets ready in the process that starts', async () => {
+    const first = new TestDriver()
+    await first.deploys()
+    const next = new TestDriver(new FaultyStore(first.store.inner), () => Promise.reject(new Error('no database')))
+    await expect(next.driver.open(new AbortController().signal)).rejects.toThrow('no database')
+    expect(next.driver.controller).toBe('STOPPED')
+    await first.clock.advance(10_000)
+    expect([first.driver.controller, first.phase]).toEqual(['DRIVING', 'COMPLETE'])
+  })
+
+  it('is ended again where another process has completed or rolled back meanwhile, and is not needed', async () => {
+    const first = new TestDriver()
+    await first.deploys()
+    const ready: (() => void)[] = []
+    const next = new TestDriver(
+      new FaultyStore(first.store.inner),
+      () => new Promise<void>((resolve) => ready.push(resolve)),
+    )
+    const opening = next.driver.open(new AbortController().signal)
+    await next.clock.advance(0)
+    expect(next.staged.toSorted()).toEqual(['v1', 'v2'])
+    await first.clock.advance(10_000)
+    expect(first.phase).toBe('COMPLETE')
+    for (const each of ready) each()
+    await opening
+    expect([next.phase, next.driver.state.active, next.retired]).toEqual(['COMPLETE', 'v2', ['v1']])
+    expect(next.staged).toHaveLength(2)
+  })
+
   it('fails the start when nothing else could serve, which may be tried again', async () => {
     let isBroken = true
     const test = new TestDriver(undefined, () =>

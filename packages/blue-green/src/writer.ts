@@ -16,10 +16,15 @@ export interface Wanted extends Particulars {
   readonly next?: Input
 }
 
+/** The same, with how much had been decided here by then. */
+export interface Ordered extends Wanted {
+  readonly decided: number
+}
+
 /** What the writer tells. None of it may throw. */
 export interface WriterHooks {
-  /** The store holds this state, whatever is wanted by now. */
-  kept(state: State): void
+  /** The store has had this state, whatever is wanted by now, and also where the writer has been stopped meanwhile. */
+  kept(ordered: Ordered): void
   /** The store holds this state, and nothing newer is wanted. */
   confirmed(wanted: Wanted): void
   /** Whether the store holds this state is unknown. Unless something else is wanted now, it is tried again. */
@@ -41,7 +46,7 @@ export class Writer {
   readonly #clock: Clock
   readonly #retryMs: number
   readonly #hooks: WriterHooks
-  #wanted: Wanted | undefined
+  #wanted: Ordered | undefined
   #running: Promise<void> | undefined
   #isUp = true
   #isStopped = false
@@ -55,11 +60,11 @@ export class Writer {
   }
 
   /** The newest state that the store has not confirmed. */
-  get wanted(): Wanted | undefined {
+  get wanted(): Ordered | undefined {
     return this.#wanted
   }
 
-  want(wanted: Wanted): void {
+  want(wanted: Ordered): void {
     this.#wanted = wanted
     this.#running ??= this.#run()
   }
@@ -76,7 +81,7 @@ export class Writer {
     this.#running = undefined
   }
 
-  async #attempt(wanted: Wanted): Promise<void> {
+  async #attempt(wanted: Ordered): Promise<void> {
     let appended
     try {
       appended = await this.#journal.append(wanted.state, wanted.why, wanted)
@@ -86,6 +91,7 @@ export class Writer {
       this.#report(false, error)
       return this.#pause()
     }
+    if (appended.kept) this.#hooks.kept(wanted)
     const isNewest = this.#wanted === wanted
     if (isNewest) this.#wanted = undefined
     if (this.#isStopped) return
@@ -93,7 +99,6 @@ export class Writer {
       this.#isStopped = true
       return this.#hooks.fenced(appended.winner)
     }
-    this.#hooks.kept(wanted.state)
     if (isNewest) this.#hooks.confirmed(wanted)
     this.#report(true)
   }
