@@ -21,7 +21,9 @@ const storage = storageFromUrl(url)
 const restart = new GaplessRestart({
   version: name,
   handle,
-  context: ({ id, guildId, user }: ChatInputCommandInteraction) => ({ eventId: id, guildId, userId: user.id }),
+  context: ({ id, guildId, user }: ChatInputCommandInteraction) => {
+    return { eventId: id, guildId, userId: user.id, pin: flowOf(user.id) }
+  },
   effects: ({ commandName }) => (commandName === 'pay' ? 'stored' : commandName === 'once' ? 'atMostOnce' : 'keyed'),
   store: storage.collection('evenkeel'),
   heartbeatMs: 100,
@@ -47,11 +49,28 @@ restart.on('change', ({ what, to, message }) => {
   else tell('said', { why: message })
 })
 
+/** Users share a flow, so that others than the one who began it have events in it. */
+function flowOf(userId: string): string {
+  return `flow ${BigInt(userId) % 12n}`
+}
+
+/** One command in four begins a flow, which is over after a moment, unless the process is over before. */
+function beginFlow({ id, user }: ChatInputCommandInteraction): void {
+  if (BigInt(id) % 4n !== 0n) return
+  try {
+    const pin = restart.pin(flowOf(user.id), { kind: 'collector' })
+    setTimeout(() => pin.release(), 200 + Number(BigInt(id) % 1_500n)).unref()
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== 'PINNED_ELSEWHERE') throw error
+  }
+}
+
 async function handle(interaction: ChatInputCommandInteraction, { attempt }: { attempt: number }): Promise<void> {
   const { id, commandName: command, user, options } = interaction
   tell('began', { id, attempt })
   const work = { id, guildId: interaction.guildId ?? '', userId: user.id, command, ms: options.getInteger('ms') ?? 0 }
   try {
+    beginFlow(interaction)
     await doWork(work, storage, name, attempt)
     await interaction.reply(`${name} ${attempt}`).catch((error: unknown) => {
       const { code } = error as { code?: unknown }
