@@ -61,6 +61,7 @@ function readId(name: string, id: Id | null | undefined): string | undefined {
       `${name} must be a string, a bigint or null, not ${typeof id === 'object' ? 'an object' : `a ${typeof id}`}`,
     )
   if (!Number.isSafeInteger(id)) {
+    if (!Number.isInteger(id)) throw new RangeError(`${name} ${id} is no whole number; pass an id, or null for none`)
     throw new RangeError(`${name} ${id} is no safe integer: its last digits are lost; pass it as a string or a bigint`)
   }
   return String(id)

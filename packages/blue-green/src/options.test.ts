@@ -67,6 +67,7 @@ describe('the context of an event', () => {
     ['81384788765712384', TypeError, /must return/],
     [Promise.resolve({ eventId: '1' }), TypeError, /must return an object with an eventId; say null/],
     [{ id: '1', guildId: 'g' }, TypeError, /an object with an eventId/],
+    [{ eventId: 0.5 }, RangeError, /eventId 0.5 is no whole number/],
     [{ eventId: 2 ** 53 }, RangeError, /eventId 9007199254740992 is no safe integer/],
     [{ eventId: '1', guildId: 1.5 }, RangeError, /guildId 1.5/],
     [{ eventId: '1', guildId: {} }, TypeError, /guildId must be a string, a bigint or null, not an object/],

@@ -1,4 +1,6 @@
 export { StateFormatError, StoreUnavailableError } from './errors.js'
+export { PinnedElsewhereError } from './pins/errors.js'
+export type { Pin, PinCounts, PinKind, PinOptions } from './pins/pins.js'
 export { NotStartedError, TakeOverError } from './restart/errors.js'
 export type { EventOfTheDead, Replaced, RestartChange, RestartEvents, UndecidedEvent } from './restart/events.js'
 export {
