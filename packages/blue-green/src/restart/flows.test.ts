@@ -52,6 +52,18 @@ describe('a flow', () => {
     expect(fleet.runs).toHaveLength(3)
   })
 
+  it('has its events begun where it is in the tick in which they come, as soon as the other one owns the rest', async () => {
+    const fleet = new Fleet()
+    const before = await alone(fleet)
+    before.restart.pin('7/order')
+    const after = fleet.process({ context: contextOf })
+    let isOwner = false
+    const begun = after.begin().then(() => (isOwner = true))
+    while (!isOwner) await fleet.clock.advance(10)
+    await begun
+    expect([await servedBy(fleet, '7/order/1'), await servedBy(fleet, '7/1')]).toEqual([['v1'], ['v2']])
+  })
+
   it('stays from the first moment: its events are never begun by the new owner, however soon they come', async () => {
     for (let ms = 0; ms < 2_000; ms += 50) {
       const fleet = new Fleet(() => 0.5)

@@ -97,6 +97,8 @@ export class Membership {
   /** Since when the events of now have been this process's. */
   #servingSinceMs = Infinity
   readonly #quiet: Quiet
+  /** The flows that were written by a process that owned all events: whoever owns one after that has read of them before. */
+  #pinnedAsOwner: ReadonlySet<string> = new Set()
   /** How many events it has handled without claims, as the store was out, and of how many the table says so. */
   #unclaimed = 0
   #unclaimedTold = 0
@@ -194,7 +196,9 @@ export class Membership {
 
   /** Whether all others know that a flow stays with this process, so that none of them handles an event of it without a claim. */
   isPinKnown(key: string): boolean {
-    return this.#isIn && this.#views.every((table) => isPinKnown(table, this.#settings.id, key))
+    const { id } = this.#settings
+    if (!this.#isIn || !this.#views.every((table) => pinnedIn(table, key) === id)) return false
+    return this.#pinnedAsOwner.has(key) || this.#views.every((table) => isPinKnown(table, id, key))
   }
 
   /** Whether the events of a guild will be this process's when the one before has agreed, which may have been already. */
@@ -355,7 +359,8 @@ export class Membership {
       const alive = dead.length === 0 ? current : withoutDead(current, dead, id)
       if (dead.length > 0) this.#quiet.afterDeath()
       const asked = next(alive)
-      const wanted = withPins(asked, id, isAloneIn(asked, id) ? [] : (flows?.keys ?? []))
+      const pins = isAloneIn(asked, id) ? [] : (flows?.keys ?? [])
+      const wanted = withPins(asked, id, pins)
       const isQuieter = this.#quiet.isDue && this.#wasAlone && wanted.members[id] !== undefined && isAloneIn(wanted, id)
       const unclaimed = this.#unclaimed
       const table = withBeat(isQuieter || unclaimed > this.#unclaimedTold ? withQuiet(wanted) : wanted, id)
@@ -376,6 +381,9 @@ export class Membership {
       }
       this.#lastBeatMs = began.monotonicMs
       this.#leaseBegan = began
+      const { owner, share } = this.#table
+      const ownedAll = this.#isIn && owner === id && share === null && isAgreed(this.#table, id)
+      this.#pinnedAsOwner = new Set(pins.filter((key) => ownedAll || this.#pinnedAsOwner.has(key)))
       this.#actBy(table)
       if (isQuieter) this.#quiet.begin()
       this.#unclaimedTold = unclaimed
@@ -413,6 +421,7 @@ export class Membership {
   #takenOut(current: Table): Table {
     const before = this.tableOfArrivals
     const silentMs = this.#sinceMs(this.#leaseBegan)
+    this.#pinnedAsOwner = new Set()
     this.#isIn = false
     this.#quiet.notAlone()
     this.#leaseBegan = never
