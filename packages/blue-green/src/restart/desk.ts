@@ -299,9 +299,9 @@ export class Desk {
     return at === this.#settings.id && (isOwn || this.#standing.isPinKnown(pin))
   }
 
-  /** Whether it is begun as soon as it comes, or the store is back: nobody else may have begun it. */
-  #isToBegin(kept: Kept): boolean {
-    return this.#mayServe(kept) || (kept.needsClaim && this.#isMine(kept))
+  /** Whether it might do so without a claim: nobody else does, for what stays with another process is not begun here. */
+  #mayServe(kept: Kept): boolean {
+    return this.#isMine(kept) && (this.#standing.isAlone || this.#standing.owns(kept.unitId))
   }
 
   /** Whether its flow stays with a process that does not own its guild, and both know of both. */
@@ -311,9 +311,9 @@ export class Desk {
     return at !== undefined && this.#standing.owns(unitId)
   }
 
-  /** Whether it might do so without a claim. What stays with another process may run there at any time, whoever owns its guild. */
-  #mayServe(kept: Kept): boolean {
-    return this.#isMine(kept) && (this.#standing.isAlone || this.#standing.owns(kept.unitId))
+  /** Whether it is begun as soon as it comes, or the store is back: nobody else can have begun it without a claim. */
+  #isToBegin(kept: Kept): boolean {
+    return this.#mayServe(kept) || (kept.needsClaim && this.#isMine(kept))
   }
 
   /** Claims an event, and runs it if nobody was first. */
