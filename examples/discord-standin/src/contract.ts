@@ -18,7 +18,15 @@ export interface Standin {
    */
   command(request: CommandRequest): Promise<{ id: string }>
 
-  /** Lets a member run a slash command and waits for the answer, or for giving up on it. */
+  /**
+   * Lets a member press a button of a message that the bot sent.
+   *
+   * @returns the event's id, as soon as it was dispatched
+   * @throws RangeError when there is no such message, it has no such button, that is disabled, or the member does not see it
+   */
+  press(request: PressRequest): Promise<{ id: string }>
+
+  /** Lets a member run a slash command, or press a button, and waits for the answer, or for giving up on it. */
   ask(request: AskRequest): Promise<Answer>
 
   /** Starts a steady stream of commands from random guilds and members, in place of the one before. */
@@ -57,9 +65,18 @@ export interface CommandRequest {
   readonly options?: CommandOptions
 }
 
-/** A slash command to run, and how long to wait for its answer. */
-export interface AskRequest extends CommandRequest {
-  /** How long to wait for the answer after a deferral; 15,000 unless told otherwise. */
+/** A button to press. */
+export interface PressRequest {
+  /** The message that it is on: `messageId` of an answer, or an id of `ledger.messages`. */
+  readonly messageId: string
+  readonly customId: string
+  /** A random member of the guild when absent, or the one who alone sees the message; anyone may be named who sees it. */
+  readonly userId?: string
+}
+
+/** A slash command to run or a button to press, and how long to wait for the answer. */
+export type AskRequest = (CommandRequest | PressRequest) & {
+  /** How long to wait for the answer after a deferral, in ms; 15,000 unless told otherwise. */
   readonly timeoutMs?: number
 }
 
@@ -70,10 +87,12 @@ export interface Answer {
   readonly answered: boolean
   /** The answer's text, `null` without an answer. */
   readonly content: string | null
+  /** The message that says so, to press a button of; `null` without an answer. */
+  readonly messageId: string | null
   readonly ephemeral: boolean
   /** Whether the bot deferred first. */
   readonly deferred: boolean
-  /** From the command to the answer, or to giving up. */
+  /** From the command or the press to the answer, or to giving up. */
   readonly latencyMs: number
 }
 

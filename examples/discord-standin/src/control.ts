@@ -5,9 +5,10 @@ import type { Standin } from './contract.js'
 export const controlPath = '/_control'
 
 /** What can be asked for: each takes at most one argument, and all of it is JSON. */
-type ControlMethod = 'command' | 'ask' | 'traffic' | 'inject' | 'clear' | 'ledger'
+type ControlMethod = 'command' | 'press' | 'ask' | 'traffic' | 'inject' | 'clear' | 'ledger'
 const controlMethods: ReadonlySet<string> = new Set<ControlMethod>([
   'command',
+  'press',
   'ask',
   'traffic',
   'inject',

@@ -6,6 +6,7 @@ export type {
   AskRequest,
   CommandRequest,
   LedgerQuery,
+  PressRequest,
   Standin,
   TrafficCommand,
   TrafficPlan,
@@ -32,6 +33,7 @@ export type {
   LedgerFollowUp,
   LedgerGateway,
   LedgerMessage,
+  LedgerPress,
   RepeatedNonce,
 } from './ledger.js'
 export type { StandinGuild } from './world.js'

@@ -5,9 +5,9 @@ export type CommandOptions = Readonly<Record<string, string | number | boolean>>
 export interface Ledger {
   /** When this was written. */
   readonly now: number
-  /** One for each command that a member ran, oldest first. */
+  /** One for each command that a member ran and each button that one pressed, oldest first. */
   readonly events: readonly LedgerEvent[]
-  /** One for each message created in a channel; answers to commands are not among them. */
+  /** One for each message created in a channel; answers to commands and presses are not among them. */
   readonly messages: readonly LedgerMessage[]
   /** One for each message that was asked for again and, thanks to its enforced nonce, not created again. */
   readonly repeatedNonces: readonly RepeatedNonce[]
@@ -16,14 +16,18 @@ export interface Ledger {
   readonly gateway: LedgerGateway
 }
 
-/** A command and what became of it. */
+/** A command or a press, and what became of it. */
 export interface LedgerEvent {
   /** The interaction's id. */
   readonly id: string
   readonly guildId: string
   readonly channelId: string
   readonly userId: string
-  readonly command: string
+  /** The command that was run; absent when a button was pressed. */
+  readonly command?: string
+  /** The button that was pressed; absent when a command was run. */
+  readonly press?: LedgerPress
+  /** Of the command; empty for a press. */
   readonly options: CommandOptions
   readonly sentAt: number
   /**
@@ -41,17 +45,32 @@ export interface LedgerEvent {
   readonly deferred?: boolean
   /** When the member could read the answer. */
   readonly answeredAt?: number
-  /** What the member reads: the accepted answer, or what replaced the deferral; later edits change it. */
+  /**
+   * What the member reads: the accepted answer, or what replaced the deferral; later edits change it. Of a press, that is a new message, or
+   * the one with the button as it was changed.
+   */
   readonly answer?: string
+  /** The message that says so. */
+  readonly messageId?: string
   /** Whether only that member can see the answer. */
   readonly ephemeral?: boolean
   readonly followUps: readonly LedgerFollowUp[]
 }
 
+/** Which button was pressed. */
+export interface LedgerPress {
+  /** The message that it is on. */
+  readonly messageId: string
+  readonly customId: string
+}
+
 /** One call of the interaction's callback. */
 export interface LedgerAttempt {
   readonly at: number
-  /** `4` answers with a message, `5` defers; `0` when the request named none. */
+  /**
+   * `4` answers with a message, `5` defers. Of a press, `7` changes the message with the button, `6` defers that. `0` when the request named
+   * none.
+   */
   readonly type: number
   /** The HTTP status given: 200 or 204 when accepted. */
   readonly status: number
@@ -63,6 +82,7 @@ export interface LedgerAttempt {
 
 /** A message that the bot added to its answer. */
 export interface LedgerFollowUp {
+  readonly id: string
   readonly at: number
   readonly content: string
   readonly ephemeral: boolean
@@ -124,7 +144,7 @@ export class LedgerKeeper {
   }
 
   event(
-    sent: Pick<EventRecord, 'id' | 'guildId' | 'channelId' | 'userId' | 'command' | 'options' | 'sentAt'>,
+    sent: Pick<EventRecord, 'id' | 'guildId' | 'channelId' | 'userId' | 'command' | 'press' | 'options' | 'sentAt'>,
   ): EventRecord {
     const record: EventRecord = { ...sent, deliveries: 0, attempts: [], followUps: [] }
     this.#events.push(record)

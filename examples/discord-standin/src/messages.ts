@@ -5,6 +5,8 @@ import {
   type RESTPostAPIChannelMessageJSONBody,
 } from 'discord-api-types/v10'
 import { ApiError, invalidField, unknown } from './api-error.js'
+import type { Board } from './board.js'
+import { checkComponents } from './components.js'
 import type { LedgerKeeper } from './ledger.js'
 import { message } from './payloads.js'
 import type { World } from './world.js'
@@ -14,7 +16,7 @@ const maxNonceLength = 25
 /** Discord says "in the past few minutes". */
 const nonceKeptForMs = 300_000
 
-/** Refuses what is too long for Discord, and what is empty. */
+/** Refuses what is too long for Discord, what is empty, and buttons that make no sense. */
 export function checkContent(body: {
   readonly content?: string | null | undefined
   readonly embeds?: readonly unknown[] | null | undefined
@@ -26,20 +28,23 @@ export function checkContent(body: {
   if (!body.content && !body.embeds?.length && !body.components?.length) {
     throw new ApiError(400, RESTJSONErrorCodes.CannotSendAnEmptyMessage, 'Cannot send an empty message')
   }
+  checkComponents(body.components ?? [])
 }
 
 /** The messages that the bot creates in channels. */
 export class Messages {
   readonly #world: World
   readonly #ledger: LedgerKeeper
+  readonly #board: Board
   readonly #newId: () => string
   readonly #now: () => number
   /** Enforced nonces of the last minutes, oldest first. The bot is the only author here. */
   readonly #byNonce = new Map<string, { readonly at: number; readonly message: APIMessage }>()
 
-  constructor(options: { world: World; ledger: LedgerKeeper; newId: () => string; now: () => number }) {
+  constructor(options: { world: World; ledger: LedgerKeeper; board: Board; newId: () => string; now: () => number }) {
     this.#world = options.world
     this.#ledger = options.ledger
+    this.#board = options.board
     this.#newId = options.newId
     this.#now = options.now
   }
@@ -66,6 +71,7 @@ export class Messages {
     }
     const flags = (body.flags ?? 0) & MessageFlags.SuppressEmbeds
     const created = message(this.#world, { id: this.#newId(), channelId, at, body, flags })
+    this.#board.post({ message: created, guildId: guild.id, onlyFor: undefined })
     if (isEnforced) this.#byNonce.set(nonce, { at, message: created })
     const { id, content } = created
     this.#ledger.message({ id, channelId, guildId: guild.id, content, ...(nonce === undefined ? {} : { nonce }), at })

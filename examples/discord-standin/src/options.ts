@@ -6,7 +6,7 @@ export interface StandinOptions {
   readonly heartbeatIntervalMs?: number
   /** Ids of guilds and people, and the order of traffic, are the same for the same seed. */
   readonly seed?: number
-  /** How late the first answer to a command may come. */
+  /** How late the first answer to a command or a press may come. */
   readonly ackDeadlineMs?: number
   /** The port to listen on, always on 127.0.0.1; `0` takes a free one. */
   readonly port?: number

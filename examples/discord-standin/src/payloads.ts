@@ -4,6 +4,7 @@ import {
   ApplicationFlags,
   ApplicationIntegrationType,
   ChannelType,
+  ComponentType,
   GuildDefaultMessageNotifications,
   GuildExplicitContentFilter,
   GuildMFALevel,
@@ -18,9 +19,12 @@ import {
   type APIApplicationCommandInteractionDataBasicOption,
   type APIApplicationCommandInteractionDataOption,
   type APIChatInputApplicationCommandGuildInteraction,
+  type APIGuildInteractionWrapper,
   type APIGuild,
   type APIGuildMember,
   type APIMessage,
+  type APIMessageComponentButtonInteraction,
+  type APIMessageInteractionMetadata,
   type APITextChannel,
   type APIUser,
   type GatewayGuildCreateDispatchData,
@@ -179,23 +183,8 @@ export function commandInteraction(
 ): APIChatInputApplicationCommandGuildInteraction {
   const [name = '', ...subcommands] = command.name.split(' ')
   return {
-    id: command.id,
-    application_id: world.botId,
+    ...interaction(world, guild, command),
     type: InteractionType.ApplicationCommand,
-    token: command.token,
-    version: 1,
-    guild_id: guild.id,
-    guild: { id: guild.id, locale: Locale.EnglishUS, features: [] },
-    guild_locale: Locale.EnglishUS,
-    channel_id: guild.channelId,
-    channel: textChannel(guild),
-    member: { ...member(user(command.userId, `member-${command.userId}`)), permissions: allPermissions },
-    app_permissions: allPermissions,
-    locale: Locale.EnglishUS,
-    entitlements: [],
-    authorizing_integration_owners: { [ApplicationIntegrationType.GuildInstall]: guild.id },
-    context: InteractionContextType.Guild,
-    attachment_size_limit: 10 * 1024 ** 2,
     data: {
       id: command.commandId,
       name,
@@ -203,6 +192,41 @@ export function commandInteraction(
       options: nest(subcommands, Object.entries(command.options).map(option)),
     },
   }
+}
+
+/** INTERACTION_CREATE of a button that a member presses. */
+export function buttonInteraction(
+  world: World,
+  guild: StandinGuild,
+  press: {
+    readonly id: string
+    readonly token: string
+    readonly userId: string
+    readonly message: APIMessage
+    readonly customId: string
+  },
+): APIGuildInteractionWrapper<APIMessageComponentButtonInteraction> {
+  return {
+    ...interaction(world, guild, press),
+    type: InteractionType.MessageComponent,
+    message: press.message,
+    data: { custom_id: press.customId, component_type: ComponentType.Button },
+  }
+}
+
+/** What a message says of the command or the press that it answers. */
+export function answered(
+  guildId: string,
+  to: { readonly id: string; readonly userId: string; readonly pressedId: string | undefined },
+): APIMessageInteractionMetadata {
+  const common = {
+    id: to.id,
+    user: person(to.userId),
+    authorizing_integration_owners: { [ApplicationIntegrationType.GuildInstall]: guildId },
+  }
+  return to.pressedId === undefined
+    ? { ...common, type: InteractionType.ApplicationCommand }
+    : { ...common, type: InteractionType.MessageComponent, interacted_message_id: to.pressedId }
 }
 
 /** A message that the bot wrote. */
@@ -219,6 +243,7 @@ export function message(
       readonly nonce?: string | number | undefined
     }
     readonly flags: number
+    readonly answers?: APIMessageInteractionMetadata
   },
 ): APIMessage {
   const { content, embeds, components, nonce } = made.body
@@ -239,8 +264,39 @@ export function message(
     components: components ?? [],
     pinned: false,
     flags: made.flags,
+    ...(made.answers === undefined ? {} : { interaction_metadata: made.answers }),
     ...(nonce === undefined ? {} : { nonce }),
   }
+}
+
+/** What every INTERACTION_CREATE says: who did it, where, and how it is answered. */
+function interaction(
+  world: World,
+  guild: StandinGuild,
+  { id, token, userId }: { readonly id: string; readonly token: string; readonly userId: string },
+): Omit<APIChatInputApplicationCommandGuildInteraction, 'type' | 'data'> {
+  return {
+    id,
+    application_id: world.botId,
+    token,
+    version: 1,
+    guild_id: guild.id,
+    guild: { id: guild.id, locale: Locale.EnglishUS, features: [] },
+    guild_locale: Locale.EnglishUS,
+    channel_id: guild.channelId,
+    channel: textChannel(guild),
+    member: { ...member(person(userId)), permissions: allPermissions },
+    app_permissions: allPermissions,
+    locale: Locale.EnglishUS,
+    entitlements: [],
+    authorizing_integration_owners: { [ApplicationIntegrationType.GuildInstall]: guild.id },
+    context: InteractionContextType.Guild,
+    attachment_size_limit: 10 * 1024 ** 2,
+  }
+}
+
+function person(id: string): APIUser {
+  return user(id, `member-${id}`)
 }
 
 function user(id: string, username: string): APIUser {

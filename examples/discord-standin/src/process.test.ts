@@ -41,6 +41,7 @@ describe('startStandin', () => {
     await expect(standin.command({ name: 'ping', guildId: '1' })).rejects.toThrow(RangeError)
     await expect(standin.command({ name: '' })).rejects.toThrow(TypeError)
     await expect(standin.command({ name: 'ping', userId: 'me' })).rejects.toThrow(TypeError)
+    await expect(standin.press({ messageId: '1', customId: 'yes' })).rejects.toThrow(RangeError)
     await expect(standin.inject({ kind: 'meteor' } as unknown as Fault)).rejects.toThrow(TypeError)
   })
 

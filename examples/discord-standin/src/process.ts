@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { createRequire } from 'node:module'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import type { Answer, AskRequest, CommandRequest, LedgerQuery, Standin, TrafficPlan } from './contract.js'
+import type { Answer, AskRequest, CommandRequest, LedgerQuery, PressRequest, Standin, TrafficPlan } from './contract.js'
 import { callControl } from './control.js'
 import type { Fault } from './faults.js'
 import type { Ledger } from './ledger.js'
@@ -61,6 +61,10 @@ class ChildStandin implements StandinProcess {
 
   command(request: CommandRequest): Promise<{ id: string }> {
     return callControl(this.api, 'command', request) as Promise<{ id: string }>
+  }
+
+  press(request: PressRequest): Promise<{ id: string }> {
+    return callControl(this.api, 'press', request) as Promise<{ id: string }>
   }
 
   ask(request: AskRequest): Promise<Answer> {

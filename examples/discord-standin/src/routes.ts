@@ -1,5 +1,4 @@
 import {
-  InteractionType,
   RESTJSONErrorCodes,
   type APIInteractionResponse,
   type RESTPatchAPIWebhookWithTokenMessageJSONBody,
@@ -50,7 +49,7 @@ export interface RoutesOptions {
   readonly rateLimits: RateLimits
 }
 
-/** The part of Discord's REST API, version 10, that a bot of slash commands and messages uses. */
+/** The part of Discord's REST API, version 10, that a bot of slash commands, buttons and messages uses. */
 export function createRoutes({ world, gateway, interactions, messages, commands, rateLimits }: RoutesOptions): Route[] {
   const guildOf = (id: string) => {
     const found = world.guildById.get(id)
@@ -91,12 +90,11 @@ export function createRoutes({ world, gateway, interactions, messages, commands,
     open('POST', '/interactions/:id/:token/callback', ({ body, query }, { id, token }) => {
       const isTold = query.get('with_response') === 'true'
       const response = { data: {}, ...(body as object) } as APIInteractionResponse
-      const message = interactions.respond(id, token, response, isTold ? 200 : 204)
+      const { type, message } = interactions.respond(id, token, response, isTold ? 200 : 204)
       if (!isTold) return { status: 204 }
-      const { type } = response
       const told: RESTPostAPIInteractionCallbackWithResponseResult = {
-        interaction: { id, type: InteractionType.ApplicationCommand },
-        ...(message === undefined ? {} : { resource: { type, message } }),
+        interaction: { id, type },
+        ...(message === undefined ? {} : { resource: { type: response.type, message } }),
       }
       return ok(told)
     }),

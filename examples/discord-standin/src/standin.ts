@@ -3,8 +3,9 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import { performance } from 'node:perf_hooks'
 import { GatewayDispatchEvents } from 'discord-api-types/v10'
+import { Board } from './board.js'
 import { Commands } from './commands.js'
-import type { Answer, AskRequest, CommandRequest, LedgerQuery, Standin, TrafficPlan } from './contract.js'
+import type { Answer, AskRequest, CommandRequest, LedgerQuery, PressRequest, Standin, TrafficPlan } from './contract.js'
 import { controlPath, handleControl } from './control.js'
 import { Faults, type Fault } from './faults.js'
 import { Gateway } from './gateway.js'
@@ -12,7 +13,7 @@ import { Interactions } from './interactions.js'
 import { LedgerKeeper, type CommandOptions, type EventRecord, type Ledger } from './ledger.js'
 import { Messages } from './messages.js'
 import { settle, type StandinOptions } from './options.js'
-import { commandInteraction } from './payloads.js'
+import { buttonInteraction, commandInteraction } from './payloads.js'
 import { pick, seededRandom, type Random } from './random.js'
 import { RateLimits } from './rate-limits.js'
 import { Rest } from './rest.js'
@@ -41,6 +42,7 @@ export class DiscordStandin implements Standin {
   readonly #ids = new SnowflakeSource()
   readonly #ledger: LedgerKeeper
   readonly #faults = new Faults()
+  readonly #board = new Board()
   readonly #gateway: Gateway
   readonly #interactions: Interactions
   readonly #commands: Commands
@@ -60,6 +62,7 @@ export class DiscordStandin implements Standin {
     const world = createWorld(guilds, seed)
     const ledger = new LedgerKeeper(now)
     const faults = this.#faults
+    const board = this.#board
     this.#now = now
     this.#port = port
     this.#ackDeadlineMs = ackDeadlineMs
@@ -68,13 +71,13 @@ export class DiscordStandin implements Standin {
     this.#random = seededRandom(seed + 1)
     this.#gateway = new Gateway({ world, ledger, faults, heartbeatIntervalMs, now })
     const onAnswer = (event: EventRecord): void => this.#waiting.get(event.id)?.()
-    this.#interactions = new Interactions({ world, ackDeadlineMs, newId, now, onAnswer })
+    this.#interactions = new Interactions({ world, board, ackDeadlineMs, newId, now, onAnswer })
     this.#commands = new Commands(world, newId)
     const routes = createRoutes({
       world,
       gateway: this.#gateway,
       interactions: this.#interactions,
-      messages: new Messages({ world, ledger, newId, now }),
+      messages: new Messages({ world, ledger, board, newId, now }),
       commands: this.#commands,
       rateLimits: new RateLimits(now),
     })
@@ -127,13 +130,18 @@ export class DiscordStandin implements Standin {
     return { id: this.#run(request).id }
   }
 
+  async press(request: PressRequest): Promise<{ id: string }> {
+    return { id: this.#press(request).id }
+  }
+
   async ask(request: AskRequest): Promise<Answer> {
-    const event = this.#run(request)
+    const event = 'messageId' in request ? this.#press(request) : this.#run(request)
     await this.#answered(event, request.timeoutMs ?? askTimeoutMs)
     return {
       id: event.id,
       answered: event.answeredAt !== undefined,
       content: event.answer ?? null,
+      messageId: event.messageId ?? null,
       ephemeral: event.ephemeral ?? false,
       deferred: event.deferred ?? false,
       latencyMs: (event.answeredAt ?? this.#now()) - event.sentAt,
@@ -186,7 +194,8 @@ export class DiscordStandin implements Standin {
   #run(request: CommandRequest): EventRecord {
     const guild = this.#guild(request.guildId)
     const userId = request.userId ?? pick(this.#random, guild.memberIds)
-    checkCommand(request.name, userId)
+    checkCommand(request.name)
+    checkUser(userId)
     const sentAt = this.#now()
     const id = this.#ids.next(sentAt)
     const options = fillIn(request.options ?? {}, id)
@@ -201,15 +210,28 @@ export class DiscordStandin implements Standin {
     })
     const { token } = this.#interactions.open(event)
     const commandId = this.#commands.idOf(guild.id, request.name.split(' ')[0] ?? '')
-    const interaction = commandInteraction(this.#world, guild, {
-      id,
-      token,
-      userId,
-      name: request.name,
-      commandId,
-      options,
-    })
-    this.#gateway.dispatch(GatewayDispatchEvents.InteractionCreate, interaction, guild.id, () =>
+    const command = { id, token, userId, name: request.name, commandId, options }
+    return this.#send(event, commandInteraction(this.#world, guild, command))
+  }
+
+  #press({ messageId, customId, userId: named }: PressRequest): EventRecord {
+    const { message, guildId, onlyFor } = this.#board.withButton(messageId, customId)
+    const guild = this.#guild(guildId)
+    const userId = named ?? onlyFor ?? pick(this.#random, guild.memberIds)
+    checkUser(userId)
+    if (onlyFor !== undefined && userId !== onlyFor) {
+      throw new RangeError(`Message ${messageId} is ephemeral: user ${onlyFor} alone sees it, not ${userId}.`)
+    }
+    const sentAt = this.#now()
+    const id = this.#ids.next(sentAt)
+    const press = { messageId, customId }
+    const event = this.#ledger.event({ id, guildId, channelId: guild.channelId, userId, press, options: {}, sentAt })
+    const { token } = this.#interactions.open(event)
+    return this.#send(event, buttonInteraction(this.#world, guild, { id, token, userId, message, customId }))
+  }
+
+  #send(event: EventRecord, interaction: unknown): EventRecord {
+    this.#gateway.dispatch(GatewayDispatchEvents.InteractionCreate, interaction, event.guildId, () =>
       this.#ledger.delivered(event),
     )
     return event
@@ -260,9 +282,12 @@ function fillIn(options: CommandOptions, id: string): CommandOptions {
   return Object.fromEntries(filled) as CommandOptions
 }
 
-function checkCommand(name: unknown, userId: string): void {
+function checkCommand(name: unknown): void {
   if (typeof name !== 'string' || !/^\S+( \S+){0,2}$/.test(name)) {
     throw new TypeError(`A command needs a name such as "remind" or "remind add", not ${JSON.stringify(name)}.`)
   }
+}
+
+function checkUser(userId: string): void {
   if (!/^\d{17,20}$/.test(userId)) throw new TypeError(`A user id is a snowflake, not ${JSON.stringify(userId)}.`)
 }

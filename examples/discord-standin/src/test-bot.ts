@@ -40,13 +40,13 @@ export async function logIn(
   return client as Client<true>
 }
 
-/** Commands as they come, for a test that answers them itself. */
-export function inbox(): {
-  readonly receive: (interaction: ChatInputCommandInteraction) => void
-  readonly next: () => Promise<ChatInputCommandInteraction>
+/** Commands as they come, or presses, for a test that answers them itself. */
+export function inbox<Received = ChatInputCommandInteraction>(): {
+  readonly receive: (interaction: Received) => void
+  readonly next: () => Promise<Received>
 } {
-  const waiting: ((interaction: ChatInputCommandInteraction) => void)[] = []
-  const arrived: ChatInputCommandInteraction[] = []
+  const waiting: ((interaction: Received) => void)[] = []
+  const arrived: Received[] = []
   return {
     receive: (interaction) => {
       const taker = waiting.shift()
