@@ -204,7 +204,7 @@ export class Desk {
       const kept: Kept = { ...came, resolve, reject, state: 'waiting', by: undefined }
       this.#kept.set(eventId, kept)
       if (this.#kept.size > this.#settings.maxKept) this.#makeRoom()
-      if (!wasOut && this.#isToBegin(kept)) void this.#begin(kept)
+      if (!wasOut && this.#isMine(kept)) void this.#begin(kept)
       else this.#schedule()
     })
   }
@@ -311,8 +311,8 @@ export class Desk {
     return at !== undefined && this.#standing.owns(unitId)
   }
 
-  /** Whether it is begun as soon as it comes, or the store is back: nobody else can have begun it without a claim. */
-  #isToBegin(kept: Kept): boolean {
+  /** Whether it is begun as soon as the store is back: nobody else can have begun it without a claim. */
+  #mayBegin(kept: Kept): boolean {
     return this.#mayServe(kept) || (kept.needsClaim && this.#isMine(kept))
   }
 
@@ -379,7 +379,7 @@ export class Desk {
   /** The store is back. */
   #goOn(kept: Kept): void {
     if (kept.by !== undefined) void this.#takeUp(kept)
-    else if (this.#isToBegin(kept)) void this.#begin(kept)
+    else if (this.#mayBegin(kept)) void this.#begin(kept)
     else if (kept.needsClaim) this.#waitAnew(kept)
     // Its guild has moved meanwhile.
     else if (!this.#standing.awaits(kept.unitId)) this.#due(kept)
