@@ -147,7 +147,10 @@ export class Pins {
       this.#end(pin, 'moved')
       return pin
     }
-    if (this.#all.size >= this.#maxPins) this.#makeRoom()
+    if (this.#all.size >= this.#maxPins && !this.#makeRoom()) {
+      this.#end(pin, 'moved')
+      return pin
+    }
     if (endsMs !== undefined) pin.cancel = this.#clock.after(endsMs, () => this.#end(pin, 'expired'))
     this.#all.add(pin)
     const there = this.#keys.get(key)
@@ -184,8 +187,8 @@ export class Pins {
    * Resolves when no pin that could move is left on a version, at the latest after `timeoutMs`; then the rest is moved. When the signal
    * is aborted, the version is wanted again, and nothing is moved.
    */
-  async drained(version: string, timeoutMs: number, signal: AbortSignal): Promise<void> {
-    if (signal.aborted) return
+  async drained(version: string, timeoutMs: number, signal: AbortSignal): Promise<number> {
+    if (signal.aborted) return 0
     await new Promise<void>((resolve) => {
       const end = (): void => {
         cancel()
@@ -198,7 +201,7 @@ export class Pins {
       signal.addEventListener('abort', end)
       this.#settle(version)
     })
-    if (!signal.aborted) this.move(version)
+    return signal.aborted ? 0 : this.move(version)
   }
 
   /** The version may be given up: moves what can be moved, and runs it when no pin is left, which may be at once. */
@@ -257,12 +260,13 @@ export class Pins {
     }
   }
 
-  #makeRoom(): void {
+  #makeRoom(): boolean {
     for (const pin of this.#all) {
       if (pin.stays) continue
       this.#end(pin, 'moved')
-      return
+      return true
     }
+    return false
   }
 }
 

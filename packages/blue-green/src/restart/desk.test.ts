@@ -42,6 +42,7 @@ function deskOf() {
     awaits: () => false,
     pinnedAt: () => undefined,
     isPinKnown: () => false,
+    wasPinnedElsewhere: () => false,
     hasBeenAwakeSince: () => true,
     hasReachedStoreSince: () => true,
     beat: async () => {},

@@ -23,7 +23,7 @@ interface Kept {
    * store can tell.
    */
   readonly isOwn: boolean
-  /** Whether nobody begins it without a claim: its flow stays with a process that does not own its guild, as both knew when it came. */
+  /** Whether nobody begins it without a claim, as all who might do so knew when it came. That holds whatever becomes of its flow. */
   readonly needsClaim: boolean
   /** Settles what `handle` returned. */
   readonly resolve: (answer: unknown) => void
@@ -39,6 +39,14 @@ interface Kept {
   readonly wasOut: boolean
   /** Who has claimed it; this process, too, where it may have. */
   by: string | undefined
+}
+
+/** An event that began here without a claim. */
+interface Unclaimed {
+  readonly eventId: string
+  readonly call: Promise<unknown>
+  /** Whether a second run does no harm. */
+  readonly isHarmless: boolean
 }
 
 /** Where this process stands among the others, as far as an event is concerned. */
@@ -64,6 +72,8 @@ export interface Standing {
   pinnedAt(key: string): string | undefined
   /** Whether all others know that it stays with this one. */
   isPinKnown(key: string): boolean
+  /** Whether it has stayed with another process until a moment ago. */
+  wasPinnedElsewhere(key: string): boolean
   /** Whether they will be, when the one before has agreed. */
   awaits(unitId: string | undefined): boolean
   hasBeenAwakeSince(sinceMs: number): boolean
@@ -86,13 +96,13 @@ export interface DeskHooks {
 /** Whether the others have gone on without this process; `unknown` while the store does not say so. */
 type Place = 'in' | 'out' | 'unknown'
 
-/**
- * Of the events that ran without a claim in an outage, the first and the last so many are claimed when it is over. Another process may have
- * claimed the first right before, and get its copies of the last right after.
- */
-const maxUnclaimed = 1_000
+/** Of the events that ran without a claim in an outage, the last so many are claimed when it is over. */
+const maxUnclaimed = 10_000
+/** How many of them at the same time. */
+const maxAtOnce = 16
 
 const storeWasOut = 'the store was out of reach, and the owner may have served without a claim'
+const ranUnclaimed = 'it ran here without a claim, as the store was out, and another process may have run it, too'
 const takenForDead = 'the others had taken this process for dead, and may have handled it without a claim'
 
 /** How many events went which way. */
@@ -130,9 +140,8 @@ export class Desk {
   readonly #kept = new Map<string, Kept>()
   readonly #running = new Set<Promise<unknown>>()
   readonly counts: DeskCounts = { running: 0, duplicates: 0, takenOver: 0, repeated: 0, unclaimed: 0, undecided: 0 }
-  /** What began here without a claim, by its call: the first of it, and the last. */
-  readonly #unclaimed = new Map<Promise<unknown>, Kept>()
-  readonly #lastUnclaimed = new Map<Promise<unknown>, Kept>()
+  /** What began here without a claim, oldest first. */
+  readonly #unclaimed = new Set<Unclaimed>()
   #cancelDue: (() => void) | undefined
   /** While the store is asked whether the others have gone on without this process. */
   #asking: Promise<void> | undefined
@@ -213,7 +222,7 @@ export class Desk {
   reconsider(): void {
     this.#forgetOld()
     if (this.#outSince !== undefined) return
-    if (this.#unclaimed.size > 0 && this.#standing.isStoreUp) void this.#catchUp()
+    if (this.#standing.isStoreUp) void this.catchUp()
     const isServing = this.#standing.isServing || this.#standing.isAlone
     const nowMs = this.#settings.clock.monotonic()
     for (const kept of this.#kept.values()) {
@@ -257,6 +266,7 @@ export class Desk {
     this.#isOver = true
     this.#cancel()
     for (const kept of this.#kept.values()) if (kept.state !== 'claiming') this.#letGo(kept)
+    for (const unclaimed of this.#unclaimed) this.#forgetUnclaimed(unclaimed)
   }
 
   /** Nothing is kept any longer: what another process should have claimed and has not is claimed here. */
@@ -299,16 +309,17 @@ export class Desk {
     return at === this.#settings.id && (isOwn || this.#standing.isPinKnown(pin))
   }
 
-  /** Whether it might do so without a claim: nobody else does, for what stays with another process is not begun here. */
+  /** Whether it might do so without a claim: it is this process's alone, and no other one has, or had until a moment ago, its flow. */
   #mayServe(kept: Kept): boolean {
-    return this.#isMine(kept) && (this.#standing.isAlone || this.#standing.owns(kept.unitId))
+    return !kept.needsClaim && this.#isMine(kept) && (this.#standing.isAlone || this.#standing.owns(kept.unitId))
   }
 
-  /** Whether its flow stays with a process that does not own its guild, and both know of both. */
+  /** Whether nobody begins it without a claim: its flow stays, or stayed until a moment ago, with a process that does not own its guild. */
   #needsClaim(unitId: string | undefined, pin: string): boolean {
     const at = this.#standing.pinnedAt(pin)
-    if (at === this.#settings.id) return !this.#standing.owns(unitId) && this.#standing.isPinKnown(pin)
-    return at !== undefined && this.#standing.owns(unitId)
+    const isHere = at === this.#settings.id
+    if (!this.#standing.owns(unitId)) return isHere && this.#standing.isPinKnown(pin)
+    return (at !== undefined && !isHere) || this.#standing.wasPinnedElsewhere(pin)
   }
 
   /** Whether it is begun as soon as the store is back: nobody else can have begun it without a claim. */
@@ -445,35 +456,58 @@ export class Desk {
     return true
   }
 
-  #tellRepeated(kept: Kept, by: string, attempt: number, isUnclaimed = false): void {
-    this.counts.repeated += 1
-    this.#hooks.repeated(kept.eventId, by, attempt, this.#effectsOf(kept) !== 'atLeastOnce', isUnclaimed)
+  #tellRepeated(kept: Kept, by: string, attempt: number): void {
+    this.#countRepeated(kept.eventId, by, attempt, this.#isHarmless(kept), false)
   }
 
-  /** The store is back: what ran here without a claim gets one, so that it runs nowhere else. Where another process was first, that is told. */
-  async #catchUp(): Promise<void> {
-    const all = [...this.#unclaimed, ...this.#lastUnclaimed]
+  #countRepeated(eventId: string, by: string, attempt: number, isHarmless: boolean, isUnclaimed: boolean): void {
+    this.counts.repeated += 1
+    this.#hooks.repeated(eventId, by, attempt, isHarmless, isUnclaimed)
+  }
+
+  #isHarmless(kept: Kept): boolean {
+    return this.#effectsOf(kept) !== 'atLeastOnce'
+  }
+
+  /**
+   * What ran here without a claim gets one, as far as the store answers, so that it runs nowhere else. Where another process was first, that is
+   * told. The newest first: another process may get its copy of those just now, and claims it after `keepMs`.
+   */
+  async catchUp(): Promise<void> {
+    const all = [...this.#unclaimed].reverse()
     this.#unclaimed.clear()
-    this.#lastUnclaimed.clear()
-    for (const [i, [call, kept]] of all.entries()) {
-      const isDone = !this.#running.has(call)
-      const theirs = await this.#claims.catchUp(kept.eventId, isDone)
-      if (theirs?.kind === 'unreachable') {
-        for (const [later, left] of all.slice(i)) this.#noteUnclaimed(later, left)
-        return
-      }
-      // It ended meanwhile, and found no claim to finish.
-      if (theirs === undefined && !isDone && !this.#running.has(call)) void this.#claims.finish(kept.eventId, undefined)
-      const { by, attempt } = theirs?.claim ?? { by: this.#settings.id, attempt: 0 }
-      if (by !== this.#settings.id) this.#tellRepeated(kept, by, attempt + 1, true)
+    while (all.length > 0) {
+      const some = all.splice(0, maxAtOnce)
+      const isDone = await Promise.all(some.map((one) => this.#catchUpOn(one)))
+      if (!isDone.includes(false)) continue
+      const later = [...this.#unclaimed]
+      this.#unclaimed.clear()
+      for (const one of [...all.reverse(), ...some.filter((_, i) => !isDone[i]).reverse(), ...later]) this.#note(one)
+      return
     }
   }
 
-  #noteUnclaimed(call: Promise<unknown>, kept: Kept): void {
-    if (this.#unclaimed.size < maxUnclaimed) this.#unclaimed.set(call, kept)
-    else this.#lastUnclaimed.set(call, kept)
-    const [oldest] = this.#lastUnclaimed.keys()
-    if (this.#lastUnclaimed.size > maxUnclaimed && oldest !== undefined) this.#lastUnclaimed.delete(oldest)
+  /** Whether the store has answered. */
+  async #catchUpOn({ eventId, call, isHarmless }: Unclaimed): Promise<boolean> {
+    const theirs = await this.#claims.catchUp(eventId, !this.#running.has(call))
+    if (theirs?.kind === 'unreachable') return false
+    const { by, attempt } = theirs?.claim ?? { by: this.#settings.id, attempt: 0 }
+    if (by !== this.#settings.id) this.#countRepeated(eventId, by, attempt + 1, isHarmless, true)
+    // It ended before there was a claim to finish, as far as the store said.
+    else if (!this.#running.has(call)) void this.#claims.finish(eventId, undefined)
+    return true
+  }
+
+  #note(unclaimed: Unclaimed): void {
+    this.#unclaimed.add(unclaimed)
+    const [oldest] = this.#unclaimed
+    if (this.#unclaimed.size > maxUnclaimed && oldest !== undefined) this.#forgetUnclaimed(oldest)
+  }
+
+  /** It has no claim, and will have none. */
+  #forgetUnclaimed(unclaimed: Unclaimed): void {
+    this.#unclaimed.delete(unclaimed)
+    if (!this.#standing.isAlone) this.#undecided(unclaimed.eventId, ranUnclaimed)
   }
 
   /** The store does not answer. The last owner that all agreed on serves; anyone else does not know what has been done. */
@@ -485,7 +519,7 @@ export class Desk {
       if (!kept.isOwn || !this.#isSure || !mayServe) return this.#halt(kept, 'unknown')
       this.counts.unclaimed += 1
       this.#standing.noteUnclaimed()
-      return this.#noteUnclaimed(this.#runKept(kept, 1), kept)
+      return this.#note({ eventId: kept.eventId, isHarmless: this.#isHarmless(kept), call: this.#runKept(kept, 1) })
     }
     // The claim may have been written, and then the others leave the event to this process.
     if (isUnknown) kept.by = this.#settings.id

@@ -44,7 +44,7 @@ export interface EventOfTheDead {
   readonly message: string
 }
 
-/** An event that this process let go without knowing that another one has it. */
+/** An event that this process let go without knowing that another one has it, or that it ran without a claim, so that another one may have run it, too. */
 export interface UndecidedEvent {
   /** Which thing this is about. */
   readonly what: 'event'
@@ -90,7 +90,10 @@ export interface RestartEvents {
   repeated: [event: EventOfTheDead]
   /** A process died with an event that must not run twice: look whether it was done. */
   unfinished: [event: EventOfTheDead]
-  /** It is not known whether another process has an event that this one let go: if the owner died just then, or none was there, nobody has. */
+  /**
+   * It is not known whether another process has an event that this one let go: if the owner died just then, or none was there, nobody has. Or it
+   * ran here without a claim, as the store was out, and may have run elsewhere: `why` says which.
+   */
   undecided: [event: UndecidedEvent]
   /** This process may go: another one has served long enough. */
   replaced: [replaced: Replaced]

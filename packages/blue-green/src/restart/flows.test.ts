@@ -1,37 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { Fleet, type FleetProcess } from '../test-support/fleet.js'
-
-/** Event `7/order/1` is the first of the flow `7/order` of guild 7; `7/1` is of none. */
-function contextOf(event: string): { eventId: string | null; guildId: string | undefined; pin: string | undefined } {
-  const [guildId, ...rest] = event.split('/')
-  const pin = rest.length > 1 ? `${guildId}/${rest[0]}` : undefined
-  return { eventId: event.includes('unnamed') ? null : event, guildId, pin }
-}
-
-type Options = Parameters<Fleet['process']>[0]
-
-/** The first process, alone. */
-async function alone(fleet = new Fleet(), options: Options = {}): Promise<FleetProcess> {
-  const only = fleet.process({ context: contextOf, ...options })
-  await only.begin()
-  return only
-}
-
-/** One more takes over from those that are there. */
-async function successor(fleet: Fleet, options: Options = {}): Promise<FleetProcess> {
-  const next = fleet.process({ context: contextOf, ...options })
-  const begun = next.begin()
-  await fleet.clock.advance(2_000)
-  await begun
-  return next
-}
-
-/** Who has run an event, in the tick in which it came if `withinMs` is not given. */
-async function servedBy(fleet: Fleet, event: string, withinMs = 0): Promise<string[]> {
-  fleet.send(event)
-  await fleet.clock.advance(withinMs)
-  return fleet.runsOf(event).map(({ by }) => by)
-}
+import { Fleet } from '../test-support/fleet.js'
+import { alone, flowProcess, servedBy, successor } from '../test-support/flow-fleet.js'
 
 describe('a flow', () => {
   it('stays in the process where it began when another one takes over, and ends there', async () => {
@@ -56,7 +25,7 @@ describe('a flow', () => {
     const fleet = new Fleet()
     const before = await alone(fleet)
     before.restart.pin('7/order')
-    const after = fleet.process({ context: contextOf })
+    const after = flowProcess(fleet)
     let isOwner = false
     const begun = after.begin().then(() => (isOwner = true))
     while (!isOwner) await fleet.clock.advance(10)
@@ -69,7 +38,7 @@ describe('a flow', () => {
       const fleet = new Fleet(() => 0.5)
       const before = await alone(fleet)
       fleet.store.slowMs = 30
-      const coming = fleet.process({ context: contextOf })
+      const coming = flowProcess(fleet)
       const begun = coming.begin()
       await fleet.clock.advance(ms)
       before.restart.pin('7/order')
@@ -96,7 +65,7 @@ describe('a flow', () => {
     const fleet = new Fleet()
     const first = await alone(fleet)
     first.restart.pin('7/order')
-    const second = fleet.process({ context: contextOf })
+    const second = flowProcess(fleet)
     const starting = second.restart.start()
     await fleet.clock.advance(2_000)
     await starting
@@ -170,7 +139,7 @@ describe('a flow', () => {
     const fleet = new Fleet()
     const before = await alone(fleet)
     const pin = before.restart.pin('7/order')
-    expect(await before.restart.drain()).toMatchObject({ drained: true, flows: 0 })
+    expect(await before.restart.drain()).toMatchObject({ drained: true, flows: 1, isHandedOver: false })
     await successor(fleet)
     const drained = before.restart.drain()
     await fleet.clock.advance(1_000)
@@ -231,6 +200,85 @@ describe('a flow', () => {
 })
 
 describe('a flow while the store is out', () => {
+  it('has no event served without a claim that its process has run, of which the owner gets its copy when the flow has ended', async () => {
+    const faults: string[] = []
+    for (let ms = 0; ms < 1_400; ms += 50) {
+      const fleet = new Fleet()
+      const before = await alone(fleet)
+      const pin = before.restart.pin('7/order')
+      const after = await successor(fleet)
+      await fleet.clock.advance(10_000)
+      before.receive('7/order/last')
+      await fleet.clock.advance(0)
+      expect(fleet.runsOf('7/order/last')).toHaveLength(1)
+      pin.release()
+      await fleet.clock.advance(ms)
+      fleet.store.isDown = true
+      await fleet.clock.advance(10)
+      after.receive('7/order/last')
+      await fleet.clock.advance(5_000)
+      fleet.store.isDown = false
+      await fleet.clock.advance(20_000)
+      const runs = fleet.runsOf('7/order/last')
+      if (runs.length > 1) faults.push(`${ms} ms after`)
+    }
+    expect(faults).toEqual([])
+  })
+
+  it('has no event served without a claim that its process has claimed, when the flow ends and the store goes meanwhile', async () => {
+    const faults: string[] = []
+    for (let ms = 0; ms < 1_400; ms += 10) {
+      const fleet = new Fleet(() => 0.5)
+      const before = await alone(fleet)
+      const pin = before.restart.pin('7/order')
+      await successor(fleet)
+      fleet.store.slowMs = 60
+      await fleet.clock.advance(10_000)
+      fleet.send('7/order/last')
+      await fleet.clock.advance(70)
+      pin.release()
+      await fleet.clock.advance(ms)
+      fleet.store.isDown = true
+      await fleet.clock.advance(5_000)
+      fleet.store.isDown = false
+      await fleet.clock.advance(20_000)
+      const runs = fleet.runsOf('7/order/last')
+      if (runs.length > 1) faults.push(`${ms} ms after`)
+    }
+    expect(faults).toEqual([])
+  })
+
+  it('is not taken for known where it was pinned after an agreement whose answer was lost', async () => {
+    const faults: string[] = []
+    for (let ms = 0; ms < 600; ms += 20) {
+      const fleet = new Fleet()
+      const before = await alone(fleet)
+      const after = flowProcess(fleet)
+      const starting = after.restart.start()
+      await fleet.clock.advance(2_000)
+      await starting
+      after.isLoggedIn = true
+      const taken = after.restart.takeOver()
+      before.losesNextAnswer = true
+      await fleet.clock.advance(4_000)
+      await taken
+      expect([before.isCutOff, after.restart.status.role]).toEqual([true, 'owner'])
+      before.isCutOff = before.losesNextAnswer = false
+      before.restart.pin('7/order')
+      await fleet.clock.advance(ms)
+      fleet.store.isDown = true
+      fleet.send('7/order/1')
+      await fleet.clock.advance(5_000)
+      const then = fleet.runs.length
+      fleet.store.isDown = false
+      await fleet.clock.advance(20_000)
+      const runs = fleet.runsOf('7/order/1')
+      if (ms % 100 === 0) console.log(ms, then, runs.map(({ by }) => by).join(), before.told.join(' | '))
+      if (runs.length !== 1) faults.push(`${ms} ms after`)
+    }
+    expect(faults).toEqual([])
+  })
+
   it.each([
     ['lives', false, ['v1']],
     ['dies', true, ['v2']],
@@ -269,68 +317,5 @@ describe('a flow while the store is out', () => {
       expect(runs, `${ms} ms after`).toBe(1)
       expect(after.repeated).toEqual([])
     }
-  })
-})
-
-describe('pin', () => {
-  it('writes nothing while nobody else is there', async () => {
-    const fleet = new Fleet()
-    const only = await alone(fleet)
-    only.restart.pin('7/order')
-    await fleet.clock.advance(2_000)
-    expect(JSON.stringify(await fleet.store.entry('restart:bot'))).not.toContain('order')
-  })
-
-  it('refuses a key that another process has, and names its version', async () => {
-    const fleet = new Fleet()
-    const before = await alone(fleet)
-    before.restart.pin('7/order')
-    const after = await successor(fleet)
-    expect(() => after.restart.pin('7/order')).toThrowError(
-      expect.objectContaining({ code: 'PINNED_ELSEWHERE', key: '7/order', version: 'v1' }) as Error,
-    )
-    before.kill()
-    await fleet.clock.advance(10_000)
-    expect(after.restart.pin('7/order').state).toBe('held')
-  })
-
-  it('is the older process’s where two pin the same key in the same moment, and the other one hears of it', async () => {
-    const fleet = new Fleet()
-    const before = await alone(fleet)
-    const after = await successor(fleet)
-    const pins = [after, before].map(({ restart }) => restart.pin('7/order'))
-    await fleet.clock.advance(2_000)
-    expect(pins.map(({ state }) => state)).toEqual(['moved', 'held'])
-    expect(await servedBy(fleet, '7/order/1')).toEqual(['v1'])
-  })
-
-  it('holds nothing before the start and after the stop', async () => {
-    const fleet = new Fleet()
-    const only = fleet.process({ context: contextOf })
-    expect(only.restart.pin('7/order').state).toBe('moved')
-    await only.begin()
-    const pin = only.restart.pin('7/order')
-    await only.restart.stop()
-    expect([pin.state, only.restart.pin('7/order').state]).toEqual(['moved', 'moved'])
-    expect(fleet.clock.pending).toBe(0)
-    await only.begin()
-    expect(only.restart.pin('7/order').state).toBe('held')
-  })
-
-  it('moves the oldest where there are more than maxPins', async () => {
-    const only = await alone(new Fleet(), { maxPins: 2 })
-    const pins = ['1', '2', '3'].map((key) => only.restart.pin(key))
-    expect(pins.map(({ state }) => state)).toEqual(['moved', 'held', 'held'])
-  })
-
-  it.each([
-    ['', {}, 'a string with something in it'],
-    [7, {}, 'a string with something in it'],
-    ['x'.repeat(201), {}, 'has 201 characters, more than 200'],
-    ['a', { kind: 'thread' }, 'kind of a pin must be'],
-    ['a', { maxMs: -1 }, 'maxMs must be'],
-  ])('refuses the key %j with %j', async (key, options, message) => {
-    const only = await alone()
-    expect(() => only.restart.pin(key as string, options as never)).toThrow(message)
   })
 })

@@ -536,26 +536,6 @@ describe('two processes on one token', () => {
     expect(before.answers.get('3')).toBe('3 from v1')
   })
 
-  it('run nothing twice that one of them served without a claim, and of which the other one gets its copy when the store is back', async () => {
-    for (let ms = 0; ms < 1_500; ms += 50) {
-      const fleet = new Fleet()
-      const [before, after] = await twoProcesses(fleet)
-      await fleet.clock.advance(10_000)
-      fleet.store.isDown = true
-      await fleet.clock.advance(1_000)
-      after.receive('1')
-      await fleet.clock.advance(1_250)
-      fleet.store.isDown = false
-      await fleet.clock.advance(ms)
-      before.receive('1')
-      await fleet.clock.advance(10_000)
-      expect(
-        fleet.runsOf('1').map(({ by }) => by),
-        `${ms} ms later`,
-      ).toEqual(['v2'])
-    }
-  })
-
   it('serve nothing without a claim that came while they stood still, for the others may have taken it over', async () => {
     const fleet = new Fleet()
     const [, after] = await twoProcesses(fleet)

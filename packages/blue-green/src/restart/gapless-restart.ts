@@ -47,7 +47,7 @@ export interface RestartStatus {
   /**
    * Events let go without knowing that another process has them: the store was out of reach, or the others had taken this process for dead
    * and may have handled them without claims, or this process stopped while they waited for the store, or an event without an id came
-   * while its guild moved here.
+   * while its guild moved here. And those that ran here without a claim, and never got one.
    */
   readonly undecided: number
   /** The flows that are pinned here. */
@@ -87,7 +87,7 @@ export interface RestartDrained {
   readonly drained: boolean
   /** How many have not. */
   readonly running: number
-  /** How many flows had not been released, though they had time to; those that may move were moved. */
+  /** How many flows had not been released. Where another process owns the events they had time to, and those that may move were moved. */
   readonly flows: number
   /** Whether another process owns the events now. */
   readonly isHandedOver: boolean
@@ -158,6 +158,11 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
   /** What the last drain has told of as left behind. */
   #told: ReadonlySet<Promise<unknown>> | undefined
   #cancelBake: (() => void) | undefined
+  /** Whether a sign of life is to tell of pins, and whether one is under way. */
+  #isToTell = false
+  #isTelling = false
+  /** Drains that wait for flows; aborted when this process has events again. */
+  #flowsWait: AbortController | undefined
 
   /**
    * Checks the options and does nothing else.
@@ -285,7 +290,6 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
     const asked: Asked = { part: readPart(options), why: readWhy(options.why), isOwner: this.#membership.isOwner }
     const endsMs = clock.monotonic() + timeoutMs
     if (this.#role !== 'in') throw new TakeOverError(version, 'it was not started', 'Await start() first')
-    this.#pins.keep(version)
     if (asked.part !== 'all' && this.#membership.isAlone) return
     const wanted = await this.#membership.change((table) => this.#takenOver(table, asked))
     while (!this.#hasTaken(asked)) {
@@ -354,8 +358,9 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
         await this.#membership.change(handOver).catch(() => undefined)
       if (!this.#isHandedOver) await this.#pause(Math.min(this.#settings.heartbeatMs, 100), signal)
     }
+    // They begin handlers, so they come first.
+    const flows = this.#isHandedOver ? await this.#flowsEnded(endsMs, signal) : this.status.pins.held
     const left = await this.#ended(Math.max(1, endsMs - clock.monotonic()), signal)
-    const flows = this.#isHandedOver ? await this.#flowsEnded(endsMs, signal) : 0
     signal?.throwIfAborted()
     return { drained: left === 0, running: left, flows, isHandedOver: this.#isHandedOver }
   }
@@ -363,12 +368,11 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
   /** Waits for the flows that may move, and moves the rest; resolves with how many had not ended. */
   async #flowsEnded(endsMs: number, signal: AbortSignal | undefined): Promise<number> {
     const { version, clock } = this.#settings
-    const before = this.status.pins.moved
-    const never = new AbortController()
-    await this.#pins.drained(version, Math.max(1, endsMs - clock.monotonic()), signal ?? never.signal)
+    const wait = (this.#flowsWait ??= new AbortController())
+    const ends = signal === undefined ? wait.signal : AbortSignal.any([wait.signal, signal])
+    const moved = await this.#pins.drained(version, Math.max(1, endsMs - clock.monotonic()), ends)
     if (signal?.aborted !== true && !this.#membership.isAlone) await this.#membership.beat()
-    const { moved, held } = this.status.pins
-    return moved - before + held
+    return moved + this.status.pins.held
   }
 
   /**
@@ -422,8 +426,20 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
     const pin = this.#pins.pin(version, key, options)
     const { isAlone, isOwner } = this.#membership
     // Whoever owns the events has nobody who needs to know at once.
-    if (!isAlone && !isOwner && pin.state === 'held') void this.#membership.beat()
+    if (!isAlone && !isOwner && pin.state === 'held') void this.#tellOfPins()
     return pin
+  }
+
+  /** One sign of life tells of all that was pinned until it begins. */
+  async #tellOfPins(): Promise<void> {
+    this.#isToTell = true
+    if (this.#isTelling) return
+    this.#isTelling = true
+    while (this.#isToTell) {
+      this.#isToTell = false
+      await this.#membership.beat()
+    }
+    this.#isTelling = false
   }
 
   /**
@@ -449,6 +465,7 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
       await this.#lastLook()
       this.#isLeaving = false
       this.#isLeft = !this.#membership.isAlone
+      if (!this.#membership.isAlone) await this.#desk.catchUp()
       this.#desk.forget()
       await this.#membership.leave().catch(() => undefined)
       for (const wake of this.#waits) wake()
@@ -552,6 +569,11 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
   #agreed(table: Table, before: Table): void {
     // Another process pinned it in the same moment, and came before this one.
     for (const key of this.#pins.keys) if (this.#membership.pinnedAt(key) !== this.#settings.id) this.#pins.lose(key)
+    if (this.#role === 'in' && !this.#isHandedOver) {
+      this.#pins.keep(this.#settings.version)
+      this.#flowsWait?.abort()
+      this.#flowsWait = undefined
+    }
     this.#desk.reconsider()
     const is = Object.keys(table.members).length
     // Of those who died, it has been told.
@@ -583,7 +605,7 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
     this.#owner = table.owner ?? undefined
     this.#tellChange('owner', nameOf(before), nameOf(table), why, isSuccession ? 'CRITICAL' : 'INFO', message)
     if (table.owner === id) this.#hasOwned = true
-    if (table.owner === null || table.owner === id || !this.#hasOwned) return
+    if (table.owner === null || table.owner === id || !this.#hasOwned || this.#role === 'stopped') return
     const heir = table.owner
     this.#cancelBake = clock.after(bakeMs, () => this.#awaitSign(heir, this.#membership.table.members[heir]?.beat))
   }

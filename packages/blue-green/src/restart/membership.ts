@@ -10,7 +10,7 @@ import {
   holds,
   isAgreed,
   isAloneIn,
-  isPinKnown,
+  arePinsKnown,
   isOwnerFor,
   isServingIn,
   ownerOf,
@@ -97,8 +97,10 @@ export class Membership {
   /** Since when the events of now have been this process's. */
   #servingSinceMs = Infinity
   readonly #quiet: Quiet
-  /** The flows that were written by a process that owned all events: whoever owns one after that has read of them before. */
-  #pinnedAsOwner: ReadonlySet<string> = new Set()
+  /** The flows of this process of which all others have read, and whoever comes reads before it begins anything. */
+  #knownPins: ReadonlySet<string> = new Set()
+  /** The flows that have ended in other processes for less than a lease, and when this one read of that. */
+  readonly #endedElsewhere = new Map<string, number>()
   /** How many events it has handled without claims, as the store was out, and of how many the table says so. */
   #unclaimed = 0
   #unclaimedTold = 0
@@ -197,8 +199,12 @@ export class Membership {
   /** Whether all others know that a flow stays with this process, so that none of them handles an event of it without a claim. */
   isPinKnown(key: string): boolean {
     const { id } = this.#settings
-    if (!this.#isIn || !this.#views.every((table) => pinnedIn(table, key) === id)) return false
-    return this.#pinnedAsOwner.has(key) || this.#views.every((table) => isPinKnown(table, id, key))
+    return this.#isIn && this.#knownPins.has(key) && this.#views.every((table) => pinnedIn(table, key) === id)
+  }
+
+  /** Whether a flow has stayed with another process until less than a lease ago: that one may have begun what comes here only now. */
+  wasPinnedElsewhere(key: string): boolean {
+    return this.#endedElsewhere.has(key)
   }
 
   /** Whether the events of a guild will be this process's when the one before has agreed, which may have been already. */
@@ -382,8 +388,11 @@ export class Membership {
       this.#lastBeatMs = began.monotonicMs
       this.#leaseBegan = began
       const { owner, share } = this.#table
-      const ownedAll = this.#isIn && owner === id && share === null && isAgreed(this.#table, id)
-      this.#pinnedAsOwner = new Set(pins.filter((key) => ownedAll || this.#pinnedAsOwner.has(key)))
+      // Whoever owns the events after one that had all has read of what that one wrote as it agreed, unless it had agreed before, and not heard of it.
+      const hasHeardAll = current.members[id]?.beat === this.#table.members[id]?.beat
+      const ownedAll = this.#isIn && hasHeardAll && owner === id && share === null && isAgreed(this.#table, id)
+      const areKnown = ownedAll || arePinsKnown(table, id)
+      this.#knownPins = new Set(areKnown ? pins : pins.filter((key) => this.#knownPins.has(key)))
       this.#actBy(table)
       if (isQuieter) this.#quiet.begin()
       this.#unclaimedTold = unclaimed
@@ -399,6 +408,7 @@ export class Membership {
     const wasAlone = this.#wasAlone
     this.#table = table
     this.#coming = undefined
+    this.#notePinsGone(before, table)
     if (!wasAlone || !isAloneIn(table, id)) {
       this.#aloneSinceMs = clock.monotonic()
       this.#quiet.notAlone()
@@ -412,6 +422,16 @@ export class Membership {
     this.#hooks.agreed(table, before)
   }
 
+  #notePinsGone(before: Table, table: Table): void {
+    const { id, clock, leaseMs } = this.#settings
+    const nowMs = clock.monotonic()
+    for (const [key, goneMs] of this.#endedElsewhere) if (nowMs - goneMs >= leaseMs) this.#endedElsewhere.delete(key)
+    for (const [other, { pins = [] }] of Object.entries(before.members)) {
+      if (other === id) continue
+      for (const key of pins) if (pinnedIn(table, key) !== other) this.#endedElsewhere.set(key, nowMs)
+    }
+  }
+
   /** Who goes while this process stands still, or was out, has been there until now, as far as this one can tell. */
   get #wasAlone(): boolean {
     const { id } = this.#settings
@@ -421,7 +441,7 @@ export class Membership {
   #takenOut(current: Table): Table {
     const before = this.tableOfArrivals
     const silentMs = this.#sinceMs(this.#leaseBegan)
-    this.#pinnedAsOwner = new Set()
+    this.#knownPins = new Set()
     this.#isIn = false
     this.#quiet.notAlone()
     this.#leaseBegan = never

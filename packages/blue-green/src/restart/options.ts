@@ -50,7 +50,7 @@ export interface GaplessRestartOptions<Event, Answer> {
   readonly redoMs?: number | undefined
   /** How long a claim stays in the store, in ms: longer than two copies of an event can lie apart. */
   readonly claimMs?: number | undefined
-  /** How many flows may be pinned here at once; of more, the oldest that may move is moved. Their keys are in the record of the processes. */
+  /** How many flows may be pinned here at once; of more, the oldest that may move is moved, or the new one where none may. Their keys are in the record of the processes. */
   readonly maxPins?: number | undefined
   /** How long the new process must have served, in ms, before the old one is told that it is `replaced`. */
   readonly bakeMs?: number | undefined

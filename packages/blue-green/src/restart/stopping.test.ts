@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { Fleet, twoProcesses, type FleetProcess } from '../test-support/fleet.js'
+import { alone, successor } from '../test-support/flow-fleet.js'
 
 /** A stop that is under way, and whether it is over. */
 function stopOf({ restart }: FleetProcess): { isOver: boolean; readonly done: Promise<void> } {
@@ -15,6 +16,18 @@ async function begins(fleet: Fleet, process: FleetProcess, eventId: string): Pro
 }
 
 describe('a process that stops', () => {
+  it('leaves no timer behind, be it the owner or not', async () => {
+    const fleet = new Fleet()
+    const before = await alone(fleet)
+    const after = await successor(fleet)
+    for (const { restart } of [after, before]) {
+      const stopped = restart.stop()
+      await fleet.clock.advance(20_000)
+      await stopped
+    }
+    expect(fleet.clock.pending).toBe(0)
+  })
+
   it('finds that the owner is dead, and has what it had begun before it goes', async () => {
     const fleet = new Fleet()
     const [before, after] = await twoProcesses(fleet)

@@ -44,7 +44,8 @@ export function withPins(table: Table, id: string, keys: readonly string[]): Tab
   const own = table.members[id]
   if (own === undefined) return table
   const { pins: before = [], pinsEpoch, ...member } = own
-  const isMore = keys.some((key) => !before.includes(key))
+  const known = new Set(before)
+  const isMore = keys.some((key) => !known.has(key))
   if (!isMore && keys.length === before.length) return table
   const epoch = isMore ? table.epoch + 1 : table.epoch
   const pinned = keys.length === 0 ? member : { ...member, pins: keys, pinsEpoch: isMore ? epoch : (pinsEpoch ?? 0) }
@@ -53,13 +54,20 @@ export function withPins(table: Table, id: string, keys: readonly string[]): Tab
 
 /** With whom a flow stays; `undefined` for none of those who are there. Where two have pinned it in the same moment, with the one that came first. */
 export function pinnedIn({ members }: Table, key: string): string | undefined {
-  return Object.keys(members).find((id) => members[id]?.pins?.includes(key))
+  let index = pinIndexes.get(members)
+  if (index === undefined) {
+    pinIndexes.set(members, (index = new Map<string, string>()))
+    for (const [id, { pins = [] }] of Object.entries(members))
+      for (const one of pins) if (!index.has(one)) index.set(one, id)
+  }
+  return index.get(key)
 }
 
+const pinIndexes = new WeakMap<Table['members'], Map<string, string>>()
+
 /** Whether all others know that a flow stays with `id`. */
-export function isPinKnown(table: Table, id: string, key: string): boolean {
-  const { pins = [], pinsEpoch = Infinity } = table.members[id] ?? {}
-  return pins.includes(key) && haveAcked(table, id, pinsEpoch)
+export function arePinsKnown(table: Table, id: string): boolean {
+  return haveAcked(table, id, table.members[id]?.pinsEpoch ?? Infinity)
 }
 
 /** Some are gone. If the owner is among them, all events go to one who can serve, preferably to `heir`; a share goes back to the owner. */
