@@ -149,7 +149,7 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
   #owner: string | undefined
   #hasOwned = false
   #isRejoining = false
-  /** Others were there when this process stopped. */
+  /** Others who can serve were there when this process stopped. */
   #isLeft = false
   /** It is about to go, and looks after what comes until the others are known to live. */
   #isLeaving = false
@@ -255,7 +255,7 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
    * @param event - whatever the handler takes
    * @returns settles as the handler does where it runs here, resolves `undefined` when another process has the event
    * @throws {@link NotStartedError}, as a rejection, before `start()` has resolved, and after a `stop()` that left
-   * nobody behind; nothing ran
+   * nobody behind who can serve; nothing ran
    * @throws TypeError or RangeError, as a rejection, when `context` returns what is no context; nothing ran
    */
   async handle(event: Event): Promise<Answer | undefined> {
@@ -457,14 +457,14 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
       // An owner that goes begins nothing more; whoever keeps events for the owner keeps them until it is known to live.
       this.#isLeaving = this.#role === 'in' && !isAlone && !isServing
       this.#role = 'stopped'
-      this.#isLeft = !isAlone
+      this.#isLeft = this.#hasHeir
       this.#cancelBake?.()
       // What is said by the next beat: the flows of this process are nobody's.
       this.#pins.ended(this.#settings.version)
       this.#pins.died(this.#settings.version)
       await this.#lastLook()
       this.#isLeaving = false
-      this.#isLeft = !this.#membership.isAlone
+      this.#isLeft = this.#hasHeir
       if (!this.#membership.isAlone) await this.#desk.catchUp()
       this.#desk.forget()
       await this.#membership.leave().catch(() => undefined)
@@ -517,6 +517,11 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
     const { clock, heartbeatMs } = this.#settings
     const endsMs = clock.monotonic() + atMostMs
     while (isSo() && clock.monotonic() < endsMs) await this.#pause(Math.min(heartbeatMs, 50))
+  }
+
+  /** Whether someone else can serve. One that has just come is not logged in yet. */
+  get #hasHeir(): boolean {
+    return successorOf(this.#membership.table, this.#settings.id) !== undefined
   }
 
   get #isHandedOver(): boolean {

@@ -16,6 +16,23 @@ async function begins(fleet: Fleet, process: FleetProcess, eventId: string): Pro
 }
 
 describe('a process that stops', () => {
+  it('refuses what comes still where only one is there that cannot serve yet, and leaves it to nobody', async () => {
+    const fleet = new Fleet()
+    const only = await alone(fleet)
+    only.workMs = 2_000
+    fleet.send('1')
+    const next = fleet.process()
+    const started = next.restart.start()
+    await fleet.clock.advance(1_000)
+    await started
+    const stopped = only.restart.stop()
+    await fleet.clock.advance(5_000)
+    await stopped
+    fleet.send('2')
+    await fleet.clock.advance(0)
+    expect(only.errors).toMatchObject([{ code: 'NOT_STARTED' }])
+  })
+
   it('leaves no timer behind, be it the owner or not', async () => {
     const fleet = new Fleet()
     const before = await alone(fleet)
