@@ -59,7 +59,7 @@ function beginFlow({ id, user }: ChatInputCommandInteraction): void {
   if (BigInt(id) % 4n !== 0n) return
   try {
     const pin = restart.pin(flowOf(user.id), { kind: 'collector' })
-    setTimeout(() => pin.release(), 200 + Number(BigInt(id) % 1_500n)).unref()
+    setTimeout(() => pin.release(), 100 + Number(BigInt(id) % 500n)).unref()
   } catch (error) {
     if ((error as { code?: unknown }).code !== 'PINNED_ELSEWHERE') throw error
   }
