@@ -93,8 +93,7 @@ function collect(message: Message): void {
   const collector = message.createMessageComponentCollector({ componentType: ComponentType.Button })
   const pin = restart.pin(message.id, { kind: 'collector' })
   pin.signal.addEventListener('abort', () => collector.stop('moved'))
-  // discord.js has bound it to the collector, and takes no account of what it returns.
-  // eslint-disable-next-line @typescript-eslint/unbound-method, @typescript-eslint/no-misused-promises
+  // eslint-disable-next-line @typescript-eslint/unbound-method, @typescript-eslint/no-misused-promises -- discord.js has bound it, and ignores what it returns
   if (how === 'fed') client.off(Events.InteractionCreate, collector.handleCollect)
   collectors.set(message.id, collector)
   collector.on('collect', (press) => {
