@@ -65,6 +65,45 @@ describe('the chaos run counts as lost', () => {
   })
 })
 
+describe('the chaos run knows what came as the last one left', () => {
+  const row = 'came as the last one left' as const
+  const refused: Partial<Fact>[] = [
+    { fact: 'got', at: 1_020 },
+    { fact: 'failed', at: 1_021, why: 'NotStartedError: version "p1" was not started' },
+  ]
+  const left: Partial<Fact> = { fact: 'left', at: 1_100 }
+  /** `p2` is killed, and `p1` goes; the run is a reckless one unless said otherwise. */
+  const alone = (
+    facts: readonly Partial<Fact>[],
+    isReckless = true,
+    more = struck('p2', { how: 'ended', at: 900 }),
+  ) => {
+    const sent = { run: 0, command: 'reply', at: 1_000, recipients: ['p1', 'p2'], isReckless }
+    // It is of no event that a process has left.
+    const all = facts.map((fact) => (fact.fact === 'left' ? { ...fact, id: undefined as never } : fact))
+    return judged(all, {}, { ...more, sent: new Map([['1', sent]]) })
+  }
+
+  it('where it refused that, or its client passed it on no more', () => {
+    expect(alone([...refused, left])).toMatchObject({ faults: [], tally: { [row]: 1, lost: 0 } })
+    expect(alone([...refused, ...refused, left])).toMatchObject({ faults: [], tally: { [row]: 1, lost: 0 } })
+    expect(alone([left])).toMatchObject({ faults: [], tally: { [row]: 1, lost: 0 } })
+  })
+
+  it.each<[string, ReturnType<typeof judged>]>([
+    ['where it took that and said nothing', alone([{ fact: 'got' }, left])],
+    ['where it took a copy of that and said nothing', alone([...refused, { fact: 'got' }, left])],
+    ['where it began that', alone([{ fact: 'got' }, { fact: 'began', attempt: 1 }, left])],
+    ['where it did not leave', alone(refused)],
+    ['where it left long after', alone([...refused, { ...left, at: 4_001 }])],
+    ['where another one lived', alone([...refused, left], true, {})],
+    ['in a run that kills nobody who alone has events', alone([...refused, left], false)],
+  ])('but not %s', (_, { tally, faults }) => {
+    expect(tally).toMatchObject({ [row]: 0, lost: 1 })
+    expect(faults).toContain('lost')
+  })
+})
+
 describe('the chaos run excuses a second run', () => {
   const [kill, freeze, still] = [
     'second runs after a kill',

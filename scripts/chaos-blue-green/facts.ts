@@ -3,7 +3,7 @@ import { writeSync } from 'node:fs'
 /** What a process of the chaos run did, a line of JSON each. */
 export interface Fact {
   /**
-   * `up`: it runs; of a worker, with `pid` and `version`. `ready`: it gets the events. `owner`: they are its own. `taken`: an owner of versions
+   * `up`: it runs; of a worker, with `pid` and `version`. `ready`: it gets the events. `got`: its client has an event, and passes it on. `owner`: they are its own. `taken`: an owner of versions
    * has an event, and no other process has it; `began`, `ended`, `failed`: a run of it. `answered`: the platform has heard the answer; `late`: it took it no more. `repeated`: told that an event runs once more; `unfinished`: told that
    * an event does not run again. `out`, `in`: whether the others count it in. `dies`: about to end by itself, as a process that
    * breaks. `left`: it has gone in good order. `refused`: something that it was asked for was not done. `undecided`: told that it
@@ -12,6 +12,7 @@ export interface Fact {
   readonly fact:
     | 'up'
     | 'ready'
+    | 'got'
     | 'owner'
     | 'taken'
     | 'began'

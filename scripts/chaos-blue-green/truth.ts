@@ -39,6 +39,8 @@ export interface Tally {
   'let go, and told so': number
   'nobody left who had got it': number
   'gone before the last one was killed': number
+  /** Nobody else lived any more, so it came to a client that was being destroyed, or was refused. */
+  'came as the last one left': number
   'reported as unfinished': number
   'second runs': number
   'second runs reported': number
@@ -82,6 +84,17 @@ export function judge(evidence: Evidence): { readonly tally: Tally; readonly fau
     const isGone = (by: string): boolean => endedAt(by) !== undefined || (leftAt.get(by) ?? Infinity) <= killedAt
     return isReckless && recipients.every(isGone)
   }
+  /** Whether one that went in good order, soon after an event was sent, has refused that, or its client passed it on no more. */
+  const hasClosed = (by: string, at: number, facts: readonly Fact[]): boolean => {
+    const own = facts.filter((one) => one.by === by)
+    const refusals = own.filter(({ fact, why }) => fact === 'failed' && why?.startsWith('NotStartedError') === true)
+    const passes = own.filter(({ fact }) => fact === 'got')
+    const isSoon = (leftAt.get(by) ?? Infinity) - at <= ackDeadlineMs
+    return isSoon && refusals.length === passes.length && own.length === refusals.length + passes.length
+  }
+  /** Nobody who lived was to stay: only a reckless run kills all but the one that has been told to leave. */
+  const isLastOut = ({ at, recipients, isReckless }: Sent, facts: readonly Fact[]): boolean =>
+    isReckless && recipients.every((by) => isOut(by, at) || hasClosed(by, at, facts))
   for (const event of evidence.events) {
     const { id } = event
     const sent = evidence.sent.get(id)
@@ -98,6 +111,7 @@ export function judge(evidence: Evidence): { readonly tally: Tally; readonly fau
     const failure = facts.find(({ fact }) => fact === 'failed')?.why
     // No version could start in time to take it, so `handle` has said that nothing was begun.
     const isRefused = failure?.startsWith('NotBegunError') === true
+    const isClosed = isLastOut(sent, facts)
     if (hasAnswer) tally['answered within 3 s'] += 1
     if (isHandled) tally.handled += 1
     if (isHandled && !hasAnswer) {
@@ -124,11 +138,13 @@ export function judge(evidence: Evidence): { readonly tally: Tally; readonly fau
       tally['let go, and told so'] += 1
     } else if (!isHandled && isOrphaned(sent)) {
       tally['gone before the last one was killed'] += 1
+    } else if (!isHandled && isClosed) {
+      tally['came as the last one left'] += 1
     } else if (!isHandled) {
       tally.lost += 1
       fault('lost')
     }
-    if (!hasAnswer && !isUnfinished && !isRefused && failure !== undefined) fault(`failed: ${failure}`)
+    if (!hasAnswer && !isUnfinished && !isRefused && !isClosed && failure !== undefined) fault(`failed: ${failure}`)
 
     tally['second runs'] += Math.max(0, runs.length - 1)
     tally['second runs reported'] += Math.min(told.length, Math.max(0, runs.length - 1))
@@ -198,6 +214,7 @@ export function noTally(): Tally {
     'let go, and told so': 0,
     'nobody left who had got it': 0,
     'gone before the last one was killed': 0,
+    'came as the last one left': 0,
     'reported as unfinished': 0,
     'second runs': 0,
     'second runs reported': 0,

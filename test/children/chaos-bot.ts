@@ -100,6 +100,7 @@ const client = new Client({
 })
 client.on(Events.InteractionCreate, (interaction) => {
   if (!interaction.isChatInputCommand()) return
+  tell('got', { id: interaction.id })
   restart.handle(interaction).catch((error: unknown) => {
     tell('failed', { id: interaction.id, why: String(error) })
   })

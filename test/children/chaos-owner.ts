@@ -215,6 +215,7 @@ const client = new Client({
 })
 client.on(Events.InteractionCreate, (interaction) => {
   if (!interaction.isChatInputCommand()) return
+  tell('got', { id: interaction.id })
   const served = how === 'pair' ? restart.handle(interaction) : serve(interaction)
   served.catch((error: unknown) => tell('failed', { id: interaction.id, why: String(error) }))
 })

@@ -381,7 +381,7 @@ describe('a judged deployment', () => {
     for (const guildId of [...(await bot.guildsOn('v2'))].slice(0, 12)) bot.blueGreen.report({ guildId })
     await bot.clock.advance(10 * minute)
     expect((await deployment.finished).why).toMatch(/^the new version is worse: reports/)
-    expect(() => bot.blueGreen.report({ guildId: 1.5 })).toThrow('no safe integer')
+    expect(() => bot.blueGreen.report({ guildId: 1.5 })).toThrow('no whole number')
     expect(() => bot.blueGreen.report({ guild: '5' } as never)).toThrow('report takes a guildId or a userId')
     expect(() => bot.blueGreen.report({ guildID: '5' } as never)).toThrow('say guildId')
     expect(() => bot.blueGreen.measureMemory('v9', { ageMs: 1, bytes: 1 })).toThrow('none of v1, v2, v3')
