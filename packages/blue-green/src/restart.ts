@@ -8,7 +8,6 @@ export {
   type RestartDrained,
   type RestartDrainOptions,
   type RestartStatus,
-  type TakeOverOptions,
 } from './restart/gapless-restart.js'
 export {
   gaplessRestartDefaults,
@@ -17,4 +16,5 @@ export {
   type GaplessRestartOptions,
 } from './restart/options.js'
 export type { ClaimWrite, SharedStore } from './restart/ports.js'
+export type { TakeOverOptions } from './restart/take-over.js'
 export type { Effects } from './slots/worker-options.js'

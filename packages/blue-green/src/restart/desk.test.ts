@@ -1,7 +1,8 @@
 import { FakeClock } from '@evenkeel/testing'
 import { expect, it } from 'vitest'
 import type { ClaimWrite, SharedStore } from './ports.js'
-import { Desk, type Standing } from './desk.js'
+import { Desk } from './desk.js'
+import type { Standing } from './standing.js'
 import { readRestartOptions } from './options.js'
 import { noTable } from './records.js'
 

@@ -5,7 +5,9 @@ import { warn } from '../warn.js'
 import { EventClaims, type Claimed } from './event-claims.js'
 import type { EventWork, RestartSettings } from './options.js'
 import type { Table } from './records.js'
+import type { DeskHooks, Standing } from './standing.js'
 import { diedSince, hasClaimsSince, othersSince, withoutTrace } from './table.js'
+import { Unclaimed } from './unclaimed.js'
 
 /** An event that came to this process. */
 interface Kept {
@@ -41,68 +43,11 @@ interface Kept {
   by: string | undefined
 }
 
-/** An event that began here without a claim. */
-interface Unclaimed {
-  readonly eventId: string
-  readonly call: Promise<unknown>
-  /** Whether a second run does no harm. */
-  readonly isHarmless: boolean
-}
-
-/** Where this process stands among the others, as far as an event is concerned. */
-export interface Standing {
-  readonly isIn: boolean
-  readonly isAlone: boolean
-  /** Whether it is alone, and writes no claims. */
-  readonly isQuiet: boolean
-  /** For how long it has been alone, in ms; 0 while it is not. */
-  readonly aloneMs: number
-  /** For how long the same events have been its own, in ms; 0 while none are. */
-  readonly servingMs: number
-  readonly isServing: boolean
-  readonly holdsLease: boolean
-  readonly isStoreUp: boolean
-  readonly isConfirmed: boolean
-  readonly table: Table
-  /** One that is no newer than what comes now. */
-  readonly tableOfArrivals: Table
-  /** Whether the events of a guild are its own. */
-  owns(unitId: string | undefined): boolean
-  /** Which process a flow stays with, if any. */
-  pinnedAt(key: string): string | undefined
-  /** Whether all others know that it stays with this one. */
-  isPinKnown(key: string): boolean
-  /** Whether it has stayed with another process until a moment ago. */
-  wasPinnedElsewhere(key: string): boolean
-  /** Whether they will be, when the one before has agreed. */
-  awaits(unitId: string | undefined): boolean
-  hasBeenAwakeSince(sinceMs: number): boolean
-  hasReachedStoreSince(sinceMs: number): boolean
-  beat(): Promise<void>
-  /** An event was handled without a claim, as the store was out: the table is to say so. */
-  noteUnclaimed(): void
-}
-
-/** What a desk tells. */
-export interface DeskHooks {
-  /** An event of a dead process runs here once more; or it ran here without a claim, and one `by` another process was there. */
-  repeated(eventId: string, by: string, attempt: number, isHarmless: boolean, isUnclaimed: boolean): void
-  /** An event of a dead process is left alone. */
-  unfinished(eventId: string, by: string, attempt: number): void
-  /** An event is let go, and nobody here knows whether another process has it. */
-  undecided(eventId: string | undefined, why: string): void
-}
-
 /** Whether the others have gone on without this process; `unknown` while the store does not say so. */
 type Place = 'in' | 'out' | 'unknown'
 
-/** Of the events that ran without a claim in an outage, the last so many are claimed when it is over. */
-const maxUnclaimed = 10_000
-/** How many of them at the same time. */
-const maxAtOnce = 16
-
-const storeWasOut = 'the store was out of reach, and the owner may have served without a claim'
 const ranUnclaimed = 'it ran here without a claim, as the store was out, and another process may have run it, too'
+const storeWasOut = 'the store was out of reach, and the owner may have served without a claim'
 const takenForDead = 'the others had taken this process for dead, and may have handled it without a claim'
 
 /** How many events went which way. */
@@ -140,8 +85,7 @@ export class Desk {
   readonly #kept = new Map<string, Kept>()
   readonly #running = new Set<Promise<unknown>>()
   readonly counts: DeskCounts = { running: 0, duplicates: 0, takenOver: 0, repeated: 0, unclaimed: 0, undecided: 0 }
-  /** What began here without a claim, oldest first. */
-  readonly #unclaimed = new Set<Unclaimed>()
+  readonly #unclaimed: Unclaimed
   #cancelDue: (() => void) | undefined
   /** While the store is asked whether the others have gone on without this process. */
   #asking: Promise<void> | undefined
@@ -157,6 +101,17 @@ export class Desk {
     this.#hooks = hooks
     this.#seen = new Claims(clock, claimMs, Math.max(settings.maxKept, 10_000))
     this.#claims = new EventClaims({ store, prefix: `claim:${name}:`, id, clock, claimMs, storeTimeoutMs })
+    this.#unclaimed = new Unclaimed(id, this.#claims, {
+      repeated: (eventId, by, attempt, isHarmless) => this.#repeated(eventId, by, attempt, isHarmless, true),
+      forgotten: (eventId) => {
+        if (!standing.isAlone) this.#undecided(eventId, ranUnclaimed)
+      },
+    })
+  }
+
+  /** What ran here without a claim gets one, as far as the store answers. */
+  catchUp(): Promise<void> {
+    return this.#unclaimed.catchUp()
   }
 
   /** How many events are kept for another process. */
@@ -222,7 +177,7 @@ export class Desk {
   reconsider(): void {
     this.#forgetOld()
     if (this.#outSince !== undefined) return
-    if (this.#standing.isStoreUp) void this.catchUp()
+    if (this.#standing.isStoreUp) void this.#unclaimed.catchUp()
     const isServing = this.#standing.isServing || this.#standing.isAlone
     const nowMs = this.#settings.clock.monotonic()
     for (const kept of this.#kept.values()) {
@@ -266,7 +221,7 @@ export class Desk {
     this.#isOver = true
     this.#cancel()
     for (const kept of this.#kept.values()) if (kept.state !== 'claiming') this.#letGo(kept)
-    for (const unclaimed of this.#unclaimed) this.#forgetUnclaimed(unclaimed)
+    this.#unclaimed.forget()
   }
 
   /** Nothing is kept any longer: what another process should have claimed and has not is claimed here. */
@@ -457,57 +412,16 @@ export class Desk {
   }
 
   #tellRepeated(kept: Kept, by: string, attempt: number): void {
-    this.#countRepeated(kept.eventId, by, attempt, this.#isHarmless(kept), false)
+    this.#repeated(kept.eventId, by, attempt, this.#isHarmless(kept), false)
   }
 
-  #countRepeated(eventId: string, by: string, attempt: number, isHarmless: boolean, isUnclaimed: boolean): void {
+  #repeated(eventId: string, by: string, attempt: number, isHarmless: boolean, isUnclaimed: boolean): void {
     this.counts.repeated += 1
     this.#hooks.repeated(eventId, by, attempt, isHarmless, isUnclaimed)
   }
 
   #isHarmless(kept: Kept): boolean {
     return this.#effectsOf(kept) !== 'atLeastOnce'
-  }
-
-  /**
-   * What ran here without a claim gets one, as far as the store answers, so that it runs nowhere else. Where another process was first, that is
-   * told. The newest first: another process may get its copy of those just now, and claims it after `keepMs`.
-   */
-  async catchUp(): Promise<void> {
-    const all = [...this.#unclaimed].reverse()
-    this.#unclaimed.clear()
-    while (all.length > 0) {
-      const some = all.splice(0, maxAtOnce)
-      const isDone = await Promise.all(some.map((one) => this.#catchUpOn(one)))
-      if (!isDone.includes(false)) continue
-      const later = [...this.#unclaimed]
-      this.#unclaimed.clear()
-      for (const one of [...all.reverse(), ...some.filter((_, i) => !isDone[i]).reverse(), ...later]) this.#note(one)
-      return
-    }
-  }
-
-  /** Whether the store has answered. */
-  async #catchUpOn({ eventId, call, isHarmless }: Unclaimed): Promise<boolean> {
-    const theirs = await this.#claims.catchUp(eventId, !this.#running.has(call))
-    if (theirs?.kind === 'unreachable') return false
-    const { by, attempt } = theirs?.claim ?? { by: this.#settings.id, attempt: 0 }
-    if (by !== this.#settings.id) this.#countRepeated(eventId, by, attempt + 1, isHarmless, true)
-    // It ended before there was a claim to finish, as far as the store said.
-    else if (!this.#running.has(call)) void this.#claims.finish(eventId, undefined)
-    return true
-  }
-
-  #note(unclaimed: Unclaimed): void {
-    this.#unclaimed.add(unclaimed)
-    const [oldest] = this.#unclaimed
-    if (this.#unclaimed.size > maxUnclaimed && oldest !== undefined) this.#forgetUnclaimed(oldest)
-  }
-
-  /** It has no claim, and will have none. */
-  #forgetUnclaimed(unclaimed: Unclaimed): void {
-    this.#unclaimed.delete(unclaimed)
-    if (!this.#standing.isAlone) this.#undecided(unclaimed.eventId, ranUnclaimed)
   }
 
   /** The store does not answer. The last owner that all agreed on serves; anyone else does not know what has been done. */
@@ -519,7 +433,7 @@ export class Desk {
       if (!kept.isOwn || !this.#isSure || !mayServe) return this.#halt(kept, 'unknown')
       this.counts.unclaimed += 1
       this.#standing.noteUnclaimed()
-      return this.#note({ eventId: kept.eventId, isHarmless: this.#isHarmless(kept), call: this.#runKept(kept, 1) })
+      return this.#unclaimed.note(kept.eventId, this.#runKept(kept, 1), this.#isHarmless(kept))
     }
     // The claim may have been written, and then the others leave the event to this process.
     if (isUnknown) kept.by = this.#settings.id

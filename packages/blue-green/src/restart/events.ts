@@ -3,7 +3,7 @@ import type { Severity } from '../changes.js'
 /** Something is different now. `what` says what `from` and `to` are. */
 export interface RestartChange {
   /**
-   * `owner`: the process that handles the events, as its version and the first letters of its id. `share`: how many percent of the
+   * `owner`: the process that handles the events, as its version. `share`: how many percent of the
    * guilds another process has in the owner's place. `members`: how many processes share the token. `membership`: whether this one is
    * `in` or `out`. `store`: `up` or `down`.
    */

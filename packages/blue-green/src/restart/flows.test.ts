@@ -269,11 +269,9 @@ describe('a flow while the store is out', () => {
       fleet.store.isDown = true
       fleet.send('7/order/1')
       await fleet.clock.advance(5_000)
-      const then = fleet.runs.length
       fleet.store.isDown = false
       await fleet.clock.advance(20_000)
       const runs = fleet.runsOf('7/order/1')
-      if (ms % 100 === 0) console.log(ms, then, runs.map(({ by }) => by).join(), before.told.join(' | '))
       if (runs.length !== 1) faults.push(`${ms} ms after`)
     }
     expect(faults).toEqual([])

@@ -1,19 +1,18 @@
 import { EventEmitter } from 'eventemitter3'
-import { readDuration, requireKnown, shown } from '../checked-options.js'
-import { readFirst, type Id } from '../context.js'
-import type { Severity } from '../changes.js'
-import { StoreUnavailableError } from '../errors.js'
+import { readDuration, requireKnown } from '../checked-options.js'
 import { PinnedElsewhereError } from '../pins/errors.js'
 import { Pins, type Pin, type PinCounts, type PinOptions } from '../pins/pins.js'
 import { holdProcess } from '../system-clock.js'
 import { warn } from '../warn.js'
 import { Desk } from './desk.js'
 import { NotStartedError, TakeOverError } from './errors.js'
-import type { EventOfTheDead, RestartChange, RestartEvents } from './events.js'
+import type { RestartEvents } from './events.js'
 import { Membership } from './membership.js'
+import { RestartNews } from './news.js'
 import { readRestartOptions, type GaplessRestartOptions, type RestartSettings } from './options.js'
-import type { Share, Table } from './records.js'
-import { diedBetween, hasClaimsSince, hasPart, isOwnerFor, successorOf, withOwner, withShare } from './table.js'
+import type { Table } from './records.js'
+import { hasClaimsSince, hasPart, isOwnerFor, successorOf, withOwner, withShare } from './table.js'
+import { missed, readAsked, takenOver, type Asked, type TakeOverOptions } from './take-over.js'
 
 /** All there is to know at one moment. */
 export interface RestartStatus {
@@ -52,25 +51,6 @@ export interface RestartStatus {
   readonly undecided: number
   /** The flows that are pinned here. */
   readonly pins: PinCounts
-}
-
-/** How to wait, and why. */
-export interface TakeOverOptions {
-  /** For the events `change` of all processes, as a clause; 1,000 characters of it are kept. */
-  readonly why?: string | undefined
-  /** How long at most, in ms; three leases unless given. */
-  readonly timeoutMs?: number | undefined
-  /**
-   * A share of the guilds alone, in percent: the others stay with the owner. A higher one only ever adds guilds; 100, which is so unless
-   * given, makes this process the owner, and 0 gives all to the other one.
-   */
-  readonly percentage?: number | undefined
-  /**
-   * Guilds, and users of direct messages, that are in the share whatever its percentage: your own test guild. 1,000 at most. Wants a
-   * `percentage` beside it, 0 for these alone. Unless given,
-   * those stay that this process has by name, until it gives all back.
-   */
-  readonly first?: readonly Id[] | undefined
 }
 
 /** How `drain` is to wait. */
@@ -141,6 +121,7 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
   readonly #membership: Membership
   readonly #desk: Desk
   readonly #pins: Pins
+  readonly #news: RestartNews
   #role: 'stopped' | 'joining' | 'in' = 'stopped'
   /** Starts and stops, one after the other. */
   #life: Promise<unknown> = Promise.resolve()
@@ -174,6 +155,7 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
     super()
     this.#settings = readRestartOptions(options)
     const { store, name, id, version, clock, heartbeatMs, leaseMs, redoMs, storeTimeoutMs, maxPins } = this.#settings
+    this.#news = new RestartNews(clock, (event, news) => this.#emit(event, news))
     this.#pins = new Pins({ clock, maxPins })
     // Nothing begins before the start.
     this.#pins.ended(version)
@@ -197,13 +179,13 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
         agreed: (table, before) => this.#agreed(table, before),
         died: (ids, before) => this.#died(ids, before),
         lost: (before, silentMs) => this.#lost(before, silentMs),
-        reachable: (isUp, error) => this.#reachable(isUp, error),
+        reachable: (isUp, error) => this.#news.store(isUp, error),
       },
     )
     this.#desk = new Desk(this.#settings, this.#membership, {
-      repeated: (...news) => this.#tellOfTheDead('repeated', ...news),
-      unfinished: (...news) => this.#tellOfTheDead('unfinished', ...news, false, false),
-      undecided: (eventId, why) => this.#tellUndecided(eventId, why),
+      repeated: (...news) => this.#news.repeated(...news),
+      unfinished: (...news) => this.#news.unfinished(...news),
+      undecided: (...news) => this.#news.undecided(...news),
     })
   }
 
@@ -287,11 +269,11 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
     const { id, version, clock, heartbeatMs, leaseMs } = this.#settings
     const { timeoutMs = leaseMs * 3 } = options
     readDuration('timeoutMs', timeoutMs)
-    const asked: Asked = { part: readPart(options), why: readWhy(options.why), isOwner: this.#membership.isOwner }
+    const asked = readAsked(options, this.#membership.isOwner)
     const endsMs = clock.monotonic() + timeoutMs
     if (this.#role !== 'in') throw new TakeOverError(version, 'it was not started', 'Await start() first')
     if (asked.part !== 'all' && this.#membership.isAlone) return
-    const wanted = await this.#membership.change((table) => this.#takenOver(table, asked))
+    const wanted = await this.#membership.change((table) => takenOver(table, id, version, asked))
     while (!this.#hasTaken(asked)) {
       const { table } = this.#membership
       const isMine = asked.part === 'all' ? table.owner === id : hasPart(table, id)
@@ -305,26 +287,6 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
   #hasTaken({ part }: Asked): boolean {
     const { isServing, isAgreed, isOwner } = this.#membership
     return part === 'none' || (isAgreed && (part === 'all' ? isOwner : isServing))
-  }
-
-  #takenOver(table: Table, { part, why, isOwner }: Asked): Table {
-    const { id, version } = this.#settings
-    const { owner, share, members } = table
-    if (members[id] === undefined) return table
-    if (part === 'all') return owner === id && share === null ? table : withOwner(table, id, why)
-    if (owner === id && part === 'none') {
-      const heir = successorOf(table, id)
-      if (heir === undefined) throw nobodyReady(version)
-      return withOwner(table, heir, why)
-    }
-    if (owner === id) {
-      if (isOwner) throw ownsAlready(version)
-      // It was made the owner in this moment, which is more than it asked for.
-      return table
-    }
-    if (part === 'none') return share?.to === id ? withShare(table, null, why) : table
-    if (share !== null && share.to !== id) throw sharedAlready(version, members[share.to]?.version ?? share.to)
-    return withShare(table, { to: id, percentage: part.percentage, first: part.first ?? share?.first ?? [] }, why)
   }
 
   /**
@@ -580,17 +542,9 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
       this.#flowsWait = undefined
     }
     this.#desk.reconsider()
-    const is = Object.keys(table.members).length
-    // Of those who died, it has been told.
-    const was = Object.keys(before.members).length - diedBetween(before, table).length
-    if (was !== is && was > 0) {
-      const versions = Object.values(table.members).map(({ version }) => `"${version}"`)
-      const shares = `${is} ${is === 1 ? 'process shares' : 'processes share'} the token now: ${versions.join(', ')}.`
-      const message = is === 0 ? 'No process shares the token any more.' : shares
-      this.#tellChange('members', was, is, is > was ? 'one has come' : 'one has gone', 'INFO', message)
-    }
+    this.#news.members(table, before)
     const isShared = table.owner === before.owner && (table.share ?? before.share) !== null
-    if (isShared && table.ownerEpoch !== before.ownerEpoch) this.#shareIs(table, before)
+    if (isShared && table.ownerEpoch !== before.ownerEpoch) this.#news.share(table, before)
     else if (table.owner !== before.owner || table.ownerEpoch !== before.ownerEpoch) this.#ownerIs(table, before)
     // The others may have agreed only now, without anyone having changed.
     else if (table.owner === this.#settings.id && this.#membership.isOwner) this.#desk.reconsider()
@@ -599,16 +553,8 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
   #ownerIs(table: Table, before: Table): void {
     const { id, bakeMs, clock } = this.#settings
     this.#cancelBake?.()
-    const nameOf = (from: Table): string =>
-      from.owner === null ? 'nobody' : `${from.members[from.owner]?.version ?? 'one that is gone'}`
-    const isSuccession =
-      before.owner !== null && table.members[before.owner] === undefined && !table.left.includes(before.owner)
-    const why = isSuccession ? 'the owner gave no sign of life' : (table.why ?? 'it has taken over')
-    const who = table.owner === id ? 'This process' : 'Another process'
-    const owns = `${who} (version "${nameOf(table)}") owns the events now. Why: ${why}.`
-    const message = table.owner === null ? 'Nobody owns the events any more.' : owns
     this.#owner = table.owner ?? undefined
-    this.#tellChange('owner', nameOf(before), nameOf(table), why, isSuccession ? 'CRITICAL' : 'INFO', message)
+    this.#news.owner(table, before, table.owner === id)
     if (table.owner === id) this.#hasOwned = true
     if (table.owner === null || table.owner === id || !this.#hasOwned || this.#role === 'stopped') return
     const heir = table.owner
@@ -617,46 +563,17 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
 
   /** It has had its time. Whether it still lives, its next sign of life says: it may have died a moment ago. */
   #awaitSign(heir: string, lastBeat: number | undefined): void {
-    const { clock, heartbeatMs } = this.#settings
+    const { version, clock, heartbeatMs, bakeMs } = this.#settings
     const { table, isStoreUp } = this.#membership
     if (this.#owner !== heir || this.#role !== 'in') return
     const isAlive = isStoreUp && (table.members[heir]?.beat ?? 0) > (lastBeat ?? Infinity)
-    if (isAlive && isOwnerFor(table, heir)) return this.#tellReplaced(heir)
+    if (isAlive && isOwnerFor(table, heir))
+      return this.#news.replaced(version, table.members[heir]?.version ?? '', bakeMs)
     this.#cancelBake = clock.after(heartbeatMs, () => this.#awaitSign(heir, lastBeat))
   }
 
-  #tellReplaced(heir: string): void {
-    const { version, bakeMs, clock } = this.#settings
-    const to = this.#membership.table.members[heir]?.version ?? ''
-    const because = `version "${to}" has served for ${bakeMs} ms`
-    const message = `This process (version "${version}") is replaced and may go. Why: ${because}.`
-    this.#emit('replaced', {
-      what: 'process',
-      from: version,
-      to,
-      at: clock.now(),
-      why: because,
-      severity: 'INFO',
-      message,
-    })
-  }
-
-  #shareIs(table: Table, before: Table): void {
-    const [was, is] = [before.share?.percentage ?? 0, table.share?.percentage ?? 0]
-    const of = (share: Share | null): string => (share && table.members[share.to]?.version) ?? 'one that is gone'
-    const unsaid = table.share !== null ? 'it has taken them' : 'it has given them back, or they were taken back'
-    const why = table.why ?? unsaid
-    const version = of(table.share ?? before.share)
-    const message = `Version "${version}" has ${is} % of the guilds now, before ${was} %. Why: ${why}.`
-    this.#tellChange('share', was, is, why, 'INFO', message)
-  }
-
   #died(ids: readonly string[], before: Table): void {
-    const versions = ids.map((id) => `"${before.members[id]?.version ?? 'unknown'}"`).join(', ')
-    const [who, are] = ids.length === 1 ? ['A process', 'is'] : [`${ids.length} processes`, 'are']
-    const message = `${who} (version ${versions}) gave no sign of life and ${are} taken for dead.`
-    const was = Object.keys(before.members).length
-    this.#tellChange('members', was, was - ids.length, 'its lease ran out', 'WARNING', message)
+    this.#news.died(ids, before)
     this.#hasDied = true
     this.#desk.died(ids)
   }
@@ -667,8 +584,7 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
     const { claimMs, leaseMs } = this.#settings
     // Of what the others claimed long ago, the store tells no more.
     this.#desk.pause(before, silentMs + 2 * leaseMs < claimMs)
-    const why = 'it gave no sign of life for longer than its lease'
-    this.#tellChange('membership', 'in', 'out', why, 'CRITICAL', `The others went on without this process: ${why}.`)
+    this.#news.out()
     if (!this.#isRejoining) void this.#rejoin(before)
   }
 
@@ -679,8 +595,7 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
     this.#isRejoining = false
     if (this.#role !== 'in') return
     this.#desk.resume()
-    const message = 'This process is one of those that share the token again.'
-    this.#tellChange('membership', 'out', 'in', 'it is back', 'INFO', message)
+    this.#news.back()
   }
 
   async #isBack(before: Table): Promise<boolean> {
@@ -696,69 +611,6 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
     } catch {
       return false
     }
-  }
-
-  #reachable(isUp: boolean, error: unknown): void {
-    const why = isUp ? 'it answers again' : error instanceof StoreUnavailableError ? error.message : String(error)
-    const [from, to] = isUp ? (['down', 'up'] as const) : (['up', 'down'] as const)
-    const message = isUp ? 'The store of the claims answers again.' : `The store of the claims does not answer: ${why}`
-    this.#tellChange('store', from, to, why, isUp ? 'INFO' : 'CRITICAL', message)
-  }
-
-  #tellOfTheDead(
-    to: 'repeated' | 'unfinished',
-    eventId: string,
-    by: string,
-    attempt: number,
-    isHarmless: boolean,
-    isUnclaimed: boolean,
-  ): void {
-    const why = isUnclaimed
-      ? 'the store was out when it came, and another process had claimed it'
-      : 'the process that had it died, or stood still for longer than its lease'
-    const message =
-      to === 'repeated'
-        ? `Event ${eventId} runs for the ${attempt}. time, as ${why}.`
-        : `Event ${eventId} may be done, half done or not begun, and does not run again (atMostOnce), as ${why}.`
-    const news: EventOfTheDead = {
-      what: 'event',
-      from: by,
-      to,
-      eventId,
-      attempt,
-      at: this.#settings.clock.now(),
-      why,
-      severity: isHarmless ? 'INFO' : 'WARNING',
-      message,
-    }
-    this.#emit(to, news)
-  }
-
-  #tellUndecided(eventId: string | undefined, why: string): void {
-    const event = eventId === undefined ? 'An event without an id' : `Event ${eventId}`
-    const message = `${event} is let go without knowing whether another process has it: ${why}.`
-    const at = this.#settings.clock.now()
-    this.#emit('undecided', {
-      what: 'event',
-      from: 'kept',
-      to: 'undecided',
-      eventId,
-      at,
-      why,
-      severity: 'WARNING',
-      message,
-    })
-  }
-
-  #tellChange(
-    what: RestartChange['what'],
-    from: string | number,
-    to: string | number,
-    why: string,
-    severity: Severity,
-    message: string,
-  ): void {
-    this.#emit('change', { what, from, to, at: this.#settings.clock.now(), why, severity, message })
   }
 
   #emit<Name extends keyof RestartEvents>(name: Name, news: RestartEvents[Name][0]): void {
@@ -782,54 +634,4 @@ async function whileHeld<T>(run: () => Promise<T>): Promise<T> {
   } finally {
     letGo()
   }
-}
-
-/** What a call of `takeOver` wants. */
-interface Asked {
-  /** Everything, nothing any more, or a share; `first` is `undefined` where it is to stay as it is. */
-  readonly part: 'all' | 'none' | { readonly percentage: number; readonly first: readonly string[] | undefined }
-  readonly why: string | null
-  /** Whether it had everything when it was called. */
-  readonly isOwner: boolean
-}
-
-function readPart({ percentage: given, first }: TakeOverOptions): Asked['part'] {
-  // Everything, as without both, would be more than was asked for.
-  if (first !== undefined && given === undefined) {
-    throw new TypeError('first needs a percentage beside it; 0 takes these guilds alone')
-  }
-  const percentage = given ?? 100
-  if (typeof percentage !== 'number' || !(percentage >= 0 && percentage <= 100)) {
-    throw new RangeError(`percentage must be a number from 0 to 100, not ${shown(percentage)}`)
-  }
-  const ids = first === undefined ? undefined : readFirst(first)
-  if (percentage === 100) return 'all'
-  return percentage === 0 && (ids ?? []).length === 0 ? 'none' : { percentage, first: ids }
-}
-
-function readWhy(why: unknown): string | null {
-  if (why === undefined) return null
-  if (typeof why !== 'string') throw new TypeError(`why must be a string, not a ${typeof why}`)
-  return why
-}
-
-function missed(version: string, why: string): TakeOverError {
-  const remedy = 'Whoever owns the events serves; look at status, or call takeOver() again'
-  return new TakeOverError(version, why, remedy, 'unknown')
-}
-
-function ownsAlready(version: string): TakeOverError {
-  const why = 'it owns the events already, and another process takes a share of them'
-  return new TakeOverError(version, why, 'Call takeOver({ percentage }) in that one')
-}
-
-function nobodyReady(version: string): TakeOverError {
-  const why = 'it is to give the events away, and nobody else is ready'
-  return new TakeOverError(version, why, 'It serves on; call takeOver() in the process that is to have them')
-}
-
-function sharedAlready(version: string, holder: string): TakeOverError {
-  const remedy =
-    'Let it give that back first, by takeOver({ percentage: 0 }) there; if it has died, call again in a moment'
-  return new TakeOverError(version, `version "${holder}" has a share already, and only one process may`, remedy)
 }

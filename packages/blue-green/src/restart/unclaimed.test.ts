@@ -102,7 +102,6 @@ describe('what an owner served without a claim', () => {
     for (const { eventId } of fleet.runs) counts.set(eventId, (counts.get(eventId) ?? 0) + 1)
     const twice = [...counts].filter(([, n]) => n > 1).map(([id]) => id)
     const told = new Set(fleet.processes.flatMap(({ repeated, undecided }) => [...repeated, ...undecided]))
-    console.log('S twice', twice.length, 'untold', twice.filter((id) => !told.has(id)).length)
     expect(twice.filter((id) => !told.has(id))).toEqual([])
   }, 60_000)
 })

@@ -1,0 +1,45 @@
+import type { Table } from './records.js'
+
+/** Where this process stands among the others, as far as an event is concerned. */
+export interface Standing {
+  readonly isIn: boolean
+  readonly isAlone: boolean
+  /** Whether it is alone, and writes no claims. */
+  readonly isQuiet: boolean
+  /** For how long it has been alone, in ms; 0 while it is not. */
+  readonly aloneMs: number
+  /** For how long the same events have been its own, in ms; 0 while none are. */
+  readonly servingMs: number
+  readonly isServing: boolean
+  readonly holdsLease: boolean
+  readonly isStoreUp: boolean
+  readonly isConfirmed: boolean
+  readonly table: Table
+  /** One that is no newer than what comes now. */
+  readonly tableOfArrivals: Table
+  /** Whether the events of a guild are its own. */
+  owns(unitId: string | undefined): boolean
+  /** Which process a flow stays with, if any. */
+  pinnedAt(key: string): string | undefined
+  /** Whether all others know that it stays with this one. */
+  isPinKnown(key: string): boolean
+  /** Whether it has stayed with another process until a moment ago. */
+  wasPinnedElsewhere(key: string): boolean
+  /** Whether they will be, when the one before has agreed. */
+  awaits(unitId: string | undefined): boolean
+  hasBeenAwakeSince(sinceMs: number): boolean
+  hasReachedStoreSince(sinceMs: number): boolean
+  beat(): Promise<void>
+  /** An event was handled without a claim, as the store was out: the table is to say so. */
+  noteUnclaimed(): void
+}
+
+/** What a desk tells. */
+export interface DeskHooks {
+  /** An event of a dead process runs here once more; or it ran here without a claim, and one `by` another process was there. */
+  repeated(eventId: string, by: string, attempt: number, isHarmless: boolean, isUnclaimed: boolean): void
+  /** An event of a dead process is left alone. */
+  unfinished(eventId: string, by: string, attempt: number): void
+  /** An event is let go, and nobody here knows whether another process has it. */
+  undecided(eventId: string | undefined, why: string): void
+}
