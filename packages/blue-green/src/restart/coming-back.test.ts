@@ -37,7 +37,7 @@ describe('processes of which one was taken for dead and comes back', () => {
   it('tell of it where those who have gone wrote no claims, as they were alone for long, or the store was out', async () => {
     for (const isOut of [false, true]) {
       const fleet = new Fleet()
-      const [before, after] = await twoProcesses(fleet, isOut ? {} : { redoMs: 1_000 })
+      const [before, after] = await twoProcesses(fleet, isOut ? {} : { redoMs: 6_000 })
       after.freeze()
       await fleet.clock.advance(12_000)
       fleet.store.isDown = isOut
@@ -58,11 +58,11 @@ describe('processes of which one was taken for dead and comes back', () => {
 
   it('tell of it also where the claims of those who have gone are too old to be there', async () => {
     const fleet = new Fleet()
-    const [before, after] = await twoProcesses(fleet, { claimMs: 30_000, redoMs: 600_000 })
+    const [before, after] = await twoProcesses(fleet, { claimMs: 63_000, leaseMs: 10_000 })
     after.freeze()
-    await fleet.clock.advance(12_000)
     fleet.send('1')
-    await fleet.clock.advance(60_000)
+    // The other one writes claims still: the death was noticed late.
+    await fleet.clock.advance(70_000)
     await before.restart.stop()
     before.isLoggedIn = false
     after.thaw()
@@ -302,4 +302,58 @@ it('an event that comes before the store is known to be back is no proof that it
       expect(runs.length === 1 || told.includes('v2 repeated'), `copy ${copyMs}, back ${backMs}`).toBe(true)
     }
   }
+})
+
+describe('a process that comes back', () => {
+  it('does not run what one that has gone in good order had begun, and is doing', async () => {
+    for (const effects of ['keyed', 'atMostOnce'] as const) {
+      const fleet = new Fleet()
+      const [before, after] = await twoProcesses(fleet, { effects })
+      await fleet.clock.advance(10_000)
+      after.workMs = 8_000
+      fleet.send('7/1')
+      // It is cut off as its copy is due.
+      await fleet.clock.advance(1_498)
+      before.isCutOff = true
+      await fleet.clock.advance(20)
+      const stopped = after.restart.stop().then(() => (after.isLoggedIn = false))
+      await fleet.clock.advance(2_000)
+      await stopped
+      before.isCutOff = false
+      await fleet.clock.advance(20_000)
+      expect(fleet.runsOf('7/1')).toMatchObject([{ by: 'v2', isEnded: true }])
+      expect([before.repeated, before.unfinished]).toEqual([[], []])
+    }
+  })
+
+  it('takes over when it is told to, although it was taken for dead', async () => {
+    const fleet = new Fleet()
+    const before = fleet.process()
+    await before.begin()
+    const after = fleet.process()
+    const started = after.restart.start()
+    await fleet.clock.advance(1_000)
+    await started
+    after.isLoggedIn = true
+    after.freeze()
+    await fleet.clock.advance(8_000)
+    after.thaw()
+    const taken = after.restart.takeOver()
+    await fleet.clock.advance(8_000)
+    await taken
+    expect([after.restart.status.role, before.restart.status.role]).toEqual(['owner', 'standby'])
+  })
+
+  it('tells of no other owner where there is none', async () => {
+    const fleet = new Fleet()
+    const [before] = await twoProcesses(fleet)
+    await fleet.clock.advance(10_000)
+    before.told.length = 0
+    before.freeze()
+    await fleet.clock.advance(10_000)
+    before.thaw()
+    await fleet.clock.advance(20_000)
+    expect(before.told.filter((one) => one.startsWith('owner'))).toEqual([])
+    expect(before.told).toEqual(expect.arrayContaining(['membership in > out', 'membership out > in']))
+  })
 })

@@ -10,6 +10,7 @@ import { noTable } from './records.js'
 function deskOf() {
   const clock = new FakeClock()
   const runs: string[] = []
+  const repeated: string[] = []
   const entries = new Map<string, unknown>()
   let refuse: (() => void) | undefined
   const store: SharedStore = {
@@ -41,6 +42,7 @@ function deskOf() {
     owned: new Set(['mine']),
     owns: (unitId: string | undefined): boolean => standing.owned.has(unitId ?? ''),
     awaits: () => false,
+    hasGivenAway: () => false,
     pinnedAt: () => undefined,
     isPinKnown: () => false,
     wasPinnedElsewhere: () => false,
@@ -59,16 +61,18 @@ function deskOf() {
     clock,
   })
   const desk = new Desk(settings, standing, {
-    repeated: () => undefined,
+    repeated: (eventId, by) => repeated.push(`${eventId} of ${by}`),
     unfinished: () => undefined,
     undecided: () => undefined,
   })
   return {
     clock,
     runs,
+    repeated,
     entries,
     standing,
     desk,
+    store,
     settings,
     fails: (then: () => void) => (refuse = then),
     answers: () => (refuse = undefined),
@@ -119,4 +123,25 @@ it('an event with a claim of its own, which the store had not confirmed, waits u
   desk.reconsider()
   await clock.advance(1_000)
   expect([runs, desk.kept]).toEqual([['e'], 0])
+})
+
+it("an event of one that died is told as that one's, also where this process stood still over the claim", async () => {
+  const { clock, runs, repeated, entries, standing, desk, settings, store } = deskOf()
+  entries.set(`claim:${settings.name}:e`, { format: 1, by: 'other', attempt: 1, done: false })
+  void desk.handle('e' as never)
+  await clock.advance(settings.keepMs + 1_000)
+  const set = store.set.bind(store)
+  store.set = async (key, value) => {
+    standing.holdsLease = false
+    entries.delete(key)
+    return set(key, value, { ifAbsent: true })
+  }
+  standing.table = { ...noTable, died: ['other'] }
+  desk.died(['other'])
+  await clock.advance(1_000)
+  expect(runs).toEqual([])
+  standing.holdsLease = true
+  desk.reconsider()
+  await clock.advance(1_000)
+  expect([runs, repeated]).toEqual([['e'], ['e of other']])
 })

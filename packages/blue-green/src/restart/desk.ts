@@ -41,6 +41,8 @@ interface Kept {
   readonly wasOut: boolean
   /** Who has claimed it; this process, too, where it may have. */
   by: string | undefined
+  /** Who had claimed it before this process did. */
+  former: string | undefined
 }
 
 /** Whether the others have gone on without this process; `unknown` while the store does not say so. */
@@ -71,7 +73,8 @@ export interface DeskCounts {
  *
  * @remarks
  * Whoever is alone runs each event at once. Among several, an event runs after it was claimed in the store, by the owner at once,
- * by anyone else when nobody has claimed it for `keepMs`. An event of a flow that stays in a process is that one's to claim at once. Each process remembers what it left to another one, and takes it up when
+ * by anyone else when nobody has claimed it for `keepMs`; one of a flow that is pinned, at once by the process that has the flow. Each
+ * process remembers what it left to another one, and takes it up when
  * that one dies before it was done. One that was taken for dead keeps what it has, and goes by the claims of the others when it is
  * back.
  */
@@ -165,9 +168,9 @@ export class Desk {
       const isFresh = !wasOut && this.#standing.hasBeenAwakeSince(arrivedMs)
       const needsClaim = isFresh && pin !== undefined && this.#needsClaim(unitId, pin)
       const came = { eventId, unitId, pin, event, arrivedMs, heldUntilMs: arrivedMs, isOwn, needsClaim, since, wasOut }
-      const kept: Kept = { ...came, resolve, reject, state: 'waiting', by: undefined }
+      const kept: Kept = { ...came, resolve, reject, state: 'waiting', by: undefined, former: undefined }
+      if (this.#kept.size >= this.#settings.maxKept) this.#makeRoom()
       this.#kept.set(eventId, kept)
-      if (this.#kept.size > this.#settings.maxKept) this.#makeRoom()
       if (!wasOut && this.#isMine(kept)) void this.#begin(kept)
       else this.#schedule()
     })
@@ -250,7 +253,8 @@ export class Desk {
     const isOut = this.#outSince !== undefined
     if (isKnown && isMine && !isOut) return this.#run(event, { eventId: undefined, attempt: 1 })
     if (isMine || isOut) this.#undecided(undefined, 'it has no id, and the others may have it')
-    else if (this.#standing.awaits(unitId)) this.#undecided(undefined, 'it has no id, and its guild moves')
+    else if (this.#standing.awaits(unitId) || this.#standing.hasGivenAway(unitId))
+      this.#undecided(undefined, 'it has no id, and its guild moves')
     return undefined
   }
 
@@ -332,12 +336,12 @@ export class Desk {
   /** The claim is this process's. It may have taken longer than the lease: then the others have gone on. */
   async #runClaimed(kept: Kept, attempt: number, version: string): Promise<void> {
     const { id } = this.#settings
-    const before = kept.by ?? id
+    if (kept.by !== id) kept.former = kept.by
     kept.by = id
     const place = await this.#ask()
     if (!this.#has(kept)) return
     if (place !== 'in') return this.#halt(kept, place)
-    if (attempt > 1) this.#tellRepeated(kept, before, attempt)
+    if (attempt > 1) this.#tellRepeated(kept, kept.former ?? id, attempt)
     else if (!this.#isMine(kept)) this.counts.takenOver += 1
     void this.#runKept(kept, attempt, version)
   }
@@ -385,7 +389,7 @@ export class Desk {
     const { by, attempt, done } = theirs.claim
     // Others who took this process for dead may be about to take its claim over: it does so first.
     const isOwn = by === id && kept.wasOut
-    const isThere = by === id || this.#standing.table.members[by] !== undefined
+    const isThere = by === id || !this.#isDead(by)
     if (done || (isThere && !isOwn)) return this.#leaveTo(kept, theirs)
     kept.by = by
     if (!isOwn && this.#isLeftAlone(kept, by, attempt)) return
@@ -531,7 +535,8 @@ export class Desk {
     const dueMs = first.arrivedMs + keepMs
     this.#cancelDue = clock.after(Math.max(0, dueMs - clock.monotonic()), () => {
       this.#cancelDue = undefined
-      for (let kept = this.#firstWaiting(); kept !== undefined; kept = this.#firstWaiting()) {
+      for (const kept of this.#kept.values()) {
+        if (kept.state !== 'waiting') continue
         if (kept.arrivedMs + keepMs > clock.monotonic()) break
         this.#due(kept)
       }

@@ -26,7 +26,7 @@ export interface RestartChange {
 export interface EventOfTheDead {
   /** Which thing this is about. */
   readonly what: 'event'
-  /** Its claim before: the id of the process that died. */
+  /** Whose claim there was: the id of the process that died, or of the one that had claimed what ran here without a claim. */
   readonly from: string
   /** `repeated`: this process runs it once more. `unfinished`: nobody does, as its effects are `atMostOnce`. */
   readonly to: 'repeated' | 'unfinished'

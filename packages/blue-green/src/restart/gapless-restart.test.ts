@@ -355,7 +355,7 @@ describe('two processes on one token', () => {
 
   it('wait before one that comes back begins anything where the others wrote no claims, also when they have gone since', async () => {
     const fleet = new Fleet()
-    const [before, after] = await twoProcesses(fleet, { redoMs: 1_000 })
+    const [before, after] = await twoProcesses(fleet, { redoMs: 6_000 })
     after.freeze()
     await fleet.clock.advance(12_000)
     expect(before.restart.status).toMatchObject({ role: 'owner', versions: ['v1'] })
@@ -421,11 +421,11 @@ describe('two processes on one token', () => {
 
   it('come back once, however often one was taken out while it came back', async () => {
     const fleet = new Fleet()
-    const [before] = await twoProcesses(fleet, { redoMs: 1_000 })
+    const [before] = await twoProcesses(fleet, { redoMs: 6_000 })
     const comings = (): number => before.told.filter((told) => told === 'membership out > in').length
     for (let i = 0; i < 3; i++) {
       before.freeze()
-      await fleet.clock.advance(10_000)
+      await fleet.clock.advance(12_000)
       before.thaw()
       // It is one of them again, and not yet for a lease.
       await fleet.clock.advance(1_000)
@@ -617,7 +617,12 @@ describe('two processes on one token', () => {
   it('tell of an event of whose claim one hears too late for a stop, for then the others leave it alone', async () => {
     const fleet = new Fleet()
     const [, after] = await twoProcesses(fleet, { keepMs: 100, heartbeatMs: 40, storeTimeoutMs: 40 })
-    delayClaims(fleet, after, 400)
+    delayClaims(fleet, after, 2_000)
+    const entry = after.store.entry.bind(after.store)
+    after.store.entry = async (key) => {
+      if (key.startsWith('claim:')) await new Promise<void>((resolve) => fleet.clock.after(2_000, resolve))
+      return entry(key)
+    }
     fleet.send('1')
     await fleet.clock.advance(0)
     const stopped = after.restart.stop()
@@ -807,5 +812,48 @@ describe('two processes on one token', () => {
     await fleet.clock.advance(5_000)
     expect(fleet.runs).toHaveLength(50)
     expect(fleet.runs.every(({ by }) => by === 'v1')).toBe(true)
+  })
+
+  it('are not told that they may go for an owner of before: one that starts again has owned nothing', async () => {
+    const fleet = new Fleet()
+    const [before] = await twoProcesses(fleet)
+    let replaced = 0
+    before.restart.on('replaced', () => replaced++)
+    await fleet.clock.advance(1_000)
+    const stopped = before.restart.stop()
+    await fleet.clock.advance(3_000)
+    await stopped
+    const started = before.restart.start()
+    await fleet.clock.advance(3_000)
+    await started
+    expect(before.restart.status.role).toBe('standby')
+    await fleet.clock.advance(100_000)
+    expect(replaced).toBe(0)
+  })
+
+  it('show in their status what they tell, from the first change on', async () => {
+    const fleet = new Fleet()
+    const only = fleet.process()
+    const roles: string[] = []
+    only.restart.on('change', ({ what, to }) => roles.push(`${what} ${to} ${only.restart.status.role}`))
+    await only.begin()
+    expect(roles).toEqual(['owner v1 owner'])
+  })
+
+  it('decide the oldest early where there are too many, and not the one that has just come', async () => {
+    const fleet = new Fleet(() => 0.999)
+    const [, after] = await twoProcesses(fleet, { maxKept: 2 })
+    await fleet.clock.advance(10_000)
+    fleet.store.isDown = true
+    await fleet.clock.advance(1_500)
+    fleet.store.isDown = false
+    while (after.restart.status.store === 'down') await fleet.clock.advance(5)
+    fleet.store.slowMs = 100
+    for (let i = 0; i < 5; i++) after.receive(`${i}/1`)
+    await fleet.clock.advance(400)
+    expect([fleet.runs.map(({ eventId }) => eventId), after.undecided]).toEqual([
+      ['0/1', '1/1', '2/1', '3/1', '4/1'],
+      [],
+    ])
   })
 })

@@ -11,14 +11,14 @@ import { Membership } from './membership.js'
 import { RestartNews } from './news.js'
 import { readRestartOptions, type GaplessRestartOptions, type RestartSettings } from './options.js'
 import type { Table } from './records.js'
-import { hasClaimsSince, hasPart, isOwnerFor, successorOf, withOwner, withShare } from './table.js'
-import { missed, readAsked, takenOver, type Asked, type TakeOverOptions } from './take-over.js'
+import { hasClaimsSince, hasPart, isOwnerFor, successorOf } from './table.js'
+import { handedOver, missed, out, readAsked, takenOver, type Asked, type TakeOverOptions } from './take-over.js'
 
 /** All there is to know at one moment. */
 export interface RestartStatus {
   /**
    * `owner` handles the events, but for those that a process which is `sharing` has in its place; `standby` takes over what they
-   * leave; `joining` and `stopped` handle nothing.
+   * leave; `joining` and `stopped` handle nothing, but for what comes to a `stop()` that looks after it still.
    */
   readonly role: 'stopped' | 'joining' | 'owner' | 'sharing' | 'standby'
   /** How many percent of the guilds are this process's, apart from those that were named. What is on its way here is not in it. */
@@ -218,17 +218,22 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
       if (this.#role !== 'stopped') return
       this.#role = 'joining'
       this.#isLeft = false
+      this.#hasOwned = false
       this.#told = undefined
       try {
         await this.#membership.join()
-        this.#role = 'in'
-        this.#pins.keep(this.#settings.version)
-        this.#desk.resume()
       } catch (error) {
         this.#role = 'stopped'
         throw error
       }
     })
+  }
+
+  /** It is one of them, before anyone is told. */
+  #enter(): void {
+    this.#role = 'in'
+    this.#pins.keep(this.#settings.version)
+    this.#desk.resume()
   }
 
   /**
@@ -255,8 +260,8 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
    * is no failure.
    *
    * @param options - `why`, how long to wait, and the share
-   * @throws {@link TakeOverError} when this process was not started, or another one took over meanwhile, or did not answer in time; when
-   * the owner asks for a share, for the others take one, or gives all away and nobody else is ready; when another process has a share
+   * @throws {@link TakeOverError} when this process was not started, or is stopped; when another one took over meanwhile, or the others did not
+   * agree in time; when the owner asks for a share, for the others take one, or gives all away and nobody else is ready; when another process has a share
    * @throws RangeError or TypeError that names the option and its value
    * @throws {@link StoreUnavailableError} when the store does not answer
    */
@@ -273,12 +278,19 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
     const endsMs = clock.monotonic() + timeoutMs
     if (this.#role !== 'in') throw new TakeOverError(version, 'it was not started', 'Await start() first')
     if (asked.part !== 'all' && this.#membership.isAlone) return
-    const wanted = await this.#membership.change((table) => takenOver(table, id, version, asked))
+    const ask = (): Promise<Table> => this.#membership.change((table) => takenOver(table, id, version, asked))
+    let wanted = await ask()
     while (!this.#hasTaken(asked)) {
-      const { table } = this.#membership
+      const { table, isIn } = this.#membership
       const isMine = asked.part === 'all' ? table.owner === id : hasPart(table, id)
+      if (this.#role !== 'in') throw missed(version, 'it was stopped meanwhile')
       if (table.ownerEpoch > wanted.ownerEpoch && !isMine) throw missed(version, 'another process took over meanwhile')
-      if (clock.monotonic() >= endsMs) throw missed(version, `the others have not agreed in ${timeoutMs} ms`)
+      if (clock.monotonic() >= endsMs)
+        throw wanted.members[id] === undefined
+          ? out(version)
+          : missed(version, `the others have not agreed in ${timeoutMs} ms`)
+      // It was out when it asked, so nobody has heard of that.
+      if (isIn && !isMine) wanted = await ask()
       await this.#pause(Math.min(heartbeatMs / 10, 50))
       await this.#membership.beat()
     }
@@ -303,21 +315,14 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
 
   async #drain(options: RestartDrainOptions): Promise<RestartDrained> {
     requireKnown('drain', options, ['timeoutMs', 'signal'])
-    const { id, clock, drainMs } = this.#settings
+    const { clock, drainMs } = this.#settings
     const { timeoutMs = drainMs, signal } = options
     readDuration('timeoutMs', timeoutMs)
     signal?.throwIfAborted()
     const endsMs = clock.monotonic() + timeoutMs
     const isOver = (): boolean => clock.monotonic() >= endsMs || signal?.aborted === true
     while (this.#role === 'in' && !this.#isHandedOver && !this.#membership.isAlone && !isOver()) {
-      const heir = successorOf(this.#membership.table, id)
-      const handOver = (table: Table): Table => {
-        if (table.share?.to === id) return withShare(table, null)
-        const isMine = table.owner === id && heir !== undefined && table.members[heir] !== undefined
-        return isMine ? withOwner(table, heir) : table
-      }
-      if (heir !== undefined || this.#roleIn === 'sharing')
-        await this.#membership.change(handOver).catch(() => undefined)
+      if (this.#hasHeir || this.#roleIn === 'sharing') await this.#handOver(signal)
       if (!this.#isHandedOver) await this.#pause(Math.min(this.#settings.heartbeatMs, 100), signal)
     }
     // They begin handlers, so they come first.
@@ -325,6 +330,18 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
     const left = await this.#ended(Math.max(1, endsMs - clock.monotonic()), signal)
     signal?.throwIfAborted()
     return { drained: left === 0, running: left, flows, isHandedOver: this.#isHandedOver }
+  }
+
+  /** Gives away what is this process's, and waits until whoever is to have it knows of that, or should. */
+  async #handOver(signal?: AbortSignal): Promise<void> {
+    const { id, clock, heartbeatMs, storeTimeoutMs } = this.#settings
+    await this.#membership.change((table) => handedOver(table, id)).catch(() => undefined)
+    const endsMs = clock.monotonic() + heartbeatMs + storeTimeoutMs
+    const isOver = (): boolean => clock.monotonic() >= endsMs || signal?.aborted === true
+    while (this.#isHandedOver && !this.#membership.isHandedOver && !isOver()) {
+      await this.#pause(Math.min(heartbeatMs / 10, 50), signal)
+      await this.#membership.beat()
+    }
   }
 
   /** Waits for the flows that may move, and moves the rest; resolves with how many had not ended. */
@@ -415,6 +432,8 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
   stop(): Promise<void> {
     return this.#next(async () => {
       if (this.#role === 'stopped') return
+      const before = this.#told ?? new Set(this.#desk.running)
+      if (this.#hasHeir && !this.#isHandedOver) await this.#handOver()
       const { isAlone, isServing } = this.#membership
       // An owner that goes begins nothing more; whoever keeps events for the owner keeps them until it is known to live.
       this.#isLeaving = this.#role === 'in' && !isAlone && !isServing
@@ -424,10 +443,15 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
       // What is said by the next beat: the flows of this process are nobody's.
       this.#pins.ended(this.#settings.version)
       this.#pins.died(this.#settings.version)
-      await this.#lastLook()
+      await this.#lastLook(before)
       this.#isLeaving = false
       this.#isLeft = this.#hasHeir
-      if (!this.#membership.isAlone) await this.#desk.catchUp()
+      if (!this.#membership.isAlone) {
+        // What has no claim by then is told of.
+        const caughtUp = new AbortController()
+        void this.#desk.catchUp().then(() => caughtUp.abort())
+        await this.#pause(2 * this.#settings.keepMs, caughtUp.signal)
+      }
       this.#desk.forget()
       await this.#membership.leave().catch(() => undefined)
       for (const wake of this.#waits) wake()
@@ -443,10 +467,11 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
    * The events of the last moments may have come to this process alone: what nobody has claimed, it handles. And a claim that is being
    * written is this process's to run, for the others leave the event to it. Another process that went may have given it its events
    * once more after it had drained. And whoever has claimed what is kept here may be dead, and nobody know it yet.
+   *
+   * @param before - the handlers that are not waited for
    */
-  async #lastLook(): Promise<void> {
+  async #lastLook(before: ReadonlySet<Promise<unknown>>): Promise<void> {
     const { clock, keepMs, leaseMs, drainMs } = this.#settings
-    const before = this.#told ?? new Set(this.#desk.running)
     const endsMs = clock.monotonic() + 2 * (keepMs + leaseMs) + drainMs
     const isClaiming = (): boolean => this.#desk.claiming.length > 0
     const isBusy = (): boolean => isClaiming() || this.#desk.running.some((call) => !before.has(call))
@@ -475,10 +500,11 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
     return () => this.#membership.isStoreUp && [...this.#desk.claimants].some(isSilent)
   }
 
-  async #while(isSo: () => boolean, atMostMs: number): Promise<void> {
+  async #while(isSo: () => boolean, atMostMs: number, signal?: AbortSignal): Promise<void> {
     const { clock, heartbeatMs } = this.#settings
     const endsMs = clock.monotonic() + atMostMs
-    while (isSo() && clock.monotonic() < endsMs) await this.#pause(Math.min(heartbeatMs, 50))
+    while (isSo() && clock.monotonic() < endsMs && signal?.aborted !== true)
+      await this.#pause(Math.min(heartbeatMs, 50), signal)
   }
 
   /** Whether someone else can serve. One that has just come is not logged in yet. */
@@ -504,12 +530,11 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
 
   /** Waits for the handlers that run now, and for what is being claimed now; resolves with how many events that leaves. */
   async #ended(timeoutMs: number, signal: AbortSignal | undefined): Promise<number> {
-    const { clock, heartbeatMs } = this.#settings
+    const { clock } = this.#settings
     const endsMs = clock.monotonic() + timeoutMs
     const claiming = this.#desk.claiming
     const unclaimed = (): readonly string[] => claiming.filter((eventId) => this.#desk.isClaiming(eventId))
-    while (unclaimed().length > 0 && clock.monotonic() < endsMs && signal?.aborted !== true)
-      await this.#pause(Math.min(heartbeatMs, 50), signal)
+    await this.#while(() => unclaimed().length > 0, timeoutMs, signal)
     const calls = this.#desk.running
     const pauseMs = Math.max(1, endsMs - clock.monotonic())
     if (calls.length > 0) await Promise.race([Promise.allSettled(calls), this.#pause(pauseMs, signal)])
@@ -534,6 +559,7 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
   }
 
   #agreed(table: Table, before: Table): void {
+    if (this.#role === 'joining') this.#enter()
     // Another process pinned it in the same moment, and came before this one.
     for (const key of this.#pins.keys) if (this.#membership.pinnedAt(key) !== this.#settings.id) this.#pins.lose(key)
     if (this.#role === 'in' && !this.#isHandedOver) {
@@ -546,8 +572,6 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
     const isShared = table.owner === before.owner && (table.share ?? before.share) !== null
     if (isShared && table.ownerEpoch !== before.ownerEpoch) this.#news.share(table, before)
     else if (table.owner !== before.owner || table.ownerEpoch !== before.ownerEpoch) this.#ownerIs(table, before)
-    // The others may have agreed only now, without anyone having changed.
-    else if (table.owner === this.#settings.id && this.#membership.isOwner) this.#desk.reconsider()
   }
 
   #ownerIs(table: Table, before: Table): void {
@@ -601,7 +625,7 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
   async #isBack(before: Table): Promise<boolean> {
     try {
       if (!this.#membership.isIn) await this.#membership.join()
-      // Whoever was there was alone for long, and has left no claims: its copies of what comes here are no further apart than this.
+      // Whoever was there was alone for long, and has left no claims. The copies that the two get lie no further apart than this.
       const { keepMs, leaseMs } = this.#settings
       const pauseMs = this.#membership.isAlone ? keepMs : leaseMs
       if (!hasClaimsSince(this.#membership.table, before)) await this.#pause(pauseMs)

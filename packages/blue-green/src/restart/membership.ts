@@ -11,6 +11,7 @@ import {
   isAgreed,
   isAloneIn,
   arePinsKnown,
+  isOnItsWay,
   isOwnerFor,
   isServingIn,
   ownerOf,
@@ -69,9 +70,10 @@ const never: Moment = { monotonicMs: -Infinity, wallMs: -Infinity }
  * One process among those that share a token.
  *
  * @remarks
- * All agree by one record. Whoever reads that it has less to do acts so at once, and only then says so (`acked`); whoever
- * has more to do waits until those have said so who had it before, so what does not move waits for nobody. Whoever was silent for one and a half leases, on the clock of the one who
- * looks, is taken out; a process whose own lease has run out asks the store before it begins anything.
+ * All agree by one record. Whoever reads that it has less to do acts so at once, and only then says so (`acked`).
+ * Whoever has more to do waits until those have said so who had it before, so what does not move waits for nobody.
+ * Whoever was silent for one and a half leases, on the clock of the one who looks, is taken out; a process whose own lease has run out
+ * asks the store before it begins anything.
  */
 export class Membership {
   readonly #settings: MembershipSettings
@@ -81,6 +83,8 @@ export class Membership {
   /** A newer one that was read, of which only what takes something away holds as yet. */
   #coming: Table | undefined
   #isIn = false
+  /** By which table it acted when it last said so; that of before, while it is out. */
+  #lastTold = noTable
   /** When the last sign of life was begun that the store has. */
   #leaseBegan = never
   #lastFailure = never
@@ -213,6 +217,17 @@ export class Membership {
     return this.#isIn && ownerOf(newest, unitId) === this.#settings.id && !this.owns(unitId)
   }
 
+  /** Whether the events of a guild were this process's until a moment ago, and whoever is to have them may not know yet. */
+  hasGivenAway(unitId: string | undefined): boolean {
+    return this.#isIn && isOnItsWay(this.#coming ?? this.#table, this.#settings.id, unitId)
+  }
+
+  /** Whether the owner acts by the last change of owner or share, as far as this process has read. */
+  get isHandedOver(): boolean {
+    const { owner, ownerEpoch, members } = this.#table
+    return owner !== null && (members[owner]?.acked ?? -1) >= ownerEpoch
+  }
+
   /** Whether all others act by the last change of owner or share, as far as it takes something away from them. */
   get isAgreed(): boolean {
     return this.#isIn && this.#views.every((table) => isAgreed(table, this.#settings.id))
@@ -295,17 +310,27 @@ export class Membership {
     if (!this.#isIn) return
     // The events of one that is alone are its own from here on; no later change says so.
     if (this.#isSettled) this.#servingSinceMs = clock.monotonic()
-    this.#hooks.agreed(this.#table, noTable)
+    const before = this.#lastTold
+    const dead = diedBetween(before, this.#table)
+    if (dead.length > 0) this.#hooks.died(dead, before)
+    this.#agreed(before)
+  }
+
+  #agreed(before: Table): void {
+    this.#lastTold = this.#table
+    this.#hooks.agreed(this.#table, before)
   }
 
   #enter(): Promise<Table> {
     const { id, version } = this.#settings
-    return this.#change((current) => withNewcomer(without(current, [id], undefined), id, version))
+    return this.change((current) => withNewcomer(without(current, [id], undefined), id, version))
   }
 
-  /** Changes the table, and acts by it when the store has it. */
-  async change(next: (table: Table) => Table): Promise<Table> {
-    return this.#change(next)
+  /** Changes the table, and acts by it when the store has it. Where the others have taken this process out, nothing is changed. */
+  change(next: (table: Table) => Table): Promise<Table> {
+    const done = this.#turn.then(() => this.#write(next))
+    this.#turn = done.catch(() => undefined)
+    return done
   }
 
   /** A sign of life now, and a look at the others. Never rejects; `isStoreUp` says how it went. */
@@ -313,7 +338,7 @@ export class Membership {
     const { id } = this.#settings
     if (!this.#isRunning) return
     try {
-      await this.#change((table) => withBeat(table, id))
+      await this.change((table) => withBeat(table, id))
     } catch (error) {
       // Told by `reachable`; the next beat tries again. A record that cannot be read is as good as none.
       if (!(error instanceof StoreUnavailableError)) this.#unreachable(error)
@@ -326,12 +351,13 @@ export class Membership {
     const { id } = this.#settings
     this.#cancelBeat?.()
     try {
-      await this.#change((table) => (table.members[id] === undefined ? table : withLeaver(table, id)))
+      await this.change((table) => (table.members[id] === undefined ? table : withLeaver(table, id)))
     } finally {
       this.#isRunning = false
       this.#isIn = false
       this.#quiet.notAlone()
       this.#leaseBegan = never
+      this.#lastTold = noTable
       this.#cancelBeat?.()
     }
   }
@@ -343,12 +369,6 @@ export class Membership {
 
   get #views(): readonly Table[] {
     return this.#coming === undefined ? [this.#table] : [this.#table, this.#coming]
-  }
-
-  #change(next: (table: Table) => Table): Promise<Table> {
-    const done = this.#turn.then(() => this.#write(next))
-    this.#turn = done.catch(() => undefined)
-    return done
   }
 
   async #write(next: (table: Table) => Table): Promise<Table> {
@@ -388,7 +408,8 @@ export class Membership {
       this.#lastBeatMs = began.monotonicMs
       this.#leaseBegan = began
       const { owner, share } = this.#table
-      // Whoever owns the events after one that had all has read of what that one wrote as it agreed, unless it had agreed before, and not heard of it.
+      // Of one that had everything, all pins of the others are known: whoever agreed wrote them in the same record. Unless it had agreed
+      // before, and its answer was lost.
       const hasHeardAll = current.members[id]?.beat === this.#table.members[id]?.beat
       const ownedAll = this.#isIn && hasHeardAll && owner === id && share === null && isAgreed(this.#table, id)
       const areKnown = ownedAll || arePinsKnown(table, id)
@@ -419,7 +440,7 @@ export class Membership {
     if (dead.length > 0) this.#quiet.afterDeath()
     if (!this.#isIn) return
     if (dead.length > 0) this.#hooks.died(dead, before)
-    this.#hooks.agreed(table, before)
+    this.#agreed(before)
   }
 
   #notePinsGone(before: Table, table: Table): void {

@@ -47,6 +47,13 @@ describe('the options of a restart', () => {
     ],
     [{ heartbeatMs: 601 }, RangeError, /keepMs must be at least two .* heartbeatMs \(601\) .*, so 1503, not 1500/],
     [{ maxKept: 0 }, RangeError, /maxKept must be a whole number from 1, not 0/],
+    [{ redoMs: 5_999 }, RangeError, /redoMs must be at least twice leaseMs \(3000\), so 6000, not 5999/],
+    [{ leaseMs: 60_000 }, RangeError, /redoMs must be at least twice leaseMs \(60000\), so 120000, not 60000/],
+    [
+      { claimMs: 62_999 },
+      RangeError,
+      /claimMs must be at least redoMs \(60000\) and twice keepMs \(1500\), so 63000, not 62999/,
+    ],
     [{ redoMs: NaN }, RangeError, /redoMs .* not NaN/],
     [{ bakeMs: -1 }, RangeError, /bakeMs/],
     [{ storeTimeoutMs: '5' }, RangeError, /storeTimeoutMs .* not "5"/],

@@ -45,10 +45,10 @@ export interface GaplessRestartOptions<Event, Answer> {
   readonly maxKept?: number | undefined
   /**
    * How long a process remembers the events that another one has claimed, in ms, to run them should that one die; and how long one that is
-   * alone goes on to write claims after a death, for the dead one may come back: it may only have stood still.
+   * alone goes on to write claims after a death, for the dead one may come back: it may only have stood still. At least two leases.
    */
   readonly redoMs?: number | undefined
-  /** How long a claim stays in the store, in ms: longer than two copies of an event can lie apart. */
+  /** How long a claim stays in the store, in ms: longer than two copies of an event can lie apart, and at least `redoMs` and twice `keepMs`. */
   readonly claimMs?: number | undefined
   /** How many flows may be pinned here at once; of more, the oldest that may move is moved, or the new one where none may. Their keys are in the record of the processes. */
   readonly maxPins?: number | undefined
@@ -178,6 +178,19 @@ export function readRestartOptions<Event, Answer>(options: GaplessRestartOptions
       `keepMs must be at least two and a half times heartbeatMs (${heartbeatMs}) and storeTimeoutMs (${storeTimeoutMs}), so ${Math.ceil(2.5 * longest)}, not ${keepMs}`,
     )
   }
+  const redoMs = readDuration('redoMs', given.redoMs)
+  // That one has died is noticed after one and a half leases; what it had must not be forgotten by then.
+  if (redoMs < 2 * leaseMs) {
+    throw new RangeError(`redoMs must be at least twice leaseMs (${leaseMs}), so ${2 * leaseMs}, not ${redoMs}`)
+  }
+  const claimMs = readDuration('claimMs', given.claimMs)
+  // Of what is remembered, the claim has to be there, or it runs once more as if nobody had begun it.
+  const leastMs = redoMs + 2 * keepMs
+  if (claimMs < leastMs) {
+    throw new RangeError(
+      `claimMs must be at least redoMs (${redoMs}) and twice keepMs (${keepMs}), so ${leastMs}, not ${claimMs}`,
+    )
+  }
   const random = options.random ?? systemRandom
   const digits = Array.from({ length: 4 }, () => Math.floor(random() * 2 ** 32).toString(36))
   return {
@@ -193,8 +206,8 @@ export function readRestartOptions<Event, Answer>(options: GaplessRestartOptions
     keepMs,
     maxKept: readCount('maxKept', given.maxKept, 1),
     maxPins: readCount('maxPins', given.maxPins, 1),
-    redoMs: readDuration('redoMs', given.redoMs),
-    claimMs: readDuration('claimMs', given.claimMs),
+    redoMs,
+    claimMs,
     bakeMs: readDuration('bakeMs', given.bakeMs),
     drainMs: readDuration('drainMs', given.drainMs),
     storeTimeoutMs,

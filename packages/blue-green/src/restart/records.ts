@@ -97,8 +97,17 @@ export function readTable(key: string, value: unknown): Table {
   return value as Table
 }
 
-function isMember({ beat, acked, pins = [], pinsEpoch = 0 }: Member): boolean {
-  return isWhole(beat) && isWhole(acked) && isWhole(pinsEpoch) && Array.isArray(pins)
+function isMember(value: unknown): boolean {
+  const { version, beat, acked, isReady, pins = [], pinsEpoch = 0 } = Object(value) as Partial<Member>
+  return (
+    typeof version === 'string' &&
+    isWhole(beat) &&
+    isWhole(acked) &&
+    typeof isReady === 'boolean' &&
+    Array.isArray(pins) &&
+    pins.every((key) => typeof key === 'string') &&
+    isWhole(pinsEpoch)
+  )
 }
 
 function isWhole(given: unknown): boolean {

@@ -25,8 +25,10 @@ export interface Standing {
   isPinKnown(key: string): boolean
   /** Whether it has stayed with another process until a moment ago. */
   wasPinnedElsewhere(key: string): boolean
-  /** Whether they will be, when the one before has agreed. */
+  /** Whether the events of a guild will be its own when the one before has agreed. */
   awaits(unitId: string | undefined): boolean
+  /** Whether the events of a guild were its own until a moment ago, and whoever is to have them may not know yet. */
+  hasGivenAway(unitId: string | undefined): boolean
   hasBeenAwakeSince(sinceMs: number): boolean
   hasReachedStoreSince(sinceMs: number): boolean
   beat(): Promise<void>

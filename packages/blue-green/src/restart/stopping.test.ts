@@ -171,4 +171,74 @@ describe('a process that stops', () => {
     await stop.done
     expect(after.answers.get('1')).toBe('1 from v2')
   })
+
+  it('gives its guilds away before it waits for what it has begun', async () => {
+    const fleet = new Fleet(() => 0.999)
+    const context = (event: string) => ({
+      eventId: event.includes('unnamed') ? null : event,
+      guildId: event.split('/')[0],
+    })
+    const [before, after] = await twoProcesses(fleet, { context })
+    await fleet.clock.advance(10_000)
+    fleet.store.slowMs = 20
+    after.workMs = 20_000
+    fleet.send('7/1')
+    const stop = stopOf(after)
+    for (let i = 0; i < 100; i++) {
+      fleet.send(`7/unnamed${i}`)
+      await fleet.clock.advance(50)
+    }
+    expect([stop.isOver, before.restart.status.role]).toEqual([false, 'owner'])
+    const runs = fleet.runs.filter(({ eventId }) => eventId.includes('unnamed'))
+    expect(runs.length).toBeGreaterThan(80)
+    // Of what came while the guild moved, it is told.
+    const undecided = before.restart.status.undecided + after.restart.status.undecided
+    expect(undecided + new Set(runs.map(({ eventId }) => eventId)).size).toBeGreaterThanOrEqual(100)
+    expect(new Set(runs.map(({ eventId }) => eventId)).size).toBe(runs.length)
+    await fleet.clock.advance(20_000)
+    await stop.done
+    expect(after.restart.status.undecided).toBeGreaterThan(0)
+    expect(fleet.runsOf('7/1')).toMatchObject([{ isEnded: true }])
+  })
+
+  it('gives its share back before it waits for what it has begun', async () => {
+    const fleet = new Fleet(() => 0.999)
+    const before = await alone(fleet)
+    const after = fleet.process()
+    const started = after.restart.start()
+    await fleet.clock.advance(1_000)
+    await started
+    after.isLoggedIn = true
+    const taken = after.restart.takeOver({ percentage: 0, first: ['7'] })
+    await fleet.clock.advance(10_000)
+    await taken
+    fleet.store.slowMs = 20
+    after.workMs = 20_000
+    fleet.send('7/1')
+    const stop = stopOf(after)
+    await fleet.clock.advance(500)
+    expect([stop.isOver, before.restart.status.role, before.restart.status.percentage]).toEqual([false, 'owner', 100])
+    await fleet.clock.advance(20_000)
+    await stop.done
+  })
+
+  it('ends a takeOver() that is under way, though the store is out', async () => {
+    const fleet = new Fleet()
+    const [before, after] = await twoProcesses(fleet)
+    await fleet.clock.advance(10_000)
+    after.freeze()
+    const taking = before.restart.takeOver().catch((error: unknown) => error)
+    let isOver = false
+    void taking.then(() => (isOver = true))
+    await fleet.clock.advance(500)
+    fleet.store.isDown = true
+    const stop = stopOf(before)
+    for (let i = 0; i < 30 && !stop.isOver; i++) await fleet.clock.advance(100)
+    await fleet.clock.advance(600)
+    expect([stop.isOver, isOver]).toEqual([true, true])
+    expect(await taking).toMatchObject({
+      code: 'NOT_TAKEN_OVER',
+      message: expect.stringContaining('it was stopped') as string,
+    })
+  })
 })

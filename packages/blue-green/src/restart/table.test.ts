@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { noTable, type Table } from './records.js'
+import { noTable, readTable, type Table } from './records.js'
 import { holds, isAgreed, percentageOf, withBeat, withNewcomer, withOwner, withShare } from './table.js'
 
 /** `a` owns the events, and `b` is there; both act by this table. */
@@ -44,5 +44,17 @@ describe('a table', () => {
     expect(table.past).toHaveLength(32)
     expect([holds(table, 'a', 'guild-1'), percentageOf(table, 'a')]).toEqual([false, 0])
     expect(holds(withBeat(table, 'c'), 'a', 'guild-1')).toBe(true)
+  })
+
+  it.each<[string, unknown]>([
+    ['is nothing', null],
+    ['is a word', 'v1'],
+    ['has no version', { beat: 1, acked: 1, isReady: true }],
+    ['does not say whether it is ready', { version: 'v1', beat: 1, acked: 1 }],
+    ['has half a beat', { version: 'v1', beat: 0.5, acked: 1, isReady: true }],
+    ['has a pin that is a number', { version: 'v1', beat: 1, acked: 1, isReady: true, pins: [5] }],
+  ])('is not taken for one of this release where a member %s', (_, member) => {
+    const read = (): Table => readTable('restart:bot', { ...noTable, members: { a: member } })
+    expect(read).toThrow(expect.objectContaining({ code: 'STATE_FORMAT' }))
   })
 })

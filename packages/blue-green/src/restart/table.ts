@@ -143,6 +143,13 @@ export function ownerOf({ owner, share }: Holding, unitId: string | undefined): 
   return versionFor(route, unitId)
 }
 
+/** Whether a guild was `id`'s until the last change, and whoever has it now does not act by that yet. */
+export function isOnItsWay(table: Table, id: string, unitId: string | undefined): boolean {
+  const owner = ownerOf(table, unitId)
+  const acked = owner === null || owner === id ? Infinity : (table.members[owner]?.acked ?? Infinity)
+  return acked < table.ownerEpoch && table.past.some((past) => ownerOf(past, unitId) === id)
+}
+
 /** Whether some events are this process's. */
 export function hasPart({ owner, share }: Holding, id: string): boolean {
   return owner === id || share?.to === id

@@ -8,7 +8,7 @@ import { successorOf, withOwner, withShare } from './table.js'
 export interface TakeOverOptions {
   /** For the events `change` of all processes, as a clause; 1,000 characters of it are kept. */
   readonly why?: string | undefined
-  /** How long at most, in ms; three leases unless given. */
+  /** How long it waits for the others to agree, in ms; three leases unless given. The store has its own time to answer. */
   readonly timeoutMs?: number | undefined
   /**
    * A share of the guilds alone, in percent: the others stay with the owner. A higher one only ever adds guilds; 100, which is so unless
@@ -85,10 +85,23 @@ export function takenOver(table: Table, id: string, version: string, { part, why
   return withShare(table, { to: id, percentage: part.percentage, first: part.first ?? share?.first ?? [] }, why)
 }
 
+/** The table without what a process has, where someone else can have that. */
+export function handedOver(table: Table, id: string): Table {
+  if (table.share?.to === id) return withShare(table, null)
+  const heir = table.owner === id ? successorOf(table, id) : undefined
+  return heir === undefined ? table : withOwner(table, heir)
+}
+
 /** Nobody knows how it went. */
 export function missed(version: string, why: string): TakeOverError {
   const remedy = 'Whoever owns the events serves; look at status, or call takeOver() again'
   return new TakeOverError(version, why, remedy, 'unknown')
+}
+
+/** Nobody was asked. */
+export function out(version: string): TakeOverError {
+  const why = 'the others have taken it for dead, and it is not back yet'
+  return new TakeOverError(version, why, 'It comes back by itself when the store answers; call takeOver() then')
 }
 
 function ownsAlready(version: string): TakeOverError {

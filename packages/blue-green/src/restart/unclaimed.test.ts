@@ -104,4 +104,61 @@ describe('what an owner served without a claim', () => {
     const told = new Set(fleet.processes.flatMap(({ repeated, undecided }) => [...repeated, ...undecided]))
     expect(twice.filter((id) => !told.has(id))).toEqual([])
   }, 60_000)
+
+  it.each([0, 50, 100, 200, 400])(
+    'is claimed or told by an owner that stops %i ms after the store is back',
+    async (ms) => {
+      const fleet = new Fleet(() => 0.999)
+      const [before, after] = await twoProcesses(fleet)
+      await fleet.clock.advance(10_000)
+      fleet.store.slowMs = 20
+      fleet.store.isDown = true
+      await fleet.clock.advance(1_000)
+      const events = Array.from({ length: 400 }, (_, i) => `${i}/1`)
+      for (const event of events) after.receive(event)
+      await fleet.clock.advance(3_000)
+      fleet.store.isDown = false
+      while (after.restart.status.store === 'down') await fleet.clock.advance(10)
+      await fleet.clock.advance(ms)
+      let isStopped = false
+      // It ends as soon as it has stopped.
+      void after.restart.stop().then(() => {
+        isStopped = true
+        after.kill()
+      })
+      for (let i = 0; i < 2_000 && !isStopped; i++) await fleet.clock.advance(5)
+      // The copies of the other one come late.
+      for (const event of events) before.receive(event)
+      await fleet.clock.advance(20_000)
+      const told = new Set(fleet.processes.flatMap(({ repeated, undecided }) => [...repeated, ...undecided]))
+      const untold = events.filter((event) => fleet.runsOf(event).length > 1 && !told.has(event))
+      expect([isStopped, after.restart.status.unclaimed, untold]).toEqual([true, 400, []])
+    },
+  )
+
+  it('is told where the store is so slow that a stop cannot wait for the claims', async () => {
+    const fleet = new Fleet(() => 0.999)
+    const [, after] = await twoProcesses(fleet)
+    await fleet.clock.advance(10_000)
+    fleet.store.isDown = true
+    await fleet.clock.advance(1_000)
+    const events = Array.from({ length: 2_000 }, (_, i) => `${i}/1`)
+    for (const event of events) after.receive(event)
+    await fleet.clock.advance(3_000)
+    fleet.store.slowMs = 400
+    fleet.store.isDown = false
+    while (after.restart.status.store === 'down') await fleet.clock.advance(10)
+    const beganMs = fleet.clock.monotonic()
+    let stoppedMs = NaN
+    void after.restart.stop().then(() => {
+      stoppedMs = fleet.clock.monotonic() - beganMs
+      after.kill()
+    })
+    for (let i = 0; i < 1_000 && Number.isNaN(stoppedMs); i++) await fleet.clock.advance(100)
+    expect(stoppedMs).toBeLessThan(10_000)
+    fleet.store.slowMs = 0
+    let claims = 0
+    for (const event of events) if ((await fleet.store.entry(`claim:bot:${event}`)) !== undefined) claims++
+    expect(claims + after.undecided.length).toBeGreaterThanOrEqual(2_000)
+  })
 })

@@ -16,7 +16,7 @@ export interface UnclaimedHooks {
   forgotten(eventId: string): void
 }
 
-/** In an outage, the last so many are remembered. */
+/** So many are remembered; of more, the oldest is forgotten, and told. */
 const maxUnclaimed = 10_000
 /** How many are claimed at the same time. */
 const maxAtOnce = 16
@@ -28,6 +28,8 @@ export class Unclaimed {
   readonly #hooks: UnclaimedHooks
   /** Oldest first. */
   readonly #begun = new Set<Begun>()
+  /** While they get their claims. */
+  #catchingUp: Promise<void> | undefined
 
   /** @param id - this process, by which the claims are */
   constructor(id: string, claims: EventClaims, hooks: UnclaimedHooks) {
@@ -43,48 +45,44 @@ export class Unclaimed {
       begun.isRunning = false
     }
     call.then(ended, ended)
-    this.#add(begun)
+    this.#begun.add(begun)
+    const [oldest] = this.#begun
+    if (this.#begun.size > maxUnclaimed && oldest !== undefined) this.#forgetOne(oldest)
   }
 
   /**
    * Each gets a claim, as far as the store answers, so that it runs nowhere else. Where another process was first, that is told. The newest
    * first: another process may get its copy of those just now, and claims it after `keepMs`.
    */
-  async catchUp(): Promise<void> {
-    const all = [...this.#begun].reverse()
-    this.#begun.clear()
-    while (all.length > 0) {
-      const some = all.splice(0, maxAtOnce)
-      const isDone = await Promise.all(some.map((one) => this.#claim(one)))
-      if (!isDone.includes(false)) continue
-      const later = [...this.#begun]
-      this.#begun.clear()
-      for (const one of [...all.reverse(), ...some.filter((_, i) => !isDone[i]).reverse(), ...later]) this.#add(one)
-      return
-    }
+  catchUp(): Promise<void> {
+    return (this.#catchingUp ??= this.#claimAll().finally(() => (this.#catchingUp = undefined)))
   }
 
-  /** There will be no claims any more. */
+  /** There will be no claims any more; one that is being written may be there all the same. */
   forget(): void {
     for (const begun of this.#begun) this.#forgetOne(begun)
   }
 
+  async #claimAll(): Promise<void> {
+    let hasAnswered = true
+    while (this.#begun.size > 0 && hasAnswered) {
+      const newest = [...this.#begun].slice(-maxAtOnce).reverse()
+      hasAnswered = !(await Promise.all(newest.map((begun) => this.#claim(begun)))).includes(false)
+    }
+  }
+
   /** @returns whether the store has answered */
   async #claim(begun: Begun): Promise<boolean> {
-    const { eventId, isHarmless } = begun
-    const theirs = await this.#claims.catchUp(eventId, !begun.isRunning)
+    const { eventId, isHarmless, isRunning } = begun
+    const theirs = await this.#claims.catchUp(eventId, !isRunning)
     if (theirs?.kind === 'unreachable') return false
+    // Otherwise it was forgotten meanwhile, and told.
+    if (!this.#begun.delete(begun)) return true
     const { by, attempt } = theirs?.claim ?? { by: this.#id, attempt: 0 }
     if (by !== this.#id) this.#hooks.repeated(eventId, by, attempt + 1, isHarmless)
     // It ended before there was a claim to finish, as far as the store said.
-    else if (!begun.isRunning) void this.#claims.finish(eventId, undefined)
+    else if (!begun.isRunning && (isRunning || theirs !== undefined)) void this.#claims.finish(eventId, undefined)
     return true
-  }
-
-  #add(begun: Begun): void {
-    this.#begun.add(begun)
-    const [oldest] = this.#begun
-    if (this.#begun.size > maxUnclaimed && oldest !== undefined) this.#forgetOne(oldest)
   }
 
   #forgetOne(begun: Begun): void {
