@@ -13,7 +13,8 @@ export default defineConfig({
       'examples/*/test/**/*.test.ts',
       'test/**/*.test.ts',
     ],
-    testTimeout: 20_000,
+    // Against hangs alone: a busy machine is no fault.
+    testTimeout: 60_000,
     hookTimeout: 60_000,
     // Tests that start real processes must not fight for two cores.
     maxWorkers: 2,

@@ -99,7 +99,13 @@ describe('a bot on @discordjs/ws whose session goes from one process to the next
     before.signal('SIGCONT')
     await before.said('CHANGE membership out')
     await after.said('BEGAN', 60)
-    for (const { id, attempts } of await events()) expect(attempts, id).toHaveLength(1)
+    const all = await events()
+    expect(before.all('BEGAN')).toHaveLength(1)
+    // That one may have been answered, and not yet written down as done, when its process stood still.
+    const repeated = after.all('REPEATED').map((line) => line.replace(/^interactionCreate:(\d+) 2$/, '$1'))
+    for (const { id, attempts } of all) expect(attempts, id).toHaveLength(repeated.includes(id) ? 2 : 1)
+    expect(before.all('BEGAN')[0]).toContain(repeated[0] ?? '')
+    expect(repeated.length).toBeLessThanOrEqual(1)
     expect((await standin.ledger()).gateway).toMatchObject({ identifies: 1, resumes: 1 })
   }, 120_000)
 

@@ -78,5 +78,5 @@ describe('the journal of a deployment that lost its end, or has a bit that is an
       expect(share).toBeGreaterThanOrEqual(shareIn(whole.subarray(0, whole.lastIndexOf('\n', at - 1) + 1)))
       expect(share).toBeLessThanOrEqual(100)
     }
-  }, 60_000)
+  }, 180_000)
 })
