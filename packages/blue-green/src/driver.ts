@@ -362,7 +362,7 @@ export class Driver {
     const lost = await this.#seat.settled()
     await Promise.all([this.#history.settled, this.progress.jury?.settled])
     const why = `stop() was called${lost?.type === 'ROLL_BACK' ? ' before the store confirmed the rollback' : ''}`
-    this.#finish({ outcome: 'STOPPED', why })
+    this.#end({ outcome: 'STOPPED', why })?.()
     this.#hooks.announce([controllerChange(from, 'STOPPED', this.#state, why, this.#settings.clock.now())])
   }
 
@@ -651,14 +651,14 @@ export class Driver {
     this.#starting?.reject(this.#notDrivingError(this.#starting.to))
     // What became of it is not known here: the winner is past it.
     if (winner !== undefined && winner.state.deployment?.id !== this.#handles.last?.id) {
-      this.#finish({ outcome: 'FENCED', why })
+      this.#end({ outcome: 'FENCED', why })?.()
     }
     // What the store had never confirmed is no decision about anything.
     const isUnbegun = this.#unbegun !== undefined && runningIn(this.#state)?.id === this.#unbegun
     if (winner !== undefined) this.#goBy(winner, why, isUnbegun)
     // Nobody goes on with its batches here.
     if (runningIn(this.#state)?.phase === 'ROLLING_BACK') this.#move({ type: 'ROLL_BACK', elapsedMs: 0 }, this.#why)
-    this.#finish({ outcome: 'FENCED', why })
+    this.#end({ outcome: 'FENCED', why })?.()
     this.#hooks.announce([controllerChange('DRIVING', 'FENCED', this.#state, why, this.#settings.clock.now())])
   }
 
@@ -684,12 +684,14 @@ export class Driver {
     this.progress.entered(runningIn(before), running)
     this.#chores.keep(workOf(running))
     if (running !== undefined && this.#seat.isDriving) this.#follow(running)
-    this.#hooks.announce(changesBetween(told, state, why, this.#settings.clock.now()))
     const isHeld = state.deployment?.id === this.#handles.last?.id
-    if (isHeld && state === this.#state) this.#handles.last?.changed()
+    if (isHeld) this.#handles.last?.changed()
     const phase = phaseOf(state)
     const isEnd = phase === 'COMPLETE' || phase === 'ROLLED_BACK' || phase === 'FAILED'
-    if (isEnd && isHeld) this.#finish(resultOf(phase, why, state))
+    // It is over before anybody hears of it: whoever does may go on from there.
+    const tellEnd = isEnd && isHeld ? this.#end(resultOf(phase, why, state)) : undefined
+    this.#hooks.announce(changesBetween(told, state, why, this.#settings.clock.now()))
+    tellEnd?.()
     if (phase !== phaseOf(before)) this.#refusal = undefined
     // It may have died before it was to live.
     if (running !== undefined && this.isToLive(running.to)) this.#lives.startLater(running.to)
@@ -743,12 +745,13 @@ export class Driver {
     this.#hooks.announce([forecastChange(status, foreseen, this.#settings.clock.now())])
   }
 
-  #finish(result: DeploymentResult): void {
+  /** What users hold ends here, unless it has ended before. @returns tells them so, last of all */
+  #end(result: DeploymentResult): (() => void) | undefined {
     const deployment = this.#handles.last
-    if (deployment?.finish(result) !== true) return
+    if (deployment?.finish(result) !== true) return undefined
     // What another controller goes on with, or a later start, is not over.
     if (result.outcome !== 'FENCED' && result.outcome !== 'STOPPED') this.#history.keep(deployment.report())
-    this.#hooks.finished(deployment, result)
+    return () => this.#hooks.finished(deployment, result)
   }
 
   /** This process does not drive any more: nothing of its own goes on. */
