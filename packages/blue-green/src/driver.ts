@@ -27,13 +27,12 @@ import {
   MigrationInPlaceError,
   RolledBackVersionError,
   StoppedError,
-  StoreUnavailableError,
   type FencedError,
 } from './errors.js'
 import { Handles } from './handles.js'
 import { statusOf } from './health-gate.js'
-import type { Journal } from './journal.js'
 import { Lives } from './lives.js'
+import { Opening } from './opening.js'
 import type { Settings } from './options.js'
 import { PhaseWork, workOf } from './phase-work.js'
 import { Progress } from './progress.js'
@@ -42,7 +41,7 @@ import { inPlaceFor, problemsFor } from './report/dry-run.js'
 import { History } from './report/history.js'
 import { makeReport, type DeploymentReport } from './report/report.js'
 import { healthOf, type VersionHealth, type Vitals } from './report/vitals.js'
-import { decisionFor, lookAhead, routedIn, standsAgainst, takeOver, type Known, type Resumption } from './resumption.js'
+import { decisionFor, routedIn, standsAgainst } from './resumption.js'
 import { routeOf, type Route } from './routing.js'
 import { Seat } from './seat.js'
 import { makeStarting, type Starting } from './starting.js'
@@ -267,17 +266,13 @@ export class Driver {
   async open(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
     const { clock } = this.#settings
-    const journal = this.#seat.makeJournal()
-    const staged = new Map<string, Error | undefined>()
-    const ahead = await this.#ifReachable(lookAhead(journal, this.#settings, this.#known), signal)
-    this.#lives.tookOver()
-    // First of all it must be able to serve: whoever drives goes on doing so if it is not.
-    await this.#stageAll(routedIn(ahead), staged, signal)
-    this.#lives.servesUnasked(routedIn(ahead))
-    const { decided } = this.#seat
-    const { found, state, why, log } = await this.#ifReachable(this.#takeOver(journal), signal)
-    await this.#stageAll(routedIn(state), staged, signal)
-    // The versions took their time, in which a person may have decided something.
+    const opening = new Opening(this.#settings, this.#seat, this.#lives, {
+      known: () => ({ state: this.#state, why: this.#why, isUnwritten: this.#seat.isUnwritten }),
+      staged: (version, stop) => this.#staged(version, stop),
+      restored: async (epoch) => this.progress.jury?.open(epoch),
+    })
+    const { journal, decided, staged, found, state, why, log } = await opening.takeOver(signal)
+    // The store took its time, in which a person may have decided something.
     const hasDecided = this.#seat.decided > decided
     const decision = hasDecided ? decisionFor(state, this.#state, { isUnwritten: true }) : undefined
     const [here, decidedFor] = [this.#state, this.#why]
@@ -302,27 +297,6 @@ export class Driver {
     this.#hooks.announce([controllerChange(from, 'DRIVING', state, why, clock.now())])
   }
 
-  get #known(): Known {
-    return { state: this.#state, why: this.#why, isUnwritten: this.#seat.isUnwritten }
-  }
-
-  /** Where the store does not answer, what was active when this process knew it last serves on. */
-  async #ifReachable<T>(asked: Promise<T>, signal: AbortSignal): Promise<T> {
-    return asked.catch(async (error) => {
-      if (!(error instanceof StoreUnavailableError)) throw error
-      const routed = routedIn(this.#state)
-      this.#lives.servesUnasked(routed)
-      await this.#stageAll(routed, new Map(), signal).catch(() => undefined)
-      throw error
-    })
-  }
-
-  async #takeOver(journal: Journal): Promise<Resumption> {
-    const resumption = await takeOver(journal, this.#settings, this.#known)
-    await this.progress.jury?.open(journal.epoch)
-    return resumption
-  }
-
   /** What was over when this process came can be looked at, and taken back; and the last process may have died before its report was kept. */
   #findOver(state: State, found: string, log: readonly LogEntry[]): void {
     const { deployment } = state
@@ -332,24 +306,6 @@ export class Driver {
     const [report, status] = [this.reportOf(deployment.id, result), this.statusOf(deployment.id)]
     if (report !== undefined) this.#history.keep(report)
     if (status !== undefined) this.#handles.foundOver(status, this.progress.forecast(deployment), result)
-  }
-
-  /**
-   * Makes ready what has not been tried yet.
-   *
-   * @param staged - what has been tried, and what kept it from getting ready
-   * @throws what kept the first of them from getting ready, when none of them is
-   */
-  async #stageAll(
-    versions: readonly string[],
-    staged: Map<string, Error | undefined>,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const untried = versions.filter((version) => !staged.has(version))
-    await Promise.all(untried.map(async (version) => staged.set(version, await this.#staged(version, signal))))
-    signal.throwIfAborted()
-    const failures = versions.map((version) => staged.get(version))
-    if (failures.every((failure) => failure !== undefined)) throw failures[0]?.cause
   }
 
   /** Ends the driving, not the serving. Waits for the write that is under way, which has a deadline. */

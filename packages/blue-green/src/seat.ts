@@ -28,7 +28,7 @@ export class Seat {
   /** The newest record of the other controller. */
   #followed: StateRecord | undefined
   #isStoreUp = true
-  /** How much was decided here, and how much of that is for whoever came later to end: a record has had it, or this process goes by the other one. */
+  /** How often something was decided here, and up to which of these others may end it: a record has held it, or this process follows the other one. */
   #decided = 0
   #settled = 0
 
@@ -69,7 +69,7 @@ export class Seat {
     return this.#followed
   }
 
-  /** How much was decided here so far. */
+  /** How often something was decided here so far. */
   get decided(): number {
     return this.#decided
   }
@@ -96,13 +96,17 @@ export class Seat {
     return new Journal({ store, key, controller: this.#id, ownEpoch: this.epoch, clock, timeoutMs })
   }
 
+  /** The store has answered, and not the writer. */
+  answered(): void {
+    if (!this.#isStoreUp) this.#reachable(true, undefined)
+  }
+
   /** The journal has taken over, with what had been decided here by then. */
   take(journal: Journal, decided: number): void {
     const { clock, lookMs, storeRetryMs } = this.#settings
     this.#controller = 'DRIVING'
     this.#fencedBy = undefined
     this.#followed = undefined
-    this.#isStoreUp = true
     this.#settled = decided
     this.#journal = journal
     this.#lookout?.stop()
@@ -142,7 +146,7 @@ export class Seat {
         ? 'its record in the store is gone, or a newer release has written it'
         : `another controller took over with epoch ${winner.epoch}`
     // Its answer is what says so.
-    if (!this.#isStoreUp) this.#reachable(true, undefined)
+    this.answered()
     this.#controller = 'FENCED'
     this.#fencedBy = new FencedError(why, winner?.epoch)
     this.#followed = winner
