@@ -1,5 +1,5 @@
 import type { Controller } from './changes.js'
-import { FencedError } from './errors.js'
+import { FencedError, StoppedError } from './errors.js'
 import { Journal } from './journal.js'
 import { Lookout } from './lookout.js'
 import type { Settings } from './options.js'
@@ -7,7 +7,9 @@ import { isNewer, type StateRecord } from './record.js'
 import { Writer, type Wanted, type WriterHooks } from './writer.js'
 
 /** What the seat tells. None of it may throw. */
-export interface SeatHooks extends Pick<WriterHooks, 'confirmed' | 'failed' | 'reachable'> {
+export interface SeatHooks extends Pick<WriterHooks, 'confirmed' | 'failed'> {
+  /** The store answers again, or does so no more. */
+  reachable(isUp: boolean, error: unknown): void
   /** Another controller has taken it, and wrote this; `undefined` where that cannot be read. */
   lost(winner: StateRecord | undefined, why: string): void
   /** The other controller has written something newer. */
@@ -49,6 +51,11 @@ export class Seat {
   /** Why this process does not drive any more, where another one has taken over. */
   get fencedBy(): FencedError | undefined {
     return this.#fencedBy
+  }
+
+  /** What whoever wants it moved hears, where this process does not drive. */
+  notDrivingError(version: string): FencedError | StoppedError {
+    return this.#fencedBy ?? new StoppedError(version)
   }
 
   get epoch(): number {
@@ -96,9 +103,11 @@ export class Seat {
     return new Journal({ store, key, controller: this.#id, ownEpoch: this.epoch, clock, timeoutMs })
   }
 
-  /** The store has answered, and not the writer. */
-  answered(): void {
-    if (!this.#isStoreUp) this.#reachable(true, undefined)
+  /** The store has answered, or has not. */
+  reachable(isUp: boolean, error?: unknown): void {
+    if (isUp === this.#isStoreUp) return
+    this.#isStoreUp = isUp
+    this.#hooks.reachable(isUp, error)
   }
 
   /** The journal has taken over, with what had been decided here by then. */
@@ -119,7 +128,7 @@ export class Seat {
       confirmed: (wanted) => this.#hooks.confirmed(wanted),
       failed: (wanted, error) => this.#hooks.failed(wanted, error),
       fenced: (winner) => this.#lose(winner),
-      reachable: (isUp, error) => this.#reachable(isUp, error),
+      reachable: (isUp, error) => this.reachable(isUp, error),
     })
   }
 
@@ -146,7 +155,7 @@ export class Seat {
         ? 'its record in the store is gone, or a newer release has written it'
         : `another controller took over with epoch ${winner.epoch}`
     // Its answer is what says so.
-    this.answered()
+    this.reachable(true)
     this.#controller = 'FENCED'
     this.#fencedBy = new FencedError(why, winner?.epoch)
     this.#followed = winner
@@ -163,10 +172,5 @@ export class Seat {
       this.#followed = record
       this.#hooks.follow(record)
     }
-  }
-
-  #reachable(isUp: boolean, error: unknown): void {
-    this.#isStoreUp = isUp
-    this.#hooks.reachable(isUp, error)
   }
 }
