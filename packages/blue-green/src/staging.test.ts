@@ -154,6 +154,21 @@ describe('a version that has to get ready', () => {
     expect((await first.store.record())?.epoch).toBe(2)
   })
 
+  it('and does not, beside one that does, leaves the driving where it is when all goes to it there meanwhile', async () => {
+    const first = new TestDriver()
+    await first.deploys()
+    let ready!: () => void
+    const next = new TestDriver(new FaultyStore(first.store.inner), (version) =>
+      version === 'v1' ? new Promise((resolve) => (ready = resolve)) : Promise.reject(new Error('no database')),
+    )
+    const opening = next.driver.open(new AbortController().signal)
+    await first.clock.advance(10_000)
+    expect([next.staged.toSorted(), first.phase]).toEqual([['v1', 'v2'], 'COMPLETE'])
+    ready()
+    await expect(opening).rejects.toThrow('no database')
+    expect((await first.store.record())?.epoch).toBe(1)
+  })
+
   it('leaves the driving where it is, though the record changes between the look at it and the write over it', async () => {
     const first = new TestDriver()
     await first.driver.open(new AbortController().signal)
