@@ -291,6 +291,44 @@ describe('a controller that has nothing to write', () => {
     expect((await second.store.record())?.epoch).toBe(2)
   })
 
+  it('says that the store is there again when it starts after it was stopped without it', async () => {
+    const bot = new TestBot()
+    const deployment = await bot.blueGreen.deploy('v2', { ...plan, stepMs: 60_000 })
+    bot.store.isDown = true
+    deployment.hold()
+    await bot.clock.advance(1_000)
+    await bot.blueGreen.stop()
+    await expect(bot.blueGreen.start()).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+    expect(bot.blueGreen.status.store).toBe('down')
+    bot.store.isDown = false
+    await bot.blueGreen.start()
+    expect(bot.blueGreen.status.store).toBe('up')
+    const told = bot.changes.filter(({ what }) => what === 'store')
+    expect(told.map(({ from, to }) => [from, to])).toEqual([
+      ['up', 'down'],
+      ['down', 'up'],
+    ])
+    expect(bot.blueGreen.status.deployment).toMatchObject({ phase: 'HOLD', isHeldByHand: true })
+  })
+
+  it('keeps to what is decided by whoever hears that the store is there again', async () => {
+    const bot = new TestBot()
+    const deployment = await bot.blueGreen.deploy('v2', { ...plan, stepMs: 60_000 })
+    bot.store.faults.set(bot.store.writes + 1, 'refused')
+    void deployment.promote().catch(() => undefined)
+    await bot.clock.advance(0)
+    bot.store.isDown = true
+    await bot.blueGreen.stop()
+    bot.store.isDown = false
+    bot.blueGreen.on('change', ({ what, to }) => {
+      if (what === 'store' && to === 'up') deployment.hold({ why: 'look' })
+    })
+    await bot.blueGreen.start()
+    await bot.clock.advance(0)
+    expect(bot.blueGreen.status).toMatchObject({ store: 'up', deployment: { phase: 'HOLD', isHeldByHand: true } })
+    expect((await bot.store.record())?.state.deployment?.heldByHand).toBe('look')
+  })
+
   it('looks no more once it is stopped', async () => {
     const bot = new TestBot()
     await bot.blueGreen.start()

@@ -217,9 +217,11 @@ export interface DeploymentDriver {
   reportOf(deploymentId: string, result: DeploymentResult | undefined): DeploymentReport | undefined
   /** As of whoever follows it now: this process may have stopped, and gone on with it. */
   finishedOf(deploymentId: string): Promise<DeploymentResult> | undefined
-  promote(why?: string): Promise<void>
-  hold(why?: string): void
-  letGo(why?: string): Promise<void>
+  readonly byHand: {
+    promote(why?: string): Promise<void>
+    hold(why?: string): void
+    letGo(why?: string): Promise<void>
+  }
 }
 
 /** A {@link Deployment} as its driver holds it. */
@@ -326,16 +328,16 @@ export class DrivenDeployment implements Deployment {
   }
 
   async promote(reason?: RollbackReason): Promise<DeploymentStatus> {
-    if (this.#driver.phaseOf(this.id) !== undefined) await this.#driver.promote(whyOf(reason))
+    if (this.#driver.phaseOf(this.id) !== undefined) await this.#driver.byHand.promote(whyOf(reason))
     return this.status
   }
 
   hold(reason?: RollbackReason): void {
-    if (this.#driver.phaseOf(this.id) !== undefined) this.#driver.hold(whyOf(reason))
+    if (this.#driver.phaseOf(this.id) !== undefined) this.#driver.byHand.hold(whyOf(reason))
   }
 
   async resume(reason?: RollbackReason): Promise<DeploymentStatus> {
-    if (this.#driver.phaseOf(this.id) !== undefined) await this.#driver.letGo(whyOf(reason))
+    if (this.#driver.phaseOf(this.id) !== undefined) await this.#driver.byHand.letGo(whyOf(reason))
     return this.status
   }
 }

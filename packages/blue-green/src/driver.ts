@@ -1,4 +1,5 @@
 import { messageOf, runBounded } from './bounded.js'
+import { ByHand, type ByHandHooks } from './by-hand.js'
 import {
   changesBetween,
   controllerChange,
@@ -27,22 +28,20 @@ import {
   MigrationInPlaceError,
   RolledBackVersionError,
   StoppedError,
-  StoreUnavailableError,
-  type FencedError,
 } from './errors.js'
 import { Handles } from './handles.js'
 import { statusOf } from './health-gate.js'
-import type { Journal } from './journal.js'
 import { Lives } from './lives.js'
+import { takeSeat } from './opening.js'
 import type { Settings } from './options.js'
 import { PhaseWork, workOf } from './phase-work.js'
-import { Progress } from './progress.js'
+import { Progress, type ProgressHooks } from './progress.js'
 import { logged, type LogEntry, type StateRecord } from './record.js'
 import { inPlaceFor, problemsFor } from './report/dry-run.js'
 import { History } from './report/history.js'
 import { makeReport, type DeploymentReport } from './report/report.js'
 import { healthOf, type VersionHealth, type Vitals } from './report/vitals.js'
-import { decisionFor, lookAhead, routedIn, standsAgainst, takeOver, type Known, type Resumption } from './resumption.js'
+import { decisionFor, routedIn, standsAgainst } from './resumption.js'
 import { routeOf, type Route } from './routing.js'
 import { Seat } from './seat.js'
 import { makeStarting, type Starting } from './starting.js'
@@ -82,6 +81,8 @@ import type { Wanted } from './writer.js'
 export class Driver {
   /** What the deployment does by itself. */
   readonly progress: Progress
+  /** What people want of it. */
+  readonly byHand: ByHand
   readonly #settings: Settings
   readonly #hooks: DriverHooks
   readonly #seat: Seat
@@ -120,7 +121,8 @@ export class Driver {
     this.#history = new History(settings, (report, why) => {
       hooks.announce([historyChange(report, why, settings.clock.now())])
     })
-    this.progress = new Progress(settings, this.#lives, {
+    // By itself or by hand, it is moved by the same means.
+    const steering: ProgressHooks & ByHandHooks = {
       state: () => this.#state,
       why: () => this.#why,
       isDriving: () => this.#seat.isDriving,
@@ -133,7 +135,10 @@ export class Driver {
       healthChanged: () => this.#handles.last?.healthChanged(),
       looked: () => this.#handles.last?.renewed(),
       events: (version) => hooks.events(version),
-    })
+      goBy: (record, why) => this.#goBy(record, why),
+    }
+    this.progress = new Progress(settings, this.#lives, steering)
+    this.byHand = new ByHand(this.#seat, this.progress, this.#waiters, steering)
     this.#wayBack = new WayBack(settings, this.#lives, {
       staged: (version, signal) => this.#staged(version, signal),
       unstaged: (version) => {
@@ -266,21 +271,21 @@ export class Driver {
    */
   async open(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
-    const { clock } = this.#settings
-    const journal = this.#seat.makeJournal()
-    const staged = new Map<string, Error | undefined>()
-    const ahead = await this.#ifReachable(lookAhead(journal, this.#settings, this.#known), signal)
-    this.#lives.tookOver()
-    // First of all it must be able to serve: whoever drives goes on doing so if it is not.
-    await this.#stageAll(routedIn(ahead), staged, signal)
-    this.#lives.servesUnasked(routedIn(ahead))
-    const { decided } = this.#seat
-    const { found, state, why, log } = await this.#ifReachable(this.#takeOver(journal), signal)
-    await this.#stageAll(routedIn(state), staged, signal)
-    // The versions took their time, in which a person may have decided something.
-    const hasDecided = this.#seat.decided > decided
-    const decision = hasDecided ? decisionFor(state, this.#state, { isUnwritten: true }) : undefined
+    const opened = await takeSeat(
+      this.#settings,
+      this.#seat,
+      this.#lives,
+      {
+        known: () => ({ state: this.#state, why: this.#why, isUnwritten: this.#seat.isUnwritten }),
+        staged: (version, stop) => this.#staged(version, stop),
+        restored: async (epoch) => this.progress.jury?.open(epoch),
+      },
+      signal,
+    )
+    const { journal, decided, staged, found, state, why, log } = opened
+    // The store took its time, in which a person may have decided something.
     const [here, decidedFor] = [this.#state, this.#why]
+    const decision = this.#seat.decided > decided ? decisionFor(state, here, { isUnwritten: true }) : undefined
     const from = this.controller
     this.#seat.take(journal, decided)
     // What was so before is no news, and neither is what was decided and told here.
@@ -299,28 +304,7 @@ export class Driver {
     this.#lives.settle(routedIn(state), this.#state)
     this.#takeDeadBack((death) => `"${state.deployment?.to}" died: ${death}`)
     this.#goOn()
-    this.#hooks.announce([controllerChange(from, 'DRIVING', state, why, clock.now())])
-  }
-
-  get #known(): Known {
-    return { state: this.#state, why: this.#why, isUnwritten: this.#seat.isUnwritten }
-  }
-
-  /** Where the store does not answer, what was active when this process knew it last serves on. */
-  async #ifReachable<T>(asked: Promise<T>, signal: AbortSignal): Promise<T> {
-    return asked.catch(async (error) => {
-      if (!(error instanceof StoreUnavailableError)) throw error
-      const routed = routedIn(this.#state)
-      this.#lives.servesUnasked(routed)
-      await this.#stageAll(routed, new Map(), signal).catch(() => undefined)
-      throw error
-    })
-  }
-
-  async #takeOver(journal: Journal): Promise<Resumption> {
-    const resumption = await takeOver(journal, this.#settings, this.#known)
-    await this.progress.jury?.open(journal.epoch)
-    return resumption
+    this.#hooks.announce([controllerChange(from, 'DRIVING', state, why, this.#settings.clock.now())])
   }
 
   /** What was over when this process came can be looked at, and taken back; and the last process may have died before its report was kept. */
@@ -328,28 +312,10 @@ export class Driver {
     const { deployment } = state
     if (deployment === null || !isOver(deployment.phase)) return
     const why = log.at(-1)?.why ?? found
-    const result = resultOf(deployment.phase as 'COMPLETE' | 'ROLLED_BACK' | 'FAILED', why, state)
+    const result = resultOf(deployment.phase, why, state)
     const [report, status] = [this.reportOf(deployment.id, result), this.statusOf(deployment.id)]
     if (report !== undefined) this.#history.keep(report)
     if (status !== undefined) this.#handles.foundOver(status, this.progress.forecast(deployment), result)
-  }
-
-  /**
-   * Makes ready what has not been tried yet.
-   *
-   * @param staged - what has been tried, and what kept it from getting ready
-   * @throws what kept the first of them from getting ready, when none of them is
-   */
-  async #stageAll(
-    versions: readonly string[],
-    staged: Map<string, Error | undefined>,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const untried = versions.filter((version) => !staged.has(version))
-    await Promise.all(untried.map(async (version) => staged.set(version, await this.#staged(version, signal))))
-    signal.throwIfAborted()
-    const failures = versions.map((version) => staged.get(version))
-    if (failures.every((failure) => failure !== undefined)) throw failures[0]?.cause
   }
 
   /** Ends the driving, not the serving. Waits for the write that is under way, which has a deadline. */
@@ -362,15 +328,15 @@ export class Driver {
     const lost = await this.#seat.settled()
     await Promise.all([this.#history.settled, this.progress.jury?.settled])
     const why = `stop() was called${lost?.type === 'ROLL_BACK' ? ' before the store confirmed the rollback' : ''}`
-    this.#finish({ outcome: 'STOPPED', why })
+    this.#end({ outcome: 'STOPPED', why })?.()
     this.#hooks.announce([controllerChange(from, 'STOPPED', this.#state, why, this.#settings.clock.now())])
   }
 
   async deploy(to: string, { retry, acceptMigrated, ...plan }: PlanAndConsent): Promise<Deployment> {
-    if (!this.#seat.isDriving) throw this.#notDrivingError(to)
+    if (!this.#seat.isDriving) throw this.#seat.notDrivingError(to)
     const wayBack = this.#wayBack.deployment
-    const running = this.#starting ?? wayBack ?? runningIn(this.#state)
     const current = runningIn(this.#state)
+    const running = this.#starting ?? wayBack ?? current
     const isTakenBack = wayBack !== undefined || (current !== undefined && isRollingBack(current))
     if (running !== undefined && (running.to !== to || (isTakenBack && retry))) {
       throw new DeploymentRunningError(to, running.id, running.to)
@@ -505,62 +471,6 @@ export class Driver {
     else this.progress.reconsider()
   }
 
-  /** Goes on to the next step now; resolves when it has, or there is none, and rejects when something holds it. */
-  promote(why = 'promote() was called'): Promise<void> {
-    const { fencedBy, isDriving } = this.#seat
-    if (fencedBy !== undefined) return Promise.reject(fencedBy)
-    const running = runningIn(this.#state)
-    if (running === undefined) return Promise.resolve()
-    const { phase } = running
-    if (!isAdvancing(running) && phase !== 'HOLD' && phase !== 'FROZEN') return Promise.resolve()
-    if (!isDriving) return Promise.reject(new StoppedError(running.to))
-    // A source of health may have changed without saying so.
-    this.progress.reconsider()
-    const now = runningIn(this.#state)
-    const isWaiting = now?.phase === 'HOLD' && now.awaitsEvidence && now.heldByHand === null
-    if (now?.phase === 'HOLD' && !isWaiting) return Promise.reject(this.#held())
-    const problem = this.progress.problemOfThaw(running)
-    if (problem !== undefined) return Promise.reject(this.#held(problem))
-    const promoted = this.#waiters.promoted(running)
-    // What is only staged goes on by itself, and not before green is ready.
-    if (isWaiting || phase === 'FROZEN') this.#prepare({ type: 'FORWARD' }, why)
-    else if (isStepping(running)) this.#prepare({ type: 'ADVANCE' }, why)
-    return promoted
-  }
-
-  /** In force when it returns, whatever the store says. */
-  hold(why = 'hold() was called'): void {
-    const elapsedMs = this.progress.elapsedMs(this.#state.deployment)
-    this.#move({ type: 'HOLD', elapsedMs, byHand: why }, `held by hand: ${why}`)
-    this.#waiters.settleResumptions()
-  }
-
-  /** A person holds it no more. Resolves when it goes on, or when something else holds it still. */
-  letGo(why = 'resume() was called'): Promise<void> {
-    const running = runningIn(this.#state)
-    if (running === undefined || running.heldByHand === null) return Promise.resolve()
-    if (this.#endOwnHold(why)) return Promise.resolve()
-    // What is not written would be held again by the next start, here or elsewhere.
-    if (!this.#seat.isDriving) return Promise.reject(this.#notDrivingError(running.to))
-    const problem = this.progress.problem(running)
-    this.#move({ type: 'LET_GO' }, problem === undefined ? why : `${why}, but ${problem}`)
-    const now = runningIn(this.#state)
-    // Whoever was told of it may have done something else.
-    if (problem !== undefined || now?.phase !== 'HOLD' || now.heldByHand !== null) return Promise.resolve()
-    const resumed = this.#waiters.resumed()
-    this.#move({ type: 'RESUME' }, why)
-    return resumed
-  }
-
-  /** @returns whether this process alone has held it, against what the other controller says: then it goes by that again */
-  #endOwnHold(why: string): boolean {
-    const { followed, isUnwritten } = this.#seat
-    if (this.controller !== 'FENCED' || followed === undefined || !isUnwritten) return false
-    this.#seat.settle()
-    this.#goBy(followed, `${why}, and the controller with epoch ${followed.epoch} drives`)
-    return true
-  }
-
   // What may happen
 
   #move(input: Input, why: string): void {
@@ -570,7 +480,7 @@ export class Driver {
     if (input.type === 'ROLL_BACK' || (input.type === 'HOLD' && input.byHand !== null)) this.#seat.decide()
     // The wish comes first: entering a state tells listeners, who may wish for something else.
     this.#seat.want({ state, why, type: input.type, log, evidence: this.#evidence() })
-    if (!waitsForStore(input.type)) this.#enter(state, why, log)
+    if (!afterStore.has(input.type)) this.#enter(state, why, log)
   }
 
   /** There is nobody to roll back to: the share stays as it is, and a person hears of it. */
@@ -578,11 +488,12 @@ export class Driver {
     const problem = this.#lives.problemOfRollback(running) ?? ''
     const why = `${problem}; the cause was: ${cause}`
     // Each event that fails may be a cause.
-    if (this.#refusal === problem) return { outcome: 'HELD', why }
-    // After an irreversible migration the death of blue speaks against nothing else.
-    if (!isOneWay(running)) this.progress.hold(why)
-    this.#refusal = problem
-    this.#hooks.announce([refusalChange(running, why, this.#settings.clock.now())])
+    if (this.#refusal !== problem) {
+      // After an irreversible migration the death of blue speaks against nothing else.
+      if (!isOneWay(running)) this.progress.hold(why)
+      this.#refusal = problem
+      this.#hooks.announce([refusalChange(running, why, this.#settings.clock.now())])
+    }
     return { outcome: 'HELD', why }
   }
 
@@ -613,13 +524,13 @@ export class Driver {
 
   #confirmed(wanted: Wanted): void {
     this.#unbegun = undefined
-    if (waitsForStore(wanted.type)) this.#enter(wanted.state, wanted.why, wanted.log ?? [])
+    if (afterStore.has(wanted.type)) this.#enter(wanted.state, wanted.why, wanted.log ?? [])
     if (wanted.next === undefined) return this.#goOn()
     // What turns while the store is asked holds a step; a frozen one cannot be held.
     const running = runningIn(this.#state)
     const problem = running && this.progress.problemOfThaw(running)
-    if (problem === undefined) this.#move(wanted.next, wanted.why)
-    else this.#waiters.fail(this.#held(problem))
+    if (running === undefined || problem === undefined) this.#move(wanted.next, wanted.why)
+    else this.#waiters.fail(new DeploymentHeldError(running, problem))
   }
 
   /** Nothing shifts without the store: a greater share is not waited for, it is given up. */
@@ -648,17 +559,17 @@ export class Driver {
   #fenced(winner: StateRecord | undefined, why: string): void {
     this.#lives.lostTo(this.#state)
     this.#stepBack()
-    this.#starting?.reject(this.#notDrivingError(this.#starting.to))
+    this.#starting?.reject(this.#seat.notDrivingError(this.#starting.to))
     // What became of it is not known here: the winner is past it.
     if (winner !== undefined && winner.state.deployment?.id !== this.#handles.last?.id) {
-      this.#finish({ outcome: 'FENCED', why })
+      this.#end({ outcome: 'FENCED', why })?.()
     }
     // What the store had never confirmed is no decision about anything.
     const isUnbegun = this.#unbegun !== undefined && runningIn(this.#state)?.id === this.#unbegun
     if (winner !== undefined) this.#goBy(winner, why, isUnbegun)
     // Nobody goes on with its batches here.
     if (runningIn(this.#state)?.phase === 'ROLLING_BACK') this.#move({ type: 'ROLL_BACK', elapsedMs: 0 }, this.#why)
-    this.#finish({ outcome: 'FENCED', why })
+    this.#end({ outcome: 'FENCED', why })?.()
     this.#hooks.announce([controllerChange('DRIVING', 'FENCED', this.#state, why, this.#settings.clock.now())])
   }
 
@@ -684,12 +595,13 @@ export class Driver {
     this.progress.entered(runningIn(before), running)
     this.#chores.keep(workOf(running))
     if (running !== undefined && this.#seat.isDriving) this.#follow(running)
-    this.#hooks.announce(changesBetween(told, state, why, this.#settings.clock.now()))
     const isHeld = state.deployment?.id === this.#handles.last?.id
-    if (isHeld && state === this.#state) this.#handles.last?.changed()
+    if (isHeld) this.#handles.last?.changed()
     const phase = phaseOf(state)
-    const isEnd = phase === 'COMPLETE' || phase === 'ROLLED_BACK' || phase === 'FAILED'
-    if (isEnd && isHeld) this.#finish(resultOf(phase, why, state))
+    // It is over before anybody hears of it: whoever does may go on from there.
+    const tellEnd = isHeld && isOver(phase) ? this.#end(resultOf(phase, why, state)) : undefined
+    this.#hooks.announce(changesBetween(told, state, why, this.#settings.clock.now()))
+    tellEnd?.()
     if (phase !== phaseOf(before)) this.#refusal = undefined
     // It may have died before it was to live.
     if (running !== undefined && this.isToLive(running.to)) this.#lives.startLater(running.to)
@@ -701,7 +613,7 @@ export class Driver {
     this.progress.reconsider()
     this.#tellStarted()
     if (phase !== 'HOLD' || this.#seat.wanted?.type !== 'RESUME') this.#waiters.settleResumptions()
-    this.#waiters.settlePromotions(runningIn(this.#state), () => this.#held())
+    this.#waiters.settlePromotions(runningIn(this.#state), this.#why)
   }
 
   /** `deploy` has done its part when green has its first share, or will not have it for now. */
@@ -715,11 +627,6 @@ export class Driver {
 
   #retire(version: string | undefined): void {
     if (this.#seat.isDriving && version !== undefined) this.#lives.retire(version, this.#state)
-  }
-
-  #held(why = this.#why): DeploymentHeldError {
-    const running = runningIn(this.#state)
-    return new DeploymentHeldError(running?.id ?? '', why, running?.heldByHand != null)
   }
 
   /** The state in force is in the store: what waits for that may begin. */
@@ -743,12 +650,13 @@ export class Driver {
     this.#hooks.announce([forecastChange(status, foreseen, this.#settings.clock.now())])
   }
 
-  #finish(result: DeploymentResult): void {
+  /** What users hold ends here, unless it has ended before. @returns tells them so, last of all */
+  #end(result: DeploymentResult): (() => void) | undefined {
     const deployment = this.#handles.last
-    if (deployment?.finish(result) !== true) return
+    if (deployment?.finish(result) !== true) return undefined
     // What another controller goes on with, or a later start, is not over.
     if (result.outcome !== 'FENCED' && result.outcome !== 'STOPPED') this.#history.keep(deployment.report())
-    this.#hooks.finished(deployment, result)
+    return () => this.#hooks.finished(deployment, result)
   }
 
   /** This process does not drive any more: nothing of its own goes on. */
@@ -756,11 +664,7 @@ export class Driver {
     this.progress.stop()
     this.#chores.keep(undefined)
     this.#wayBack.stop()
-    this.#waiters.leave(this.#notDrivingError(runningIn(this.#state)?.to ?? this.#state.active))
-  }
-
-  #notDrivingError(version: string): FencedError | StoppedError {
-    return this.#seat.fencedBy ?? new StoppedError(version)
+    this.#waiters.leave(this.#seat.notDrivingError(runningIn(this.#state)?.to ?? this.#state.active))
   }
 
   #hasCodeFor(state: State): boolean {
@@ -814,8 +718,4 @@ function warnOfUnknown(how: RollBackHow): void {
 const rollbackOptions = ['why', 'batches', 'acceptIrreversible', 'results']
 
 /** What is in force only when the store has it. All else is in force before it is written. */
-function waitsForStore(type: Wanted['type']): boolean {
-  return waiting.has(type)
-}
-
-const waiting: ReadonlySet<Wanted['type']> = new Set(['DEPLOY', 'PASSED', 'FAIL', 'RESUME', 'DRAINED', 'UNDONE'])
+const afterStore: ReadonlySet<Wanted['type']> = new Set(['DEPLOY', 'PASSED', 'FAIL', 'RESUME', 'DRAINED', 'UNDONE'])

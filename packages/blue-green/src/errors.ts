@@ -1,3 +1,5 @@
+import type { DeploymentState } from './transitions.js'
+
 /** `deploy` was called while another deployment runs. Follow that one, or roll it back first. */
 export class DeploymentRunningError extends Error {
   /** The class of this error, also across two copies of the package. */
@@ -40,12 +42,10 @@ export class DeploymentHeldError extends Error {
   readonly why: string
 
   /** @internal */
-  constructor(deploymentId: string, why: string, isHeldByHand: boolean) {
-    const remedy = isHeldByHand ? 'resume() it first' : 'repair that, and it goes on by itself'
-    super(
-      `Deployment ${deploymentId} is held: ${why.replace(/\.$/, '')}. ${remedy[0]?.toUpperCase()}${remedy.slice(1)}.`,
-    )
-    this.deploymentId = deploymentId
+  constructor({ id, heldByHand }: Pick<DeploymentState, 'id' | 'heldByHand'>, why: string) {
+    const remedy = heldByHand === null ? 'repair that, and it goes on by itself' : 'resume() it first'
+    super(`Deployment ${id} is held: ${why.replace(/\.$/, '')}. ${remedy[0]?.toUpperCase()}${remedy.slice(1)}.`)
+    this.deploymentId = id
     this.why = why
   }
 }

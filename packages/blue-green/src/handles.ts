@@ -18,7 +18,7 @@ export class Handles {
 
   /** Of this deployment, whether this process has driven it or has found it at its end. */
   of(deploymentId: string | undefined): DrivenDeployment | undefined {
-    return [this.#found, this.#last].find((each) => each !== undefined && each.id === deploymentId)
+    return [this.#found, this.#last].find((each) => each?.id === deploymentId)
   }
 
   /** Whether users hold this deployment as one that goes on here. */

@@ -82,6 +82,15 @@ describe('Journal', () => {
     expect(await journal.append(serving('v2'), 'test')).toEqual({ kept: false, winner: undefined })
   })
 
+  it('writes nothing where what is there is not to be taken over', async () => {
+    const store = new FaultyStore()
+    const first = await openJournal(store, 'a')
+    const other = new Journal({ store, key, controller: 'b', clock: first.clock, ownEpoch: 0, timeoutMs: 1_000 })
+    expect(await other.open(() => undefined)).toBe(false)
+    expect([store.writes, (await store.record())?.epoch]).toEqual([1, 1])
+    expect(await first.journal.append(serving('v2'), 'test')).toEqual({ kept: true })
+  })
+
   it('gives up on a store that refuses every write for no reason', async () => {
     const store = new FaultyStore()
     const { journal } = await openJournal(store, 'a')

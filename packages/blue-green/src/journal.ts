@@ -59,25 +59,29 @@ export class Journal {
   }
 
   /**
-   * Takes over: reads the record and writes it back under a new epoch, which fences whoever wrote it.
+   * Takes over: reads the record and writes it back under a new epoch, which fences whoever wrote it. Nothing is written over that `adopt` has
+   * not seen.
    *
-   * @param adopt - what to make of the state that is there, and whether this controller wrote it; what it throws ends the attempt
+   * @param adopt - what to make of the state that is there, and whether this controller wrote it; `undefined` leaves it as it is, and what it
+   * throws ends the attempt
+   * @returns whether it has taken over
    * @throws {@link StoreUnavailableError} when the store does not answer
    */
-  async open(adopt: (stored: State | undefined, log: readonly LogEntry[], isOwn: boolean) => Adopted): Promise<State> {
+  async open(
+    adopt: (stored: State | undefined, log: readonly LogEntry[], isOwn: boolean) => Adopted | undefined,
+  ): Promise<boolean> {
     for (let attempt = 0; attempt < maxAttempts; attempt++) {
       const found = await this.#read()
-      const { state, why, ...particulars } = adopt(
-        found?.record.state,
-        found?.record.log ?? [],
-        found !== undefined && this.isOwn(found.record),
-      )
+      const isOwn = found !== undefined && this.#isOwn(found.record)
+      const adopted = adopt(found?.record.state, found?.record.log ?? [], isOwn)
+      if (adopted === undefined) return false
+      const { state, why, ...particulars } = adopted
       this.#epoch = (found?.record.epoch ?? 0) + 1
       this.#sequence = (found?.record.sequence ?? 0) + 1
       const version = await this.#write(found?.version, this.#record(state, why, particulars))
       if (version === undefined) continue
       this.#version = version
-      return state
+      return true
     }
     throw new FencedError('several controllers are starting at once', this.#epoch)
   }
@@ -123,7 +127,7 @@ export class Journal {
   }
 
   /** Whether nobody has written anything since this controller did. */
-  isOwn(record: StateRecord): boolean {
+  #isOwn(record: StateRecord): boolean {
     return record.controller === this.#settings.controller && record.epoch === this.#settings.ownEpoch
   }
 

@@ -94,7 +94,7 @@ export class Progress {
     return this.#doubt.isOpen
   }
 
-  /** Since when health has been well, or had been before it was not, as far as this deployment has asked. */
+  /** Since when health has been well without a break. */
   get wellSinceMs(): number {
     return this.#doubt.wellSinceMs
   }

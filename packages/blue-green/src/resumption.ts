@@ -14,8 +14,10 @@ import {
   type State,
 } from './transitions.js'
 
-/** Where a process goes on that has taken over from whoever drove last. */
+/** Where a process goes on that has taken over from whoever drove last, or would go on. */
 export interface Resumption {
+  /** Whether it has taken over. */
+  readonly isTaken: boolean
   /** What the record said. */
   readonly found: State
   /** What is in force from now on. */
@@ -33,36 +35,30 @@ export interface Known {
 }
 
 /**
- * Fences whoever drove last, and goes on where the record says.
+ * Fences whoever drove last, and goes on where the record says. Nobody is fenced where this process cannot serve what the record says at
+ * that moment.
  *
  * @param here - what this process knew last: what was decided here, and the store never had, still stands
+ * @param canServe - whether this process can do with these versions, which would get events
  * @throws VersionMissingError when the deployment needs a version that this process does not have
  */
-export async function takeOver(journal: Journal, settings: Settings, here: Known): Promise<Resumption> {
+export async function takeOver(
+  journal: Journal,
+  settings: Settings,
+  here: Known,
+  canServe: (routed: readonly string[]) => boolean,
+): Promise<Resumption> {
   const { initial, clock } = settings
-  let found: State = { active: initial, rolledBack: [], count: 0, deployment: null }
-  let why = 'nothing was stored yet'
-  let log: readonly LogEntry[] = []
-  const state = await journal.open((stored, storedLog, isOwn) => {
-    if (stored === undefined) return { state: found, why }
-    found = stored
-    const goesOn = resumed(stored, settings, here, isOwn)
-    why = goesOn.why
-    log = logged(storedLog, stored, goesOn.state, why, clock.now())
-    return { ...goesOn, log }
+  const first: State = { active: initial, rolledBack: [], count: 0, deployment: null }
+  let goesOn: Omit<Resumption, 'isTaken'> = { found: first, state: first, why: 'nothing was stored yet', log: [] }
+  const isTaken = await journal.open((stored, storedLog, isOwn) => {
+    if (stored !== undefined) {
+      const { state, why } = resumed(stored, settings, here, isOwn)
+      goesOn = { found: stored, state, why, log: logged(storedLog, stored, state, why, clock.now()) }
+    }
+    return canServe(routedIn(goesOn.state)) ? goesOn : undefined
   })
-  return { found, state, why, log }
-}
-
-/**
- * Where a process would go on that took over now. Nobody is fenced.
- *
- * @throws VersionMissingError when the deployment needs a version that this process does not have
- */
-export async function lookAhead(journal: Journal, settings: Settings, here: Known): Promise<State> {
-  const record = await journal.look()
-  if (record === undefined) return { active: settings.initial, rolledBack: [], count: 0, deployment: null }
-  return resumed(record.state, settings, here, journal.isOwn(record)).state
+  return { ...goesOn, isTaken }
 }
 
 function resumed(

@@ -1,5 +1,5 @@
 import type { Controller } from './changes.js'
-import { FencedError } from './errors.js'
+import { FencedError, StoppedError } from './errors.js'
 import { Journal } from './journal.js'
 import { Lookout } from './lookout.js'
 import type { Settings } from './options.js'
@@ -7,7 +7,9 @@ import { isNewer, type StateRecord } from './record.js'
 import { Writer, type Wanted, type WriterHooks } from './writer.js'
 
 /** What the seat tells. None of it may throw. */
-export interface SeatHooks extends Pick<WriterHooks, 'confirmed' | 'failed' | 'reachable'> {
+export interface SeatHooks extends Pick<WriterHooks, 'confirmed' | 'failed'> {
+  /** The store answers again, or does so no more. */
+  reachable(isUp: boolean, error: unknown): void
   /** Another controller has taken it, and wrote this; `undefined` where that cannot be read. */
   lost(winner: StateRecord | undefined, why: string): void
   /** The other controller has written something newer. */
@@ -28,7 +30,7 @@ export class Seat {
   /** The newest record of the other controller. */
   #followed: StateRecord | undefined
   #isStoreUp = true
-  /** How much was decided here, and how much of that is for whoever came later to end: a record has had it, or this process goes by the other one. */
+  /** How often something was decided here, and up to which of these others may end it: a record has held it, or this process follows the other one. */
   #decided = 0
   #settled = 0
 
@@ -51,6 +53,11 @@ export class Seat {
     return this.#fencedBy
   }
 
+  /** What whoever wants it moved hears, where this process does not drive. */
+  notDrivingError(version: string): FencedError | StoppedError {
+    return this.#fencedBy ?? new StoppedError(version)
+  }
+
   get epoch(): number {
     return this.#journal?.epoch ?? 0
   }
@@ -69,7 +76,7 @@ export class Seat {
     return this.#followed
   }
 
-  /** How much was decided here so far. */
+  /** How often something was decided here so far. */
   get decided(): number {
     return this.#decided
   }
@@ -96,13 +103,19 @@ export class Seat {
     return new Journal({ store, key, controller: this.#id, ownEpoch: this.epoch, clock, timeoutMs })
   }
 
+  /** The store has answered, or has not. */
+  reachable(isUp: boolean, error?: unknown): void {
+    if (isUp === this.#isStoreUp) return
+    this.#isStoreUp = isUp
+    this.#hooks.reachable(isUp, error)
+  }
+
   /** The journal has taken over, with what had been decided here by then. */
   take(journal: Journal, decided: number): void {
     const { clock, lookMs, storeRetryMs } = this.#settings
     this.#controller = 'DRIVING'
     this.#fencedBy = undefined
     this.#followed = undefined
-    this.#isStoreUp = true
     this.#settled = decided
     this.#journal = journal
     this.#lookout?.stop()
@@ -115,7 +128,7 @@ export class Seat {
       confirmed: (wanted) => this.#hooks.confirmed(wanted),
       failed: (wanted, error) => this.#hooks.failed(wanted, error),
       fenced: (winner) => this.#lose(winner),
-      reachable: (isUp, error) => this.#reachable(isUp, error),
+      reachable: (isUp, error) => this.reachable(isUp, error),
     })
   }
 
@@ -142,7 +155,7 @@ export class Seat {
         ? 'its record in the store is gone, or a newer release has written it'
         : `another controller took over with epoch ${winner.epoch}`
     // Its answer is what says so.
-    if (!this.#isStoreUp) this.#reachable(true, undefined)
+    this.reachable(true)
     this.#controller = 'FENCED'
     this.#fencedBy = new FencedError(why, winner?.epoch)
     this.#followed = winner
@@ -159,10 +172,5 @@ export class Seat {
       this.#followed = record
       this.#hooks.follow(record)
     }
-  }
-
-  #reachable(isUp: boolean, error: unknown): void {
-    this.#isStoreUp = isUp
-    this.#hooks.reachable(isUp, error)
   }
 }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { readDeployOptions } from './deploy-options.js'
 import { FaultyStore } from './test-support/faulty-store.js'
 import { plan } from './test-support/test-bot.js'
 import { TestDriver } from './test-support/test-driver.js'
@@ -113,6 +114,77 @@ describe('a version that has to get ready', () => {
     await opening
     expect([next.phase, next.driver.state.active, next.retired]).toEqual(['COMPLETE', 'v2', ['v1']])
     expect(next.staged).toHaveLength(2)
+  })
+
+  /** Another process completes `v2` while `v1` gets ready in this one. */
+  async function overtaken(stage: (version: string) => Promise<void>) {
+    const first = new TestDriver()
+    await first.driver.open(new AbortController().signal)
+    let ready!: () => void
+    const next = new TestDriver(new FaultyStore(first.store.inner), (version) =>
+      version === 'v1' ? new Promise((resolve) => (ready = resolve)) : stage(version),
+    )
+    const opening = next.driver.open(new AbortController().signal)
+    await next.clock.advance(0)
+    expect(next.staged).toEqual(['v1'])
+    await first.driver.deploy('v2', readDeployOptions(plan, first.settings))
+    await first.clock.advance(10_000)
+    expect([first.driver.controller, first.phase]).toEqual(['DRIVING', 'COMPLETE'])
+    ready()
+    return { first, next, opening }
+  }
+
+  it('and became the active one elsewhere meanwhile leaves the driving there when it does not get ready here', async () => {
+    const { first, next, opening } = await overtaken(() => Promise.reject(new Error('no database')))
+    await expect(opening).rejects.toThrow('no database')
+    expect(next.staged).toEqual(['v1', 'v2'])
+    await first.clock.advance(10_000)
+    expect([first.driver.controller, next.driver.controller]).toEqual(['DRIVING', 'STOPPED'])
+    expect((await first.store.record())?.epoch).toBe(1)
+  })
+
+  it('and became the active one elsewhere meanwhile gets ready before this process takes over', async () => {
+    let ready!: () => void
+    const { first, next, opening } = await overtaken(() => new Promise((resolve) => (ready = resolve)))
+    await next.clock.advance(10_000)
+    expect([next.staged, (await first.store.record())?.epoch]).toEqual([['v1', 'v2'], 1])
+    ready()
+    await opening
+    expect([next.driver.controller, next.driver.state.active, next.retired]).toEqual(['DRIVING', 'v2', ['v1']])
+    expect((await first.store.record())?.epoch).toBe(2)
+  })
+
+  it('and does not, beside one that does, leaves the driving where it is when all goes to it there meanwhile', async () => {
+    const first = new TestDriver()
+    await first.deploys()
+    let ready!: () => void
+    const next = new TestDriver(new FaultyStore(first.store.inner), (version) =>
+      version === 'v1' ? new Promise((resolve) => (ready = resolve)) : Promise.reject(new Error('no database')),
+    )
+    const opening = next.driver.open(new AbortController().signal)
+    await first.clock.advance(10_000)
+    expect([next.staged.toSorted(), first.phase]).toEqual([['v1', 'v2'], 'COMPLETE'])
+    ready()
+    await expect(opening).rejects.toThrow('no database')
+    expect((await first.store.record())?.epoch).toBe(1)
+  })
+
+  it('leaves the driving where it is, though the record changes between the look at it and the write over it', async () => {
+    const first = new TestDriver()
+    await first.driver.open(new AbortController().signal)
+    const next = new TestDriver(new FaultyStore(first.store.inner), (version) =>
+      version === 'v1' ? Promise.resolve() : Promise.reject(new Error('no database')),
+    )
+    next.store.faults.set(1, 'is slow')
+    const opening = next.driver.open(new AbortController().signal)
+    await next.clock.advance(0)
+    expect(next.store.writes).toBe(1)
+    await first.driver.deploy('v2', readDeployOptions(plan, first.settings))
+    await first.clock.advance(10_000)
+    void next.store.land()
+    await expect(opening).rejects.toThrow('no database')
+    expect([first.driver.controller, first.phase]).toEqual(['DRIVING', 'COMPLETE'])
+    expect((await first.store.record())?.epoch).toBe(1)
   })
 
   it('fails the start when nothing else could serve, which may be tried again', async () => {

@@ -157,7 +157,7 @@ export function completeIn({ active, deployment }: State): DeploymentState | und
 }
 
 /** Whether a deployment in this phase has ended. */
-export function isOver(phase: Phase): boolean {
+export function isOver(phase: Phase): phase is 'COMPLETE' | 'ROLLED_BACK' | 'FAILED' {
   return phase === 'COMPLETE' || phase === 'ROLLED_BACK' || phase === 'FAILED'
 }
 

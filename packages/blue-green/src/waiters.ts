@@ -1,3 +1,4 @@
+import { DeploymentHeldError } from './errors.js'
 import { isAdvancing, type DeploymentState } from './transitions.js'
 
 /** Those who wait for what they asked for by hand. */
@@ -24,12 +25,12 @@ export class Waiters {
   }
 
   /** Whoever promoted hears that it went on, that there was nothing to go on to, or what holds it. */
-  settlePromotions(running: DeploymentState | undefined, held: () => Error): void {
+  settlePromotions(running: DeploymentState | undefined, why: string): void {
     const waiting = this.#promotions.splice(0)
     for (const promotion of waiting) {
       const { from, resolve, reject } = promotion
       if (running?.id !== from.id || running.step !== from.step) resolve()
-      else if (running.phase === 'HOLD') reject(held())
+      else if (running.phase === 'HOLD') reject(new DeploymentHeldError(running, why))
       else if (isAdvancing(running)) this.#promotions.push(promotion)
       else resolve()
     }

@@ -162,6 +162,50 @@ describe('a rollback of what is complete', () => {
     expect([bot.blueGreen.status.active, await bot.serves('a')]).toEqual(['v3', 'v3'])
   })
 
+  it('is one also where whoever hears that it is complete takes it back in the same tick', async () => {
+    const bot = new TestBot()
+    const ends: string[] = []
+    let rolledBack: Promise<unknown> | undefined
+    bot.blueGreen.on('finished', ({ outcome }) => ends.push(outcome))
+    bot.blueGreen.on('change', ({ what, to }) => {
+      if (what !== 'phase' || to !== 'COMPLETE') return
+      rolledBack = bot.blueGreen.lastDeployment?.rollback({ why: 'users complain' })
+    })
+    const deployment = await bot.blueGreen.deploy('v2', soon)
+    const seen: string[] = []
+    const watching = (async () => {
+      for await (const { phase } of deployment.watch()) seen.push(phase)
+    })()
+    await bot.clock.advance(1_000)
+    expect(await rolledBack).toEqual({ outcome: 'ROLLED_BACK', why: 'users complain' })
+    expect((await deployment.finished).outcome).toBe('COMPLETE')
+    expect((await bot.blueGreen.lastDeployment?.finished)?.outcome).toBe('ROLLED_BACK')
+    await watching
+    expect([ends, seen.at(-1)]).toEqual([['COMPLETE', 'ROLLED_BACK'], 'COMPLETE'])
+    expect(await bot.blueGreen.history()).toMatchObject([{ number: 1, outcome: 'ROLLED_BACK', why: 'users complain' }])
+    expect([bot.blueGreen.status.active, await bot.serves('a'), bot.timers]).toEqual(['v1', 'v1', 0])
+  })
+
+  it.each(['v3', 'v1'])('is none where whoever hears that it is complete deploys %s next', async (next) => {
+    const bot = new TestBot()
+    const ends: string[] = []
+    let deploying: Promise<Deployment> | undefined
+    bot.blueGreen.on('finished', ({ outcome, to }) => ends.push(`${outcome} ${to}`))
+    bot.blueGreen.on('change', ({ what, to }) => {
+      if (what === 'phase' && to === 'COMPLETE') deploying ??= bot.blueGreen.deploy(next, soon)
+    })
+    const deployment = await bot.blueGreen.deploy('v2', soon)
+    await bot.clock.advance(1_000)
+    expect((await deployment.finished).outcome).toBe('COMPLETE')
+    const later = await deploying
+    expect(later?.status).toMatchObject({ from: 'v2', to: next, phase: 'CANARY_TESTING' })
+    await bot.clock.advance(1_000)
+    expect((await later?.finished)?.outcome).toBe('COMPLETE')
+    expect([deployment.report().outcome, await bot.serves('a')]).toEqual(['COMPLETE', next])
+    expect(await bot.blueGreen.history()).toMatchObject([{ number: 2 }, { number: 1, outcome: 'COMPLETE', to: 'v2' }])
+    expect(ends).toHaveLength(2)
+  })
+
   it('is no matter of a trigger: what asks the bot, and not the deployment, takes back what runs', async () => {
     const { bot } = await complete()
     expect(await bot.blueGreen.rollback({ why: 'health is down' })).toBeUndefined()
@@ -303,6 +347,20 @@ describe('the old version of what is complete', () => {
     ])
     ready()
     expect((await rolledBack).outcome).toBe('ROLLED_BACK')
+  })
+
+  it('is there also where whoever hears that it is complete takes it back, while the old version is being ended', async () => {
+    const { bot, v1, v2 } = await completeOnSlots()
+    await bot.blueGreen.lastDeployment?.rollback()
+    let rolledBack: Promise<unknown> | undefined
+    bot.blueGreen.on('change', ({ what, to }) => {
+      if (what === 'phase' && to === 'COMPLETE') rolledBack = bot.blueGreen.lastDeployment?.rollback()
+    })
+    await bot.blueGreen.deploy('v2', { ...soon, retry: true })
+    await bot.clock.advance(1_000)
+    expect(await rolledBack).toMatchObject({ outcome: 'ROLLED_BACK' })
+    await bot.clock.advance(0)
+    expect([await bot.serves('a'), v1.health(), v2.health()]).toEqual(['v1', 'up', 'down'])
   })
 
   it('is let go when the process stops, and nothing has changed', async () => {

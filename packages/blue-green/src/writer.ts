@@ -31,7 +31,7 @@ export interface WriterHooks {
   failed(wanted: Wanted, error: unknown): void
   /** Another controller has the record. The writer has stopped. */
   fenced(winner: StateRecord | undefined): void
-  /** The store answers again, or does so no more. */
+  /** The store has answered, or has not. */
   reachable(isUp: boolean, error?: unknown): void
 }
 
@@ -48,7 +48,6 @@ export class Writer {
   readonly #hooks: WriterHooks
   #wanted: Ordered | undefined
   #running: Promise<void> | undefined
-  #isUp = true
   #isStopped = false
   #wake: (() => void) | undefined
 
@@ -88,7 +87,7 @@ export class Writer {
     } catch (error) {
       if (this.#isStopped) return
       if (this.#wanted === wanted) this.#hooks.failed(wanted, error)
-      this.#report(false, error)
+      this.#hooks.reachable(false, error)
       return this.#pause()
     }
     if (appended.kept) this.#hooks.kept(wanted)
@@ -100,13 +99,7 @@ export class Writer {
       return this.#hooks.fenced(appended.winner)
     }
     if (isNewest) this.#hooks.confirmed(wanted)
-    this.#report(true)
-  }
-
-  #report(isUp: boolean, error?: unknown): void {
-    if (this.#isUp === isUp) return
-    this.#isUp = isUp
-    this.#hooks.reachable(isUp, error)
+    this.#hooks.reachable(true)
   }
 
   #pause(): Promise<void> {
