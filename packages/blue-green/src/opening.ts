@@ -45,28 +45,28 @@ export async function takeSeat(
   const canServe = (routed: readonly string[]): boolean =>
     routed.every((version) => staged.has(version)) && routed.some((version) => staged.get(version) === undefined)
   const stageAll = async (routed: readonly string[]): Promise<void> => {
-    lives.servesUnasked(routed)
     const untried = routed.filter((version) => !staged.has(version))
     await Promise.all(untried.map(async (version) => staged.set(version, await hooks.staged(version, signal))))
     signal.throwIfAborted()
     if (!canServe(routed)) throw staged.get(routed[0] ?? '')?.cause
+    lives.servesUnasked(routed)
   }
-  try {
-    for (;;) {
-      const { decided } = seat
-      const resumption = await takeOver(journal, settings, hooks.known(), canServe)
-      signal.throwIfAborted()
-      if (resumption.isTaken) {
-        await hooks.restored(journal.epoch)
-        seat.reachable(true)
-        return { ...resumption, journal, decided, staged }
-      }
-      lives.tookOver()
-      await stageAll(routedIn(resumption.state))
+  /** Where the store does not answer, what was active when this process knew it last serves on. */
+  const orServe = <T>(asked: Promise<T>): Promise<T> =>
+    asked.catch(async (error) => {
+      if (error instanceof StoreUnavailableError) await stageAll(routedIn(hooks.known().state)).catch(() => undefined)
+      throw error
+    })
+  for (;;) {
+    const { decided } = seat
+    const resumption = await orServe(takeOver(journal, settings, hooks.known(), canServe))
+    signal.throwIfAborted()
+    if (resumption.isTaken) {
+      await orServe(hooks.restored(journal.epoch))
+      seat.reachable(true)
+      return { ...resumption, journal, decided, staged }
     }
-  } catch (error) {
-    // Where the store does not answer, what was active when this process knew it last serves on.
-    if (error instanceof StoreUnavailableError) await stageAll(routedIn(hooks.known().state)).catch(() => undefined)
-    throw error
+    lives.tookOver()
+    await stageAll(routedIn(resumption.state))
   }
 }

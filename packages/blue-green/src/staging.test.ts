@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { readDeployOptions } from './deploy-options.js'
+import { StoreUnavailableError } from './errors.js'
 import { FaultyStore } from './test-support/faulty-store.js'
 import { plan } from './test-support/test-bot.js'
 import { TestDriver } from './test-support/test-driver.js'
@@ -185,6 +186,18 @@ describe('a version that has to get ready', () => {
     await expect(opening).rejects.toThrow('no database')
     expect([first.driver.controller, first.phase]).toEqual(['DRIVING', 'COMPLETE'])
     expect((await first.store.record())?.epoch).toBe(1)
+  })
+
+  it('fails the start by an error of a store of its own, and nobody serves in its place: the record can be read', async () => {
+    const first = new TestDriver()
+    await first.deploys()
+    await first.clock.advance(10_000)
+    expect(first.driver.state.active).toBe('v2')
+    const next = new TestDriver(new FaultyStore(first.store.inner), (version) =>
+      version === 'v1' ? Promise.resolve() : Promise.reject(new StoreUnavailableError('Its claims', 'no')),
+    )
+    await expect(next.driver.open(new AbortController().signal)).rejects.toThrow('Its claims')
+    expect(next.staged).toEqual(['v2'])
   })
 
   it('fails the start when nothing else could serve, which may be tried again', async () => {

@@ -356,4 +356,57 @@ describe('a process that comes back', () => {
     expect(before.told.filter((one) => one.startsWith('owner'))).toEqual([])
     expect(before.told).toEqual(expect.arrayContaining(['membership in > out', 'membership out > in']))
   })
+
+  it('takes nothing from one that took over while it stood still', async () => {
+    const fleet = new Fleet()
+    const before = fleet.process()
+    await before.begin()
+    const [second, third] = [fleet.process(), fleet.process()]
+    for (const each of [second, third]) {
+      const started = each.restart.start()
+      await fleet.clock.advance(1_000)
+      await started
+      each.isLoggedIn = true
+    }
+    await fleet.clock.advance(5_000)
+    second.freeze()
+    const taking = second.restart.takeOver().catch((error: unknown) => error)
+    await fleet.clock.advance(5_500)
+    const taken = third.restart.takeOver()
+    await fleet.clock.advance(1_500)
+    await taken
+    second.thaw()
+    await fleet.clock.advance(20_000)
+    expect(await taking).toMatchObject({
+      code: 'NOT_TAKEN_OVER',
+      message: expect.stringContaining('another process took over meanwhile') as string,
+    })
+    expect([second.restart.status.role, third.restart.status.role]).toEqual(['standby', 'owner'])
+  })
+
+  it('takes over when it handles events again, and not before', async () => {
+    const fleet = new Fleet()
+    const before = fleet.process()
+    await before.begin()
+    const after = fleet.process()
+    const started = after.restart.start()
+    await fleet.clock.advance(1_000)
+    await started
+    after.isLoggedIn = true
+    await fleet.clock.advance(5_000)
+    after.freeze()
+    // The other one writes no claims any more.
+    await fleet.clock.advance(80_000)
+    after.thaw()
+    const taking = after.restart.takeOver()
+    const late: string[] = []
+    for (let n = 0; n < 80; n++) {
+      fleet.send(`7/${n}`)
+      await fleet.clock.advance(100)
+      const due = `7/${n - 10}`
+      if (n >= 10 && fleet.runsOf(due).length === 0) late.push(due)
+    }
+    await taking
+    expect([late, after.restart.status.role]).toEqual([[], 'owner'])
+  })
 })

@@ -96,6 +96,8 @@ export class Desk {
   #outSince: Table | undefined
   /** Nothing goes on any more. */
   #isOver = false
+  /** What is this process's is for the others to begin. */
+  #givesWay = false
 
   constructor(settings: RestartSettings, standing: Standing, hooks: DeskHooks) {
     const { store, name, id, clock, claimMs, storeTimeoutMs } = settings
@@ -212,11 +214,17 @@ export class Desk {
   /** This process is one of them again. Who has what came before, their claims say, and who is still there. */
   resume(): void {
     this.#isOver = false
+    this.#givesWay = false
     this.#outSince = undefined
     for (const kept of this.#kept.values())
       if (kept.state === 'theirs' && kept.by !== undefined && this.#isDead(kept.by)) void this.#takeUp(kept)
     this.reconsider()
     this.#schedule()
+  }
+
+  /** Whether this process is about to give away what is its own: as long as there are others, it begins only what they do not. */
+  set givesWay(isSo: boolean) {
+    this.#givesWay = isSo
   }
 
   /** This process goes: what it has is with the others. */
@@ -253,14 +261,19 @@ export class Desk {
     const isOut = this.#outSince !== undefined
     if (isKnown && isMine && !isOut) return this.#run(event, { eventId: undefined, attempt: 1 })
     if (isMine || isOut) this.#undecided(undefined, 'it has no id, and the others may have it')
-    else if (this.#standing.awaits(unitId) || this.#standing.hasGivenAway(unitId))
-      this.#undecided(undefined, 'it has no id, and its guild moves')
+    else if (this.#isOnItsWay(unitId)) this.#undecided(undefined, 'it has no id, and its guild moves')
     return undefined
+  }
+
+  /** Whether a guild comes here or goes from here, so that perhaps nobody has its events in this moment. */
+  #isOnItsWay(unitId: string | undefined): boolean {
+    return this.#standing.awaits(unitId) || this.#standing.hasGivenAway(unitId) || this.#standing.owns(unitId)
   }
 
   /** Whether this process begins such an event at once: one of a flow where the flow is, any other by its guild. */
   #isMine({ unitId, pin }: Pick<Kept, 'unitId' | 'pin'>): boolean {
     if (this.#standing.isAlone) return true
+    if (this.#givesWay) return false
     const isOwn = this.#standing.owns(unitId)
     const at = pin === undefined ? undefined : this.#standing.pinnedAt(pin)
     if (pin === undefined || at === undefined) return isOwn

@@ -278,21 +278,24 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
     const endsMs = clock.monotonic() + timeoutMs
     if (this.#role !== 'in') throw new TakeOverError(version, 'it was not started', 'Await start() first')
     if (asked.part !== 'all' && this.#membership.isAlone) return
-    const ask = (): Promise<Table> => this.#membership.change((table) => takenOver(table, id, version, asked))
-    let wanted = await ask()
-    while (!this.#hasTaken(asked)) {
-      const { table, isIn } = this.#membership
+    let { ownerEpoch: epoch } = this.#membership.table
+    let isHeard = false
+    while (!isHeard || !this.#hasTaken(asked)) {
+      const { table } = this.#membership
       const isMine = asked.part === 'all' ? table.owner === id : hasPart(table, id)
       if (this.#role !== 'in') throw missed(version, 'it was stopped meanwhile')
-      if (table.ownerEpoch > wanted.ownerEpoch && !isMine) throw missed(version, 'another process took over meanwhile')
+      if (table.ownerEpoch > epoch && !isMine) throw missed(version, 'another process took over meanwhile')
       if (clock.monotonic() >= endsMs)
-        throw wanted.members[id] === undefined
-          ? out(version)
-          : missed(version, `the others have not agreed in ${timeoutMs} ms`)
-      // It was out when it asked, so nobody has heard of that.
-      if (isIn && !isMine) wanted = await ask()
-      await this.#pause(Math.min(heartbeatMs / 10, 50))
-      await this.#membership.beat()
+        throw isHeard ? missed(version, `the others have not agreed in ${timeoutMs} ms`) : out(version)
+      if (!isHeard && !this.#isRejoining) {
+        const found = await this.#membership.change((current) => takenOver(current, id, version, asked))
+        // The others had taken it out: nothing was changed, and it asks when it is back.
+        isHeard = found.members[id] !== undefined
+        if (isHeard) epoch = found.ownerEpoch
+      } else {
+        await this.#pause(Math.min(heartbeatMs / 10, 50))
+        await this.#membership.beat()
+      }
     }
   }
 
@@ -322,7 +325,7 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
     const endsMs = clock.monotonic() + timeoutMs
     const isOver = (): boolean => clock.monotonic() >= endsMs || signal?.aborted === true
     while (this.#role === 'in' && !this.#isHandedOver && !this.#membership.isAlone && !isOver()) {
-      if (this.#hasHeir || this.#roleIn === 'sharing') await this.#handOver(signal)
+      if (this.#hasHeir || this.#roleIn === 'sharing') await this.#handOver(endsMs - clock.monotonic(), signal)
       if (!this.#isHandedOver) await this.#pause(Math.min(this.#settings.heartbeatMs, 100), signal)
     }
     // They begin handlers, so they come first.
@@ -333,13 +336,13 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
   }
 
   /** Gives away what is this process's, and waits until whoever is to have it knows of that, or should. */
-  async #handOver(signal?: AbortSignal): Promise<void> {
+  async #handOver(atMostMs: number, signal?: AbortSignal): Promise<void> {
     const { id, clock, heartbeatMs, storeTimeoutMs } = this.#settings
+    const endsMs = clock.monotonic() + Math.min(atMostMs, heartbeatMs + storeTimeoutMs)
     await this.#membership.change((table) => handedOver(table, id)).catch(() => undefined)
-    const endsMs = clock.monotonic() + heartbeatMs + storeTimeoutMs
     const isOver = (): boolean => clock.monotonic() >= endsMs || signal?.aborted === true
     while (this.#isHandedOver && !this.#membership.isHandedOver && !isOver()) {
-      await this.#pause(Math.min(heartbeatMs / 10, 50), signal)
+      await this.#pause(Math.min(heartbeatMs / 10, 50, endsMs - clock.monotonic()), signal)
       await this.#membership.beat()
     }
   }
@@ -432,17 +435,20 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
   stop(): Promise<void> {
     return this.#next(async () => {
       if (this.#role === 'stopped') return
+      const { isAlone, isServing, isStoreUp } = this.#membership
+      // What is its own it begins no more, and it keeps events for the others until they are known to live.
+      this.#isLeaving = this.#role === 'in' && !isAlone && (this.#hasHeir || !isServing)
+      this.#desk.givesWay = true
       const before = this.#told ?? new Set(this.#desk.running)
-      if (this.#hasHeir && !this.#isHandedOver) await this.#handOver()
-      const { isAlone, isServing } = this.#membership
-      // An owner that goes begins nothing more; whoever keeps events for the owner keeps them until it is known to live.
-      this.#isLeaving = this.#role === 'in' && !isAlone && !isServing
       this.#role = 'stopped'
       this.#isLeft = this.#hasHeir
       this.#cancelBake?.()
       // What is said by the next beat: the flows of this process are nobody's.
       this.#pins.ended(this.#settings.version)
       this.#pins.died(this.#settings.version)
+      if (this.#hasHeir && !this.#isHandedOver && isStoreUp) await this.#handOver(Infinity)
+      // It may be given the events once more, by one that goes, too.
+      this.#desk.givesWay = !this.#isHandedOver
       await this.#lastLook(before)
       this.#isLeaving = false
       this.#isLeft = this.#hasHeir
@@ -473,12 +479,15 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
   async #lastLook(before: ReadonlySet<Promise<unknown>>): Promise<void> {
     const { clock, keepMs, leaseMs, drainMs } = this.#settings
     const endsMs = clock.monotonic() + 2 * (keepMs + leaseMs) + drainMs
-    const isClaiming = (): boolean => this.#desk.claiming.length > 0
+    let claiming: readonly string[] = []
+    // Of a busy bot something is claimed at any time.
+    const isClaiming = (): boolean => claiming.some((eventId) => this.#desk.isClaiming(eventId))
     const isBusy = (): boolean => isClaiming() || this.#desk.running.some((call) => !before.has(call))
     const isSilent = await this.#silence()
     do {
       this.#hasDied = false
       this.#desk.decideNow()
+      claiming = this.#desk.claiming
       await this.#while(isClaiming, 2 * keepMs)
       await this.#while(isBusy, drainMs)
       await this.#while(isSilent, 2 * leaseMs)

@@ -241,4 +241,107 @@ describe('a process that stops', () => {
       message: expect.stringContaining('it was stopped') as string,
     })
   })
+
+  it.each<[string, (fleet: Fleet, process: FleetProcess) => void]>([
+    ['refuses', (fleet) => (fleet.store.isDown = true)],
+    [
+      'hangs',
+      (fleet, { store }) => {
+        fleet.store.isDown = true
+        store.entry = store.set = store.compareAndSet = () => new Promise<never>(() => undefined)
+      },
+    ],
+  ])('begins nothing any more and waits for nothing new, where the store %s', async (_, breaks) => {
+    const fleet = new Fleet()
+    const [, after] = await twoProcesses(fleet)
+    await fleet.clock.advance(10_000)
+    after.workMs = 10_000
+    breaks(fleet, after)
+    await fleet.clock.advance(2_000)
+    const stop = stopOf(after)
+    const beganMs = fleet.clock.monotonic()
+    for (let n = 0; n < 60 && !stop.isOver; n++) {
+      fleet.send(`7/${n}`)
+      await fleet.clock.advance(100)
+    }
+    expect(fleet.clock.monotonic() - beganMs).toBeLessThan(2_500)
+    expect(fleet.runs).toEqual([])
+  })
+
+  it('does not wait for what was begun while it gave its guilds away: it begins nothing', async () => {
+    const fleet = new Fleet(() => 0.999)
+    const [, after] = await twoProcesses(fleet)
+    await fleet.clock.advance(10_000)
+    fleet.store.slowMs = 100
+    after.workMs = 10_000
+    const stop = stopOf(after)
+    for (let n = 0; n < 30; n++) {
+      fleet.send(`7/${n}`)
+      await fleet.clock.advance(100)
+    }
+    expect(stop.isOver).toBe(true)
+    await fleet.clock.advance(20_000)
+    expect(fleet.runs.map(({ by }) => by)).toEqual(Array.from({ length: 30 }, () => 'v1'))
+  })
+
+  it('is over in time, however many events come', async () => {
+    let seed = 1
+    const random = (): number => (seed = (seed * 16_807) % 2_147_483_647) / 2_147_483_647
+    const fleet = new Fleet(random)
+    const [before, after] = await twoProcesses(fleet)
+    await fleet.clock.advance(10_000)
+    fleet.store.slowMs = 10
+    before.workMs = after.workMs = 2_000
+    let count = 0
+    const traffic = async (ms: number): Promise<void> => {
+      for (let at = 0; at < ms; at += 10) {
+        for (let i = 0; i < 4; i++) fleet.send(`7/${count++}`)
+        await fleet.clock.advance(10)
+      }
+    }
+    await traffic(2_000)
+    let isDrained = false
+    void after.restart.drain().then(() => (isDrained = true))
+    while (!isDrained) await traffic(100)
+    const beganMs = fleet.clock.monotonic()
+    const stop = stopOf(after)
+    for (let i = 0; i < 100 && !stop.isOver; i++) await traffic(100)
+    expect(fleet.clock.monotonic() - beganMs).toBeLessThan(6_000)
+    after.isLoggedIn = false
+    await traffic(3_000)
+    const runs = fleet.runs.map(({ eventId }) => eventId)
+    expect([new Set(runs).size, runs.length]).toEqual([count, count])
+  }, 60_000)
+
+  it('refuses to take over', async () => {
+    const fleet = new Fleet(() => 0.999)
+    const [before, after] = await twoProcesses(fleet)
+    await fleet.clock.advance(10_000)
+    fleet.store.slowMs = 100
+    const stop = stopOf(after)
+    await fleet.clock.advance(50)
+    const taking = after.restart.takeOver().catch((error: unknown) => error)
+    await fleet.clock.advance(3_000)
+    expect(await taking).toMatchObject({ code: 'NOT_TAKEN_OVER' })
+    expect([stop.isOver, before.restart.status.role]).toEqual([true, 'owner'])
+  })
+
+  it.each([
+    [false, {}],
+    [true, {}],
+    [false, { heartbeatMs: 5_000, leaseMs: 20_000, keepMs: 12_500 }],
+    [true, { heartbeatMs: 5_000, leaseMs: 20_000, keepMs: 12_500 }],
+  ])('has drained in its time before, be the other one dead (%s), with %j', async (isDead, options) => {
+    const fleet = new Fleet()
+    const [before, after] = [fleet.process(options), fleet.process(options)]
+    await before.begin()
+    const begun = after.begin()
+    await fleet.clock.advance(32_345)
+    await begun
+    if (isDead) before.kill()
+    let isOver = false
+    void after.restart.drain({ timeoutMs: 100 }).then(() => (isOver = true))
+    for (let i = 0; i < 5; i++) await fleet.clock.advance(25)
+    expect(isOver).toBe(true)
+  })
 })
