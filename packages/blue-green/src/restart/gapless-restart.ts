@@ -429,8 +429,9 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
    * next.
    *
    * @remarks
-   * Before it goes it waits for a sign of life of whoever has claimed what this process keeps, and for what comes back to it after a `drain`. If
-   * an owner has died and nobody knows it yet, that takes one and a half `leaseMs`, and what that one had begun runs here.
+   * What is its own it gives away first, unless a `drain` has. Before it goes it waits for a sign of life of whoever has claimed what this process
+   * keeps, and for what comes back to it after a `drain`. If an owner has died and nobody knows it yet, that takes one and a half `leaseMs`,
+   * and what that one had begun runs here. Handlers that run already are not waited for: that is what `drain` does.
    */
   stop(): Promise<void> {
     return this.#next(async () => {
