@@ -7,7 +7,7 @@ import { readRestartOptions } from './options.js'
 import { noTable } from './records.js'
 
 /** A process that has a share, and becomes the owner at a moment that a test chooses. */
-function deskOf() {
+function deskOf(began: (eventId: string) => void = () => undefined) {
   const clock = new FakeClock()
   const runs: string[] = []
   const repeated: string[] = []
@@ -53,7 +53,10 @@ function deskOf() {
   }
   const settings = readRestartOptions({
     version: 'v2',
-    handle: async (id: string) => runs.push(id),
+    handle: async (id: string) => {
+      runs.push(id)
+      began(id)
+    },
     context: (id) => ({ eventId: id, guildId: 'theirs' }),
     effects: 'keyed',
     store,
@@ -144,4 +147,18 @@ it("an event of one that died is told as that one's, also where this process sto
   desk.reconsider()
   await clock.advance(1_000)
   expect([runs, repeated]).toEqual([['e'], ['e of other']])
+})
+
+it('of two events whose claims are answered at once, the second is not begun where the lease ran out over the first', async () => {
+  const { clock, runs, standing, desk } = deskOf((eventId) => {
+    if (eventId === 'a') standing.holdsLease = false
+  })
+  standing.owned.add('theirs')
+  standing.beat = async () => {
+    standing.isIn = false
+  }
+  void desk.handle('a' as never)
+  void desk.handle('b' as never)
+  await clock.advance(0)
+  expect(runs).toEqual(['a'])
 })

@@ -256,7 +256,8 @@ export class Desk {
    * so, or have left it already: nobody can tell.
    */
   async #handleUnnamed(event: never, unitId: string | undefined): Promise<unknown> {
-    const isKnown = this.#isSure || (await this.#ask()) !== 'unknown'
+    if (!this.#isSure) await this.#ask()
+    const isKnown = this.#place !== 'unknown'
     const isMine = this.#isMine({ unitId, pin: undefined })
     const isOut = this.#outSince !== undefined
     if (isKnown && isMine && !isOut) return this.#run(event, { eventId: undefined, attempt: 1 })
@@ -303,8 +304,9 @@ export class Desk {
   async #begin(kept: Kept): Promise<void> {
     const { keepMs } = this.#settings
     kept.state = 'claiming'
-    const place = await this.#ask()
+    if (!this.#isSure) await this.#ask()
     if (!this.#has(kept)) return
+    const place = this.#place
     if (place !== 'in') return this.#halt(kept, place)
     if (this.#standing.isAlone && kept.isOwn && !this.#standing.isStoreUp) return this.#withoutStore(kept, false)
     // Short of `keepMs`: then the others, who cannot see that this one serves, begin to look after the event.
@@ -325,12 +327,14 @@ export class Desk {
   }
 
   /** Asks the store when the lease has run out, for instance as this process stood still: once for all events that want to know. */
-  async #ask(): Promise<Place> {
+  async #ask(): Promise<void> {
     // One that is known to be out is asked by the next beat.
-    if (!this.#isSure && this.#standing.isStoreUp) {
-      this.#asking ??= this.#standing.beat().finally(() => (this.#asking = undefined))
-      await this.#asking
-    }
+    if (this.#isSure || !this.#standing.isStoreUp) return
+    this.#asking ??= this.#standing.beat().finally(() => (this.#asking = undefined))
+    await this.#asking
+  }
+
+  get #place(): Place {
     if (!this.#standing.isIn) return 'out'
     return this.#isSure ? 'in' : 'unknown'
   }
@@ -351,8 +355,10 @@ export class Desk {
     const { id } = this.#settings
     if (kept.by !== id) kept.former = kept.by
     kept.by = id
-    const place = await this.#ask()
+    if (!this.#isSure) await this.#ask()
     if (!this.#has(kept)) return
+    // As it is in this very moment: of many claims that are answered at once, the first handlers may take long.
+    const place = this.#place
     if (place !== 'in') return this.#halt(kept, place)
     if (attempt > 1) this.#tellRepeated(kept, kept.former ?? id, attempt)
     else if (!this.#isMine(kept)) this.counts.takenOver += 1
