@@ -309,6 +309,7 @@ describe('a process that stops', () => {
     expect(fleet.clock.monotonic() - beganMs).toBeLessThan(6_000)
     after.isLoggedIn = false
     await traffic(3_000)
+    await fleet.clock.advance(1_000)
     const runs = fleet.runs.map(({ eventId }) => eventId)
     expect([new Set(runs).size, runs.length]).toEqual([count, count])
   }, 60_000)
