@@ -98,6 +98,8 @@ export class Desk {
   #isOver = false
   /** What is this process's is for the others to begin. */
   #givesWay = false
+  /** Nor is anything claimed any more that they have not. */
+  #isClosed = false
 
   constructor(settings: RestartSettings, standing: Standing, hooks: DeskHooks) {
     const { store, name, id, clock, claimMs, storeTimeoutMs } = settings
@@ -181,7 +183,7 @@ export class Desk {
   /** This process may have more to do than before: whoever owns the events begins all that wait, in the order of their arrival. */
   reconsider(): void {
     this.#forgetOld()
-    if (this.#outSince !== undefined) return
+    if (this.#outSince !== undefined || (this.#isClosed && !this.#standing.isAlone)) return
     if (this.#standing.isStoreUp) void this.#unclaimed.catchUp()
     const isServing = this.#standing.isServing || this.#standing.isAlone
     const nowMs = this.#settings.clock.monotonic()
@@ -215,6 +217,7 @@ export class Desk {
   resume(): void {
     this.#isOver = false
     this.#givesWay = false
+    this.#isClosed = false
     this.#outSince = undefined
     for (const kept of this.#kept.values())
       if (kept.state === 'theirs' && kept.by !== undefined && this.#isDead(kept.by)) void this.#takeUp(kept)
@@ -225,6 +228,17 @@ export class Desk {
   /** Whether this process is about to give away what is its own: as long as there are others, it begins only what they do not. */
   set givesWay(isSo: boolean) {
     this.#givesWay = isSo
+  }
+
+  /** Nothing new begins, as long as there are others; what is being claimed goes on. `open` ends that. */
+  close(): void {
+    this.#isClosed = true
+    this.#cancel()
+  }
+
+  open(): void {
+    this.#isClosed = false
+    this.#schedule()
   }
 
   /** This process goes: what it has is with the others. */
@@ -274,7 +288,7 @@ export class Desk {
   /** Whether this process begins such an event at once: one of a flow where the flow is, any other by its guild. */
   #isMine({ unitId, pin }: Pick<Kept, 'unitId' | 'pin'>): boolean {
     if (this.#standing.isAlone) return true
-    if (this.#givesWay) return false
+    if (this.#givesWay || this.#isClosed) return false
     const isOwn = this.#standing.owns(unitId)
     const at = pin === undefined ? undefined : this.#standing.pinnedAt(pin)
     if (pin === undefined || at === undefined) return isOwn
@@ -547,7 +561,7 @@ export class Desk {
 
   /** The events wait equally long, so the first that came is the first that is due. */
   #schedule(): void {
-    if (this.#cancelDue !== undefined || this.#outSince !== undefined) return
+    if (this.#cancelDue !== undefined || this.#outSince !== undefined || this.#isClosed) return
     const first = this.#firstWaiting()
     if (first === undefined) return
     const { clock, keepMs } = this.#settings

@@ -487,12 +487,17 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
     const isSilent = await this.#silence()
     do {
       this.#hasDied = false
+      this.#desk.open()
       this.#desk.decideNow()
       claiming = this.#desk.claiming
       await this.#while(isClaiming, 2 * keepMs)
       await this.#while(isBusy, drainMs)
       await this.#while(isSilent, 2 * leaseMs)
-      // Meanwhile the events may have been given to this process.
+      // Meanwhile the events may have been given to this process. The others have got what comes from here on.
+      this.#desk.close()
+      claiming = this.#desk.claiming
+      await this.#while(isClaiming, 2 * keepMs)
+      await this.#while(isBusy, drainMs)
     } while ((this.#hasDied || isBusy()) && clock.monotonic() < endsMs)
   }
 

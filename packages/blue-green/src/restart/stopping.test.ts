@@ -345,4 +345,49 @@ describe('a process that stops', () => {
     for (let i = 0; i < 5; i++) await fleet.clock.advance(25)
     expect(isOver).toBe(true)
   })
+
+  it('has ended what it has begun, however late its claim is answered', async () => {
+    const cut: number[] = []
+    let served = 0
+    for (let ms = 0; ms < 1_000; ms += 10) {
+      const fleet = new Fleet()
+      const other = await alone(fleet)
+      const leaver = await successor(fleet)
+      const owner = await successor(fleet)
+      await fleet.clock.advance(10_000)
+      await begins(fleet, owner, '1')
+      owner.kill()
+      // Nobody knows of that yet: it becomes the owner while it stops.
+      const stop = stopOf(leaver)
+      leaver.workMs = other.workMs = 400
+      await fleet.clock.advance(3_900)
+      other.isCutOff = true
+      await fleet.clock.advance(800)
+      other.isCutOff = false
+      await fleet.clock.advance(ms)
+      // The store is slow from here on, also with the last word of the leaver.
+      const pause = (): Promise<void> => new Promise((resolve) => fleet.clock.after(200, resolve))
+      const set = leaver.store.set.bind(leaver.store)
+      const compareAndSet = leaver.store.compareAndSet.bind(leaver.store)
+      leaver.store.set = async (...write) => {
+        const written = await set(...write)
+        await pause()
+        return written
+      }
+      leaver.store.compareAndSet = async (...write) => {
+        await pause()
+        return compareAndSet(...write)
+      }
+      leaver.receive('2')
+      other.receive('2')
+      // Its process ends as soon as it has stopped.
+      void stop.done.then(() => leaver.kill())
+      await fleet.clock.advance(60_000)
+      const runs = fleet.runsOf('2')
+      if (!runs.some(({ isEnded }) => isEnded)) cut.push(ms)
+      if (runs.some(({ by }) => by === leaver.version)) served += 1
+    }
+    expect(cut).toEqual([])
+    expect(served).toBeGreaterThan(0)
+  })
 })
