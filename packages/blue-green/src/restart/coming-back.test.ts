@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { Fleet, twoProcesses } from '../test-support/fleet.js'
+import { Fleet, standby, twoProcesses } from '../test-support/fleet.js'
 
 /** Who ran an event, and what was told of it. */
 function storyOf(
@@ -330,11 +330,7 @@ describe('a process that comes back', () => {
     const fleet = new Fleet()
     const before = fleet.process()
     await before.begin()
-    const after = fleet.process()
-    const started = after.restart.start()
-    await fleet.clock.advance(1_000)
-    await started
-    after.isLoggedIn = true
+    const after = await standby(fleet)
     after.freeze()
     await fleet.clock.advance(8_000)
     after.thaw()
@@ -361,13 +357,8 @@ describe('a process that comes back', () => {
     const fleet = new Fleet()
     const before = fleet.process()
     await before.begin()
-    const [second, third] = [fleet.process(), fleet.process()]
-    for (const each of [second, third]) {
-      const started = each.restart.start()
-      await fleet.clock.advance(1_000)
-      await started
-      each.isLoggedIn = true
-    }
+    const second = await standby(fleet)
+    const third = await standby(fleet)
     await fleet.clock.advance(5_000)
     second.freeze()
     const taking = second.restart.takeOver().catch((error: unknown) => error)
@@ -388,11 +379,7 @@ describe('a process that comes back', () => {
     const fleet = new Fleet()
     const before = fleet.process()
     await before.begin()
-    const after = fleet.process()
-    const started = after.restart.start()
-    await fleet.clock.advance(1_000)
-    await started
-    after.isLoggedIn = true
+    const after = await standby(fleet)
     await fleet.clock.advance(5_000)
     after.freeze()
     // The other one writes no claims any more.

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { Fleet, twoProcesses, type FleetProcess } from '../test-support/fleet.js'
+import { Fleet, standby, twoProcesses, type FleetProcess } from '../test-support/fleet.js'
 import { alone, successor } from '../test-support/flow-fleet.js'
 
 /** A stop that is under way, and whether it is over. */
@@ -204,11 +204,7 @@ describe('a process that stops', () => {
   it('gives its share back before it waits for what it has begun', async () => {
     const fleet = new Fleet(() => 0.999)
     const before = await alone(fleet)
-    const after = fleet.process()
-    const started = after.restart.start()
-    await fleet.clock.advance(1_000)
-    await started
-    after.isLoggedIn = true
+    const after = await standby(fleet)
     const taken = after.restart.takeOver({ percentage: 0, first: ['7'] })
     await fleet.clock.advance(10_000)
     await taken

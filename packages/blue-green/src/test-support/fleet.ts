@@ -54,6 +54,16 @@ export async function twoProcesses(
   return [before, after]
 }
 
+/** One more that is logged in and stands by. */
+export async function standby(fleet: Fleet): Promise<FleetProcess> {
+  const next = fleet.process()
+  const started = next.restart.start()
+  await fleet.clock.advance(1_000)
+  await started
+  next.isLoggedIn = true
+  return next
+}
+
 /** A process that can be killed or stand still. Time goes on for the others. */
 export class FleetProcess {
   readonly version: string
