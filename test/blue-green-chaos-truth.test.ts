@@ -2,11 +2,11 @@ import type { LedgerEvent } from '@evenkeel-examples/discord-standin'
 import { describe, expect, it } from 'vitest'
 import type { Blow } from '../scripts/chaos-blue-green/causes.js'
 import type { Fact } from '../scripts/chaos-blue-green/facts.js'
-import { judge, type Evidence, type Tally } from '../scripts/chaos-blue-green/truth.js'
+import { judge, type Evidence, type Remark, type Tally } from '../scripts/chaos-blue-green/truth.js'
 
 /** One event that `p1` and `p2` got at 1,000, and what was said of it since. */
 function judged(facts: readonly Partial<Fact>[], ledger: Partial<LedgerEvent> = {}, more: Partial<Evidence> = {}) {
-  const { tally, faults } = judge({
+  const { tally, faults, letGo } = judge({
     sent: new Map([['1', { run: 0, command: 'reply', at: 1_000, recipients: ['p1', 'p2'], isReckless: false }]]),
     events: [{ id: '1', attempts: [], ...ledger } as unknown as LedgerEvent],
     facts: facts.map((fact) => ({ by: 'p1', at: 1_100, ...(fact.fact === 'out' ? {} : { id: '1' }), ...fact }) as Fact),
@@ -14,7 +14,8 @@ function judged(facts: readonly Partial<Fact>[], ledger: Partial<LedgerEvent> = 
     blows: new Map(),
     ...more,
   })
-  return { tally, faults: faults.map(({ what }) => what) }
+  const said = (of: readonly Remark[]): string[] => of.map(({ what }) => what)
+  return { tally, faults: said(faults), letGo: said(letGo) }
 }
 
 const worker = 'p1/v2/4711'
@@ -63,6 +64,13 @@ describe('the chaos run counts as lost', () => {
     expect(judged(out(900))).toMatchObject({ faults: ['lost'] })
     expect(judged(out(1_900))).toMatchObject({ faults: [], tally: { 'nobody left who had got it': 1 } })
   })
+})
+
+it('tells of what was let go by whom and why, and not of what another one has handled', () => {
+  const undecided: Partial<Fact> = { fact: 'undecided', by: 'p2', why: 'the store was out of reach' }
+  const letGo = ['p2 let it go: the store was out of reach']
+  expect(judged([undecided])).toMatchObject({ faults: [], letGo, tally: { 'let go, and told so': 1, lost: 0 } })
+  expect(judged([...handled, undecided], answered)).toMatchObject({ letGo: [], tally: { 'let go, and told so': 0 } })
 })
 
 describe('the chaos run knows what came as the last one left', () => {

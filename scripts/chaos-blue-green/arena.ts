@@ -10,7 +10,7 @@ import type { Programs } from './bundle.js'
 import type { Blow } from './causes.js'
 import { ownerOf, type Fact } from './facts.js'
 import { weighted, type Action, type Kind, type Plan, type Store } from './plan.js'
-import { judge, type Fault, type Sent, type Tally } from './truth.js'
+import { judge, type Remark, type Sent, type Verdict } from './truth.js'
 import { paid } from './work.js'
 
 /** How long a run waits for the last of its events: twice what the slowest honest way takes. */
@@ -25,13 +25,11 @@ const maxActors = 3
 export type Servers = Readonly<Partial<Record<Store, string>>>
 
 /** What came of the runs of one arena. */
-export interface Outcome {
-  readonly tally: Tally
-  readonly faults: readonly Fault[]
+export interface Outcome extends Verdict {
   readonly kills: number
   readonly freezes: number
-  /** What was done in a run, and what was said of an event, for the report of a fault. */
-  readonly story: (fault: Fault) => readonly string[]
+  /** What was done in a run, and what was said of an event. */
+  readonly story: (of: Remark) => readonly string[]
 }
 
 /**
@@ -56,7 +54,7 @@ export class Arena {
   readonly #outAt = new Map<string, number>()
   readonly #done: string[] = []
   readonly #wakes = new Set<() => void>()
-  readonly #faults: Fault[] = []
+  readonly #faults: Remark[] = []
   #names = 0
   #kills = 0
   #freezes = 0
@@ -107,14 +105,14 @@ export class Arena {
     const { events } = await this.#standin.ledger()
     await Promise.all(this.#actors.map((actor) => actor.end()))
     const effects = await this.#effects()
-    const { tally, faults } = judge({
+    const { tally, faults, letGo } = judge({
       sent: this.#sent,
       events,
       facts: this.#facts,
       effects,
       blows: this.#blows,
     })
-    const story = ({ run, id }: Fault): string[] => {
+    const story = ({ run, id }: Remark): string[] => {
       const event = events.find((one) => one.id === id)
       const said = this.#facts.filter((fact) => fact.id === id).map((fact) => JSON.stringify(fact))
       const from = this.#done.findIndex((line) => line.endsWith(`run ${run} begins`))
@@ -122,7 +120,7 @@ export class Arena {
       const got = JSON.stringify(this.#sent.get(id))
       return [`ledger ${JSON.stringify(event)}`, `sent ${got}`, ...said, ...this.#done.slice(from, to + 1)]
     }
-    return { tally, faults: [...this.#faults, ...faults], kills: this.#kills, freezes: this.#freezes, story }
+    return { tally, faults: [...this.#faults, ...faults], letGo, kills: this.#kills, freezes: this.#freezes, story }
   }
 
   async close(): Promise<void> {

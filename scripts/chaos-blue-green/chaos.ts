@@ -2,7 +2,7 @@ import { randomFrom } from '../../packages/blue-green/src/test-support/random.js
 import { Arena, type Servers } from './arena.js'
 import type { Programs } from './bundle.js'
 import { makePlan, weighted, type Kind, type Plan, type Store } from './plan.js'
-import { addTo, noTally, type Tally } from './truth.js'
+import { addTo, noTally, type Remark, type Tally } from './truth.js'
 
 /** So many runs are lived through by the same processes. */
 const runsPerArena = 10
@@ -28,12 +28,14 @@ export interface ChaosReport {
   readonly byKind: Map<string, { runs: number; tally: Tally }>
   /** Each with the plan of its run and what was seen. */
   readonly faults: string[]
+  /** What nobody has handled, and why, alike. */
+  readonly letGo: string[]
 }
 
 /** Arenas one after the other, several at a time. The same seed makes the same plans. */
 export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   const { runs, kinds, lanes } = options
-  const report: ChaosReport = { runs: 0, kills: 0, freezes: 0, tally: noTally(), byKind: new Map(), faults: [] }
+  const report: ChaosReport = { runs: 0, kills: 0, freezes: 0, tally: noTally(), byKind: new Map(), faults: [], letGo: [] }
   const arenas = Math.ceil(runs / runsPerArena)
   let next = 0
   const lane = async (): Promise<void> => {
@@ -65,7 +67,7 @@ async function liveOnce(
       plans.set(plan.run, plan)
       await arena.live(plan, randomFrom(seed * 1_000_003 + plan.run * 7_919))
     }
-    const { tally, faults, kills, freezes, story } = await arena.judge()
+    const { tally, faults, letGo, kills, freezes, story } = await arena.judge()
     report.runs += count
     report.kills += kills
     report.freezes += freezes
@@ -74,13 +76,14 @@ async function liveOnce(
     const ofKind = report.byKind.get(name) ?? { runs: 0, tally: noTally() }
     report.byKind.set(name, { runs: ofKind.runs + count, tally: ofKind.tally })
     addTo(ofKind.tally, tally)
-    for (const [i, fault] of faults.entries()) {
-      const plan = JSON.stringify(plans.get(fault.run))
-      const what = `seed ${seed}, run ${fault.run} (${name}), event ${fault.id}: ${fault.what}`
-      // One cause often has many faults.
-      const isTold = faults.slice(0, i).some(({ run }) => run === fault.run)
-      report.faults.push(isTold ? what : [what, `plan ${plan}`, ...story(fault)].join('\n  '))
+    const tell = ({ run, id, what }: Remark, i: number, all: readonly Remark[]): string => {
+      const line = `seed ${seed}, run ${run} (${name}), event ${id}: ${what}`
+      // One cause often has many of them.
+      if (all.slice(0, i).some((one) => one.run === run)) return line
+      return [line, `plan ${JSON.stringify(plans.get(run))}`, ...story({ run, id, what })].join('\n  ')
     }
+    report.faults.push(...faults.map(tell))
+    report.letGo.push(...letGo.map(tell))
   } finally {
     await arena.close()
   }

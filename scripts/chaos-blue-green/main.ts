@@ -16,7 +16,7 @@ import type { Tally } from './truth.js'
  * counted out, or could: it was frozen for a lease or more. A shorter freeze is none.
  */
 const kinds: readonly Kind[] = ['bots', 'owner', 'pair']
-/** So many faults are told whole, and of further ones the first line. */
+/** So many faults are told whole, and of further ones the first line; and so many events that were let go. */
 const maxTold = 10
 
 export async function blueGreenChaos(args: readonly string[]): Promise<boolean> {
@@ -34,7 +34,8 @@ export async function blueGreenChaos(args: readonly string[]): Promise<boolean> 
   console.log(`seed ${seed}`)
   const startedMs = performance.now()
   using programs = bundlePrograms()
-  let told = 0
+  const tellFaults = teller()
+  const tellLetGo = teller()
   const report = await runChaos({
     seed,
     runs: Number(values.runs),
@@ -42,19 +43,27 @@ export async function blueGreenChaos(args: readonly string[]): Promise<boolean> 
     lanes: Number(values.lanes),
     servers: { ...(redis !== undefined && { redis }), ...(postgres !== undefined && { postgres }) },
     programs,
-    onProgress: ({ runs, kills, freezes, tally, faults }) => {
+    onProgress: ({ runs, kills, freezes, tally, faults, letGo }) => {
       const seconds = Math.round((performance.now() - startedMs) / 1_000)
       const { events, lost } = tally
       console.log(
         `${runs} runs, ${kills} kills, ${freezes} freezes, ${events} events, ${lost} lost, ` +
           `${tally['effects committed twice']} effects twice, ${faults.length} faults, ${seconds} s`,
       )
-      for (; told < faults.length; told++)
-        console.error(told < maxTold ? faults[told] : faults[told]?.split('\n', 1)[0])
+      tellFaults(faults)
+      tellLetGo(letGo)
     },
   })
   console.table(tableOf(report))
   return report.faults.length === 0
+}
+
+/** Tells what is new in a list that grows. */
+function teller(): (lines: readonly string[]) => void {
+  let told = 0
+  return (lines) => {
+    for (; told < lines.length; told++) console.error(told < maxTold ? lines[told] : lines[told]?.split('\n', 1)[0])
+  }
 }
 
 /** What was counted a row each, what lived and where a column each. */

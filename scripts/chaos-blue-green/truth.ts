@@ -53,10 +53,19 @@ export interface Tally {
   'effects committed twice': number
 }
 
-export interface Fault {
+/** What is to be said of an event. */
+export interface Remark {
   readonly run: number
   readonly id: string
   readonly what: string
+}
+
+export interface Verdict {
+  readonly tally: Tally
+  /** What must not be. */
+  readonly faults: readonly Remark[]
+  /** Events that nobody has handled, each with what was told of it. */
+  readonly letGo: readonly Remark[]
 }
 
 const secondRunsAfter = {
@@ -67,9 +76,10 @@ const secondRunsAfter = {
 } as const
 
 /** Each event, held against everything that is known of it: what the members saw, the ledger of the platform says, and nobody else. */
-export function judge(evidence: Evidence): { readonly tally: Tally; readonly faults: readonly Fault[] } {
+export function judge(evidence: Evidence): Verdict {
   const tally = noTally()
-  const faults: Fault[] = []
+  const faults: Remark[] = []
+  const letGo: Remark[] = []
   const byId = factsById(evidence.facts)
   const lives = livesOf(evidence)
   const endedAt = (by: string): number | undefined => lives.blows(by).find(({ how }) => how === 'ended')?.at
@@ -105,6 +115,7 @@ export function judge(evidence: Evidence): { readonly tally: Tally; readonly fau
 
     const runs = facts.filter(({ fact }) => fact === 'began')
     const told = facts.filter(({ fact }) => fact === 'repeated')
+    const undecided = facts.filter(({ fact }) => fact === 'undecided')
     const isHandled = facts.some(({ fact }) => fact === 'ended')
     const isUnfinished = facts.some(({ fact }) => fact === 'unfinished')
     const hasAnswer = event.answeredAt !== undefined
@@ -134,8 +145,9 @@ export function judge(evidence: Evidence): { readonly tally: Tally; readonly fau
     if (!isHandled && isUnfinished) tally['reported as unfinished'] += 1
     else if (!isHandled && isRefused) tally['refused, and told so'] += 1
     else if (!isHandled && sent.recipients.every((by) => isOut(by, sent.at))) tally['nobody left who had got it'] += 1
-    else if (!isHandled && facts.some(({ fact }) => fact === 'undecided')) {
+    else if (!isHandled && undecided.length > 0) {
       tally['let go, and told so'] += 1
+      letGo.push({ run: sent.run, id, what: undecided.map(({ by, why }) => `${by} let it go: ${why}`).join('; ') })
     } else if (!isHandled && isOrphaned(sent)) {
       tally['gone before the last one was killed'] += 1
     } else if (!isHandled && isClosed) {
@@ -165,7 +177,7 @@ export function judge(evidence: Evidence): { readonly tally: Tally; readonly fau
     }
     if (sent.command === 'pay' && isHandled && effects === 0) fault('was handled, and its effect is not there')
   }
-  return { tally, faults }
+  return { tally, faults, letGo }
 }
 
 /** What Discord says to an answer after the deadline. */
