@@ -35,7 +35,15 @@ export interface ChaosReport {
 /** Arenas one after the other, several at a time. The same seed makes the same plans. */
 export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   const { runs, kinds, lanes } = options
-  const report: ChaosReport = { runs: 0, kills: 0, freezes: 0, tally: noTally(), byKind: new Map(), faults: [], letGo: [] }
+  const report: ChaosReport = {
+    runs: 0,
+    kills: 0,
+    freezes: 0,
+    tally: noTally(),
+    byKind: new Map(),
+    faults: [],
+    letGo: [],
+  }
   const arenas = Math.ceil(runs / runsPerArena)
   let next = 0
   const lane = async (): Promise<void> => {

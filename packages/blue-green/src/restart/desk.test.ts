@@ -46,6 +46,7 @@ function deskOf(began: (eventId: string) => void = () => undefined) {
     pinnedAt: () => undefined,
     isPinKnown: () => false,
     wasPinnedElsewhere: () => false,
+    hasCaughtUp: () => true,
     hasBeenAwakeSince: () => true,
     hasReachedStoreSince: () => true,
     beat: async () => {},

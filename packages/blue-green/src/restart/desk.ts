@@ -43,13 +43,16 @@ interface Kept {
   by: string | undefined
   /** Who had claimed it before this process did. */
   former: string | undefined
+  /** Until when it waits at most for those who may have begun it without a claim to give a sign of life, or to be found dead. */
+  readonly doubtedUntilMs: number | undefined
 }
 
 /** Whether the others have gone on without this process; `unknown` while the store does not say so. */
 type Place = 'in' | 'out' | 'unknown'
 
 const ranUnclaimed = 'it ran here without a claim, as the store was out, and another process may have run it, too'
-const storeWasOut = 'the store was out of reach, and the owner may have served without a claim'
+const storeWasOut =
+  'the store was out of reach, or this process stood still, and the owner may have served without a claim meanwhile'
 const takenForDead = 'the others had taken this process for dead, and may have handled it without a claim'
 
 /** How many events went which way. */
@@ -172,7 +175,15 @@ export class Desk {
       const isFresh = !wasOut && this.#standing.hasBeenAwakeSince(arrivedMs)
       const needsClaim = isFresh && pin !== undefined && this.#needsClaim(unitId, pin)
       const came = { eventId, unitId, pin, event, arrivedMs, heldUntilMs: arrivedMs, isOwn, needsClaim, since, wasOut }
-      const kept: Kept = { ...came, resolve, reject, state: 'waiting', by: undefined, former: undefined }
+      const kept: Kept = {
+        ...came,
+        resolve,
+        reject,
+        state: 'waiting',
+        by: undefined,
+        former: undefined,
+        doubtedUntilMs: undefined,
+      }
       if (this.#kept.size >= this.#settings.maxKept) this.#makeRoom()
       this.#kept.set(eventId, kept)
       if (!wasOut && this.#isMine(kept)) void this.#begin(kept)
@@ -484,7 +495,7 @@ export class Desk {
     if (kept.state === 'theirs') this.#drop(kept)
     // Whoever is there may not have got it, or leaves it to this process, of whose claim it has heard.
     else if (kept.wasOut) this.#giveUp(kept, takenForDead)
-    else if (kept.state === 'stalled') this.#giveUp(kept, storeWasOut)
+    else if (kept.state === 'stalled' || kept.doubtedUntilMs !== undefined) this.#giveUp(kept, storeWasOut)
     else if (kept.by === id)
       this.#giveUp(kept, 'this process had claimed it, and is none of those that share the token now')
     else if (this.#isWithOthers(kept)) this.#drop(kept)
@@ -590,7 +601,8 @@ export class Desk {
     const { isIn, isStoreUp, table } = this.#standing
     const isTraced = !kept.wasOut || hasClaimsSince(table, kept.since)
     const isUntouched = kept.needsClaim ? isStoreUp : this.#standing.hasReachedStoreSince(kept.arrivedMs)
-    if (isIn && isTraced && isUntouched) void this.#begin(kept)
+    const isSure = isTraced && isUntouched && kept.doubtedUntilMs === undefined
+    if (isIn && isSure) void this.#begin(kept)
     else if (isIn && isStoreUp) void this.#lookFor(kept)
     // Its flow stays with another process, which waits for the store, too, and may die meanwhile.
     else if (isIn && kept.needsClaim) kept.state = 'stalled'
@@ -609,15 +621,16 @@ export class Desk {
 
   /**
    * No claim says who has it, and one that was there when it came may have begun it all the same. Who has died since is taken to have begun
-   * it; who has gone has told the others in the table if it began any without claims.
+   * it; who is there, or has gone, has told the others in the table if it began any without claims.
    */
   async #decide(kept: Kept): Promise<void> {
     const { id, keepMs } = this.#settings
     const { table } = this.#standing
-    const hasClaims = kept.wasOut && hasClaimsSince(table, kept.since)
-    const [other] = othersSince(table, kept.since, id)
-    const why = kept.wasOut ? takenForDead : storeWasOut
-    if (other !== undefined) return hasClaims ? this.#waitAnew(kept) : this.#giveUp(kept, why)
+    const hasClaims = hasClaimsSince(table, kept.since)
+    const others = othersSince(table, kept.since, id)
+    if (others.length > 0 && hasClaims && kept.wasOut) return this.#waitAnew(kept)
+    if (others.length > 0 && !hasClaims) return this.#giveUp(kept, kept.wasOut ? takenForDead : storeWasOut)
+    if (!others.every((other) => this.#standing.hasCaughtUp(other))) return this.#doubt(kept)
     const dead = diedSince(table, kept.since).find((one) => one !== id)
     if (dead !== undefined) {
       if (this.#isLeftAlone(kept, dead, 1)) return
@@ -630,7 +643,16 @@ export class Desk {
       return
     }
     if (hasClaims) return this.#begin(kept)
-    this.#giveUp(kept, why)
+    this.#giveUp(kept, kept.wasOut ? takenForDead : storeWasOut)
+  }
+
+  /** One that is there may be about to tell that it has served without claims, or be dead, and nobody know it yet. */
+  #doubt(kept: Kept): void {
+    const { clock, keepMs, leaseMs } = this.#settings
+    const nowMs = clock.monotonic()
+    const { doubtedUntilMs = nowMs + keepMs + 2 * leaseMs } = kept
+    if (nowMs < doubtedUntilMs) this.#waitAnew({ ...kept, doubtedUntilMs })
+    else this.#giveUp(kept, storeWasOut)
   }
 
   /** Someone is there who should claim it, and may not have got it, or be about to say that it has served without claims. */

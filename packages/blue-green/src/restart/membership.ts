@@ -64,6 +64,17 @@ interface Moment {
   readonly wallMs: number
 }
 
+/** The newest sign of life of another process. */
+interface Sighting {
+  readonly beat: number
+  /** When it was first seen. */
+  readonly sinceMs: number
+  /** The store had it no earlier than this. */
+  readonly writtenAfterMs: number
+  /** Nor was it begun before this: the one before had been written. */
+  readonly begunAfterMs: number
+}
+
 const never: Moment = { monotonicMs: -Infinity, wallMs: -Infinity }
 
 /**
@@ -110,8 +121,9 @@ export class Membership {
   #unclaimedTold = 0
   #isStoreUp = true
   #isConfirmed = true
-  /** When each of the others was first seen at its present beat. */
-  readonly #sightings = new Map<string, { readonly beat: number; readonly sinceMs: number }>()
+  readonly #sightings = new Map<string, Sighting>()
+  /** When it was last begun to look at the others. */
+  #lookedMs = -Infinity
   #cancelBeat: (() => void) | undefined
   #isRunning = false
   #lastBeatMs = -Infinity
@@ -150,6 +162,15 @@ export class Membership {
   /** When another one was first seen at its present beat. */
   heardMs(other: string): number {
     return this.#sightings.get(other)?.sinceMs ?? -Infinity
+  }
+
+  /**
+   * Whether another one has begun and given a sign of life since this process sees all that happens: what it had done without the store
+   * before that, it has told in the table.
+   */
+  hasCaughtUp(other: string): boolean {
+    const unseenUntilMs = Math.max(this.#storeBackMs, this.#freshFromMs)
+    return this.#isStoreUp && (this.#sightings.get(other)?.begunAfterMs ?? -Infinity) >= unseenUntilMs
   }
 
   /** Whether nobody else gets the events. */
@@ -381,7 +402,7 @@ export class Membership {
       const current = found === undefined ? noTable : readTable(key, found.value)
       if (this.#isIn && current.members[id] === undefined) return this.#takenOut(current)
       if (current.epoch > this.#table.epoch) this.#coming = current
-      const dead = this.#deadIn(current)
+      const dead = this.#deadIn(current, began.monotonicMs)
       const alive = dead.length === 0 ? current : withoutDead(current, dead, id)
       if (dead.length > 0) this.#quiet.afterDeath()
       const asked = next(alive)
@@ -472,16 +493,25 @@ export class Membership {
     return current
   }
 
-  /** Those who have stood at one beat for too long, on the clock of this process. */
-  #deadIn(table: Table): string[] {
+  /**
+   * Those who have stood at one beat for too long, on the clock of this process.
+   *
+   * @param beganMs - when it was begun to read this table
+   */
+  #deadIn(table: Table, beganMs: number): string[] {
     const { id, clock, leaseMs } = this.#settings
     const nowMs = clock.monotonic()
+    const lookedMs = this.#lookedMs
+    this.#lookedMs = beganMs
     const dead: string[] = []
     for (const [other, { beat }] of Object.entries(table.members)) {
       if (other === id) continue
       const seen = this.#sightings.get(other)
-      if (seen === undefined || seen.beat !== beat) this.#sightings.set(other, { beat, sinceMs: nowMs })
-      else if (nowMs - seen.sinceMs >= leaseMs * 1.5) dead.push(other)
+      if (seen?.beat !== beat) {
+        const [writtenAfterMs, begunAfterMs] =
+          seen === undefined ? [-Infinity, -Infinity] : [lookedMs, seen.writtenAfterMs]
+        this.#sightings.set(other, { beat, sinceMs: nowMs, writtenAfterMs, begunAfterMs })
+      } else if (nowMs - seen.sinceMs >= leaseMs * 1.5) dead.push(other)
     }
     for (const other of this.#sightings.keys()) if (table.members[other] === undefined) this.#sightings.delete(other)
     return dead

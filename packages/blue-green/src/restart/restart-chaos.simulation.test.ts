@@ -13,11 +13,13 @@ interface World {
   readonly kills: boolean
   readonly freezes: boolean
   readonly outages: boolean
+  /** Wall clocks are moved, forward and back. */
+  readonly jumps: boolean
 }
 
 /**
  * A bot for some minutes: processes come, take over, drain and go; they are killed and stand still, alone or with their machine; the store is
- * slow, and goes away, or cannot be written; flows are pinned and released; and each process gets each event once, twice, late, or not at all.
+ * slow, and goes away, or cannot be written; clocks are moved; flows are pinned and released; and each process gets each event once, twice, late, or not at all.
  */
 async function live(random: () => number, world: World): Promise<Fleet> {
   const fleet = new Fleet(random)
@@ -46,7 +48,7 @@ async function live(random: () => number, world: World): Promise<Fleet> {
   let frozen: FleetProcess | undefined
   for (let elapsedMs = 0; elapsedMs < 120_000;) {
     const alive = staying()
-    switch (below(24)) {
+    switch (below(25)) {
       case 0:
         if (alive.length < 3) begin()
         break
@@ -96,6 +98,11 @@ async function live(random: () => number, world: World): Promise<Fleet> {
         else store.isReadOnly = true
         downMs = below(8_000)
         break
+      case 8: {
+        const moved = some()
+        if (world.jumps && moved !== undefined) moved.skewMs += Math.floor((random() - 0.3) * 2 ** below(24))
+        break
+      }
       default: {
         sent += 1
         const id = String(sent)
@@ -152,10 +159,11 @@ function faultsOf(fleet: Fleet, isTold: (eventId: string) => boolean): string[] 
 
 describe('processes that come, take over and go', () => {
   it.each([
-    ['while nothing fails', { kills: false, freezes: false, outages: false }],
-    ['and are killed', { kills: true, freezes: false, outages: false }],
-    ['and stand still', { kills: false, freezes: true, outages: false }],
-    ['and are killed, and stand still', { kills: true, freezes: true, outages: false }],
+    ['while nothing fails', { kills: false, freezes: false, outages: false, jumps: false }],
+    ['and are killed', { kills: true, freezes: false, outages: false, jumps: false }],
+    ['and stand still', { kills: false, freezes: true, outages: false, jumps: false }],
+    ['and are killed, and stand still', { kills: true, freezes: true, outages: false, jumps: false }],
+    ['and are killed, and their clocks are moved', { kills: true, freezes: false, outages: false, jumps: true }],
   ])('lose no event and run none twice untold, %s', async (_, world) => {
     for (let i = 0; i < runs / 4; i++) {
       const fleet = await live(randomFrom(seed * 10_000 + i), world)
@@ -169,8 +177,9 @@ describe('processes that come, take over and go', () => {
   })
 
   it.each([
-    ['', { kills: false, freezes: false, outages: true }],
-    [' and they stand still', { kills: false, freezes: true, outages: true }],
+    ['', { kills: false, freezes: false, outages: true, jumps: false }],
+    [' and they stand still', { kills: false, freezes: true, outages: true, jumps: false }],
+    [', they stand still and their clocks are moved', { kills: false, freezes: true, outages: true, jumps: true }],
   ])('run no event twice untold while the store goes away%s, and tell what they do not know', async (_, world) => {
     for (let i = 0; i < runs / 4; i++) {
       const fleet = await live(randomFrom(seed * 20_000 + i), world)

@@ -29,6 +29,8 @@ export interface Standing {
   awaits(unitId: string | undefined): boolean
   /** Whether the events of a guild were its own until a moment ago, and whoever is to have them may not know yet. */
   hasGivenAway(unitId: string | undefined): boolean
+  /** Whether another one has given a sign of life since this one sees all that happens. */
+  hasCaughtUp(other: string): boolean
   hasBeenAwakeSince(sinceMs: number): boolean
   hasReachedStoreSince(sinceMs: number): boolean
   beat(): Promise<void>

@@ -55,8 +55,8 @@ export async function twoProcesses(
 }
 
 /** One more that is logged in and stands by. */
-export async function standby(fleet: Fleet): Promise<FleetProcess> {
-  const next = fleet.process()
+export async function standby(fleet: Fleet, options: Parameters<Fleet['process']>[0] = {}): Promise<FleetProcess> {
+  const next = fleet.process(options)
   const started = next.restart.start()
   await fleet.clock.advance(1_000)
   await started
