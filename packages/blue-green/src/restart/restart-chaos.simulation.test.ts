@@ -163,7 +163,10 @@ describe('processes that come, take over and go', () => {
     ['and are killed', { kills: true, freezes: false, outages: false, jumps: false }],
     ['and stand still', { kills: false, freezes: true, outages: false, jumps: false }],
     ['and are killed, and stand still', { kills: true, freezes: true, outages: false, jumps: false }],
-    ['are killed, stand still, and have their clocks moved', { kills: true, freezes: true, outages: false, jumps: true }],
+    [
+      'are killed, stand still, and have their clocks moved',
+      { kills: true, freezes: true, outages: false, jumps: true },
+    ],
   ])('lose no event and run none twice untold, %s', async (_, world) => {
     for (let i = 0; i < runs / 4; i++) {
       const fleet = await live(randomFrom(seed * 10_000 + i), world)
