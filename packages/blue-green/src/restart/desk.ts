@@ -17,6 +17,11 @@ interface Kept {
   /** The flow that it belongs to. */
   readonly pin: string | undefined
   readonly event: never
+  /** On the wall clock, by which claims expire. */
+  readonly cameAt: number
+  /** The same on the monotonic one, which stands still with its machine. */
+  readonly cameMs: number
+  /** Since when it has waited as it does now. */
   readonly arrivedMs: number
   /** Not before that it is begun here. */
   readonly heldUntilMs: number
@@ -45,6 +50,8 @@ interface Kept {
   former: string | undefined
   /** Until when it waits at most for those who may have begun it without a claim to give a sign of life, or to be found dead. */
   readonly doubtedUntilMs: number | undefined
+  /** Whether it may wait for them at all: not once room must be made. */
+  mayWait: boolean
 }
 
 /** Whether the others have gone on without this process; `unknown` while the store does not say so. */
@@ -53,6 +60,7 @@ type Place = 'in' | 'out' | 'unknown'
 const ranUnclaimed = 'it ran here without a claim, as the store was out, and another process may have run it, too'
 const storeWasOut =
   'the store was out of reach, or this process stood still, and the owner may have served without a claim meanwhile'
+const hasExpired = 'it came so long ago that its claim may have expired'
 const takenForDead = 'the others had taken this process for dead, and may have handled it without a claim'
 
 /** How many events went which way. */
@@ -166,7 +174,8 @@ export class Desk {
     const wasOut = this.#outSince !== undefined
     if (isQuiet && holdsLease && !wasOut) return this.#run(event, { eventId, attempt: 1 })
     return new Promise((resolve, reject) => {
-      const arrivedMs = this.#settings.clock.monotonic()
+      const { clock } = this.#settings
+      const arrivedMs = clock.monotonic()
       const { aloneMs, servingMs } = this.#standing
       // Of a guild that is another's now, that one may have claimed it before the guild comes here.
       const isOwn = Math.max(aloneMs, this.#standing.owns(unitId) ? servingMs : 0) >= this.#settings.leaseMs
@@ -174,16 +183,20 @@ export class Desk {
       // Of what came in its sleep, it knows no more than before.
       const isFresh = !wasOut && this.#standing.hasBeenAwakeSince(arrivedMs)
       const needsClaim = isFresh && pin !== undefined && this.#needsClaim(unitId, pin)
-      const came = { eventId, unitId, pin, event, arrivedMs, heldUntilMs: arrivedMs, isOwn, needsClaim, since, wasOut }
-      const kept: Kept = {
-        ...came,
-        resolve,
-        reject,
-        state: 'waiting',
-        by: undefined,
-        former: undefined,
-        doubtedUntilMs: undefined,
+      const came = {
+        eventId,
+        unitId,
+        pin,
+        event,
+        cameAt: clock.now(),
+        cameMs: arrivedMs,
+        since,
+        wasOut,
+        isOwn,
+        needsClaim,
       }
+      const waits = { arrivedMs, heldUntilMs: arrivedMs, doubtedUntilMs: undefined, mayWait: true }
+      const kept: Kept = { ...came, ...waits, resolve, reject, state: 'waiting', by: undefined, former: undefined }
       if (this.#kept.size >= this.#settings.maxKept) this.#makeRoom()
       this.#kept.set(eventId, kept)
       if (!wasOut && this.#isMine(kept)) void this.#begin(kept)
@@ -220,7 +233,15 @@ export class Desk {
       const isUnderWay = kept.state === 'claiming' || kept.state === 'stalled'
       const now = isUnderWay ? ({ state: 'stalled', by: this.#settings.id } as const) : kept
       // The others have gone on as if its flow were gone.
-      this.#kept.set(eventId, { ...kept, since, wasOut: true, needsClaim: false, state: now.state, by: now.by })
+      this.#kept.set(eventId, {
+        ...kept,
+        since,
+        wasOut: true,
+        needsClaim: false,
+        doubtedUntilMs: undefined,
+        state: now.state,
+        by: now.by,
+      })
     }
   }
 
@@ -443,11 +464,12 @@ export class Desk {
     else await this.#follow(kept, claimed)
   }
 
-  /** Nobody has claimed it. */
+  /** Nobody has claimed it, as far as the store says. */
   #takeUnclaimed(kept: Kept): void {
-    if (kept.wasOut) this.#due(kept)
+    if (this.#mayHaveExpired(kept)) this.#giveUp(kept, hasExpired)
+    else if (kept.wasOut) this.#due(kept)
     // If this process tried to, the store was out, and the owner may have served without a claim.
-    else if (kept.by === this.#settings.id && !kept.needsClaim) void this.#decide(kept)
+    else if (kept.by === this.#settings.id && !kept.needsClaim) this.#doubt(kept)
     else void this.#begin(kept)
   }
 
@@ -476,7 +498,8 @@ export class Desk {
   #withoutStore(kept: Kept, isUnknown: boolean): void {
     if (this.#mayServe(kept)) {
       // What came while this process stood still, the others may have taken over.
-      const isUntouched = this.#settings.whenStoreIsOut === 'serve' && this.#standing.hasBeenAwakeSince(kept.arrivedMs)
+      const isKnown = kept.doubtedUntilMs === undefined && this.#standing.hasBeenAwakeSince(kept.arrivedMs)
+      const isUntouched = this.#settings.whenStoreIsOut === 'serve' && isKnown
       const mayServe = this.#standing.isAlone || isUntouched
       if (!kept.isOwn || !this.#isSure || !mayServe) return this.#halt(kept, 'unknown')
       this.counts.unclaimed += 1
@@ -594,7 +617,7 @@ export class Desk {
   }
 
   /**
-   * An event that another process should have claimed. Only one who has reached the store all the while may claim it in its place:
+   * An event that another process should have claimed. Only one who has reached the store all the while may claim it in its place at once:
    * had the store been out, the owner may have served without a claim.
    */
   #due(kept: Kept): void {
@@ -626,12 +649,14 @@ export class Desk {
   async #decide(kept: Kept): Promise<void> {
     const { id, keepMs } = this.#settings
     const { table } = this.#standing
+    if (this.#mayHaveExpired(kept)) return this.#giveUp(kept, hasExpired)
     const hasClaims = hasClaimsSince(table, kept.since)
-    const others = othersSince(table, kept.since, id)
-    if (others.length > 0 && hasClaims && kept.wasOut) return this.#waitAnew(kept)
-    if (others.length > 0 && !hasClaims) return this.#giveUp(kept, kept.wasOut ? takenForDead : storeWasOut)
-    if (!others.every((other) => this.#standing.hasCaughtUp(other))) return this.#doubt(kept)
-    const dead = diedSince(table, kept.since).find((one) => one !== id)
+    const isOtherThere = othersSince(table, kept.since, id).length > 0
+    if (isOtherThere && hasClaims && kept.wasOut) return this.#waitAnew(kept)
+    if (isOtherThere && !hasClaims) return this.#giveUp(kept, kept.wasOut ? takenForDead : storeWasOut)
+    const allDead = diedSince(table, kept.since)
+    if (!kept.wasOut && !this.#standing.haveCaughtUp(allDead)) return this.#doubt(kept)
+    const dead = allDead.find((one) => one !== id)
     if (dead !== undefined) {
       if (this.#isLeftAlone(kept, dead, 1)) return
       kept.state = 'claiming'
@@ -651,7 +676,7 @@ export class Desk {
     const { clock, keepMs, leaseMs } = this.#settings
     const nowMs = clock.monotonic()
     const { doubtedUntilMs = nowMs + keepMs + 2 * leaseMs } = kept
-    if (nowMs < doubtedUntilMs) this.#waitAnew({ ...kept, doubtedUntilMs })
+    if (kept.mayWait && nowMs < doubtedUntilMs) this.#waitAnew({ ...kept, doubtedUntilMs })
     else this.#giveUp(kept, storeWasOut)
   }
 
@@ -664,19 +689,29 @@ export class Desk {
     this.#schedule()
   }
 
-  /** What is too old to be run once more. */
+  /** Whether the store may have had a claim of it, and has it no more. */
+  #mayHaveExpired({ cameAt, cameMs }: Kept): boolean {
+    const { clock, keepMs, claimMs } = this.#settings
+    return Math.max(clock.now() - cameAt, clock.monotonic() - cameMs) >= claimMs - 2 * keepMs
+  }
+
+  /** What is too old to be run once more, unless whoever has it may have died with it, and nobody knows that yet. */
   #forgetOld(): void {
     const { clock, redoMs } = this.#settings
     for (const kept of this.#kept.values()) {
-      if (clock.monotonic() - kept.arrivedMs < redoMs) return
-      if (kept.state === 'theirs') this.#drop(kept)
+      const { state, by, arrivedMs } = kept
+      if (clock.monotonic() - arrivedMs < redoMs) return
+      if (state !== 'theirs') continue
+      if (by === undefined || this.#standing.hasLivedSince(by, arrivedMs + redoMs)) this.#drop(kept)
+      else if (this.#mayHaveExpired(kept)) this.#giveUp(kept, hasExpired)
     }
   }
 
   #makeRoom(): void {
     for (const kept of this.#kept.values()) {
       if (kept.state === 'claiming') continue
-      if (kept.state === 'waiting' && this.#outSince === undefined) this.#due(kept)
+      kept.mayWait = false
+      if (kept.state === 'waiting' && kept.doubtedUntilMs === undefined && this.#outSince === undefined) this.#due(kept)
       else this.#letGo(kept)
       return
     }

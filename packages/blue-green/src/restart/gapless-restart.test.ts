@@ -640,7 +640,7 @@ describe('two processes on one token', () => {
     await fleet.clock.advance(5_000)
     fleet.store.isDown = false
     const back = before.restart.takeOver()
-    await fleet.clock.advance(3_000)
+    await fleet.clock.advance(10_000)
     await back
     expect(fleet.runs).toMatchObject([{ eventId: '1', attempt: 1, isEnded: true }])
     expect([after.undecided, after.restart.status.kept]).toEqual([[], 0])

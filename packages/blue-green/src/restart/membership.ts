@@ -165,12 +165,26 @@ export class Membership {
   }
 
   /**
-   * Whether another one has begun and given a sign of life since this process sees all that happens: what it had done without the store
-   * before that, it has told in the table.
+   * Whether each of the others has begun and given a sign of life since this process sees all that happens: what it had done without the
+   * store before that, it has told in the table.
+   *
+   * @param except - who need not
    */
-  hasCaughtUp(other: string): boolean {
-    const unseenUntilMs = Math.max(this.#storeBackMs, this.#freshFromMs)
-    return this.#isStoreUp && (this.#sightings.get(other)?.begunAfterMs ?? -Infinity) >= unseenUntilMs
+  haveCaughtUp(except: readonly string[]): boolean {
+    const { id, storeTimeoutMs } = this.#settings
+    // What hung in the store as that was out is served without a claim when its time is over.
+    const seenFromMs = Math.max(this.#storeBackMs + storeTimeoutMs, this.#freshFromMs)
+    const hasCaughtUp = (other: string): boolean =>
+      (this.#sightings.get(other)?.begunAfterMs ?? -Infinity) >= seenFromMs
+    const seesAll = this.#isStoreUp && this.#coming === undefined && !this.#hasMissedBeats
+    const others = Object.keys(this.#table.members).filter((other) => other !== id && !except.includes(other))
+    return seesAll && others.every(hasCaughtUp)
+  }
+
+  /** Whether another one has given a sign of life after `sinceMs`, or is known not to be there. */
+  hasLivedSince(other: string, sinceMs: number): boolean {
+    const isThere = this.#table.members[other] !== undefined
+    return !isThere || (this.#sightings.get(other)?.writtenAfterMs ?? -Infinity) >= sinceMs
   }
 
   /** Whether nobody else gets the events. */

@@ -1,0 +1,267 @@
+import { describe, expect, it } from 'vitest'
+import { Fleet, standby, twoProcesses, type FleetProcess } from '../test-support/fleet.js'
+
+const hourMs = 3_600_000
+
+/** Three processes, of which the last one owns the events, some time after they have come. */
+async function three(options: Parameters<Fleet['process']>[0] = {}): Promise<{
+  readonly fleet: Fleet
+  readonly first: FleetProcess
+  readonly second: FleetProcess
+  readonly owner: FleetProcess
+}> {
+  const fleet = new Fleet()
+  const [second, owner] = await twoProcesses(fleet, options)
+  const first = await standby(fleet, options)
+  await fleet.clock.advance(10_000)
+  return { fleet, first, second, owner }
+}
+
+describe('a process whose clock was moved forward, as after a sleep of its machine', () => {
+  it('runs what came then, where all others have died, and tells so', async () => {
+    const { fleet, first, second, owner } = await three()
+    first.skewMs += hourMs
+    owner.workMs = second.workMs = 60_000
+    fleet.send('1')
+    await fleet.clock.advance(100)
+    owner.kill()
+    fleet.send('2')
+    await fleet.clock.advance(200)
+    second.kill()
+    fleet.send('3')
+    await fleet.clock.advance(20_000)
+    expect(first.undecided).toEqual([])
+    for (const id of ['1', '2', '3'])
+      expect(fleet.runsOf(id).at(-1)).toMatchObject({ by: first.version, isEnded: true })
+    expect(first.repeated.toSorted()).toEqual(['1', '2', '3'])
+  })
+
+  it('reports what came then and must not run twice', async () => {
+    const { fleet, first, second, owner } = await three({ effects: 'atMostOnce' })
+    first.skewMs += hourMs
+    fleet.send('1')
+    owner.kill()
+    second.kill()
+    await fleet.clock.advance(20_000)
+    expect([first.unfinished, first.undecided, fleet.runs.length]).toEqual([['1'], [], 0])
+  })
+
+  it('and another one alike: one of them runs what the owner has left', async () => {
+    const { fleet, first, second, owner } = await three()
+    first.skewMs += hourMs
+    second.skewMs += hourMs
+    owner.kill()
+    fleet.send('1')
+    await fleet.clock.advance(20_000)
+    expect(fleet.runsOf('1')).toMatchObject([{ attempt: 2, isEnded: true }])
+    expect([...first.repeated, ...second.repeated]).toEqual(['1'])
+    expect([...first.undecided, ...second.undecided]).toEqual([])
+  })
+
+  it('runs what came then to it alone, for the first time', async () => {
+    const { fleet, first } = await three()
+    first.skewMs += hourMs
+    first.receive('1')
+    await fleet.clock.advance(20_000)
+    expect(fleet.runsOf('1')).toMatchObject([{ by: first.version, attempt: 1 }])
+    expect([first.repeated, first.undecided]).toEqual([[], []])
+  })
+
+  it('leaves what came then to the owner that has served it without a claim', async () => {
+    const { fleet, first, owner } = await three()
+    first.skewMs += hourMs
+    fleet.store.isDown = true
+    fleet.send('1')
+    await fleet.clock.advance(1_400)
+    fleet.store.isDown = false
+    await fleet.clock.advance(20_000)
+    expect(fleet.runsOf('1')).toMatchObject([{ by: owner.version }])
+    expect(first.repeated).toEqual([])
+  })
+
+  it('is not misled by a sign of life that the owner had begun before it served without a claim', async () => {
+    // What comes a lease after that, or later, has not come in a sleep.
+    for (let offsetMs = 0; offsetMs < 2_000; offsetMs += 30) {
+      const fleet = new Fleet()
+      const [first, owner] = await twoProcesses(fleet)
+      await fleet.clock.advance(10_000 + ((offsetMs * 7) % 500))
+      first.skewMs += hourMs
+      await fleet.clock.advance(1_000 + offsetMs)
+      const honest = {
+        set: owner.store.set.bind(owner.store),
+        compareAndSet: owner.store.compareAndSet.bind(owner.store),
+      }
+      owner.store.set = () => Promise.reject(new Error('the connection was reset'))
+      owner.store.compareAndSet = async (...write) => {
+        await new Promise<void>((resolve) => fleet.clock.after(400, resolve))
+        return honest.compareAndSet(...write)
+      }
+      fleet.send('1')
+      await fleet.clock.advance(3_000)
+      Object.assign(owner.store, honest)
+      await fleet.clock.advance(20_000)
+      expect(fleet.runsOf('1'), `${offsetMs} ms later`).toMatchObject([{ by: owner.version, attempt: 1 }])
+    }
+  })
+
+  it('runs what came then to it alone, or says that it does not, also where it stops at once', async () => {
+    const { fleet, first } = await three()
+    first.skewMs += hourMs
+    first.receive('1')
+    await fleet.clock.advance(0)
+    const stopped = first.restart.stop()
+    await fleet.clock.advance(20_000)
+    await stopped
+    expect(fleet.runsOf('1').length + first.undecided.length).toBe(1)
+  })
+})
+
+/** What became of the events: each run, and what was told of it. */
+function storyOf({ processes, runs }: Fleet): string[] {
+  const ran = runs.map(({ eventId, by, attempt }) => `${eventId} ran on ${by} #${attempt}`)
+  const told = processes.flatMap(({ version, repeated, undecided }) => [
+    ...repeated.map((eventId) => `${version} repeats ${eventId}`),
+    ...undecided.map((eventId) => `${version} lets ${eventId} go`),
+  ])
+  return [...ran, ...told]
+}
+
+describe('a process that missed something', () => {
+  it.each([
+    ['tells that it runs once more what the owner has served without a claim, and died with', true],
+    ['leaves to the owner what that has served without a claim', false],
+  ])('as its machine was suspended, and has an event due before its next sign of life, %s', async (_, dies) => {
+    for (let offsetMs = 0; offsetMs < 500; offsetMs += 20) {
+      const fleet = new Fleet()
+      const [first, owner] = await twoProcesses(fleet)
+      await fleet.clock.advance(10_000 + offsetMs)
+      first.receive('1')
+      await fleet.clock.advance(1_400)
+      first.suspend()
+      fleet.store.isDown = true
+      owner.receive('1')
+      await fleet.clock.advance(1_250)
+      if (dies) owner.kill()
+      fleet.store.isDown = false
+      first.thaw()
+      await fleet.clock.advance(30_000)
+      const again = dies ? ['1 ran on v1 #2', 'v1 repeats 1'] : []
+      const story = storyOf(fleet).filter((line) => !line.includes('lets'))
+      expect(story, `${offsetMs} ms later`).toEqual(['1 ran on v2 #1', ...again])
+    }
+  })
+
+  it('tells that it runs once more what was served without a claim by one that it had not yet read of', async () => {
+    for (let offsetMs = 0; offsetMs < 500; offsetMs += 20) {
+      const fleet = new Fleet()
+      const [first] = await twoProcesses(fleet)
+      await fleet.clock.advance(10_000 + offsetMs)
+      first.skewMs += hourMs
+      const third = fleet.process()
+      void third.begin()
+      await fleet.clock.advance(2_400)
+      first.skewMs += hourMs
+      await fleet.clock.advance(2_000)
+      fleet.store.isDown = true
+      fleet.send('1')
+      await fleet.clock.advance(1_250)
+      third.kill()
+      fleet.store.isDown = false
+      await fleet.clock.advance(30_000)
+      const again = fleet.runs.length - 1
+      expect(
+        fleet.processes.flatMap(({ repeated }) => repeated),
+        `${offsetMs} ms later`,
+      ).toHaveLength(again)
+    }
+  })
+
+  it('and is taken for dead before it has decided, decides all the same', async () => {
+    const fleet = new Fleet()
+    const [first] = await twoProcesses(fleet)
+    await fleet.clock.advance(10_000)
+    first.skewMs += hourMs
+    first.receive('1')
+    await fleet.clock.advance(1_600)
+    first.freeze()
+    await fleet.clock.advance(6_000)
+    first.thaw()
+    await fleet.clock.advance(20_000)
+    expect(storyOf(fleet)).toEqual(['1 ran on v1 #1'])
+    expect([first.answers.get('1'), first.restart.status.kept]).toEqual(['1 from v1', 0])
+  })
+
+  it('does not take an event for one that nobody has claimed when its claim has expired in a sleep of the machine', async () => {
+    const fleet = new Fleet()
+    const both = await twoProcesses(fleet)
+    await fleet.clock.advance(10_000)
+    fleet.send('1')
+    await fleet.clock.advance(1_000)
+    for (const process of both) process.suspend()
+    await fleet.clock.advance(hourMs)
+    for (const process of both) process.thaw()
+    await fleet.clock.advance(20_000)
+    expect(storyOf(fleet)).toEqual(['1 ran on v2 #1', 'v1 lets 1 go'])
+  })
+
+  it('nor when the one that had claimed it dies after that', async () => {
+    const fleet = new Fleet()
+    const [first, owner] = await twoProcesses(fleet)
+    await fleet.clock.advance(10_000)
+    owner.workMs = 60_000
+    fleet.send('1')
+    await fleet.clock.advance(5_000)
+    for (const process of [first, owner]) process.suspend()
+    await fleet.clock.advance(hourMs)
+    owner.kill()
+    first.thaw()
+    await fleet.clock.advance(20_000)
+    expect(storyOf(fleet)).toEqual(['1 ran on v2 #1', 'v1 lets 1 go'])
+  })
+
+  it('forgets nothing of one that may have died in the meantime', async () => {
+    const fleet = new Fleet()
+    const [, owner] = await twoProcesses(fleet)
+    owner.workMs = 120_000
+    await fleet.clock.advance(10_000)
+    fleet.send('1')
+    await fleet.clock.advance(2_000)
+    owner.kill()
+    fleet.store.isDown = true
+    await fleet.clock.advance(70_000)
+    fleet.store.isDown = false
+    await fleet.clock.advance(20_000)
+    expect(storyOf(fleet)).toEqual(['1 ran on v2 #1', '1 ran on v1 #2', 'v1 repeats 1'])
+  })
+
+  it('keeps no more of it than maxKept', async () => {
+    const fleet = new Fleet()
+    const [first] = await twoProcesses(fleet, { maxKept: 10 })
+    await fleet.clock.advance(10_000)
+    first.skewMs += hourMs
+    let most = 0
+    for (let i = 0; i < 1_000; i++) {
+      first.receive(String(i))
+      await fleet.clock.advance(1)
+      most = Math.max(most, first.restart.status.kept)
+    }
+    await fleet.clock.advance(20_000)
+    expect(most).toBeLessThanOrEqual(11)
+    expect(first.undecided.length + fleet.runs.length).toBe(1_000)
+  })
+
+  it('gives up what it cannot claim, and leaves the store in peace', async () => {
+    const fleet = new Fleet()
+    const [first] = await twoProcesses(fleet)
+    await fleet.clock.advance(10_000)
+    let writes = 0
+    first.store.set = () => {
+      writes += 1
+      return Promise.reject(new Error('permission denied'))
+    }
+    for (let i = 0; i < 100; i++) first.receive(String(i))
+    await fleet.clock.advance(30_000)
+    expect([first.restart.status.kept, first.undecided.length]).toEqual([0, 100])
+    expect(writes).toBeLessThan(1_000)
+  })
+})
