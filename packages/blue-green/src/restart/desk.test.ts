@@ -46,7 +46,7 @@ function deskOf(began: (eventId: string) => void = () => undefined) {
     pinnedAt: () => undefined,
     isPinKnown: () => false,
     wasPinnedElsewhere: () => false,
-    haveCaughtUp: () => true,
+    haveCaughtUp: true,
     hasLivedSince: () => true,
     hasBeenAwakeSince: () => true,
     hasReachedStoreSince: () => true,

@@ -469,7 +469,7 @@ export class Desk {
     if (this.#mayHaveExpired(kept)) this.#giveUp(kept, hasExpired)
     else if (kept.wasOut) this.#due(kept)
     // If this process tried to, the store was out, and the owner may have served without a claim.
-    else if (kept.by === this.#settings.id && !kept.needsClaim) this.#doubt(kept)
+    else if (kept.by === this.#settings.id && !kept.needsClaim) this.#doubt(kept, kept.doubtedUntilMs === undefined)
     else void this.#begin(kept)
   }
 
@@ -517,8 +517,7 @@ export class Desk {
     const { id } = this.#settings
     if (kept.state === 'theirs') this.#drop(kept)
     // Whoever is there may not have got it, or leaves it to this process, of whose claim it has heard.
-    else if (kept.wasOut) this.#giveUp(kept, takenForDead)
-    else if (kept.state === 'stalled' || kept.doubtedUntilMs !== undefined) this.#giveUp(kept, storeWasOut)
+    else if (kept.wasOut || kept.state === 'stalled' || kept.doubtedUntilMs !== undefined) this.#giveUpUnknown(kept)
     else if (kept.by === id)
       this.#giveUp(kept, 'this process had claimed it, and is none of those that share the token now')
     else if (this.#isWithOthers(kept)) this.#drop(kept)
@@ -537,6 +536,11 @@ export class Desk {
   #cancel(): void {
     this.#cancelDue?.()
     this.#cancelDue = undefined
+  }
+
+  /** Nobody here knows who has begun it. */
+  #giveUpUnknown(kept: Kept): void {
+    this.#giveUp(kept, kept.wasOut ? takenForDead : storeWasOut)
   }
 
   #giveUp(kept: Kept, why: string): void {
@@ -652,11 +656,12 @@ export class Desk {
     if (this.#mayHaveExpired(kept)) return this.#giveUp(kept, hasExpired)
     const hasClaims = hasClaimsSince(table, kept.since)
     const isOtherThere = othersSince(table, kept.since, id).length > 0
-    if (isOtherThere && hasClaims && kept.wasOut) return this.#waitAnew(kept)
-    if (isOtherThere && !hasClaims) return this.#giveUp(kept, kept.wasOut ? takenForDead : storeWasOut)
-    const allDead = diedSince(table, kept.since)
-    if (!kept.wasOut && !this.#standing.haveCaughtUp(allDead)) return this.#doubt(kept)
-    const dead = allDead.find((one) => one !== id)
+    if (isOtherThere && !hasClaims) return this.#giveUpUnknown(kept)
+    // To one that was out it may have come later than to the others, which are to claim it.
+    const mayBeTheirs = isOtherThere && kept.wasOut && kept.doubtedUntilMs === undefined
+    if (mayBeTheirs || !this.#standing.haveCaughtUp) return this.#doubt(kept)
+    // Who is back again can tell what it did.
+    const dead = diedSince(table, kept.since).find((one) => one !== id && table.members[one] === undefined)
     if (dead !== undefined) {
       if (this.#isLeftAlone(kept, dead, 1)) return
       kept.state = 'claiming'
@@ -668,16 +673,15 @@ export class Desk {
       return
     }
     if (hasClaims) return this.#begin(kept)
-    this.#giveUp(kept, kept.wasOut ? takenForDead : storeWasOut)
+    this.#giveUpUnknown(kept)
   }
 
-  /** One that is there may be about to tell that it has served without claims, or be dead, and nobody know it yet. */
-  #doubt(kept: Kept): void {
-    const { clock, keepMs, leaseMs } = this.#settings
-    const nowMs = clock.monotonic()
-    const { doubtedUntilMs = nowMs + keepMs + 2 * leaseMs } = kept
-    if (kept.mayWait && nowMs < doubtedUntilMs) this.#waitAnew({ ...kept, doubtedUntilMs })
-    else this.#giveUp(kept, storeWasOut)
+  /** One that is there may be about to claim it, or to tell that it has served without claims, or be dead, and nobody know it yet. */
+  #doubt(kept: Kept, mayWait = kept.mayWait): void {
+    const { clock, redoMs } = this.#settings
+    const { doubtedUntilMs = clock.monotonic() + redoMs } = kept
+    if (mayWait && clock.monotonic() < doubtedUntilMs) this.#waitAnew({ ...kept, doubtedUntilMs })
+    else this.#giveUpUnknown(kept)
   }
 
   /** Someone is there who should claim it, and may not have got it, or be about to say that it has served without claims. */

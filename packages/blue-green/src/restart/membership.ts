@@ -167,18 +167,15 @@ export class Membership {
   /**
    * Whether each of the others has begun and given a sign of life since this process sees all that happens: what it had done without the
    * store before that, it has told in the table.
-   *
-   * @param except - who need not
    */
-  haveCaughtUp(except: readonly string[]): boolean {
+  get haveCaughtUp(): boolean {
     const { id, storeTimeoutMs } = this.#settings
     // What hung in the store as that was out is served without a claim when its time is over.
     const seenFromMs = Math.max(this.#storeBackMs + storeTimeoutMs, this.#freshFromMs)
     const hasCaughtUp = (other: string): boolean =>
       (this.#sightings.get(other)?.begunAfterMs ?? -Infinity) >= seenFromMs
     const seesAll = this.#isStoreUp && this.#coming === undefined && !this.#hasMissedBeats
-    const others = Object.keys(this.#table.members).filter((other) => other !== id && !except.includes(other))
-    return seesAll && others.every(hasCaughtUp)
+    return seesAll && Object.keys(this.#table.members).every((other) => other === id || hasCaughtUp(other))
   }
 
   /** Whether another one has given a sign of life after `sinceMs`, or is known not to be there. */
