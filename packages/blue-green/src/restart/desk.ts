@@ -48,7 +48,7 @@ interface Kept {
   by: string | undefined
   /** Who had claimed it before this process did. */
   former: string | undefined
-  /** Until when it waits at most for those who may have begun it without a claim to give a sign of life, or to be found dead. */
+  /** Set once it waits for those who may have begun it without a claim to give a sign of life, or to be found dead: until when at most. */
   readonly doubtedUntilMs: number | undefined
   /** Whether it may wait for them at all: not once room must be made. */
   mayWait: boolean
@@ -468,9 +468,11 @@ export class Desk {
   #takeUnclaimed(kept: Kept): void {
     if (this.#mayHaveExpired(kept)) this.#giveUp(kept, hasExpired)
     else if (kept.wasOut) this.#due(kept)
-    // If this process tried to, the store was out, and the owner may have served without a claim.
-    else if (kept.by === this.#settings.id && !kept.needsClaim) this.#doubt(kept, kept.doubtedUntilMs === undefined)
-    else void this.#begin(kept)
+    else if (kept.by !== this.#settings.id || kept.needsClaim) void this.#begin(kept)
+    // This process tried to. Either the store was out, and the owner may have served without a claim; or that takes no claims.
+    else if (kept.doubtedUntilMs !== undefined && this.#standing.hasReachedStoreSince(kept.arrivedMs))
+      this.#giveUpUnknown(kept)
+    else this.#doubt(kept)
   }
 
   /** Of what a dead one may have begun: whether it must not run once more. */
@@ -633,7 +635,7 @@ export class Desk {
     else if (isIn && isStoreUp) void this.#lookFor(kept)
     // Its flow stays with another process, which waits for the store, too, and may die meanwhile.
     else if (isIn && kept.needsClaim) kept.state = 'stalled'
-    else this.#giveUp(kept, storeWasOut)
+    else this.#giveUpUnknown(kept)
   }
 
   /** Someone may have begun the event without a claim. A claim that is there all the same says who has it. */
@@ -677,10 +679,10 @@ export class Desk {
   }
 
   /** One that is there may be about to claim it, or to tell that it has served without claims, or be dead, and nobody know it yet. */
-  #doubt(kept: Kept, mayWait = kept.mayWait): void {
+  #doubt(kept: Kept): void {
     const { clock, redoMs } = this.#settings
     const { doubtedUntilMs = clock.monotonic() + redoMs } = kept
-    if (mayWait && clock.monotonic() < doubtedUntilMs) this.#waitAnew({ ...kept, doubtedUntilMs })
+    if (kept.mayWait && clock.monotonic() < doubtedUntilMs) this.#waitAnew({ ...kept, doubtedUntilMs })
     else this.#giveUpUnknown(kept)
   }
 

@@ -44,9 +44,9 @@ export interface RestartStatus {
   /** Events handled without a claim, as the store was out of reach. */
   readonly unclaimed: number
   /**
-   * Events let go without knowing that another process has them: the store was out of reach, or the others had taken this process for dead
-   * and may have handled them without claims, or this process stopped while they waited for the store, or an event without an id came
-   * while its guild moved here. And those that ran here without a claim, and never got one.
+   * Events let go without knowing that another process has them: the store was out of reach, or this process stood still, or the others had
+   * taken it for dead, and they may have been handled without claims, or their claims have expired; or this process stopped while they waited; or an
+   * event without an id came while its guild moved here. And those that ran here without a claim, and never got one.
    */
   readonly undecided: number
   /** The flows that are pinned here. */
