@@ -655,7 +655,6 @@ export class Desk {
   async #decide(kept: Kept): Promise<void> {
     const { id, keepMs } = this.#settings
     const { table } = this.#standing
-    if (this.#mayHaveExpired(kept)) return this.#giveUp(kept, hasExpired)
     const hasClaims = hasClaimsSince(table, kept.since)
     const isOtherThere = othersSince(table, kept.since, id).length > 0
     if (isOtherThere && !hasClaims) return this.#giveUpUnknown(kept)
@@ -674,8 +673,9 @@ export class Desk {
       else await this.#follow(kept, claimed)
       return
     }
-    if (hasClaims) return this.#begin(kept)
-    this.#giveUpUnknown(kept)
+    if (this.#mayHaveExpired(kept)) this.#giveUp(kept, hasExpired)
+    else if (hasClaims) await this.#begin(kept)
+    else this.#giveUpUnknown(kept)
   }
 
   /** One that is there may be about to claim it, or to tell that it has served without claims, or be dead, and nobody know it yet. */

@@ -204,7 +204,21 @@ describe('a process that missed something', () => {
     expect(storyOf(fleet)).toEqual(['1 ran on v2 #1', 'v1 lets 1 go'])
   })
 
-  it('nor when the one that had claimed it dies after that', async () => {
+  it('runs it once more, and tells so, where all others have died since', async () => {
+    const fleet = new Fleet()
+    const [first, owner] = await twoProcesses(fleet)
+    await fleet.clock.advance(10_000)
+    owner.kill()
+    fleet.send('1')
+    await fleet.clock.advance(1_000)
+    first.suspend()
+    await fleet.clock.advance(hourMs)
+    first.thaw()
+    await fleet.clock.advance(20_000)
+    expect(storyOf(fleet)).toEqual(['1 ran on v1 #2', 'v1 repeats 1'])
+  })
+
+  it('lets go what one had claimed that dies after such a sleep', async () => {
     const fleet = new Fleet()
     const [first, owner] = await twoProcesses(fleet)
     await fleet.clock.advance(10_000)
