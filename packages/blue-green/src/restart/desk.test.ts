@@ -12,6 +12,7 @@ function deskOf(began: (eventId: string) => void = () => undefined) {
   const runs: string[] = []
   const repeated: string[] = []
   const entries = new Map<string, unknown>()
+  const undecided: (string | undefined)[] = []
   let refuse: (() => void) | undefined
   const store: SharedStore = {
     scope: 'process',
@@ -46,7 +47,7 @@ function deskOf(began: (eventId: string) => void = () => undefined) {
     pinnedAt: () => undefined,
     isPinKnown: () => false,
     wasPinnedElsewhere: () => false,
-    haveCaughtUp: true,
+    haveCaughtUpSince: () => true,
     hasLivedSince: () => true,
     hasBeenAwakeSince: () => true,
     hasReachedStoreSince: () => true,
@@ -68,12 +69,13 @@ function deskOf(began: (eventId: string) => void = () => undefined) {
   const desk = new Desk(settings, standing, {
     repeated: (eventId, by) => repeated.push(`${eventId} of ${by}`),
     unfinished: () => undefined,
-    undecided: () => undefined,
+    undecided: (eventId) => undecided.push(eventId),
   })
   return {
     clock,
     runs,
     repeated,
+    undecided,
     entries,
     standing,
     desk,
@@ -163,4 +165,28 @@ it('of two events whose claims are answered at once, the second is not begun whe
   void desk.handle('b' as never)
   await clock.advance(0)
   expect(runs).toEqual(['a'])
+})
+
+it('an event of which the store says something only when this process has gone is told of, and its promise settles', async () => {
+  const { clock, standing, desk, store, undecided } = deskOf()
+  const other = { other: { version: 'v1', beat: 1, acked: 1, isReady: true } }
+  Object.assign(standing, {
+    isServing: false,
+    tableOfArrivals: { ...noTable, members: other },
+    haveCaughtUpSince: () => false,
+    hasBeenAwakeSince: () => false,
+    hasReachedStoreSince: () => false,
+  })
+  standing.owned.clear()
+  let answer = (): void => undefined
+  store.entry = () => new Promise((resolve) => (answer = () => resolve(undefined)))
+  let isSettled = false
+  void desk.handle('1' as never).then(() => (isSettled = true))
+  desk.decideNow()
+  desk.close()
+  desk.forget()
+  standing.isIn = false
+  answer()
+  await clock.advance(200_000)
+  expect([isSettled, undecided, desk.kept]).toEqual([true, ['1'], 0])
 })

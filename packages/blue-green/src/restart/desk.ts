@@ -466,13 +466,14 @@ export class Desk {
 
   /** Nobody has claimed it, as far as the store says. */
   #takeUnclaimed(kept: Kept): void {
-    if (this.#mayHaveExpired(kept)) this.#giveUp(kept, hasExpired)
-    else if (kept.wasOut) this.#due(kept)
-    else if (kept.by !== this.#settings.id || kept.needsClaim) void this.#begin(kept)
     // This process tried to. Either the store was out, and the owner may have served without a claim; or that takes no claims.
-    else if (kept.doubtedUntilMs !== undefined && this.#standing.hasReachedStoreSince(kept.arrivedMs))
-      this.#giveUpUnknown(kept)
-    else this.#doubt(kept)
+    const hasTried = kept.by === this.#settings.id && !kept.needsClaim
+    const isRefused = kept.doubtedUntilMs !== undefined && this.#standing.hasReachedStoreSince(kept.arrivedMs)
+    if (this.#mayHaveExpired(kept)) this.#giveUp(kept, hasExpired)
+    else if (hasTried && isRefused) this.#giveUpUnknown(kept)
+    else if (kept.wasOut) this.#due(kept)
+    else if (hasTried) this.#doubt(kept)
+    else void this.#begin(kept)
   }
 
   /** Of what a dead one may have begun: whether it must not run once more. */
@@ -630,7 +631,7 @@ export class Desk {
     const { isIn, isStoreUp, table } = this.#standing
     const isTraced = !kept.wasOut || hasClaimsSince(table, kept.since)
     const isUntouched = kept.needsClaim ? isStoreUp : this.#standing.hasReachedStoreSince(kept.arrivedMs)
-    const isSure = isTraced && isUntouched && kept.doubtedUntilMs === undefined
+    const isSure = isTraced && isUntouched && kept.doubtedUntilMs === undefined && !this.#mayHaveExpired(kept)
     if (isIn && isSure) void this.#begin(kept)
     else if (isIn && isStoreUp) void this.#lookFor(kept)
     // Its flow stays with another process, which waits for the store, too, and may die meanwhile.
@@ -653,14 +654,16 @@ export class Desk {
    * it; who is there, or has gone, has told the others in the table if it began any without claims.
    */
   async #decide(kept: Kept): Promise<void> {
-    const { id, keepMs } = this.#settings
+    const { id, keepMs, storeTimeoutMs } = this.#settings
     const { table } = this.#standing
     const hasClaims = hasClaimsSince(table, kept.since)
     const isOtherThere = othersSince(table, kept.since, id).length > 0
     if (isOtherThere && !hasClaims) return this.#giveUpUnknown(kept)
     // To one that was out it may have come later than to the others, which are to claim it.
     const mayBeTheirs = isOtherThere && kept.wasOut && kept.doubtedUntilMs === undefined
-    if (mayBeTheirs || !this.#standing.haveCaughtUp) return this.#doubt(kept)
+    // Its copy comes `keepMs` later at most, and for so long a claim is tried, before an owner serves without one.
+    const servedByMs = kept.cameMs + 2 * keepMs + storeTimeoutMs
+    if (mayBeTheirs || !this.#standing.haveCaughtUpSince(servedByMs)) return this.#doubt(kept)
     // Who is back again can tell what it did.
     const dead = diedSince(table, kept.since).find((one) => one !== id && table.members[one] === undefined)
     if (dead !== undefined) {
@@ -682,7 +685,7 @@ export class Desk {
   #doubt(kept: Kept): void {
     const { clock, redoMs } = this.#settings
     const { doubtedUntilMs = clock.monotonic() + redoMs } = kept
-    if (kept.mayWait && clock.monotonic() < doubtedUntilMs) this.#waitAnew({ ...kept, doubtedUntilMs })
+    if (kept.mayWait && !this.#isOver && clock.monotonic() < doubtedUntilMs) this.#waitAnew({ ...kept, doubtedUntilMs })
     else this.#giveUpUnknown(kept)
   }
 
@@ -708,7 +711,8 @@ export class Desk {
       const { state, by, arrivedMs } = kept
       if (clock.monotonic() - arrivedMs < redoMs) return
       if (state !== 'theirs') continue
-      if (by === undefined || this.#standing.hasLivedSince(by, arrivedMs + redoMs)) this.#drop(kept)
+      if (by === undefined || (!this.#isDead(by) && this.#standing.hasLivedSince(by, arrivedMs + redoMs)))
+        this.#drop(kept)
       else if (this.#mayHaveExpired(kept)) this.#giveUp(kept, hasExpired)
     }
   }

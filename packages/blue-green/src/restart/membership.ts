@@ -165,13 +165,13 @@ export class Membership {
   }
 
   /**
-   * Whether each of the others has begun and given a sign of life since this process sees all that happens: what it had done without the
-   * store before that, it has told in the table.
+   * Whether each of the others has begun and given a sign of life since then, and since this process sees all that happens: what it had done
+   * without the store before that, it has told in the table.
    */
-  get haveCaughtUp(): boolean {
+  haveCaughtUpSince(sinceMs: number): boolean {
     const { id, storeTimeoutMs } = this.#settings
     // What hung in the store as that was out is served without a claim when its time is over.
-    const seenFromMs = Math.max(this.#storeBackMs + storeTimeoutMs, this.#freshFromMs)
+    const seenFromMs = Math.max(this.#storeBackMs + storeTimeoutMs, this.#freshFromMs, sinceMs)
     const hasCaughtUp = (other: string): boolean =>
       (this.#sightings.get(other)?.begunAfterMs ?? -Infinity) >= seenFromMs
     const seesAll = this.#isStoreUp && this.#coming === undefined && !this.#hasMissedBeats

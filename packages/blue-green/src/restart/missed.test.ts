@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import type { EventContext } from '../context.js'
 import { Fleet, standby, twoProcesses, type FleetProcess } from '../test-support/fleet.js'
 
 const hourMs = 3_600_000
@@ -248,6 +249,88 @@ describe('a process that missed something', () => {
     expect(storyOf(fleet)).toEqual(['1 ran on v2 #1', '1 ran on v1 #2', 'v1 repeats 1'])
   })
 
+  it.each([
+    ['hang', () => new Promise<never>(() => undefined)],
+    ['are refused', () => Promise.reject(new Error('the connection was reset'))],
+  ])('is not misled by an owner that serves without a claim as its claims %s, and dies with it', async (_, claim) => {
+    for (let offsetMs = 0; offsetMs < 900; offsetMs += 100) {
+      for (const lateMs of [0, 400, 800, 1_200]) {
+        const fleet = new Fleet()
+        const [first, owner] = await twoProcesses(fleet)
+        await fleet.clock.advance(10_000 + ((offsetMs * 7) % 500))
+        first.skewMs += 2_000
+        await fleet.clock.advance(1_000 + offsetMs)
+        owner.store.set = claim
+        first.receive('1')
+        await fleet.clock.advance(lateMs)
+        owner.receive('1')
+        for (let ms = 0; ms < 3_000 && fleet.runs.length === 0; ms += 5) await fleet.clock.advance(5)
+        await fleet.clock.advance(5)
+        owner.kill()
+        await fleet.clock.advance(30_000)
+        const again = fleet.runs.length - 1
+        expect(first.repeated, `${offsetMs} ms later, its copy ${lateMs} ms`).toHaveLength(again)
+      }
+    }
+  })
+
+  it('takes up what one had claimed that died while this one was taken for dead', async () => {
+    const fleet = new Fleet()
+    const [first, owner] = await twoProcesses(fleet)
+    owner.workMs = 5 * 60_000
+    await fleet.clock.advance(10_000)
+    fleet.send('1')
+    await fleet.clock.advance(2_000)
+    first.freeze()
+    await fleet.clock.advance(20_000)
+    owner.kill()
+    await fleet.clock.advance(50_000)
+    first.thaw()
+    await fleet.clock.advance(30_000)
+    expect(storyOf(fleet)).toEqual(['1 ran on v2 #1', '1 ran on v1 #2', 'v1 repeats 1'])
+  })
+
+  it('lets go what belongs to a flow of another process, when its claim has expired while the store was out', async () => {
+    const fleet = new Fleet()
+    const context = (id: string): EventContext => ({ eventId: id, guildId: '7', pin: 'flow' })
+    const [first, owner] = await twoProcesses(fleet, { context })
+    await fleet.clock.advance(5_000)
+    first.restart.pin('flow', { kind: 'collector', maxMs: 2 * hourMs })
+    await fleet.clock.advance(5_000)
+    first.receive('1')
+    await fleet.clock.advance(100)
+    fleet.store.isDown = true
+    await fleet.clock.advance(600)
+    owner.receive('1')
+    await fleet.clock.advance(16 * 60_000)
+    fleet.store.isDown = false
+    await fleet.clock.advance(30_000)
+    expect(storyOf(fleet)).toEqual(['1 ran on v1 #1', 'v2 lets 1 go'])
+  })
+
+  it.each([
+    ['', false],
+    [' as it comes back', true],
+  ])('gives up what it cannot claim, and leaves the store in peace%s', async (_, wasOut) => {
+    const fleet = new Fleet()
+    const [first] = await twoProcesses(fleet)
+    await fleet.clock.advance(10_000)
+    if (wasOut) {
+      first.freeze()
+      await fleet.clock.advance(6_000)
+    }
+    for (let i = 0; i < 100; i++) first.receive(String(i))
+    let writes = 0
+    first.store.set = () => {
+      writes += 1
+      return Promise.reject(new Error('permission denied'))
+    }
+    first.thaw()
+    await fleet.clock.advance(60_000)
+    expect([first.restart.status.kept, first.undecided.length]).toEqual([0, 100])
+    expect(writes).toBeLessThan(1_000)
+  })
+
   it('keeps no more of it than maxKept', async () => {
     const fleet = new Fleet()
     const [first] = await twoProcesses(fleet, { maxKept: 10 })
@@ -262,20 +345,5 @@ describe('a process that missed something', () => {
     await fleet.clock.advance(20_000)
     expect(most).toBeLessThanOrEqual(11)
     expect(first.undecided.length + fleet.runs.length).toBe(1_000)
-  })
-
-  it('gives up what it cannot claim, and leaves the store in peace', async () => {
-    const fleet = new Fleet()
-    const [first] = await twoProcesses(fleet)
-    await fleet.clock.advance(10_000)
-    let writes = 0
-    first.store.set = () => {
-      writes += 1
-      return Promise.reject(new Error('permission denied'))
-    }
-    for (let i = 0; i < 100; i++) first.receive(String(i))
-    await fleet.clock.advance(30_000)
-    expect([first.restart.status.kept, first.undecided.length]).toEqual([0, 100])
-    expect(writes).toBeLessThan(1_000)
   })
 })

@@ -14,8 +14,6 @@ export interface Standing {
   readonly holdsLease: boolean
   readonly isStoreUp: boolean
   readonly isConfirmed: boolean
-  /** Whether each of the others has given a sign of life, from the first to the last of it, since this one sees all that happens. */
-  readonly haveCaughtUp: boolean
   readonly table: Table
   /** One that is no newer than what comes now. */
   readonly tableOfArrivals: Table
@@ -31,6 +29,8 @@ export interface Standing {
   awaits(unitId: string | undefined): boolean
   /** Whether the events of a guild were its own until a moment ago, and whoever is to have them may not know yet. */
   hasGivenAway(unitId: string | undefined): boolean
+  /** Whether each of the others has begun and given a sign of life since then, and since this one sees all that happens. */
+  haveCaughtUpSince(sinceMs: number): boolean
   /** Whether another one has given a sign of life since then, or is not there any more. */
   hasLivedSince(other: string, sinceMs: number): boolean
   hasBeenAwakeSince(sinceMs: number): boolean
