@@ -13,8 +13,8 @@ import { weighted, type Action, type Kind, type Plan, type Store } from './plan.
 import { judge, type Remark, type Sent, type Verdict } from './truth.js'
 import { paid } from './work.js'
 
-/** How long a run waits for the last of its events: twice what the slowest honest way takes. */
-const patienceMs = 9_000
+/** How long a run waits for the last of its events: twice what the slowest honest way takes, of what a process has missed. */
+const patienceMs = 30_000
 /** How long a kill waits until nobody is lost by it. */
 const sparePatienceMs = 3_000
 /** How long it may take until the effects are counted, in ms. */

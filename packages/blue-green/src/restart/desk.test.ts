@@ -47,6 +47,7 @@ function deskOf(began: (eventId: string) => void = () => undefined) {
     pinnedAt: () => undefined,
     isPinKnown: () => false,
     wasPinnedElsewhere: () => false,
+    members: ['other'],
     haveCaughtUpSince: () => true,
     hasLivedSince: () => true,
     hasBeenAwakeSince: () => true,

@@ -42,6 +42,8 @@ interface Kept {
   state: 'waiting' | 'claiming' | 'stalled' | 'theirs'
   /** What was so when it came; for what came while this process was taken for dead, what was so before. */
   readonly since: Table
+  /** Who may have got it, too, unless `wasOut`. */
+  readonly members: readonly string[]
   /** Whether it came while this process was taken for dead, or before. */
   readonly wasOut: boolean
   /** Who has claimed it; this process, too, where it may have. */
@@ -195,7 +197,8 @@ export class Desk {
         isOwn,
         needsClaim,
       }
-      const waits = { arrivedMs, heldUntilMs: arrivedMs, doubtedUntilMs: undefined, mayWait: true }
+      const { members } = this.#standing
+      const waits = { arrivedMs, heldUntilMs: arrivedMs, doubtedUntilMs: undefined, mayWait: true, members }
       const kept: Kept = { ...came, ...waits, resolve, reject, state: 'waiting', by: undefined, former: undefined }
       if (this.#kept.size >= this.#settings.maxKept) this.#makeRoom()
       this.#kept.set(eventId, kept)
@@ -663,7 +666,8 @@ export class Desk {
     const mayBeTheirs = isOtherThere && kept.wasOut && kept.doubtedUntilMs === undefined
     // Its copy comes `keepMs` later at most, and for so long a claim is tried, before an owner serves without one.
     const servedByMs = kept.cameMs + 2 * keepMs + storeTimeoutMs
-    if (mayBeTheirs || !this.#standing.haveCaughtUpSince(servedByMs)) return this.#doubt(kept)
+    const among = kept.wasOut ? undefined : kept.members
+    if (mayBeTheirs || !this.#standing.haveCaughtUpSince(servedByMs, among)) return this.#doubt(kept)
     // Who is back again can tell what it did.
     const dead = diedSince(table, kept.since).find((one) => one !== id && table.members[one] === undefined)
     if (dead !== undefined) {

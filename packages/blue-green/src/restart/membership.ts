@@ -164,18 +164,24 @@ export class Membership {
     return this.#sightings.get(other)?.sinceMs ?? -Infinity
   }
 
+  /** Those who may get what comes now: whoever comes later logs in after that. */
+  get members(): readonly string[] {
+    return Object.keys((this.#coming ?? this.#table).members)
+  }
+
   /**
    * Whether each of the others has begun and given a sign of life since then, and since this process sees all that happens: what it had done
    * without the store before that, it has told in the table.
+   *
+   * @param among - of which others; of all unless given
    */
-  haveCaughtUpSince(sinceMs: number): boolean {
+  haveCaughtUpSince(sinceMs: number, among?: readonly string[]): boolean {
     const { id, storeTimeoutMs } = this.#settings
     // What hung in the store as that was out is served without a claim when its time is over.
     const seenFromMs = Math.max(this.#storeBackMs + storeTimeoutMs, this.#freshFromMs, sinceMs)
-    const hasCaughtUp = (other: string): boolean =>
-      (this.#sightings.get(other)?.begunAfterMs ?? -Infinity) >= seenFromMs
     const seesAll = this.#isStoreUp && this.#coming === undefined && !this.#hasMissedBeats
-    return seesAll && Object.keys(this.#table.members).every((other) => other === id || hasCaughtUp(other))
+    const others = this.members.filter((other) => other !== id && among?.includes(other) !== false)
+    return seesAll && others.every((other) => (this.#sightings.get(other)?.begunAfterMs ?? -Infinity) >= seenFromMs)
   }
 
   /** Whether another one has given a sign of life after `sinceMs`, or is known not to be there. */

@@ -15,6 +15,8 @@ export interface Standing {
   readonly isStoreUp: boolean
   readonly isConfirmed: boolean
   readonly table: Table
+  /** Those who may get what comes now. */
+  readonly members: readonly string[]
   /** One that is no newer than what comes now. */
   readonly tableOfArrivals: Table
   /** Whether the events of a guild are its own. */
@@ -30,7 +32,7 @@ export interface Standing {
   /** Whether the events of a guild were its own until a moment ago, and whoever is to have them may not know yet. */
   hasGivenAway(unitId: string | undefined): boolean
   /** Whether each of the others has begun and given a sign of life since then, and since this one sees all that happens. */
-  haveCaughtUpSince(sinceMs: number): boolean
+  haveCaughtUpSince(sinceMs: number, among?: readonly string[]): boolean
   /** Whether another one has given a sign of life since then, or is not there any more. */
   hasLivedSince(other: string, sinceMs: number): boolean
   hasBeenAwakeSince(sinceMs: number): boolean
