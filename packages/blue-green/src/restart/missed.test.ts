@@ -117,6 +117,14 @@ describe('a process whose clock was moved forward, as after a sleep of its machi
   })
 })
 
+/** The machine of some processes is suspended; when it wakes up, something may have become of them. */
+async function sleepForAnHour(fleet: Fleet, processes: readonly FleetProcess[], then = (): void => {}): Promise<void> {
+  for (const process of processes) process.suspend()
+  await fleet.clock.advance(hourMs)
+  then()
+  for (const process of processes) process.thaw()
+}
+
 /** What became of the events: each run, and what was told of it. */
 function storyOf({ processes, runs }: Fleet): string[] {
   const ran = runs.map(({ eventId, by, attempt }) => `${eventId} ran on ${by} #${attempt}`)
@@ -198,9 +206,7 @@ describe('a process that missed something', () => {
     await fleet.clock.advance(10_000)
     fleet.send('1')
     await fleet.clock.advance(1_000)
-    for (const process of both) process.suspend()
-    await fleet.clock.advance(hourMs)
-    for (const process of both) process.thaw()
+    await sleepForAnHour(fleet, both)
     await fleet.clock.advance(20_000)
     expect(storyOf(fleet)).toEqual(['1 ran on v2 #1', 'v1 lets 1 go'])
   })
@@ -212,9 +218,7 @@ describe('a process that missed something', () => {
     owner.kill()
     fleet.send('1')
     await fleet.clock.advance(1_000)
-    first.suspend()
-    await fleet.clock.advance(hourMs)
-    first.thaw()
+    await sleepForAnHour(fleet, [first])
     await fleet.clock.advance(20_000)
     expect(storyOf(fleet)).toEqual(['1 ran on v1 #2', 'v1 repeats 1'])
   })
@@ -226,10 +230,7 @@ describe('a process that missed something', () => {
     owner.workMs = 60_000
     fleet.send('1')
     await fleet.clock.advance(5_000)
-    for (const process of [first, owner]) process.suspend()
-    await fleet.clock.advance(hourMs)
-    owner.kill()
-    first.thaw()
+    await sleepForAnHour(fleet, [first, owner], () => owner.kill())
     await fleet.clock.advance(20_000)
     expect(storyOf(fleet)).toEqual(['1 ran on v2 #1', 'v1 lets 1 go'])
   })
