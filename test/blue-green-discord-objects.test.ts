@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { setImmediate } from 'node:timers/promises'
 import { startStandin, type StandinProcess } from '@evenkeel-examples/discord-standin'
 import {
   answerOnce,
@@ -7,6 +8,7 @@ import {
   deferOnce,
   forwardEvents,
   gatewayBudgetCheck,
+  isConnected,
   nonceOf,
   type DiscordContext,
   type DiscordEvent,
@@ -73,6 +75,34 @@ describe('with the real discord.js', () => {
   afterEach(async () => {
     await Promise.all(clients.splice(0).map((client) => client.destroy()))
     await standin.stop()
+  })
+
+  it('knows whether a client is connected, from before its login until it is destroyed', async () => {
+    const client = await connect()
+    expect(isConnected(new Client({ intents: [] }))).toBe(true)
+    expect(isConnected(client)).toBe(true)
+    for (const kind of ['drop', 'reconnect'] as const) {
+      const cut = once(client, Events.ShardReconnecting)
+      // So that it does not come back before there is something for it.
+      const { id: refusal } = await standin.inject({ kind: 'refuse-gateway' })
+      await standin.inject({ kind })
+      await cut
+      expect(isConnected(client)).toBe(false)
+      const missed = once(client, Events.InteractionCreate).then(() => (isMissed = false))
+      let isMissed = true
+      await standin.command({ name: 'ping' })
+      await standin.clear(refusal)
+      while (!isConnected(client)) await setImmediate()
+      // It has what it had missed.
+      expect(isMissed).toBe(false)
+      await missed
+    }
+    const refused = once(client, Events.ShardDisconnect)
+    await standin.inject({ kind: 'close', code: 4_004 })
+    await refused
+    expect(isConnected(client)).toBe(true)
+    await client.destroy()
+    expect(isConnected(client)).toBe(true)
   })
 
   it('gives an event the same id in a process that has cached much, in one that has cached nothing, and at the gateway', async () => {

@@ -9,6 +9,7 @@ import type {
 } from '@evenkeel/blue-green'
 import { memoryState } from '@evenkeel/blue-green'
 import type {
+  ConnectedClient,
   EventSource,
   EventTaker,
   GatewayManager,
@@ -159,6 +160,7 @@ fits<NewsSource>(jobs)
 
 // discord.js and its gateway, by their shape; and whatever takes events takes those of Discord.
 fits<EventSource>(client)
+fits<ConnectedClient>(client)
 fits<EventTaker<unknown>>(restart, blueGreen)
 fits<GatewayRest>(client.rest)
 fits<GatewayManager>(gateway)

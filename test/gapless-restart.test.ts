@@ -124,4 +124,26 @@ describe('a bot with the real discord.js whose process is replaced under traffic
       .filter((line) => /^(REPEATED|FAILED|CHANGE.*dead)/.test(line))
     expect(told).toEqual([])
   }, 60_000)
+
+  it('answers also what only the old process was sent, which was told to go while its connection was broken', async () => {
+    const patient = ['30000']
+    const before = bot('v1', 0, ...patient)
+    await before.said('OWNER')
+    const { id: refusal } = await standin.inject({ kind: 'refuse-gateway' })
+    const after = bot('v2', 0, ...patient)
+    await after.said('STARTED')
+    // Its session is not resumed before the other one has logged in.
+    before.signal('SIGSTOP')
+    await standin.inject({ kind: 'drop' })
+    const answer = standin.ask({ name: 'ping' })
+    await standin.clear(refusal)
+    await after.said('READY')
+    before.signal('SIGCONT')
+    await after.said('OWNER')
+    await before.end('SIGTERM')
+    expect(before.lines.at(-1)).toBe('ENDED true true')
+    expect((await answer).content).toBe('v1 1')
+    expect((await standin.ask({ name: 'ping' })).content).toBe('v2 1')
+    expect(faultsOf(await standin.ledger())).toEqual([])
+  }, 60_000)
 })

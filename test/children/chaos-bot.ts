@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
+import { isConnected } from '@evenkeel/blue-green/discord'
 import { GaplessRestart } from '@evenkeel/blue-green/restart'
 import { storageFromUrl } from '@evenkeel/storage-adapter/url'
 import { Client, Events, GatewayIntentBits, type ChatInputCommandInteraction } from 'discord.js'
@@ -18,6 +19,11 @@ tell('up', { pid: process.pid })
 
 let jumpMs = 0
 const storage = storageFromUrl(url)
+const client = new Client({
+  intents: [GatewayIntentBits.Guilds],
+  rest: { api },
+  ws: { buildIdentifyThrottler: () => ({ waitForIdentify: async () => {} }) },
+})
 const restart = new GaplessRestart({
   version: name,
   handle,
@@ -31,6 +37,7 @@ const restart = new GaplessRestart({
   // A machine that is busy with all this is no store that is out.
   storeTimeoutMs: 2_000,
   keepMs: 5_000,
+  isConnected: () => isConnected(client),
   // The wall clock alone: nothing can be done to the other one.
   clock: {
     now: () => Date.now() + jumpMs,
@@ -93,11 +100,6 @@ try {
   process.exit(1)
 }
 
-const client = new Client({
-  intents: [GatewayIntentBits.Guilds],
-  rest: { api },
-  ws: { buildIdentifyThrottler: () => ({ waitForIdentify: async () => {} }) },
-})
 client.on(Events.InteractionCreate, (interaction) => {
   if (!interaction.isChatInputCommand()) return
   tell('got', { id: interaction.id })

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { BlueGreen, type HealthStatus } from '@evenkeel/blue-green'
+import { isConnected } from '@evenkeel/blue-green/discord'
 import { GaplessRestart } from '@evenkeel/blue-green/restart'
 import { childProcessSlot, workerThreadSlot } from '@evenkeel/blue-green/workers'
 import { storageFromUrl } from '@evenkeel/storage-adapter/url'
@@ -109,6 +110,11 @@ async function serve(interaction: ChatInputCommandInteraction): Promise<void> {
   tell('answered', { id })
 }
 
+const client = new Client({
+  intents: [GatewayIntentBits.Guilds],
+  rest: { api },
+  ws: { buildIdentifyThrottler: () => ({ waitForIdentify: async () => {} }) },
+})
 const restart = new GaplessRestart({
   version: name,
   handle: serve,
@@ -120,6 +126,7 @@ const restart = new GaplessRestart({
   // A machine that is busy with all this is no store that is out.
   storeTimeoutMs: 2_000,
   keepMs: 5_000,
+  isConnected: () => isConnected(client),
   clock,
 })
 restart.on('repeated', ({ eventId, attempt, why }) => tell('repeated', { id: eventId, attempt, why }))
@@ -208,11 +215,6 @@ try {
   process.exit(1)
 }
 
-const client = new Client({
-  intents: [GatewayIntentBits.Guilds],
-  rest: { api },
-  ws: { buildIdentifyThrottler: () => ({ waitForIdentify: async () => {} }) },
-})
 client.on(Events.InteractionCreate, (interaction) => {
   if (!interaction.isChatInputCommand()) return
   tell('got', { id: interaction.id })

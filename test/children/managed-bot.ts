@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { connect, type AddressInfo } from 'node:net'
 import { promisify } from 'node:util'
+import { isConnected } from '@evenkeel/blue-green/discord'
 import { GaplessRestart } from '@evenkeel/blue-green/restart'
 import { SqliteStorage } from '@evenkeel/storage-adapter/sqlite'
 import { Client, Events, GatewayIntentBits, type ChatInputCommandInteraction } from 'discord.js'
@@ -19,6 +20,11 @@ say('BEGUN')
 // As a release that does not work: before it is ready.
 if (env['BOT_IS_BROKEN'] === 'true') throw new Error('a broken release')
 
+const client = new Client({
+  intents: [GatewayIntentBits.Guilds],
+  rest: { api: env['BOT_API'] ?? '' },
+  ws: { buildIdentifyThrottler: () => ({ waitForIdentify: async () => {} }) },
+})
 const storage = new SqliteStorage({ path: env['BOT_PATH'] ?? '' })
 await storage.start()
 const restart = new GaplessRestart({
@@ -29,16 +35,12 @@ const restart = new GaplessRestart({
   context: ({ id, guildId, user }) => ({ eventId: id, guildId, userId: user.id }),
   effects: 'keyed',
   store: storage.collection('evenkeel'),
+  isConnected: () => isConnected(client),
   bakeMs: Number(env['BOT_BAKE_MS'] ?? 60_000),
 })
 restart.on('repeated', ({ eventId }) => say('REPEATED', eventId))
 await restart.start()
 
-const client = new Client({
-  intents: [GatewayIntentBits.Guilds],
-  rest: { api: env['BOT_API'] ?? '' },
-  ws: { buildIdentifyThrottler: () => ({ waitForIdentify: async () => {} }) },
-})
 client.on(Events.InteractionCreate, (interaction) => {
   if (!interaction.isChatInputCommand()) return
   restart.handle(interaction).catch((error: unknown) => say('FAILED', interaction.id, String(error)))

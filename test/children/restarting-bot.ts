@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { deferOnce } from '@evenkeel/blue-green/discord'
+import { deferOnce, isConnected } from '@evenkeel/blue-green/discord'
 import { GaplessRestart } from '@evenkeel/blue-green/restart'
 import { SqliteStorage } from '@evenkeel/storage-adapter/sqlite'
 import { Client, Events, GatewayIntentBits, type ChatInputCommandInteraction } from 'discord.js'
@@ -14,6 +14,11 @@ function say(...words: readonly unknown[]): void {
   process.stdout.write(`${words.join(' ')}\n`)
 }
 
+const client = new Client({
+  intents: [GatewayIntentBits.Guilds],
+  rest: { api },
+  ws: { buildIdentifyThrottler: () => ({ waitForIdentify: async () => {} }) },
+})
 const storage = new SqliteStorage({ path })
 await storage.start()
 const restart = new GaplessRestart({
@@ -31,16 +36,13 @@ const restart = new GaplessRestart({
   store: storage.collection('evenkeel'),
   heartbeatMs: 100,
   leaseMs: Number(leaseMs),
+  isConnected: () => isConnected(client),
 })
 restart.on('change', ({ message }) => say('CHANGE', message))
 restart.on('repeated', ({ eventId }) => say('REPEATED', eventId))
 await restart.start()
+say('STARTED')
 
-const client = new Client({
-  intents: [GatewayIntentBits.Guilds],
-  rest: { api },
-  ws: { buildIdentifyThrottler: () => ({ waitForIdentify: async () => {} }) },
-})
 client.on(Events.InteractionCreate, (interaction) => {
   if (!interaction.isChatInputCommand()) return
   restart.handle(interaction).catch((error: unknown) => say('FAILED', interaction.id, String(error)))
@@ -48,6 +50,7 @@ client.on(Events.InteractionCreate, (interaction) => {
 const ready = once(client, Events.ClientReady)
 await client.login(token)
 await ready
+say('READY')
 await restart.takeOver()
 say('OWNER')
 

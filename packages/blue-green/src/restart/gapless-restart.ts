@@ -71,6 +71,8 @@ export interface RestartDrained {
   readonly flows: number
   /** Whether another process owns the events now. */
   readonly isHandedOver: boolean
+  /** What the option `isConnected` says now: `false` where the connection did not come back in time. A `stop` does not wait for it then. */
+  readonly isConnected: boolean
 }
 
 /**
@@ -138,6 +140,8 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
   #hasDied = false
   /** What the last drain has told of as left behind. */
   #told: ReadonlySet<Promise<unknown>> | undefined
+  /** The last drain has waited for the connection in vain. */
+  #isConnectionGivenUp = false
   #cancelBake: (() => void) | undefined
   /** Whether a sign of life is to tell of pins, and whether one is under way. */
   #isToTell = false
@@ -220,6 +224,7 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
       this.#isLeft = false
       this.#hasOwned = false
       this.#told = undefined
+      this.#isConnectionGivenUp = false
       try {
         await this.#membership.join()
       } catch (error) {
@@ -306,7 +311,8 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
 
   /**
    * Gives the events to another process, if one is there and ready, and waits until every handler here has ended. Events that come meanwhile
-   * are handled as ever: where there is no other process, here. A process that has just started is waited for until it is ready.
+   * are handled as ever: where there is no other process, here. A process that has just started is waited for until it is ready, and a connection
+   * that is down, by the option `isConnected`, until it is up.
    *
    * @param options - a deadline and a signal
    * @throws the reason of the signal when it is aborted
@@ -328,11 +334,15 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
       if (this.#hasHeir || this.#roleIn === 'sharing') await this.#handOver(endsMs - clock.monotonic(), signal)
       if (!this.#isHandedOver) await this.#pause(Math.min(this.#settings.heartbeatMs, 100), signal)
     }
+    // Whoever owns the events may have logged in later than this session was cut off, and what was sent in between waits in this one alone.
+    await this.#while(() => this.#isCutOff, endsMs - clock.monotonic(), signal)
+    this.#isConnectionGivenUp = this.#isCutOff
     // They begin handlers, so they come first.
     const flows = this.#isHandedOver ? await this.#flowsEnded(endsMs, signal) : this.status.pins.held
     const left = await this.#ended(Math.max(1, endsMs - clock.monotonic()), signal)
     signal?.throwIfAborted()
-    return { drained: left === 0, running: left, flows, isHandedOver: this.#isHandedOver }
+    const isConnected = this.#isConnected
+    return { drained: left === 0, running: left, flows, isHandedOver: this.#isHandedOver, isConnected }
   }
 
   /** Gives away what is this process's, and waits until whoever is to have it knows of that, or should. */
@@ -430,7 +440,7 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
    *
    * @remarks
    * What is its own it gives away first, unless a `drain` has. Before it goes it waits for a sign of life of whoever has claimed what this process
-   * keeps, and for what comes back to it after a `drain`. If an owner has died and nobody knows it yet, that takes one and a half `leaseMs`,
+   * keeps, for what comes back to it after a `drain`, and for its connection, by the option `isConnected`. If an owner has died and nobody knows it yet, that takes one and a half `leaseMs`,
    * and what that one had begun runs here. Handlers that run already are not waited for: that is what `drain` does.
    */
   stop(): Promise<void> {
@@ -451,6 +461,7 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
       // It may be given the events once more, by one that goes, too.
       this.#desk.givesWay = !this.#isHandedOver
       await this.#lastLook(before)
+      if (this.#isCutOff) this.#news.leftUnconnected()
       this.#isLeaving = false
       this.#isLeft = this.#hasHeir
       if (!this.#membership.isAlone) {
@@ -473,7 +484,8 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
   /**
    * The events of the last moments may have come to this process alone: what nobody has claimed, it handles. And a claim that is being
    * written is this process's to run, for the others leave the event to it. Another process that went may have given it its events
-   * once more after it had drained. And whoever has claimed what is kept here may be dead, and nobody know it yet.
+   * once more after it had drained. And whoever has claimed what is kept here may be dead, and nobody know it yet. Last, of what came while the
+   * connection was down, the session of this process may be the only one to have it.
    *
    * @param before - the handlers that are not waited for
    */
@@ -485,8 +497,10 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
     const isClaiming = (): boolean => claiming.some((eventId) => this.#desk.isClaiming(eventId))
     const isBusy = (): boolean => isClaiming() || this.#desk.running.some((call) => !before.has(call))
     const isSilent = await this.#silence()
+    const isCutOff = (): boolean => this.#isLeaving && this.#isCutOff && !this.#isConnectionGivenUp
     do {
       this.#hasDied = false
+      await this.#while(isCutOff, drainMs)
       this.#desk.open()
       this.#desk.decideNow()
       claiming = this.#desk.claiming
@@ -498,7 +512,25 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
       claiming = this.#desk.claiming
       await this.#while(isClaiming, 2 * keepMs)
       await this.#while(isBusy, drainMs)
-    } while ((this.#hasDied || isBusy()) && clock.monotonic() < endsMs)
+      // A client may notice late that its connection is gone.
+    } while ((this.#hasDied || isBusy() || isCutOff()) && clock.monotonic() < endsMs)
+  }
+
+  /** What the platform sends may wait in the session of this process, where others cannot get it. */
+  get #isCutOff(): boolean {
+    return !this.#membership.isAlone && !this.#isConnected
+  }
+
+  /** Of one who does not say it is taken for granted, for nobody may wait for it in vain. */
+  get #isConnected(): boolean {
+    try {
+      const is: unknown = this.#settings.isConnected()
+      if (typeof is === 'boolean') return is
+      throw new TypeError(`isConnected must return true or false, not ${typeof is}`)
+    } catch (error) {
+      warn('EVENKEEL_IS_CONNECTED', 'isConnected failed, and the connection is taken to be up', error)
+      return true
+    }
   }
 
   /** Whether one of those who have what is kept here has given no sign of life of late, and since this was asked. */

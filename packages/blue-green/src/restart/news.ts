@@ -81,6 +81,13 @@ export class RestartNews {
     this.#change('store', from, to, why, isUp ? 'INFO' : 'CRITICAL', message)
   }
 
+  /** This process goes, and cannot know what there was for it. */
+  leftUnconnected(): void {
+    const why = 'it did not come back in time'
+    const message = `This process stops while its connection to the platform is down, as ${why}: what was sent to it meanwhile is lost, unless the others were logged in by then.`
+    this.#change('connection', 'down', 'left', why, 'WARNING', message)
+  }
+
   replaced(from: string, to: string, bakeMs: number): void {
     const why = `version "${to}" has served for ${bakeMs} ms`
     const message = `This process (version "${from}") is replaced and may go. Why: ${why}.`

@@ -67,6 +67,12 @@ export interface GaplessRestartOptions<Event, Answer> {
    * others have gone on.
    */
   readonly whenStoreIsOut?: 'serve' | 'wait' | undefined
+  /**
+   * Whether the connection to the platform is up; taken for granted unless given. While it is down, what the platform sends waits in the session of this
+   * process, and a process that has logged in since does not get it: so `drain` and `stop` wait until it is up, where there are others. Of discord.js:
+   * `() => isConnected(client)`, from `@evenkeel/blue-green/discord`. Asked every few ms then, and not before; must not take long.
+   */
+  readonly isConnected?: (() => boolean) | undefined
   /** Where time comes from. */
   readonly clock?: Clock | undefined
   /** Where chance comes from, 0 up to but not including 1: for the id of this process. */
@@ -134,11 +140,12 @@ export interface RestartSettings {
   readonly drainMs: number
   readonly storeTimeoutMs: number
   readonly whenStoreIsOut: 'serve' | 'wait'
+  readonly isConnected: () => boolean
   readonly clock: Clock
 }
 
 const required = ['version', 'handle', 'context', 'effects', 'store']
-const optional = ['clock', 'random']
+const optional = ['isConnected', 'clock', 'random']
 const scopes = ['process', 'machine', 'cluster']
 const meeting = { process: 'any', machine: 'SQLite, PostgreSQL or Redis', cluster: 'PostgreSQL or Redis' }
 
@@ -153,6 +160,7 @@ export function readRestartOptions<Event, Answer>(options: GaplessRestartOptions
   requireMethods('handle', options, ['handle'])
   requireMethods('context', options, ['context'])
   requireMethods('store', store, ['entry', 'compareAndSet', 'set'])
+  if (options.isConnected !== undefined) requireMethods('isConnected', options, ['isConnected'])
   if (options.clock !== undefined) requireMethods('clock', options.clock, ['now', 'monotonic', 'after'])
   if (options.random !== undefined) requireMethods('random', options, ['random'])
   if (!scopes.includes(scope)) throw new RangeError(`scope must be ${scopes.join(', ')}, not ${String(scope)}`)
@@ -212,6 +220,7 @@ export function readRestartOptions<Event, Answer>(options: GaplessRestartOptions
     drainMs: readDuration('drainMs', given.drainMs),
     storeTimeoutMs,
     whenStoreIsOut,
+    isConnected: options.isConnected ?? ((): boolean => true),
     clock: options.clock ?? systemClock,
   }
 }

@@ -77,6 +77,8 @@ export class FleetProcess {
   readonly answers = new Map<string, string | undefined>()
   readonly errors: unknown[] = []
   isLoggedIn = false
+  /** Of one that is logged in: what comes while its connection is down waits in its session. */
+  isConnected = true
   isDead = false
   hasStoodStill = false
   /** It does not reach the store. */
@@ -93,6 +95,7 @@ export class FleetProcess {
   readonly clock: Clock
   readonly store: SharedStore
   readonly #fleet: Fleet
+  readonly #session: string[] = []
   #thaw: (() => void) | undefined
   #frozen: Promise<void> | undefined
   #suspendedAtMs: number | undefined
@@ -113,6 +116,7 @@ export class FleetProcess {
       store: this.store,
       scope: 'process',
       clock: this.clock,
+      isConnected: () => this.isConnected,
       ...options,
     })
     this.restart.on('change', ({ what, from, to }) => this.told.push(`${what} ${from} > ${to}`))
@@ -128,7 +132,18 @@ export class FleetProcess {
     await this.restart.takeOver()
   }
 
+  /** It gets what waits for it first. */
+  reconnect(): void {
+    for (const eventId of this.#session.splice(0)) this.#receive(eventId)
+    this.isConnected = true
+  }
+
   receive(eventId: string): void {
+    if (this.isConnected) this.#receive(eventId)
+    else this.#session.push(eventId)
+  }
+
+  #receive(eventId: string): void {
     void this.whenAwake().then(() => {
       if (!this.isLoggedIn) return
       this.restart.handle(eventId).then(

@@ -1,0 +1,35 @@
+/** As much of a client of discord.js as {@link isConnected} looks at. */
+export interface ConnectedClient {
+  /** Whether it has logged in, and is not destroyed. */
+  isReady(): boolean
+  /** Its connections. */
+  readonly ws: { readonly shards: { values(): Iterable<{ readonly status: number }> } }
+}
+
+/** Of `Status` of discord.js 14: connecting, reconnecting, identifying, resuming. The others have nothing to come, or nothing that ever comes. */
+const onTheWay: ReadonlySet<number> = new Set([1, 2, 7, 8])
+
+/**
+ * Whether a client has got what Discord has sent so far: all its shards are connected, and what they had missed has been replayed to
+ * them. For the option `isConnected` of a `GaplessRestart`.
+ *
+ * *Gotchas*: a connection that is dead and has not been noticed looks well until a heartbeat remains without an answer, for up to some 40 s.
+ *
+ * @param client - a client of discord.js 14
+ * @returns `false` while a shard is on its way back; `true` before the login and after `destroy()`, and of a shard that Discord does not let in again,
+ * for there nothing comes
+ *
+ * @example
+ * ```ts
+ * import { isConnected } from '@evenkeel/blue-green/discord'
+ *
+ * const shards = new Map([[0, { status: 0 }]])
+ * const client = { isReady: () => true, ws: { shards } } // new Client({ intents }), once it is ready
+ * console.log(isConnected(client)) // => true
+ * shards.set(0, { status: 8 }) // resuming
+ * console.log(isConnected(client)) // => false
+ * ```
+ */
+export function isConnected(client: ConnectedClient): boolean {
+  return !client.isReady() || [...client.ws.shards.values()].every(({ status }) => !onTheWay.has(status))
+}
