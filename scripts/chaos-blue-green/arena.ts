@@ -49,6 +49,8 @@ export class Arena {
   readonly #facts: Fact[] = []
   readonly #sent = new Map<string, Sent>()
   readonly #unsettled = new Set<string>()
+  /** What a run has waited for in vain. The next one does not. */
+  readonly #leftOpen = new Set<string>()
   readonly #blows = new Map<string, Blow[]>()
   /** When each process ended, or last said that the others had gone on without it: it may not have what it got before. */
   readonly #outAt = new Map<string, number>()
@@ -94,6 +96,7 @@ export class Arena {
     await sleep(100)
     await traffic()
     await this.#until(() => this.#isQuiet(), patienceMs)
+    for (const id of this.#unsettled) this.#leftOpen.add(id)
     if (doubled !== undefined) await this.#standin.clear(doubled.id)
     this.#note(`run ${plan.run} ends`)
   }
@@ -378,10 +381,7 @@ export class Arena {
 
   #isQuiet(): boolean {
     if (this.#actors.some(({ isLeaving, isGone }) => isLeaving && !isGone)) return false
-    for (const id of this.#unsettled) {
-      if (this.#holders(id).length > 0) return false
-    }
-    return true
+    return ![...this.#unsettled].some((id) => !this.#leftOpen.has(id) && this.#holders(id).length > 0)
   }
 
   /** Those who got an event, and neither ended nor were counted out since. */
