@@ -15,13 +15,17 @@ interface World {
   readonly outages: boolean
   /** Wall clocks are moved, forward and back. */
   readonly jumps: boolean
+  /** Connections to the platform break, and come back. */
+  readonly breaks: boolean
 }
+
+const calm: World = { kills: false, freezes: false, outages: false, jumps: false, breaks: false }
 
 /**
  * A bot for some minutes: processes come, take over, drain and go; they are killed and stand still, alone or with their machine; the store is
- * slow, and goes away, or cannot be written; clocks are moved; flows are pinned and released; and each process gets each event once, twice, late, or not at all.
+ * slow, and goes away, or cannot be written; clocks are moved; connections break; flows are pinned and released; and each process gets each event once, twice, late, or not at all.
  */
-async function live(random: () => number, world: World): Promise<Fleet> {
+async function live(random: () => number, world: World): Promise<{ readonly fleet: Fleet; readonly sent: number }> {
   const fleet = new Fleet(random)
   const { clock, store } = fleet
   const below = (end: number): number => Math.floor(random() * end)
@@ -35,7 +39,7 @@ async function live(random: () => number, world: World): Promise<Fleet> {
     next.begin().catch(() => undefined)
   }
   /** How much later than the event a copy of it comes: the copies are less than `keepMs` apart. */
-  const lateMs = (): number => below(below(10) === 0 ? 1_400 : 200)
+  const lateMs = (): number => below(world.breaks ? 20 : below(10) === 0 ? 1_400 : 200)
   /** Those that serve, and will. */
   const staying = (): FleetProcess[] =>
     fleet.processes.filter((one) => one.isLoggedIn && !one.isDead && !leaving.has(one))
@@ -105,6 +109,13 @@ async function live(random: () => number, world: World): Promise<Fleet> {
         if (world.jumps && moved !== undefined) moved.skewMs += Math.floor((random() - 0.3) * most)
         break
       }
+      case 9:
+        for (const one of below(2) === 0 ? alive : [some()]) {
+          if (!world.breaks || one?.isConnected !== true) continue
+          one.isConnected = false
+          clock.after(below(6_000), () => one.reconnect())
+        }
+        break
       default: {
         sent += 1
         const id = String(sent)
@@ -131,7 +142,7 @@ async function live(random: () => number, world: World): Promise<Fleet> {
   store.isDown = store.isReadOnly = false
   frozen?.thaw()
   await clock.advance(90_000)
-  return fleet
+  return { fleet, sent }
 }
 
 /** What is wrong, if anything, by the ledger of all runs. */
@@ -164,19 +175,20 @@ function faultsOf(fleet: Fleet, isTold: (eventId: string) => boolean): string[] 
 
 describe('processes that come, take over and go', () => {
   it.each([
-    ['while nothing fails', { kills: false, freezes: false, outages: false, jumps: false }],
-    ['and are killed', { kills: true, freezes: false, outages: false, jumps: false }],
-    ['and stand still', { kills: false, freezes: true, outages: false, jumps: false }],
-    ['and are killed, and stand still', { kills: true, freezes: true, outages: false, jumps: false }],
-    [
-      'are killed, stand still, and have their clocks moved',
-      { kills: true, freezes: true, outages: false, jumps: true },
-    ],
+    ['while nothing fails', calm],
+    ['and their connections break', { ...calm, breaks: true }],
+    ['and are killed', { ...calm, kills: true }],
+    ['and stand still', { ...calm, freezes: true }],
+    ['and are killed, and stand still', { ...calm, kills: true, freezes: true }],
+    ['are killed, stand still, and have their clocks moved', { ...calm, kills: true, freezes: true, jumps: true }],
   ])('lose no event and run none twice untold, %s', async (_, world) => {
     for (let i = 0; i < runs / 4; i++) {
-      const fleet = await live(randomFrom(seed * 10_000 + i), world)
+      const { fleet, sent } = await live(randomFrom(seed * 10_000 + i), world)
       const told = new Set(fleet.processes.flatMap(({ repeated }) => repeated))
       if (!world.kills && !world.freezes) expect([...told]).toEqual([])
+      // Also what only one that has gone was sent.
+      const ran = new Set(fleet.runs.map(({ eventId }) => eventId))
+      if (world.breaks) expect(ran.size, `seed ${seed}, run ${i}`).toBe(sent)
       expect(
         faultsOf(fleet, (id) => told.has(id)),
         `seed ${seed}, run ${i}`,
@@ -185,13 +197,13 @@ describe('processes that come, take over and go', () => {
   })
 
   it.each([
-    ['', { kills: false, freezes: false, outages: true, jumps: false }],
-    [' and they stand still', { kills: false, freezes: true, outages: true, jumps: false }],
-    [', they stand still and their clocks are moved', { kills: false, freezes: true, outages: true, jumps: true }],
-    [', and everything else happens', { kills: true, freezes: true, outages: true, jumps: true }],
+    ['', { ...calm, outages: true }],
+    [' and they stand still', { ...calm, freezes: true, outages: true }],
+    [', they stand still and their clocks are moved', { ...calm, freezes: true, outages: true, jumps: true }],
+    [', and everything else happens', { ...calm, kills: true, freezes: true, outages: true, jumps: true }],
   ])('run no event twice untold while the store goes away%s, and tell what they do not know', async (_, world) => {
     for (let i = 0; i < runs / 4; i++) {
-      const fleet = await live(randomFrom(seed * 20_000 + i), world)
+      const { fleet } = await live(randomFrom(seed * 20_000 + i), world)
       const told = new Set(fleet.processes.flatMap(({ repeated }) => repeated))
       const undecided = new Set(fleet.processes.flatMap((process) => process.undecided))
       const faults = faultsOf(fleet, (id) => told.has(id)).filter((fault) => {
