@@ -3,67 +3,28 @@ import { readContext } from '../context.js'
 import type { Effects } from '../slots/worker-options.js'
 import { warn } from '../warn.js'
 import { EventClaims, type Claimed } from './event-claims.js'
+import type { Kept } from './kept.js'
+import {
+  countedOut,
+  storeWasOut,
+  whenDue,
+  whenLeft,
+  whenOld,
+  whenUnclaimed,
+  whenUnknown,
+  whenUntold,
+  type Judge,
+} from './missed.js'
 import type { EventWork, RestartSettings } from './options.js'
 import type { Table } from './records.js'
 import type { DeskHooks, Standing } from './standing.js'
-import { diedSince, hasClaimsSince, othersSince, withoutTrace } from './table.js'
+import { isGone, withoutTrace } from './table.js'
 import { Unclaimed } from './unclaimed.js'
-
-/** An event that came to this process. */
-interface Kept {
-  readonly eventId: string
-  /** The guild, or the user of a direct message. */
-  readonly unitId: string | undefined
-  /** The flow that it belongs to. */
-  readonly pin: string | undefined
-  readonly event: never
-  /** On the wall clock, by which claims expire. */
-  readonly cameAt: number
-  /** The same on the monotonic one, which stands still with its machine. */
-  readonly cameMs: number
-  /** Since when it has waited as it does now. */
-  readonly arrivedMs: number
-  /** Not before that it is begun here. */
-  readonly heldUntilMs: number
-  /**
-   * Whether it was for this process when it came, and had been for a while. Otherwise the one before may have begun it, and only the
-   * store can tell.
-   */
-  readonly isOwn: boolean
-  /** Whether nobody begins it without a claim, as all who might do so knew when it came. That holds whatever becomes of its flow. */
-  readonly needsClaim: boolean
-  /** Settles what `handle` returned. */
-  readonly resolve: (answer: unknown) => void
-  readonly reject: (error: unknown) => void
-  /**
-   * `waiting`: another process should claim it. `claiming`: this one does. `stalled`: this one goes on with it when the store is back,
-   * or the others count it in again. `theirs`: another one has it. It is gone from here once it runs here, or is known to be done.
-   */
-  state: 'waiting' | 'claiming' | 'stalled' | 'theirs'
-  /** What was so when it came; for what came while this process was taken for dead, what was so before. */
-  readonly since: Table
-  /** Who may have got it, too, unless `wasOut`. */
-  readonly members: readonly string[]
-  /** Whether it came while this process was taken for dead, or before. */
-  readonly wasOut: boolean
-  /** Who has claimed it; this process, too, where it may have. */
-  by: string | undefined
-  /** Who had claimed it before this process did. */
-  former: string | undefined
-  /** Set once it waits for those who may have begun it without a claim to give a sign of life, or to be found dead: until when at most. */
-  readonly doubtedUntilMs: number | undefined
-  /** Whether it may wait for them at all: not once room must be made. */
-  mayWait: boolean
-}
 
 /** Whether the others have gone on without this process; `unknown` while the store does not say so. */
 type Place = 'in' | 'out' | 'unknown'
 
 const ranUnclaimed = 'it ran here without a claim, as the store was out, and another process may have run it, too'
-const storeWasOut =
-  'the store was out of reach, or this process stood still, and the owner may have served without a claim meanwhile'
-const hasExpired = 'it came so long ago that its claim may have expired'
-const takenForDead = 'the others had taken this process for dead, and may have handled it without a claim'
 
 /** How many events went which way. */
 export interface DeskCounts {
@@ -172,34 +133,23 @@ export class Desk {
       this.counts.duplicates += 1
       return Promise.resolve(undefined)
     }
-    const { isQuiet, holdsLease, tableOfArrivals } = this.#standing
+    const { isQuiet, holdsLease } = this.#standing
     const wasOut = this.#outSince !== undefined
     if (isQuiet && holdsLease && !wasOut) return this.#run(event, { eventId, attempt: 1 })
     return new Promise((resolve, reject) => {
       const { clock } = this.#settings
       const arrivedMs = clock.monotonic()
-      const { aloneMs, servingMs } = this.#standing
+      const { aloneMs, servingMs, tableOfArrivals, members } = this.#standing
       // Of a guild that is another's now, that one may have claimed it before the guild comes here.
       const isOwn = Math.max(aloneMs, this.#standing.owns(unitId) ? servingMs : 0) >= this.#settings.leaseMs
-      const since = this.#outSince ?? tableOfArrivals
       // Of what came in its sleep, it knows no more than before.
       const isFresh = !wasOut && this.#standing.hasBeenAwakeSince(arrivedMs)
       const needsClaim = isFresh && pin !== undefined && this.#needsClaim(unitId, pin)
-      const came = {
-        eventId,
-        unitId,
-        pin,
-        event,
-        cameAt: clock.now(),
-        cameMs: arrivedMs,
-        since,
-        wasOut,
-        isOwn,
-        needsClaim,
-      }
-      const { members } = this.#standing
-      const waits = { arrivedMs, heldUntilMs: arrivedMs, doubtedUntilMs: undefined, mayWait: true, members }
-      const kept: Kept = { ...came, ...waits, resolve, reject, state: 'waiting', by: undefined, former: undefined }
+      const since = this.#outSince ?? tableOfArrivals
+      const came = { cameAt: clock.now(), cameMs: arrivedMs, since, members, wasOut }
+      const what = { eventId, unitId, pin, event, isOwn, needsClaim, resolve, reject }
+      const waits = { arrivedMs, heldUntilMs: arrivedMs, doubtedUntilMs: undefined, mayWait: true }
+      const kept: Kept = { ...came, ...what, ...waits, state: 'waiting', by: undefined, former: undefined }
       if (this.#kept.size >= this.#settings.maxKept) this.#makeRoom()
       this.#kept.set(eventId, kept)
       if (!wasOut && this.#isMine(kept)) void this.#begin(kept)
@@ -217,7 +167,8 @@ export class Desk {
     for (const kept of this.#kept.values()) {
       const mayBeMine = isServing || kept.pin !== undefined
       if (kept.state === 'stalled') this.#goOn(kept)
-      else if (mayBeMine && kept.state === 'waiting' && this.#isMine(kept) && nowMs >= kept.heldUntilMs) this.#due(kept)
+      else if (mayBeMine && kept.state === 'waiting' && this.#isMine(kept) && nowMs >= kept.heldUntilMs)
+        this.#judge(kept, whenDue)
     }
   }
 
@@ -231,21 +182,7 @@ export class Desk {
     if (!hasTrace) this.#outSince = withoutTrace(this.#outSince)
     this.#cancel()
     // Copies: whatever goes on with one of them now is of no account any more.
-    for (const [eventId, kept] of this.#kept) {
-      const since = hasTrace ? kept.since : withoutTrace(kept.since)
-      const isUnderWay = kept.state === 'claiming' || kept.state === 'stalled'
-      const now = isUnderWay ? ({ state: 'stalled', by: this.#settings.id } as const) : kept
-      // The others have gone on as if its flow were gone.
-      this.#kept.set(eventId, {
-        ...kept,
-        since,
-        wasOut: true,
-        needsClaim: false,
-        doubtedUntilMs: undefined,
-        state: now.state,
-        by: now.by,
-      })
-    }
+    for (const [eventId, kept] of this.#kept) this.#kept.set(eventId, countedOut(kept, this.#settings.id, hasTrace))
   }
 
   /** This process is one of them again. Who has what came before, their claims say, and who is still there. */
@@ -255,7 +192,8 @@ export class Desk {
     this.#isClosed = false
     this.#outSince = undefined
     for (const kept of this.#kept.values())
-      if (kept.state === 'theirs' && kept.by !== undefined && this.#isDead(kept.by)) void this.#takeUp(kept)
+      if (kept.state === 'theirs' && kept.by !== undefined && isGone(this.#standing.table, kept.by))
+        void this.#takeUp(kept)
     this.reconsider()
     this.#schedule()
   }
@@ -280,14 +218,14 @@ export class Desk {
   forget(): void {
     this.#isOver = true
     this.#cancel()
-    for (const kept of this.#kept.values()) if (kept.state !== 'claiming') this.#letGo(kept)
+    for (const kept of this.#kept.values()) if (kept.state !== 'claiming') this.#judge(kept, whenLeft)
     this.#unclaimed.forget()
   }
 
   /** Nothing is kept any longer: what another process should have claimed and has not is claimed here. */
   decideNow(): void {
     if (this.#outSince !== undefined) return
-    for (const kept of this.#kept.values()) if (kept.state === 'waiting') this.#due(kept)
+    for (const kept of this.#kept.values()) if (kept.state === 'waiting') this.#judge(kept, whenDue)
   }
 
   /**
@@ -395,7 +333,7 @@ export class Desk {
   }
 
   #halt(kept: Kept, place: 'out' | 'unknown'): void {
-    if (place === 'out' || this.#isOver) this.#letGo(kept)
+    if (place === 'out' || this.#isOver) this.#judge(kept, whenLeft)
     else kept.state = 'stalled'
   }
 
@@ -420,7 +358,7 @@ export class Desk {
     else if (this.#mayBegin(kept)) void this.#begin(kept)
     else if (kept.needsClaim) this.#waitAnew(kept)
     // Its guild has moved meanwhile.
-    else if (!this.#standing.awaits(kept.unitId)) this.#due(kept)
+    else if (!this.#standing.awaits(kept.unitId)) this.#judge(kept, whenDue)
   }
 
   /** Another process has it. If that one is no member any more, it died or was taken out before it had begun. */
@@ -428,15 +366,9 @@ export class Desk {
     // A claim of this process that the store had not confirmed, for an event that nobody has begun.
     if (claim.by === this.#settings.id && !claim.done) return void this.#runClaimed(kept, claim.attempt, version)
     if (claim.done) return this.#drop(kept)
-    if (!this.#isDead(claim.by)) return this.#lookAfter(kept, claim.by)
+    if (!isGone(this.#standing.table, claim.by)) return this.#lookAfter(kept, claim.by)
     kept.by = claim.by
     void this.#takeUp(kept)
-  }
-
-  /** Whether one that had claimed something is no more, and has not said that it would go. */
-  #isDead(by: string): boolean {
-    const { members, left } = this.#standing.table
-    return members[by] === undefined && !left.includes(by)
   }
 
   /** Another process has it, or will. It is taken up when that one dies. */
@@ -452,12 +384,12 @@ export class Desk {
     const { id, keepMs } = this.#settings
     const theirs = await this.#claims.look(kept.eventId)
     if (!this.#has(kept)) return
-    if (theirs === undefined) return this.#takeUnclaimed(kept)
+    if (theirs === undefined) return this.#judge(kept, whenUnclaimed)
     if (theirs.kind === 'unreachable') return this.#halt(kept, 'unknown')
     const { by, attempt, done } = theirs.claim
     // Others who took this process for dead may be about to take its claim over: it does so first.
     const isOwn = by === id && kept.wasOut
-    const isThere = by === id || !this.#isDead(by)
+    const isThere = by === id || !isGone(this.#standing.table, by)
     if (done || (isThere && !isOwn)) return this.#leaveTo(kept, theirs)
     kept.by = by
     if (!isOwn && this.#isLeftAlone(kept, by, attempt)) return
@@ -465,18 +397,6 @@ export class Desk {
     const claimed = await this.#claims.takeFrom(kept.eventId, theirs.version, next, keepMs)
     if (claimed.kind === 'unreachable') this.#halt(kept, 'unknown')
     else await this.#follow(kept, claimed)
-  }
-
-  /** Nobody has claimed it, as far as the store says. */
-  #takeUnclaimed(kept: Kept): void {
-    // This process tried to. Either the store was out, and the owner may have served without a claim; or that takes no claims.
-    const hasTried = kept.by === this.#settings.id && !kept.needsClaim
-    const isRefused = kept.doubtedUntilMs !== undefined && this.#standing.hasReachedStoreSince(kept.arrivedMs)
-    if (this.#mayHaveExpired(kept)) this.#giveUp(kept, hasExpired)
-    else if (hasTried && isRefused) this.#giveUpUnknown(kept)
-    else if (kept.wasOut) this.#due(kept)
-    else if (hasTried) this.#doubt(kept)
-    else void this.#begin(kept)
   }
 
   /** Of what a dead one may have begun: whether it must not run once more. */
@@ -515,24 +435,7 @@ export class Desk {
     // The claim may have been written, and then the others leave the event to this process.
     if (isUnknown) kept.by = this.#settings.id
     if (isUnknown || kept.needsClaim) this.#halt(kept, 'unknown')
-    else this.#giveUp(kept, storeWasOut)
-  }
-
-  /** It is not for this process any more. That is told, unless another one has it, or is there to look after it. */
-  #letGo(kept: Kept): void {
-    const { id } = this.#settings
-    if (kept.state === 'theirs') this.#drop(kept)
-    // Whoever is there may not have got it, or leaves it to this process, of whose claim it has heard.
-    else if (kept.wasOut || kept.state === 'stalled' || kept.doubtedUntilMs !== undefined) this.#giveUpUnknown(kept)
-    else if (kept.by === id)
-      this.#giveUp(kept, 'this process had claimed it, and is none of those that share the token now')
-    else if (this.#isWithOthers(kept)) this.#drop(kept)
-    else this.#giveUp(kept, 'nobody else is there any more')
-  }
-
-  /** Whether someone is there who was there when it came: that one has it, or looks after it. */
-  #isWithOthers({ since }: Kept): boolean {
-    return othersSince(this.#standing.table, since, this.#settings.id).length > 0
+    else this.#drop(kept, storeWasOut)
   }
 
   #has(kept: Kept): boolean {
@@ -542,16 +445,6 @@ export class Desk {
   #cancel(): void {
     this.#cancelDue?.()
     this.#cancelDue = undefined
-  }
-
-  /** Nobody here knows who has begun it. */
-  #giveUpUnknown(kept: Kept): void {
-    this.#giveUp(kept, kept.wasOut ? takenForDead : storeWasOut)
-  }
-
-  #giveUp(kept: Kept, why: string): void {
-    this.#undecided(kept.eventId, why)
-    this.#drop(kept)
   }
 
   #undecided(eventId: string | undefined, why: string): void {
@@ -588,8 +481,9 @@ export class Desk {
     return call
   }
 
-  /** Nothing more is to be done about it here. */
-  #drop(kept: Kept): void {
+  /** Nothing more is to be done about it here. Where nobody here knows who has it, `why` is told. */
+  #drop(kept: Kept, why?: string): void {
+    if (why !== undefined) this.#undecided(kept.eventId, why)
     this.#kept.delete(kept.eventId)
     kept.resolve(undefined)
   }
@@ -615,7 +509,7 @@ export class Desk {
       for (const kept of this.#kept.values()) {
         if (kept.state !== 'waiting') continue
         if (kept.arrivedMs + keepMs > clock.monotonic()) break
-        this.#due(kept)
+        this.#judge(kept, whenDue)
       }
       this.#schedule()
     })
@@ -626,20 +520,28 @@ export class Desk {
     return undefined
   }
 
-  /**
-   * An event that another process should have claimed. Only one who has reached the store all the while may claim it in its place at once:
-   * had the store been out, the owner may have served without a claim.
-   */
-  #due(kept: Kept): void {
-    const { isIn, isStoreUp, table } = this.#standing
-    const isTraced = !kept.wasOut || hasClaimsSince(table, kept.since)
-    const isUntouched = kept.needsClaim ? isStoreUp : this.#standing.hasReachedStoreSince(kept.arrivedMs)
-    const isSure = isTraced && isUntouched && kept.doubtedUntilMs === undefined && !this.#mayHaveExpired(kept)
-    if (isIn && isSure) void this.#begin(kept)
-    else if (isIn && isStoreUp) void this.#lookFor(kept)
-    // Its flow stays with another process, which waits for the store, too, and may die meanwhile.
-    else if (isIn && kept.needsClaim) kept.state = 'stalled'
-    else this.#giveUpUnknown(kept)
+  /** Does with it what a judge says. */
+  #judge(kept: Kept, by: Judge): void {
+    const verdict = by(kept, this.#standing, this.#settings)
+    switch (verdict?.kind) {
+      case 'begin':
+        return void this.#begin(kept)
+      case 'repeat':
+        return void this.#repeat(kept, verdict.by)
+      case 'look':
+        return void this.#lookFor(kept)
+      case 'doubt':
+        // It goes, and waits for nobody any more.
+        if (this.#isOver) return this.#judge(kept, whenUnknown)
+        return this.#waitAnew({ ...kept, doubtedUntilMs: verdict.doubtedUntilMs })
+      case 'stall':
+        kept.state = 'stalled'
+        return
+      case undefined:
+        return
+      case 'drop':
+        return this.#drop(kept, verdict.why)
+    }
   }
 
   /** Someone may have begun the event without a claim. A claim that is there all the same says who has it. */
@@ -647,50 +549,21 @@ export class Desk {
     kept.state = 'claiming'
     const theirs = await this.#claims.look(kept.eventId)
     if (!this.#has(kept)) return
-    if (theirs?.kind !== 'theirs') await this.#decide(kept)
+    if (theirs?.kind !== 'theirs') this.#judge(kept, whenUntold)
     else if (theirs.claim.by === this.#settings.id && kept.wasOut) await this.#takeUp(kept)
     else this.#leaveTo(kept, theirs)
   }
 
-  /**
-   * No claim says who has it, and one that was there when it came may have begun it all the same. Who has died since is taken to have begun
-   * it; who is there, or has gone, has told the others in the table if it began any without claims.
-   */
-  async #decide(kept: Kept): Promise<void> {
-    const { id, keepMs, storeTimeoutMs } = this.#settings
-    const { table } = this.#standing
-    const hasClaims = hasClaimsSince(table, kept.since)
-    const isOtherThere = othersSince(table, kept.since, id).length > 0
-    if (isOtherThere && !hasClaims) return this.#giveUpUnknown(kept)
-    // To one that was out it may have come later than to the others, which are to claim it.
-    const mayBeTheirs = isOtherThere && kept.wasOut && kept.doubtedUntilMs === undefined
-    // Its copy comes `keepMs` later at most, and for so long a claim is tried, before an owner serves without one.
-    const servedByMs = kept.cameMs + 2 * keepMs + storeTimeoutMs
-    const among = kept.wasOut ? undefined : kept.members
-    if (mayBeTheirs || !this.#standing.haveCaughtUpSince(servedByMs, among)) return this.#doubt(kept)
-    // Who is back again can tell what it did.
-    const dead = diedSince(table, kept.since).find((one) => one !== id && table.members[one] === undefined)
-    if (dead !== undefined) {
-      if (this.#isLeftAlone(kept, dead, 1)) return
-      kept.state = 'claiming'
-      const claimed = await this.#claims.take(kept.eventId, keepMs, 2)
-      if (!this.#has(kept)) return
-      kept.by = claimed.kind === 'unreachable' ? id : dead
-      if (claimed.kind === 'unreachable') this.#halt(kept, 'unknown')
-      else await this.#follow(kept, claimed)
-      return
-    }
-    if (this.#mayHaveExpired(kept)) this.#giveUp(kept, hasExpired)
-    else if (hasClaims) await this.#begin(kept)
-    else this.#giveUpUnknown(kept)
-  }
-
-  /** One that is there may be about to claim it, or to tell that it has served without claims, or be dead, and nobody know it yet. */
-  #doubt(kept: Kept): void {
-    const { clock, redoMs } = this.#settings
-    const { doubtedUntilMs = clock.monotonic() + redoMs } = kept
-    if (kept.mayWait && !this.#isOver && clock.monotonic() < doubtedUntilMs) this.#waitAnew({ ...kept, doubtedUntilMs })
-    else this.#giveUpUnknown(kept)
+  /** One that is dead may have begun it without a claim. */
+  async #repeat(kept: Kept, dead: string): Promise<void> {
+    if (this.#isLeftAlone(kept, dead, 1)) return
+    const { id, keepMs } = this.#settings
+    kept.state = 'claiming'
+    const claimed = await this.#claims.take(kept.eventId, keepMs, 2)
+    if (!this.#has(kept)) return
+    kept.by = claimed.kind === 'unreachable' ? id : dead
+    if (claimed.kind === 'unreachable') this.#halt(kept, 'unknown')
+    else await this.#follow(kept, claimed)
   }
 
   /** Someone is there who should claim it, and may not have got it, or be about to say that it has served without claims. */
@@ -702,22 +575,12 @@ export class Desk {
     this.#schedule()
   }
 
-  /** Whether the store may have had a claim of it, and has it no more. */
-  #mayHaveExpired({ cameAt, cameMs }: Kept): boolean {
-    const { clock, keepMs, claimMs } = this.#settings
-    return Math.max(clock.now() - cameAt, clock.monotonic() - cameMs) >= claimMs - 2 * keepMs
-  }
-
-  /** What is too old to be run once more, unless whoever has it may have died with it, and nobody knows that yet. */
+  /** What is too old to be run once more. The oldest comes first. */
   #forgetOld(): void {
     const { clock, redoMs } = this.#settings
     for (const kept of this.#kept.values()) {
-      const { state, by, arrivedMs } = kept
-      if (clock.monotonic() - arrivedMs < redoMs) return
-      if (state !== 'theirs') continue
-      if (by === undefined || (!this.#isDead(by) && this.#standing.hasLivedSince(by, arrivedMs + redoMs)))
-        this.#drop(kept)
-      else if (this.#mayHaveExpired(kept)) this.#giveUp(kept, hasExpired)
+      if (clock.monotonic() - kept.arrivedMs < redoMs) return
+      if (kept.state === 'theirs') this.#judge(kept, whenOld)
     }
   }
 
@@ -725,8 +588,9 @@ export class Desk {
     for (const kept of this.#kept.values()) {
       if (kept.state === 'claiming') continue
       kept.mayWait = false
-      if (kept.state === 'waiting' && kept.doubtedUntilMs === undefined && this.#outSince === undefined) this.#due(kept)
-      else this.#letGo(kept)
+      if (kept.state === 'waiting' && kept.doubtedUntilMs === undefined && this.#outSince === undefined)
+        this.#judge(kept, whenDue)
+      else this.#judge(kept, whenLeft)
       return
     }
   }

@@ -1,6 +1,11 @@
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { EventContext } from '../context.js'
 import { Fleet, standby, twoProcesses, type FleetProcess } from '../test-support/fleet.js'
+import type { Kept } from './kept.js'
+import { whenDue, whenLeft, whenOld, whenUnclaimed, whenUntold, type Judge, type Verdict } from './missed.js'
+import { gaplessRestartDefaults } from './options.js'
+import { noTable, type Member } from './records.js'
 
 const hourMs = 3_600_000
 
@@ -346,5 +351,100 @@ describe('a process that missed something', () => {
     await fleet.clock.advance(20_000)
     expect(most).toBeLessThanOrEqual(11)
     expect(first.undecided.length + fleet.runs.length).toBe(1_000)
+  })
+})
+
+const { keepMs, redoMs, claimMs, storeTimeoutMs } = gaplessRestartDefaults
+const member: Member = { version: 'v1', beat: 1, acked: 1, isReady: true }
+
+/** An event, and where a process stands that has kept it: whatever both can be, a day after time began. */
+const situations = fc.record({
+  agoMs: fc.constantFrom(0, keepMs, redoMs, claimMs - 2 * keepMs - 1, claimMs - 2 * keepMs, 2 * claimMs),
+  sleptMs: fc.constantFrom(0, claimMs),
+  doubtedForMs: fc.constantFrom(undefined, -1, 0, 1, redoMs),
+  event: fc.record({
+    state: fc.constantFrom('waiting' as const, 'claiming' as const, 'stalled' as const, 'theirs' as const),
+    by: fc.constantFrom(undefined, 'me', 'other', 'gone'),
+    wasOut: fc.boolean(),
+    needsClaim: fc.boolean(),
+    mayWait: fc.boolean(),
+  }),
+  standing: fc.record({ isIn: fc.boolean(), isStoreUp: fc.boolean() }),
+  seesAll: fc.boolean(),
+  isOtherThere: fc.boolean(),
+  hasGone: fc.constantFrom('died', 'left'),
+  quietEpoch: fc.constantFrom(1, 9),
+})
+
+type Situation = typeof situations extends fc.Arbitrary<infer One> ? One : never
+
+/** What a judge says then; `laterMs` later with `kept` as it is by then. */
+function judged(judge: Judge, given: Situation, laterMs = 0, change: Partial<Kept> = {}): Verdict | undefined {
+  const nowMs = 24 * hourMs + laterMs
+  const cameMs = 24 * hourMs - given.agoMs
+  const others = { other: member, gone: member }
+  const kept: Kept = {
+    ...given.event,
+    eventId: '1',
+    unitId: '7',
+    pin: undefined,
+    event: undefined as never,
+    cameMs,
+    cameAt: cameMs - given.sleptMs,
+    arrivedMs: cameMs,
+    heldUntilMs: cameMs,
+    isOwn: false,
+    since: { ...noTable, epoch: 5, members: { me: member, ...others } },
+    members: ['me', 'other', 'gone'],
+    former: undefined,
+    doubtedUntilMs: given.doubtedForMs === undefined ? undefined : 24 * hourMs + given.doubtedForMs,
+    resolve: () => undefined,
+    reject: () => undefined,
+    ...change,
+  }
+  const table = {
+    ...noTable,
+    epoch: 10,
+    quietEpoch: given.quietEpoch,
+    members: given.isOtherThere ? { me: member, other: member } : { me: member },
+    [given.hasGone]: ['gone'],
+  }
+  const sees = (): boolean => given.seesAll
+  const standing = {
+    ...given.standing,
+    table,
+    haveCaughtUpSince: sees,
+    hasLivedSince: sees,
+    hasReachedStoreSince: sees,
+  }
+  const clock = { now: () => nowMs, monotonic: () => nowMs, after: () => () => undefined }
+  return judge(kept, standing, { id: 'me', clock, keepMs, redoMs, claimMs, storeTimeoutMs })
+}
+
+describe.each(Object.entries({ whenDue, whenLeft, whenOld, whenUnclaimed, whenUntold }))('%s', (_, judge) => {
+  it('begins nothing for the first time whose claim may have expired', () => {
+    fc.assert(
+      fc.property(situations, (given) => {
+        const mayHaveExpired = given.agoMs + given.sleptMs >= claimMs - 2 * keepMs
+        if (mayHaveExpired) expect(judged(judge, given)?.kind).not.toBe('begin')
+      }),
+      { numRuns: 2_000 },
+    )
+  })
+
+  it('waits for nobody any longer than redoMs, however often it is asked', () => {
+    fc.assert(
+      fc.property(situations, (given) => {
+        const first = judged(judge, given)
+        if (first?.kind !== 'doubt') return
+        const { doubtedUntilMs } = first
+        const leftMs = doubtedUntilMs - 24 * hourMs
+        expect(leftMs).toBe(given.doubtedForMs ?? redoMs)
+        const again = judged(judge, given, leftMs - 1, { doubtedUntilMs })
+        if (again?.kind === 'doubt') expect(again).toEqual(first)
+        expect(judged(judge, given, leftMs, { doubtedUntilMs })?.kind).not.toBe('doubt')
+      }),
+      { numRuns: 2_000 },
+    )
   })
 })

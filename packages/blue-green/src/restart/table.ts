@@ -85,7 +85,12 @@ export function withLeaver(table: Table, id: string): Table {
 
 /** Those who were there before, and are no more, although they did not say that they would go. */
 export function diedBetween(before: Table, after: Table): string[] {
-  return Object.keys(before.members).filter((id) => after.members[id] === undefined && !after.left.includes(id))
+  return Object.keys(before.members).filter((id) => isGone(after, id))
+}
+
+/** Whether one that was there, or had claimed something, is no more, and has not said that it would go. */
+export function isGone({ members, left }: Table, id: string): boolean {
+  return members[id] === undefined && !left.includes(id)
 }
 
 /** Of those who were there before, or have come since: who did not say that they would go. The last of them. */
