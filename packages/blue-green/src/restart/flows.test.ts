@@ -123,7 +123,7 @@ describe('a flow', () => {
     expect(await servedBy(fleet, '7/order/1')).toEqual(['v1'])
     pins[0]?.release()
     await fleet.clock.advance(10_000)
-    expect(await drained).toEqual({ drained: true, running: 0, flows: 2, isHandedOver: true })
+    expect(await drained).toEqual({ drained: true, running: 0, flows: 2, isHandedOver: true, isConnected: true })
     expect(pins.map(({ state, signal }) => [state, signal.aborted])).toEqual([['released', false], ['moved', true]]) // prettier-ignore
     await fleet.clock.advance(1_000)
     expect([await servedBy(fleet, '8/order/1'), await servedBy(fleet, '9/voice/1')]).toEqual([['v2'], ['v1']])
