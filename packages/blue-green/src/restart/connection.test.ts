@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { Fleet, twoProcesses, type FleetProcess } from '../test-support/fleet.js'
+import { Fleet, standby, twoProcesses, type FleetProcess } from '../test-support/fleet.js'
 import { alone } from '../test-support/flow-fleet.js'
 
 /** An event waits in the session of the old process alone: the new one has logged in after it was sent, and has taken over. */
@@ -18,6 +18,12 @@ async function cutOff(
   return [before, after]
 }
 
+/** A stop that is under way, and whether it is over. */
+function stopOf({ restart }: FleetProcess): { isOver: boolean; readonly done: Promise<void> } {
+  const stop = { isOver: false, done: restart.stop().then(() => void (stop.isOver = true)) }
+  return stop
+}
+
 const by = (fleet: Fleet, eventId: string): string[] => fleet.runsOf(eventId).map((run) => run.by)
 
 afterEach(() => void vi.restoreAllMocks())
@@ -31,7 +37,7 @@ describe('a process that is to go while its connection is down', () => {
     await fleet.clock.advance(5_000)
     expect(drained).not.toHaveBeenCalled()
     before.reconnect()
-    await fleet.clock.advance(100)
+    await fleet.clock.advance(1_000)
     await drain
     expect(drained).toHaveBeenCalledWith({
       drained: true,
@@ -48,12 +54,12 @@ describe('a process that is to go while its connection is down', () => {
 
   it('stops when it is up again, without a drain', async () => {
     const fleet = new Fleet()
-    const asked = vi.fn(() => before.isConnected)
-    const [before] = await cutOff(fleet, { isConnected: () => asked() })
+    const asked = vi.fn(() => fleet.processes[0]?.isConnected !== false)
+    const [before] = await cutOff(fleet, { isConnected: asked })
     const stop = before.restart.stop()
     await fleet.clock.advance(5_000)
     expect(before.restart.status.versions).toContain('v1')
-    expect(asked.mock.calls.length).toBeLessThan(150)
+    expect(asked.mock.calls.length).toBeLessThan(300)
     fleet.send('2')
     before.reconnect()
     await fleet.clock.advance(5_000)
@@ -163,5 +169,238 @@ describe('a process that is to go while its connection is down', () => {
       code: 'EVENKEEL_IS_CONNECTED',
       detail: expect.stringMatching(/no client|must return true or false, not object/) as string,
     })
+  })
+
+  it('waits for drainMs at most, whether it has drained or not', async () => {
+    for (const drains of [false, true]) {
+      const fleet = new Fleet()
+      const [before] = await twoProcesses(fleet)
+      const drained = drains ? before.restart.drain() : undefined
+      await fleet.clock.advance(2_000)
+      await drained
+      before.isConnected = false
+      const stop = stopOf(before)
+      await fleet.clock.advance(29_000)
+      expect(stop.isOver).toBe(false)
+      await fleet.clock.advance(5_000)
+      await stop.done
+    }
+  })
+
+  it('has also what comes while it looks after something else, as a client noticed late that its connection was gone', async () => {
+    const fleet = new Fleet()
+    let isNoticed = false
+    const before = fleet.process({ isConnected: () => !isNoticed || before.isConnected })
+    await before.begin()
+    before.isConnected = false
+    fleet.send('1')
+    const after = fleet.process()
+    const begun = after.begin()
+    await fleet.clock.advance(2_000)
+    await begun
+    // Another connection of it is well, and what comes by that takes a while.
+    before.isConnected = true
+    before.receive('2')
+    before.isConnected = false
+    before.workMs = 5_000
+    const stop = stopOf(before)
+    await fleet.clock.advance(3_000)
+    isNoticed = true
+    await fleet.clock.advance(1_000)
+    before.reconnect()
+    await fleet.clock.advance(60_000)
+    await stop.done
+    expect([by(fleet, '1'), by(fleet, '2')]).toEqual([['v1'], ['v1']])
+  })
+
+  it('decides in time what it has while it waits', async () => {
+    const fleet = new Fleet()
+    const [before, after] = await twoProcesses(fleet)
+    after.workMs = 60_000
+    fleet.send('1')
+    await fleet.clock.advance(100)
+    const stop = stopOf(before)
+    await fleet.clock.advance(10)
+    before.receive('2')
+    await fleet.clock.advance(10)
+    before.isConnected = false
+    await fleet.clock.advance(3_000)
+    expect([stop.isOver, by(fleet, '2')]).toEqual([false, ['v1']])
+    before.reconnect()
+    await fleet.clock.advance(60_000)
+    await stop.done
+  })
+
+  it('knows of one that has taken over a moment ago', async () => {
+    const fleet = new Fleet()
+    const before = await alone(fleet)
+    before.isConnected = false
+    fleet.send('1')
+    const after = await standby(fleet)
+    const taken = after.restart.takeOver()
+    await fleet.clock.advance(0)
+    const stop = stopOf(before)
+    await fleet.clock.advance(1_000)
+    before.reconnect()
+    await fleet.clock.advance(10_000)
+    await Promise.all([stop.done, taken])
+    expect(by(fleet, '1')).toEqual(['v1'])
+  })
+
+  it('waits anew for a connection that was up since it waited in vain', async () => {
+    const fleet = new Fleet()
+    const [before, after] = await twoProcesses(fleet)
+    before.isConnected = false
+    const drain = before.restart.drain({ timeoutMs: 1_000 })
+    await fleet.clock.advance(1_500)
+    expect(await drain).toMatchObject({ isConnected: false })
+    before.reconnect()
+    const back = before.restart.takeOver()
+    await fleet.clock.advance(1_000)
+    await back
+    const gone = stopOf(after)
+    await fleet.clock.advance(10_000)
+    await gone.done
+    after.isLoggedIn = false
+    before.isConnected = false
+    fleet.send('1')
+    const next = fleet.process()
+    const begun = next.begin()
+    await fleet.clock.advance(2_000)
+    await begun
+    const stop = stopOf(before)
+    await fleet.clock.advance(300)
+    before.reconnect()
+    await fleet.clock.advance(10_000)
+    await stop.done
+    expect(by(fleet, '1')).toEqual(['v1'])
+  })
+
+  it('lets a heartbeat pass, for a client may say that it is connected before it has passed on what it had missed', async () => {
+    for (const what of ['drain', 'stop'] as const) {
+      const fleet = new Fleet()
+      const [before] = await cutOff(fleet)
+      const drained = what === 'drain' ? before.restart.drain() : undefined
+      const stop = what === 'stop' ? stopOf(before) : undefined
+      await fleet.clock.advance(1_000)
+      before.isConnected = true
+      await fleet.clock.advance(200)
+      before.reconnect()
+      await fleet.clock.advance(5_000)
+      await drained
+      const { done } = stop ?? stopOf(before)
+      await fleet.clock.advance(5_000)
+      await done
+      expect(by(fleet, '1')).toEqual(['v1'])
+    }
+  })
+
+  it('is counted in again while it waits, and has its events then', async () => {
+    const fleet = new Fleet()
+    const [before] = await cutOff(fleet)
+    const stop = stopOf(before)
+    await fleet.clock.advance(500)
+    before.isCutOff = true
+    await fleet.clock.advance(6_000)
+    before.isCutOff = false
+    await fleet.clock.advance(5_000)
+    before.reconnect()
+    await fleet.clock.advance(20_000)
+    await stop.done
+    expect([by(fleet, '1'), before.undecided]).toEqual([['v1'], []])
+  })
+
+  it('stops waiting in a drain when it owns the events again', async () => {
+    const fleet = new Fleet()
+    const [before] = await cutOff(fleet)
+    const drained = vi.fn()
+    const drain = before.restart.drain().then(drained)
+    await fleet.clock.advance(1_000)
+    const back = before.restart.takeOver()
+    await fleet.clock.advance(1_000)
+    await Promise.all([back, drain])
+    expect(drained).toHaveBeenCalledWith(expect.objectContaining({ isHandedOver: false, isConnected: false }))
+  })
+
+  it('does not wait where it has not started, or has stopped', async () => {
+    const fleet = new Fleet()
+    const [before] = await twoProcesses(fleet)
+    const stop = stopOf(before)
+    await fleet.clock.advance(10_000)
+    await stop.done
+    before.isConnected = false
+    const never = fleet.process({ isConnected: () => false })
+    expect(await before.restart.drain()).toMatchObject({ isConnected: false })
+    expect(await never.restart.drain()).toMatchObject({ isConnected: false })
+  })
+
+  it('does not hang in one moment, whatever isConnected says', async () => {
+    const fleet = new Fleet()
+    let asked = 0
+    const [before] = await twoProcesses(fleet, { isConnected: () => (asked += 1) % 2 === 0 })
+    const stop = stopOf(before)
+    asked = 0
+    await fleet.clock.advance(60_000)
+    await stop.done
+    expect(asked).toBeLessThan(5_000)
+  })
+
+  it('says that it did not wait where nobody could serve yet', async () => {
+    const fleet = new Fleet()
+    const only = await alone(fleet)
+    const whys: string[] = []
+    only.restart.on('change', ({ what, why }) => {
+      if (what === 'connection') whys.push(why)
+    })
+    only.isConnected = false
+    await standby(fleet)
+    const stop = stopOf(only)
+    await fleet.clock.advance(5_000)
+    await stop.done
+    expect(whys).toEqual(['there was nobody yet who could serve meanwhile'])
+  })
+})
+
+describe('a process whose connection is down while another one leaves', () => {
+  it('runs nothing that the other one has run, however late it comes', async () => {
+    const fleet = new Fleet()
+    const [before, after] = await twoProcesses(fleet)
+    before.isConnected = after.isConnected = false
+    for (const id of ['1', '2', '3']) fleet.send(id)
+    await fleet.clock.advance(600)
+    before.reconnect()
+    const end = before.restart.drain().then(() => before.restart.stop())
+    await fleet.clock.advance(5_000)
+    await end
+    before.isLoggedIn = false
+    await fleet.clock.advance(10_000)
+    after.reconnect()
+    await fleet.clock.advance(10_000)
+    expect(['1', '2', '3'].map((id) => by(fleet, id))).toEqual([['v1'], ['v1'], ['v1']])
+    // Then it is alone as ever, and runs each event in the tick in which it comes.
+    fleet.send('4')
+    await fleet.clock.advance(0)
+    expect(by(fleet, '4')).toEqual(['v2'])
+  })
+
+  it('nor while the store is out', async () => {
+    const fleet = new Fleet()
+    const [before, after] = await twoProcesses(fleet)
+    before.isConnected = after.isConnected = false
+    fleet.send('1')
+    await fleet.clock.advance(600)
+    before.reconnect()
+    const end = before.restart.drain().then(() => before.restart.stop())
+    await fleet.clock.advance(5_000)
+    await end
+    before.isLoggedIn = false
+    fleet.store.isDown = true
+    await fleet.clock.advance(5_000)
+    after.reconnect()
+    await fleet.clock.advance(10_000)
+    expect(by(fleet, '1')).toEqual(['v1'])
+    fleet.store.isDown = false
+    await fleet.clock.advance(10_000)
+    expect(by(fleet, '1')).toEqual(['v1'])
   })
 })

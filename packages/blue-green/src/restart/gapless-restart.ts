@@ -4,6 +4,7 @@ import { PinnedElsewhereError } from '../pins/errors.js'
 import { Pins, type Pin, type PinCounts, type PinOptions } from '../pins/pins.js'
 import { holdProcess } from '../system-clock.js'
 import { warn } from '../warn.js'
+import { Connection } from './connection.js'
 import { Desk } from './desk.js'
 import { NotStartedError, TakeOverError } from './errors.js'
 import type { RestartEvents } from './events.js'
@@ -71,7 +72,7 @@ export interface RestartDrained {
   readonly flows: number
   /** Whether another process owns the events now. */
   readonly isHandedOver: boolean
-  /** What the option `isConnected` says now: `false` where the connection did not come back in time. A `stop` does not wait for it then. */
+  /** What the option `isConnected` says now. Where this has waited for it in vain, a `stop` does not wait once more. */
   readonly isConnected: boolean
 }
 
@@ -120,6 +121,7 @@ export interface RestartDrained {
  */
 export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmitter<RestartEvents> {
   readonly #settings: RestartSettings
+  readonly #connection: Connection
   readonly #membership: Membership
   readonly #desk: Desk
   readonly #pins: Pins
@@ -140,8 +142,6 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
   #hasDied = false
   /** What the last drain has told of as left behind. */
   #told: ReadonlySet<Promise<unknown>> | undefined
-  /** The last drain has waited for the connection in vain. */
-  #isConnectionGivenUp = false
   #cancelBake: (() => void) | undefined
   /** Whether a sign of life is to tell of pins, and whether one is under way. */
   #isToTell = false
@@ -159,6 +159,7 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
     super()
     this.#settings = readRestartOptions(options)
     const { store, name, id, version, clock, heartbeatMs, leaseMs, redoMs, storeTimeoutMs, maxPins } = this.#settings
+    this.#connection = new Connection({ isConnected: this.#settings.isConnected, clock, graceMs: heartbeatMs })
     this.#news = new RestartNews(clock, (event, news) => this.#emit(event, news))
     this.#pins = new Pins({ clock, maxPins })
     // Nothing begins before the start.
@@ -178,6 +179,7 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
         storeTimeoutMs,
         joinTimeoutMs,
         flows: this.#pins,
+        connection: this.#connection,
       },
       {
         agreed: (table, before) => this.#agreed(table, before),
@@ -224,7 +226,6 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
       this.#isLeft = false
       this.#hasOwned = false
       this.#told = undefined
-      this.#isConnectionGivenUp = false
       try {
         await this.#membership.join()
       } catch (error) {
@@ -334,15 +335,22 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
       if (this.#hasHeir || this.#roleIn === 'sharing') await this.#handOver(endsMs - clock.monotonic(), signal)
       if (!this.#isHandedOver) await this.#pause(Math.min(this.#settings.heartbeatMs, 100), signal)
     }
-    // Whoever owns the events may have logged in later than this session was cut off, and what was sent in between waits in this one alone.
-    await this.#while(() => this.#isCutOff, endsMs - clock.monotonic(), signal)
-    this.#isConnectionGivenUp = this.#isCutOff
+    await this.#reconnected(() => this.#role === 'in' && this.#isHandedOver, endsMs - clock.monotonic(), signal)
     // They begin handlers, so they come first.
     const flows = this.#isHandedOver ? await this.#flowsEnded(endsMs, signal) : this.status.pins.held
     const left = await this.#ended(Math.max(1, endsMs - clock.monotonic()), signal)
     signal?.throwIfAborted()
-    const isConnected = this.#isConnected
+    const isConnected = this.#connection.look()
     return { drained: left === 0, running: left, flows, isHandedOver: this.#isHandedOver, isConnected }
+  }
+
+  /**
+   * Waits for the connection, up to a deadline. Whoever owns the events may have logged in after it went down, and what was sent in between
+   * waits in the session of this process alone.
+   */
+  async #reconnected(isToWait: () => boolean, atMostMs: number, signal?: AbortSignal): Promise<void> {
+    await this.#while(() => isToWait() && !this.#connection.isSettled, atMostMs, signal)
+    if (atMostMs > 0 && isToWait() && !this.#connection.isSettled && signal?.aborted !== true) this.#connection.giveUp()
   }
 
   /** Gives away what is this process's, and waits until whoever is to have it knows of that, or should. */
@@ -446,6 +454,7 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
   stop(): Promise<void> {
     return this.#next(async () => {
       if (this.#role === 'stopped') return
+      if (this.#role === 'in' && this.#connection.isAwaited) await this.#stayConnected()
       const { isAlone, isServing, isStoreUp } = this.#membership
       // What is its own it begins no more, and it keeps events for the others until they are known to live.
       this.#isLeaving = this.#role === 'in' && !isAlone && (this.#hasHeir || !isServing)
@@ -461,7 +470,7 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
       // It may be given the events once more, by one that goes, too.
       this.#desk.givesWay = !this.#isHandedOver
       await this.#lastLook(before)
-      if (this.#isCutOff) this.#news.leftUnconnected()
+      if (!isAlone && !this.#connection.look()) this.#news.leftUnconnected(this.#isLeaving)
       this.#isLeaving = false
       this.#isLeft = this.#hasHeir
       if (!this.#membership.isAlone) {
@@ -481,11 +490,20 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
     return this.stop()
   }
 
+  /** As one of them still, and mostly as `standby`: it may be taken out meanwhile, and come back. */
+  async #stayConnected(): Promise<void> {
+    // Who has just taken over is not known here yet.
+    await this.#membership.beat()
+    if (this.#membership.isAlone || !this.#hasHeir) return
+    if (!this.#isHandedOver && this.#membership.isStoreUp) await this.#handOver(Infinity)
+    await this.#reconnected(() => true, this.#settings.drainMs)
+  }
+
   /**
    * The events of the last moments may have come to this process alone: what nobody has claimed, it handles. And a claim that is being
    * written is this process's to run, for the others leave the event to it. Another process that went may have given it its events
-   * once more after it had drained. And whoever has claimed what is kept here may be dead, and nobody know it yet. Last, of what came while the
-   * connection was down, the session of this process may be the only one to have it.
+   * once more after it had drained. And whoever has claimed what is kept here may be dead, and nobody know it yet. Last, the
+   * connection may go only now.
    *
    * @param before - the handlers that are not waited for
    */
@@ -497,12 +515,18 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
     const isClaiming = (): boolean => claiming.some((eventId) => this.#desk.isClaiming(eventId))
     const isBusy = (): boolean => isClaiming() || this.#desk.running.some((call) => !before.has(call))
     const isSilent = await this.#silence()
-    const isCutOff = (): boolean => this.#isLeaving && this.#isCutOff && !this.#isConnectionGivenUp
+    const connectedByMs = clock.monotonic() + drainMs
+    const isAwaited = (): boolean => this.#isLeaving && this.#connection.isAwaited && clock.monotonic() < connectedByMs
+    let wasCutOff: boolean
     do {
       this.#hasDied = false
-      await this.#while(isCutOff, drainMs)
       this.#desk.open()
       this.#desk.decideNow()
+      if (isAwaited()) {
+        await this.#while(isAwaited, drainMs)
+        this.#desk.decideNow()
+      }
+      const sinceMs = clock.monotonic()
       claiming = this.#desk.claiming
       await this.#while(isClaiming, 2 * keepMs)
       await this.#while(isBusy, drainMs)
@@ -512,25 +536,10 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
       claiming = this.#desk.claiming
       await this.#while(isClaiming, 2 * keepMs)
       await this.#while(isBusy, drainMs)
-      // A client may notice late that its connection is gone.
-    } while ((this.#hasDied || isBusy() || isCutOff()) && clock.monotonic() < endsMs)
-  }
-
-  /** What the platform sends may wait in the session of this process, where others cannot get it. */
-  get #isCutOff(): boolean {
-    return !this.#membership.isAlone && !this.#isConnected
-  }
-
-  /** Of one who does not say it is taken for granted, for nobody may wait for it in vain. */
-  get #isConnected(): boolean {
-    try {
-      const is: unknown = this.#settings.isConnected()
-      if (typeof is === 'boolean') return is
-      throw new TypeError(`isConnected must return true or false, not ${typeof is}`)
-    } catch (error) {
-      warn('EVENKEEL_IS_CONNECTED', 'isConnected failed, and the connection is taken to be up', error)
-      return true
-    }
+      // Unless the connection went meanwhile, which a client may notice late, and came back.
+      const mayWait = this.#isLeaving && clock.monotonic() < connectedByMs
+      wasCutOff = mayWait && this.#connection.wasCutOffSince(sinceMs)
+    } while ((this.#hasDied || isBusy() || wasCutOff) && clock.monotonic() < endsMs)
   }
 
   /** Whether one of those who have what is kept here has given no sign of life of late, and since this was asked. */
@@ -550,8 +559,10 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
   async #while(isSo: () => boolean, atMostMs: number, signal?: AbortSignal): Promise<void> {
     const { clock, heartbeatMs } = this.#settings
     const endsMs = clock.monotonic() + atMostMs
-    while (isSo() && clock.monotonic() < endsMs && signal?.aborted !== true)
+    while (isSo() && clock.monotonic() < endsMs && signal?.aborted !== true) {
       await this.#pause(Math.min(heartbeatMs, 50), signal)
+      this.#connection.look()
+    }
   }
 
   /** Whether someone else can serve. One that has just come is not logged in yet. */

@@ -56,6 +56,8 @@ export interface MembershipSettings {
   readonly joinTimeoutMs: number
   /** The flows that stay with this process; none unless given. */
   readonly flows?: { has(key: string): boolean; readonly keys: readonly string[] }
+  /** The connection to the platform, and for how long it has been up, in ms; taken for granted unless given. */
+  readonly connection?: { look(): void; readonly upMs: number }
 }
 
 /** By both clocks: the monotonic one stands still while a machine is suspended, the wall clock may be moved. */
@@ -197,7 +199,14 @@ export class Membership {
 
   /** For how long this process has known that nobody else is there, in ms; 0 while someone is. */
   get aloneMs(): number {
-    return this.isAlone ? this.#settings.clock.monotonic() - this.#aloneSinceMs : 0
+    if (!this.isAlone) return 0
+    const aloneMs = this.#settings.clock.monotonic() - this.#aloneSinceMs
+    // One who has left may have had what comes when the connection is up again.
+    return this.#quiet.isOn ? aloneMs : Math.min(aloneMs, this.#connectedMs)
+  }
+
+  get #connectedMs(): number {
+    return this.#settings.connection?.upMs ?? Infinity
   }
 
   /** Whether this process handles events without claims, and all others can read that it may. */
@@ -212,7 +221,8 @@ export class Membership {
 
   /** For how long the same events have been this process's, in ms; 0 while none are, or the others have not agreed to which. */
   get servingMs(): number {
-    return this.#isSettled ? this.#settings.clock.monotonic() - this.#servingSinceMs : 0
+    // Whoever stands by has taken over what did not come while the connection was down.
+    return this.#isSettled ? Math.min(this.#settings.clock.monotonic() - this.#servingSinceMs, this.#connectedMs) : 0
   }
 
   /** Whether some events are this process's, and nobody else begins one of them. */
@@ -375,6 +385,7 @@ export class Membership {
   async beat(): Promise<void> {
     const { id } = this.#settings
     if (!this.#isRunning) return
+    this.#settings.connection?.look()
     try {
       await this.change((table) => withBeat(table, id))
     } catch (error) {
@@ -425,7 +436,9 @@ export class Membership {
       const asked = next(alive)
       const pins = isAloneIn(asked, id) ? [] : (flows?.keys ?? [])
       const wanted = withPins(asked, id, pins)
-      const isQuieter = this.#quiet.isDue && this.#wasAlone && wanted.members[id] !== undefined && isAloneIn(wanted, id)
+      const isConnected = this.#connectedMs >= leaseMs
+      const isDue = this.#quiet.isDue && isConnected && this.#wasAlone
+      const isQuieter = isDue && wanted.members[id] !== undefined && isAloneIn(wanted, id)
       const unclaimed = this.#unclaimed
       const table = withBeat(isQuieter || unclaimed > this.#unclaimedTold ? withQuiet(wanted) : wanted, id)
       // What it says is so for the others as soon as it lands, also when this process never hears of that.

@@ -82,8 +82,8 @@ export class RestartNews {
   }
 
   /** This process goes, and cannot know what there was for it. */
-  leftUnconnected(): void {
-    const why = 'it did not come back in time'
+  leftUnconnected(hasWaited: boolean): void {
+    const why = hasWaited ? 'it was not up again in time' : 'there was nobody yet who could serve meanwhile'
     const message = `This process stops while its connection to the platform is down, as ${why}: what was sent to it meanwhile is lost, unless the others were logged in by then.`
     this.#change('connection', 'down', 'left', why, 'WARNING', message)
   }

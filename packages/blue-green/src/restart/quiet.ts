@@ -12,7 +12,7 @@ export interface QuietSettings {
  * that before it begins.
  *
  * @remarks
- * One who leaves may have had an event of which the copy comes here only now: a lease is long enough for that. One who is taken for dead
+ * One who leaves may have had an event of which the copy comes here only now: a lease is long enough for that, of a process that is connected. One who is taken for dead
  * may only stand still, and has events that came to it when it wakes up.
  */
 export class Quiet {

@@ -1,0 +1,76 @@
+import type { Clock } from '../ports.js'
+import { warn } from '../warn.js'
+
+/** What a {@link Connection} is made of. */
+export interface ConnectionSettings {
+  readonly isConnected: () => boolean
+  readonly clock: Clock
+  /** For how long it must have been up until what had been missed is here. */
+  readonly graceMs: number
+}
+
+/**
+ * The connection to the platform, by what its user says of it.
+ *
+ * @remarks
+ * While it is down, what the platform sends waits in the session of this process. Nobody tells of that, so it is looked at with each sign of
+ * life, and while something waits for it. A client may say that it is up right before it passes on the last of what it had missed.
+ */
+export class Connection {
+  readonly #settings: ConnectionSettings
+  /** When it was last seen down. */
+  #downMs = -Infinity
+  #isGivenUp = false
+  #hasWarned = false
+
+  constructor(settings: ConnectionSettings) {
+    this.#settings = settings
+  }
+
+  /** Whether it is up now. */
+  look(): boolean {
+    const isUp = this.#ask()
+    if (isUp) this.#isGivenUp = false
+    else this.#downMs = this.#settings.clock.monotonic()
+    return isUp
+  }
+
+  /** For how long it has been up, in ms, as far as it was looked at. */
+  get upMs(): number {
+    return this.#settings.clock.monotonic() - this.#downMs
+  }
+
+  /** Whether what it had missed has come. */
+  get isSettled(): boolean {
+    return this.look() && this.upMs >= this.#settings.graceMs
+  }
+
+  /** Whether somebody who goes is to wait for it. */
+  get isAwaited(): boolean {
+    return !this.isSettled && !this.#isGivenUp
+  }
+
+  /** Whether it was seen down since then, and somebody who goes is to look after what had waited in the session. */
+  wasCutOffSince(sinceMs: number): boolean {
+    return !this.#isGivenUp && this.#downMs >= sinceMs
+  }
+
+  /** It has been waited for in vain, and is not any more until it is up. */
+  giveUp(): void {
+    this.#isGivenUp = true
+  }
+
+  /** Of one who does not say it, it is taken to be up: nobody may wait in vain. */
+  #ask(): boolean {
+    try {
+      const is: unknown = this.#settings.isConnected()
+      if (typeof is === 'boolean') return is
+      throw new TypeError(`isConnected must return true or false, not ${typeof is}`)
+    } catch (error) {
+      if (!this.#hasWarned)
+        warn('EVENKEEL_IS_CONNECTED', 'isConnected failed, and the connection is taken to be up', error)
+      this.#hasWarned = true
+      return true
+    }
+  }
+}
