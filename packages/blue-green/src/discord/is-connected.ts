@@ -13,7 +13,7 @@ const onTheWay: ReadonlySet<number> = new Set([1, 2, 7, 8])
  * Whether a client has got what Discord has sent so far: all its shards are connected, and what they had missed has been replayed to
  * them. For the option `isConnected` of a `GaplessRestart`.
  *
- * *Gotchas*: a connection that is dead and has not been noticed looks well until a heartbeat remains without an answer, for up to some 40 s.
+ * *Gotchas*: a connection that is dead looks well until discord.js has noticed: two heartbeats without an answer, and 30 s for a farewell, some two minutes.
  *
  * @param client - a client of discord.js 14
  * @returns `false` while a shard is on its way back; `true` before the login and after `destroy()`, and of a shard that Discord does not let in again,

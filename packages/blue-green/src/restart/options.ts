@@ -68,9 +68,10 @@ export interface GaplessRestartOptions<Event, Answer> {
    */
   readonly whenStoreIsOut?: 'serve' | 'wait' | undefined
   /**
-   * Whether the connection to the platform is up; taken for granted unless given. While it is down, what the platform sends waits in the session of this
-   * process, and a process that has logged in since does not get it: so `drain` and `stop` wait until it is up, where there are others. Of discord.js:
-   * `() => isConnected(client)`, from `@evenkeel/blue-green/discord`. Asked every few ms then, and not before; must not take long.
+   * Whether this process has got all that the platform has sent it; taken for granted unless given. `false` while its connection is down, and until
+   * what it missed has been passed to `handle`; `true` before the login and after the end of the client, when nothing comes. While it is `false`, a process that
+   * has logged in since may not have what waits in the session of this one: so `drain` and `stop` wait, where another one serves. Of discord.js:
+   * `() => isConnected(client)`, from `@evenkeel/blue-green/discord`. Called with each sign of life, and every 50 ms while something waits for it.
    */
   readonly isConnected?: (() => boolean) | undefined
   /** Where time comes from. */
