@@ -24,6 +24,8 @@ function stopOf({ restart }: FleetProcess): { isOver: boolean; readonly done: Pr
   return stop
 }
 
+const newsOf = ({ told }: FleetProcess): string[] => told.filter((news) => news.startsWith('connection'))
+
 const by = (fleet: Fleet, eventId: string): string[] => fleet.runsOf(eventId).map((run) => run.by)
 
 afterEach(() => void vi.restoreAllMocks())
@@ -65,7 +67,7 @@ describe('a process that is to go while its connection is down', () => {
     await fleet.clock.advance(5_000)
     await stop
     expect([by(fleet, '1'), by(fleet, '2')]).toEqual([['v1'], ['v2']])
-    expect([before.errors, before.told.filter((told) => told.startsWith('connection'))]).toEqual([[], []])
+    expect([before.errors, newsOf(before)]).toEqual([[], ['connection down > awaited']])
   })
 
   it('stops when it is up again where it went down after the drain', async () => {
@@ -147,7 +149,7 @@ describe('a process that is to go while its connection is down', () => {
     only.isConnected = false
     expect(await only.restart.drain()).toMatchObject({ drained: true, isConnected: false })
     await only.restart.stop()
-    expect([fleet.clock.pending, only.told.filter((told) => told.startsWith('connection'))]).toEqual([0, []])
+    expect([fleet.clock.pending, newsOf(only)]).toEqual([0, []])
   })
 
   it.each([
@@ -359,6 +361,83 @@ describe('a process that is to go while its connection is down', () => {
     await stop.done
     expect(whys).toEqual(['there was nobody yet who could serve meanwhile'])
   })
+
+  it('waits for what has begun while it waited, be it with a drain before or not', async () => {
+    const fleet = new Fleet()
+    let isUp = false
+    const [before] = await cutOff(fleet, { isConnected: () => isUp })
+    before.workMs = 5_000
+    const stop = stopOf(before)
+    await fleet.clock.advance(500)
+    // One of its connections; another one is still down.
+    before.reconnect()
+    await fleet.clock.advance(2_500)
+    expect(fleet.runsOf('1').map(({ isEnded }) => isEnded)).toEqual([false])
+    isUp = true
+    while (!stop.isOver) await fleet.clock.advance(100)
+    expect(fleet.runsOf('1').map(({ isEnded }) => isEnded)).toEqual([true])
+  })
+
+  it.each(['isCutOff', 'freezes'] as const)(
+    'waits until it knows who has what came while it was out: it %s',
+    async (how) => {
+      for (const gapMs of [10, 100, 500, 1_000]) {
+        const fleet = new Fleet()
+        const [before] = await cutOff(fleet)
+        const stop = stopOf(before)
+        await fleet.clock.advance(500)
+        if (how === 'isCutOff') before.isCutOff = true
+        else before.freeze()
+        await fleet.clock.advance(8_000)
+        before.isCutOff = false
+        before.thaw()
+        await fleet.clock.advance(gapMs)
+        before.reconnect()
+        await fleet.clock.advance(40_000)
+        await stop.done
+        expect([by(fleet, '1'), before.undecided], String(gapMs)).toEqual([['v1'], []])
+      }
+    },
+  )
+
+  it('gives its guilds away as soon as the store is back', async () => {
+    const fleet = new Fleet()
+    const [before] = await twoProcesses(fleet)
+    const back = before.restart.takeOver()
+    await fleet.clock.advance(1_000)
+    await back
+    before.isConnected = false
+    fleet.store.isDown = true
+    await fleet.clock.advance(600)
+    const stop = stopOf(before)
+    await fleet.clock.advance(1_500)
+    fleet.store.isDown = false
+    await fleet.clock.advance(2_000)
+    expect([stop.isOver, before.restart.status.ownerVersion]).toEqual([false, 'v2'])
+    before.reconnect()
+    await fleet.clock.advance(10_000)
+    await stop.done
+  })
+
+  it.each([
+    [false, 36_000],
+    [true, 66_000],
+  ])('waits for drainMs once where the connection comes and goes (with a drain: %s)', async (drains, atMostMs) => {
+    const fleet = new Fleet()
+    const isConnected = (): boolean => Math.floor(fleet.clock.monotonic() / 200) % 2 === 0
+    const [before] = await twoProcesses(fleet, { isConnected })
+    const drained = drains ? before.restart.drain() : Promise.resolve(undefined)
+    let isOver = false
+    const stop = drained.then(async (found) => {
+      await before.restart.stop()
+      isOver = true
+      return found
+    })
+    await fleet.clock.advance(atMostMs)
+    expect(isOver).toBe(true)
+    if (drains) expect(await stop).toMatchObject({ isConnected: false })
+    expect(newsOf(before).at(-1)).toBe('connection down > left')
+  })
 })
 
 describe('a process whose connection is down while another one leaves', () => {
@@ -383,7 +462,7 @@ describe('a process whose connection is down while another one leaves', () => {
     expect(by(fleet, '4')).toEqual(['v2'])
   })
 
-  it('nor while the store is out', async () => {
+  it('tells of what it runs once more, as the store was out when it came', async () => {
     const fleet = new Fleet()
     const [before, after] = await twoProcesses(fleet)
     before.isConnected = after.isConnected = false
@@ -398,8 +477,95 @@ describe('a process whose connection is down while another one leaves', () => {
     await fleet.clock.advance(5_000)
     after.reconnect()
     await fleet.clock.advance(10_000)
-    expect(by(fleet, '1')).toEqual(['v1'])
     fleet.store.isDown = false
+    await fleet.clock.advance(10_000)
+    expect([by(fleet, '1'), after.repeated]).toEqual([['v1', 'v2'], ['1']])
+  })
+
+  it('serves on where the store is out, with its connection down or back', async () => {
+    for (const isBack of [false, true]) {
+      const fleet = new Fleet()
+      const [, after] = await twoProcesses(fleet)
+      await fleet.clock.advance(10_000)
+      fleet.store.isDown = true
+      await fleet.clock.advance(5_000)
+      after.isConnected = false
+      await fleet.clock.advance(1_000)
+      if (isBack) after.reconnect()
+      // By one of its connections that is well.
+      after.isConnected = true
+      fleet.send('1')
+      after.isConnected = isBack
+      await fleet.clock.advance(2_000)
+      expect(by(fleet, '1')).toEqual(['v2'])
+    }
+  })
+
+  it.each([0, 1_500])(
+    'runs nothing twice either where the client has noticed for %s ms that it is gone',
+    async (ms) => {
+      const fleet = new Fleet()
+      let isNoticed = false
+      const before: FleetProcess = fleet.process({ isConnected: () => !isNoticed || before.isConnected })
+      await before.begin()
+      await fleet.clock.advance(5_000)
+      before.isConnected = false
+      const after = fleet.process()
+      const begun = after.begin()
+      await fleet.clock.advance(2_000)
+      await begun
+      fleet.send('1')
+      await fleet.clock.advance(1_000)
+      const end = after.restart.drain().then(() => after.restart.stop())
+      await fleet.clock.advance(3_000)
+      await end
+      after.isLoggedIn = false
+      await fleet.clock.advance(5_000)
+      isNoticed = true
+      await fleet.clock.advance(ms)
+      // Within one heartbeat, what was missed comes before the client says that it is connected.
+      if (ms === 0) before.restart.handle('1').catch(() => undefined)
+      before.reconnect()
+      await fleet.clock.advance(5_000)
+      expect(by(fleet, '1')).toEqual(['v2'])
+    },
+  )
+
+  it('asks nothing of it any more once it has been alone for as long as claims stay', async () => {
+    const fleet = new Fleet()
+    const asked = vi.fn(() => true)
+    const [before, after] = await twoProcesses(fleet, { isConnected: asked })
+    before.kill()
+    await fleet.clock.advance(1_000_000)
+    asked.mockReturnValue(false)
+    asked.mockClear()
+    after.receive('1')
+    await fleet.clock.advance(0)
+    expect([by(fleet, '1'), asked.mock.calls.length]).toEqual([['v2'], 0])
+  })
+
+  it('is not taken for connected as it stood still while it was asked', async () => {
+    const fleet = new Fleet()
+    const [before, after] = await twoProcesses(fleet)
+    const back = before.restart.takeOver()
+    await fleet.clock.advance(1_000)
+    await back
+    after.isConnected = false
+    fleet.send('1')
+    const stop = stopOf(before)
+    await fleet.clock.advance(6_000)
+    await stop.done
+    before.isLoggedIn = false
+    const entry = after.store.entry.bind(after.store)
+    after.store.entry = async (key) => {
+      after.store.entry = entry
+      after.freeze()
+      return entry(key)
+    }
+    await fleet.clock.advance(3_800)
+    after.thaw()
+    await fleet.clock.advance(2_000)
+    after.reconnect()
     await fleet.clock.advance(10_000)
     expect(by(fleet, '1')).toEqual(['v1'])
   })

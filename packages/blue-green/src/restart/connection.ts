@@ -18,6 +18,8 @@ export interface ConnectionSettings {
  */
 export class Connection {
   readonly #settings: ConnectionSettings
+  /** When it was first seen up since it was down; `undefined` while it is down. */
+  #upSinceMs: number | undefined = -Infinity
   /** When it was last seen down. */
   #downMs = -Infinity
   #isGivenUp = false
@@ -27,27 +29,32 @@ export class Connection {
     this.#settings = settings
   }
 
-  /** Whether it is up now. */
-  look(): boolean {
-    const isUp = this.#ask()
-    if (isUp) this.#isGivenUp = false
-    else this.#downMs = this.#settings.clock.monotonic()
-    return isUp
+  /** Asks whether it is up. */
+  look(): void {
+    const nowMs = this.#settings.clock.monotonic()
+    if (!this.#ask()) {
+      this.#upSinceMs = undefined
+      this.#downMs = nowMs
+      return
+    }
+    this.#upSinceMs ??= nowMs
+    if (nowMs - this.#upSinceMs >= this.#settings.graceMs) this.#isGivenUp = false
   }
 
-  /** For how long it has been up, in ms, as far as it was looked at. */
-  get upMs(): number {
-    return this.#settings.clock.monotonic() - this.#downMs
+  /** Asks for how long it has been up, in ms; 0 while it is down. */
+  upForMs(): number {
+    this.look()
+    return this.#upSinceMs === undefined ? 0 : this.#settings.clock.monotonic() - this.#upSinceMs
   }
 
-  /** Whether what it had missed has come. */
-  get isSettled(): boolean {
-    return this.look() && this.upMs >= this.#settings.graceMs
+  /** Asks whether what it had missed has come. */
+  isSettled(): boolean {
+    return this.upForMs() >= this.#settings.graceMs
   }
 
-  /** Whether somebody who goes is to wait for it. */
-  get isAwaited(): boolean {
-    return !this.isSettled && !this.#isGivenUp
+  /** Asks whether somebody who goes is to wait for it. */
+  isAwaited(): boolean {
+    return !this.isSettled() && !this.#isGivenUp
   }
 
   /** Whether it was seen down since then, and somebody who goes is to look after what had waited in the session. */
@@ -55,7 +62,7 @@ export class Connection {
     return !this.#isGivenUp && this.#downMs >= sinceMs
   }
 
-  /** It has been waited for in vain, and is not any more until it is up. */
+  /** It has been waited for in vain, and is not any more until what it had missed has come. */
   giveUp(): void {
     this.#isGivenUp = true
   }

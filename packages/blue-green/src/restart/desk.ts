@@ -112,6 +112,13 @@ export class Desk {
     return all
   }
 
+  /** Whether it is yet to come out whether others have begun something that came while this process was out, or stood still. */
+  get isInDoubt(): boolean {
+    const isOpen = ({ state, wasOut, doubtedUntilMs }: Kept): boolean =>
+      state !== 'theirs' && (wasOut || doubtedUntilMs !== undefined)
+    return [...this.#kept.values()].some(isOpen)
+  }
+
   isClaiming(eventId: string): boolean {
     return this.#kept.get(eventId)?.state === 'claiming'
   }

@@ -5,7 +5,8 @@ export interface RestartChange {
   /**
    * `owner`: the process that handles the events, as its version. `share`: how many percent of the
    * guilds another process has in the owner's place. `members`: how many processes share the token. `membership`: whether this one is
-   * `in` or `out`. `store`: `up` or `down`. `connection`: `left` when this process stopped while its connection was `down`.
+   * `in` or `out`. `store`: `up` or `down`. `connection`: of a process that is to go while that is
+   * `down`: `awaited` while it waits, `left` when it goes all the same.
    */
   readonly what: 'owner' | 'share' | 'members' | 'membership' | 'store' | 'connection'
   /** What it was. */

@@ -180,6 +180,7 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
         joinTimeoutMs,
         flows: this.#pins,
         connection: this.#connection,
+        claimMs: this.#settings.claimMs,
       },
       {
         agreed: (table, before) => this.#agreed(table, before),
@@ -335,22 +336,26 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
       if (this.#hasHeir || this.#roleIn === 'sharing') await this.#handOver(endsMs - clock.monotonic(), signal)
       if (!this.#isHandedOver) await this.#pause(Math.min(this.#settings.heartbeatMs, 100), signal)
     }
-    await this.#reconnected(() => this.#role === 'in' && this.#isHandedOver, endsMs - clock.monotonic(), signal)
+    await this.#reconnected(endsMs, signal)
     // They begin handlers, so they come first.
     const flows = this.#isHandedOver ? await this.#flowsEnded(endsMs, signal) : this.status.pins.held
     const left = await this.#ended(Math.max(1, endsMs - clock.monotonic()), signal)
     signal?.throwIfAborted()
-    const isConnected = this.#connection.look()
+    const isConnected = this.#connection.isSettled()
     return { drained: left === 0, running: left, flows, isHandedOver: this.#isHandedOver, isConnected }
   }
 
   /**
-   * Waits for the connection, up to a deadline. Whoever owns the events may have logged in after it went down, and what was sent in between
-   * waits in the session of this process alone.
+   * Waits for the connection, unless the events are this process's again. Whoever owns them may have logged in after it went down, and what was
+   * sent in between waits in the session of this process alone.
    */
-  async #reconnected(isToWait: () => boolean, atMostMs: number, signal?: AbortSignal): Promise<void> {
-    await this.#while(() => isToWait() && !this.#connection.isSettled, atMostMs, signal)
-    if (atMostMs > 0 && isToWait() && !this.#connection.isSettled && signal?.aborted !== true) this.#connection.giveUp()
+  async #reconnected(endsMs: number, signal: AbortSignal | undefined): Promise<void> {
+    const atMostMs = endsMs - this.#settings.clock.monotonic()
+    const isToWait = (): boolean => this.#role === 'in' && this.#isHandedOver && !this.#connection.isSettled()
+    if (atMostMs <= 0 || !isToWait()) return
+    this.#news.awaitsConnection(atMostMs)
+    await this.#while(isToWait, atMostMs, signal)
+    if (isToWait() && signal?.aborted !== true) this.#connection.giveUp()
   }
 
   /** Gives away what is this process's, and waits until whoever is to have it knows of that, or should. */
@@ -454,12 +459,13 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
   stop(): Promise<void> {
     return this.#next(async () => {
       if (this.#role === 'stopped') return
-      if (this.#role === 'in' && this.#connection.isAwaited) await this.#stayConnected()
+      const before = this.#told ?? new Set(this.#desk.running)
+      const connectedByMs = this.#settings.clock.monotonic() + this.#settings.drainMs
+      if (this.#role === 'in' && this.#connection.isAwaited()) await this.#stay(connectedByMs)
       const { isAlone, isServing, isStoreUp } = this.#membership
       // What is its own it begins no more, and it keeps events for the others until they are known to live.
       this.#isLeaving = this.#role === 'in' && !isAlone && (this.#hasHeir || !isServing)
       this.#desk.givesWay = true
-      const before = this.#told ?? new Set(this.#desk.running)
       this.#role = 'stopped'
       this.#isLeft = this.#hasHeir
       this.#cancelBake?.()
@@ -469,8 +475,8 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
       if (this.#hasHeir && !this.#isHandedOver && isStoreUp) await this.#handOver(Infinity)
       // It may be given the events once more, by one that goes, too.
       this.#desk.givesWay = !this.#isHandedOver
-      await this.#lastLook(before)
-      if (!isAlone && !this.#connection.look()) this.#news.leftUnconnected(this.#isLeaving)
+      await this.#lastLook(before, connectedByMs)
+      if (!isAlone && !this.#connection.isSettled()) this.#news.leftUnconnected(this.#isLeaving)
       this.#isLeaving = false
       this.#isLeft = this.#hasHeir
       if (!this.#membership.isAlone) {
@@ -490,13 +496,28 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
     return this.stop()
   }
 
-  /** As one of them still, and mostly as `standby`: it may be taken out meanwhile, and come back. */
-  async #stayConnected(): Promise<void> {
+  /**
+   * Waits for the connection as one of the others still, and mostly as `standby`: it may be taken out meanwhile, and come back, and then has to find out
+   * who has begun what had waited in its session.
+   */
+  async #stay(endsMs: number): Promise<void> {
+    const { clock, heartbeatMs, keepMs } = this.#settings
     // Who has just taken over is not known here yet.
     await this.#membership.beat()
     if (this.#membership.isAlone || !this.#hasHeir) return
-    if (!this.#isHandedOver && this.#membership.isStoreUp) await this.#handOver(Infinity)
-    await this.#reconnected(() => true, this.#settings.drainMs)
+    this.#news.awaitsConnection(endsMs - clock.monotonic())
+    const isOpen = (): boolean => this.#isRejoining || this.#desk.isInDoubt || !this.#connection.isSettled()
+    do {
+      while (isOpen() && clock.monotonic() < endsMs) {
+        // It may be given the events once more, by one that goes or dies, too.
+        if (this.#hasHeir && !this.#isHandedOver && this.#membership.isStoreUp) await this.#handOver(Infinity)
+        await this.#pause(Math.min(heartbeatMs, 50))
+      }
+      this.#desk.decideNow()
+      const { claiming } = this.#desk
+      await this.#while(() => claiming.some((eventId) => this.#desk.isClaiming(eventId)), 2 * keepMs)
+    } while (isOpen() && clock.monotonic() < endsMs)
+    if (!this.#connection.isSettled()) this.#connection.giveUp()
   }
 
   /**
@@ -506,8 +527,9 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
    * connection may go only now.
    *
    * @param before - the handlers that are not waited for
+   * @param connectedByMs - until when the connection is
    */
-  async #lastLook(before: ReadonlySet<Promise<unknown>>): Promise<void> {
+  async #lastLook(before: ReadonlySet<Promise<unknown>>, connectedByMs: number): Promise<void> {
     const { clock, keepMs, leaseMs, drainMs } = this.#settings
     const endsMs = clock.monotonic() + 2 * (keepMs + leaseMs) + drainMs
     let claiming: readonly string[] = []
@@ -515,8 +537,8 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
     const isClaiming = (): boolean => claiming.some((eventId) => this.#desk.isClaiming(eventId))
     const isBusy = (): boolean => isClaiming() || this.#desk.running.some((call) => !before.has(call))
     const isSilent = await this.#silence()
-    const connectedByMs = clock.monotonic() + drainMs
-    const isAwaited = (): boolean => this.#isLeaving && this.#connection.isAwaited && clock.monotonic() < connectedByMs
+    const mayWait = (): boolean => this.#isLeaving && clock.monotonic() < connectedByMs
+    const isAwaited = (): boolean => mayWait() && this.#connection.isAwaited()
     let wasCutOff: boolean
     do {
       this.#hasDied = false
@@ -537,8 +559,7 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
       await this.#while(isClaiming, 2 * keepMs)
       await this.#while(isBusy, drainMs)
       // Unless the connection went meanwhile, which a client may notice late, and came back.
-      const mayWait = this.#isLeaving && clock.monotonic() < connectedByMs
-      wasCutOff = mayWait && this.#connection.wasCutOffSince(sinceMs)
+      wasCutOff = mayWait() && this.#connection.wasCutOffSince(sinceMs)
     } while ((this.#hasDied || isBusy() || wasCutOff) && clock.monotonic() < endsMs)
   }
 

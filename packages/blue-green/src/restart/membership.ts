@@ -56,8 +56,10 @@ export interface MembershipSettings {
   readonly joinTimeoutMs: number
   /** The flows that stay with this process; none unless given. */
   readonly flows?: { has(key: string): boolean; readonly keys: readonly string[] }
-  /** The connection to the platform, and for how long it has been up, in ms; taken for granted unless given. */
-  readonly connection?: { look(): void; readonly upMs: number }
+  /** The connection to the platform, which says for how long it has been up, in ms; taken for granted unless given. */
+  readonly connection?: { upForMs(): number }
+  /** How long a claim stays; for `connection`. */
+  readonly claimMs?: number
 }
 
 /** By both clocks: the monotonic one stands still while a machine is suspended, the wall clock may be moved. */
@@ -199,19 +201,19 @@ export class Membership {
 
   /** For how long this process has known that nobody else is there, in ms; 0 while someone is. */
   get aloneMs(): number {
-    if (!this.isAlone) return 0
-    const aloneMs = this.#settings.clock.monotonic() - this.#aloneSinceMs
-    // One who has left may have had what comes when the connection is up again.
-    return this.#quiet.isOn ? aloneMs : Math.min(aloneMs, this.#connectedMs)
-  }
-
-  get #connectedMs(): number {
-    return this.#settings.connection?.upMs ?? Infinity
+    return this.isAlone ? this.#settings.clock.monotonic() - this.#aloneSinceMs : 0
   }
 
   /** Whether this process handles events without claims, and all others can read that it may. */
   get isQuiet(): boolean {
-    return this.#quiet.isOn && this.isAlone
+    return this.#quiet.isOn && this.isAlone && this.#isAbreast
+  }
+
+  /** Whether what comes is not what one who has left had before: the session of one that is connected again has kept it, for longer than a lease. */
+  get #isAbreast(): boolean {
+    const { clock, leaseMs, connection, claimMs = Infinity } = this.#settings
+    if (connection === undefined || clock.monotonic() - this.#aloneSinceMs >= claimMs) return true
+    return connection.upForMs() >= leaseMs
   }
 
   /** This process has handled an event without a claim, as the store was out. The table is to say so. */
@@ -221,8 +223,7 @@ export class Membership {
 
   /** For how long the same events have been this process's, in ms; 0 while none are, or the others have not agreed to which. */
   get servingMs(): number {
-    // Whoever stands by has taken over what did not come while the connection was down.
-    return this.#isSettled ? Math.min(this.#settings.clock.monotonic() - this.#servingSinceMs, this.#connectedMs) : 0
+    return this.#isSettled ? this.#settings.clock.monotonic() - this.#servingSinceMs : 0
   }
 
   /** Whether some events are this process's, and nobody else begins one of them. */
@@ -385,7 +386,7 @@ export class Membership {
   async beat(): Promise<void> {
     const { id } = this.#settings
     if (!this.#isRunning) return
-    this.#settings.connection?.look()
+    this.#settings.connection?.upForMs()
     try {
       await this.change((table) => withBeat(table, id))
     } catch (error) {
@@ -436,8 +437,7 @@ export class Membership {
       const asked = next(alive)
       const pins = isAloneIn(asked, id) ? [] : (flows?.keys ?? [])
       const wanted = withPins(asked, id, pins)
-      const isConnected = this.#connectedMs >= leaseMs
-      const isDue = this.#quiet.isDue && isConnected && this.#wasAlone
+      const isDue = this.#quiet.isDue && this.#isAbreast && this.#wasAlone
       const isQuieter = isDue && wanted.members[id] !== undefined && isAloneIn(wanted, id)
       const unclaimed = this.#unclaimed
       const table = withBeat(isQuieter || unclaimed > this.#unclaimedTold ? withQuiet(wanted) : wanted, id)

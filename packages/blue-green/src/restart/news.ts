@@ -81,6 +81,13 @@ export class RestartNews {
     this.#change('store', from, to, why, isUp ? 'INFO' : 'CRITICAL', message)
   }
 
+  /** This process is to go, and has its connection to wait for. */
+  awaitsConnection(atMostMs: number): void {
+    const why = 'what was sent to it meanwhile may wait in its session alone'
+    const message = `This process is to go while its connection to the platform is down, and waits for that, for ${Math.round(atMostMs)} ms at most: ${why}.`
+    this.#change('connection', 'down', 'awaited', why, 'INFO', message)
+  }
+
   /** This process goes, and cannot know what there was for it. */
   leftUnconnected(hasWaited: boolean): void {
     const why = hasWaited ? 'it was not up again in time' : 'there was nobody yet who could serve meanwhile'
