@@ -136,7 +136,8 @@ describe('a collector of the real discord.js whose process is replaced', () => {
       await bot('v2', { how })
       const pressed = await pressingWhile(messageId, () => before.end('SIGTERM'))
       expect(before.all('CLOSED')).toEqual([`${messageId} moved`])
-      expect(before.lines.at(-1)).toBe('ENDED true 1 true')
+      // A press may be under way when its time is over.
+      expect(before.lines.at(-1)).toMatch(/^ENDED (true|false) 1 true$/)
       expect(pressed[0]?.content).toBe('v1 collects')
       for (const { content } of pressed) expect(content).toMatch(/^(v1 collects|v[12]: this menu is over)$/)
       expect((await press(messageId)).content).toBe('v2: this menu is over')
