@@ -105,8 +105,10 @@ export class Arena {
   async judge(): Promise<Outcome> {
     // Second runs of what was frozen may come yet.
     await this.#until(() => this.#actors.every(({ isFrozen }) => !isFrozen), patienceMs)
-    const { events } = await this.#standin.ledger()
+    await this.#until(() => !this.#isAtWork(), patienceMs)
     await Promise.all(this.#actors.map((actor) => actor.end()))
+    // Of each run that is said to have ended, the platform has heard by now.
+    const { events } = await this.#standin.ledger()
     const effects = await this.#effects()
     const { tally, faults, letGo } = judge({
       sent: this.#sent,
@@ -382,6 +384,20 @@ export class Arena {
   #isQuiet(): boolean {
     if (this.#actors.some(({ isLeaving, isGone }) => isLeaving && !isGone)) return false
     return ![...this.#unsettled].some((id) => !this.#leftOpen.has(id) && this.#holders(id).length > 0)
+  }
+
+  /** Whether a run is under way, also one of what its process was counted out with, for which nothing else waits. */
+  #isAtWork(): boolean {
+    const over = new Set(this.#facts.filter((fact) => this.#settles(fact)).map((fact) => this.#runOf(fact)))
+    const isThere = (by: string): boolean => {
+      return this.#byName.get(ownerOf(by))?.isGone === false && !this.#blows.get(by)?.some(({ how }) => how === 'ended')
+    }
+    return this.#facts.some((fact) => fact.fact === 'began' && isThere(fact.by) && !over.has(this.#runOf(fact)))
+  }
+
+  /** Where a version runs an event, its owner says that it is over. */
+  #runOf({ by, id }: Fact): string {
+    return `${ownerOf(by)} ${id}`
   }
 
   /** Those who got an event, and neither ended nor were counted out since. */
