@@ -11,7 +11,12 @@ export {
 export type { AnyDiscordEvent, DiscordEvent } from './discord/discord-event.js'
 export { forwardEvents, type EventSource, type EventTaker, type ForwardOptions } from './discord/forward-events.js'
 export { gatewayBudgetCheck, type GatewayRest } from './discord/gateway-budget-check.js'
-export { isConnected, type ConnectedClient } from './discord/is-connected.js'
+export {
+  isConnected,
+  type ConnectedClient,
+  type ConnectedGateway,
+  type ConnectedShard,
+} from './discord/is-connected.js'
 export { nonceOf } from './discord/nonce-of.js'
 export { SessionHeldError } from './discord/session/errors.js'
 export type { SessionChange, SessionHandoverEvents } from './discord/session/events.js'

@@ -2,8 +2,20 @@
 export interface ConnectedClient {
   /** Whether it has logged in, and is not destroyed. */
   isReady(): boolean
-  /** Its connections. */
-  readonly ws: { readonly shards: { values(): Iterable<{ readonly status: number }> } }
+  /** Its gateway. */
+  readonly ws: ConnectedGateway
+}
+
+/** The gateway of a client of discord.js. */
+export interface ConnectedGateway {
+  /** Its connections, each by the number of its shard. */
+  readonly shards: ReadonlyMap<number, ConnectedShard>
+}
+
+/** One connection of a client of discord.js. */
+export interface ConnectedShard {
+  /** Of the `Status` of discord.js; 0 is ready. */
+  readonly status: number
 }
 
 /** Of `Status` of discord.js 14: connecting, reconnecting, identifying, resuming. The others have nothing to come, or nothing that ever comes. */
