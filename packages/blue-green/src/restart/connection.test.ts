@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { Fleet, standby, twoProcesses, type FleetProcess } from '../test-support/fleet.js'
+import { Fleet, standby, stopOf, twoProcesses, type FleetProcess } from '../test-support/fleet.js'
 import { alone } from '../test-support/flow-fleet.js'
 
 /** An event waits in the session of the old process alone: the new one has logged in after it was sent, and has taken over. */
@@ -16,12 +16,6 @@ async function cutOff(
   await fleet.clock.advance(2_000)
   await begun
   return [before, after]
-}
-
-/** A stop that is under way, and whether it is over. */
-function stopOf({ restart }: FleetProcess): { isOver: boolean; readonly done: Promise<void> } {
-  const stop = { isOver: false, done: restart.stop().then(() => void (stop.isOver = true)) }
-  return stop
 }
 
 const newsOf = ({ told }: FleetProcess): string[] => told.filter((news) => news.startsWith('connection'))

@@ -1,12 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { Fleet, standby, twoProcesses, type FleetProcess } from '../test-support/fleet.js'
+import { Fleet, standby, stopOf, twoProcesses, type FleetProcess } from '../test-support/fleet.js'
 import { alone, successor } from '../test-support/flow-fleet.js'
-
-/** A stop that is under way, and whether it is over. */
-function stopOf({ restart }: FleetProcess): { isOver: boolean; readonly done: Promise<void> } {
-  const stop = { isOver: false, done: restart.stop().then(() => void (stop.isOver = true)) }
-  return stop
-}
 
 /** A process has claimed an event, and works for a minute. */
 async function begins(fleet: Fleet, process: FleetProcess, eventId: string): Promise<void> {

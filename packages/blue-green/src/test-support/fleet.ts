@@ -64,6 +64,12 @@ export async function standby(fleet: Fleet, options: Parameters<Fleet['process']
   return next
 }
 
+/** A stop that is under way, and whether it is over. */
+export function stopOf({ restart }: FleetProcess): { isOver: boolean; readonly done: Promise<void> } {
+  const stop = { isOver: false, done: restart.stop().then(() => void (stop.isOver = true)) }
+  return stop
+}
+
 /** A process that can be killed or stand still. Time goes on for the others. */
 export class FleetProcess {
   readonly version: string
