@@ -146,4 +146,20 @@ describe('a bot with the real discord.js whose process is replaced under traffic
     expect((await standin.ask({ name: 'ping' })).content).toBe('v2 1')
     expect(faultsOf(await standin.ledger())).toEqual([])
   }, 60_000)
+
+  it('answers also what came to one that went in the moment in which the other one died with it', async () => {
+    const before = bot('v1', 0, '1000', 'defer,hold')
+    await before.said('OWNER')
+    const after = bot('v2', 60_000, '1000', 'defer')
+    await after.said('OWNER')
+    const ended = before.end('SIGTERM')
+    await before.said('HOLDS')
+    const answer = standin.ask({ name: 'ping' })
+    await after.said('DEFERRED')
+    after.signal('SIGKILL')
+    before.signal('SIGUSR2')
+    await ended
+    expect((await answer).content).toBe('v1 2')
+    expect(before.all('REPEATED')).toHaveLength(1)
+  }, 60_000)
 })

@@ -38,6 +38,7 @@ const restart = new GaplessRestart({
   storeTimeoutMs: 2_000,
   keepMs: 5_000,
   isConnected: () => isConnected(client),
+  disconnect: () => client.destroy(),
   // The wall clock alone: nothing can be done to the other one.
   clock: {
     now: () => Date.now() + jumpMs,
@@ -124,7 +125,6 @@ async function takeOver(): Promise<void> {
 async function leave(): Promise<void> {
   const { drained, isHandedOver } = await restart.drain()
   await restart.stop()
-  await client.destroy()
   await storage.stop()
   tell('left', { why: `drained ${drained}, handed over ${isHandedOver}` })
   process.exit(0)

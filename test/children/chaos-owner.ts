@@ -127,6 +127,7 @@ const restart = new GaplessRestart({
   storeTimeoutMs: 2_000,
   keepMs: 5_000,
   isConnected: () => isConnected(client),
+  disconnect: () => client.destroy(),
   clock,
 })
 restart.on('repeated', ({ eventId, attempt, why }) => tell('repeated', { id: eventId, attempt, why }))
@@ -156,8 +157,7 @@ async function takeOver(): Promise<void> {
 
 async function leave(): Promise<void> {
   if (how === 'pair') await restart.drain()
-  if (how === 'pair') await restart.stop()
-  await client.destroy()
+  await restart.stop()
   const { drained } = await blueGreen.drain()
   await blueGreen.stop()
   await storage.stop()

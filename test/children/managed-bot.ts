@@ -36,6 +36,7 @@ const restart = new GaplessRestart({
   effects: 'keyed',
   store: storage.collection('evenkeel'),
   isConnected: () => isConnected(client),
+  disconnect: () => client.destroy(),
   bakeMs: Number(env['BOT_BAKE_MS'] ?? 60_000),
 })
 restart.on('repeated', ({ eventId }) => say('REPEATED', eventId))
@@ -69,7 +70,6 @@ async function end(signal: string): Promise<void> {
   say('ENDING', signal)
   const { drained, isHandedOver } = await restart.drain()
   await restart.stop()
-  await client.destroy()
   await storage.stop()
   health.close()
   say('ENDED', drained, isHandedOver)

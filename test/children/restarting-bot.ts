@@ -5,10 +5,10 @@ import { SqliteStorage } from '@evenkeel/storage-adapter/sqlite'
 import { Client, Events, GatewayIntentBits, type ChatInputCommandInteraction } from 'discord.js'
 
 // One process of a bot with the real discord.js. A second one beside it takes over; SIGTERM hands over and ends it. It says what it
-// does, a line each, and answers each command with its version and the number of the run; `defer` defers each first.
+// does, a line each, and answers each command with its version and the number of the run; `defer` defers each first, and `hold` ends the
+// client only when SIGUSR2 allows it.
 
-const [version = '', api = '', token = '', path = '', workMs = '0', leaseMs = '1000', how = 'reply'] =
-  process.argv.slice(2)
+const [version = '', api = '', token = '', path = '', workMs = '0', leaseMs = '1000', how = ''] = process.argv.slice(2)
 
 function say(...words: readonly unknown[]): void {
   process.stdout.write(`${words.join(' ')}\n`)
@@ -25,10 +25,13 @@ const restart = new GaplessRestart({
   version,
   handle: async (interaction: ChatInputCommandInteraction, { attempt }) => {
     say('BEGAN', interaction.id, attempt)
-    if (how === 'defer') await deferOnce(interaction)
+    if (how.includes('defer')) {
+      await deferOnce(interaction)
+      say('DEFERRED', interaction.id)
+    }
     if (Number(workMs) > 0) await new Promise((resolve) => setTimeout(resolve, Number(workMs)))
     const content = `${version} ${attempt}`
-    await (how === 'defer' ? interaction.editReply(content) : interaction.reply(content))
+    await (how.includes('defer') ? interaction.editReply(content) : interaction.reply(content))
   },
   context: ({ id, guildId, user }) => ({ eventId: id, guildId, userId: user.id }),
   // Discord takes one answer to a command, so a second run does no harm.
@@ -37,6 +40,14 @@ const restart = new GaplessRestart({
   heartbeatMs: 100,
   leaseMs: Number(leaseMs),
   isConnected: () => isConnected(client),
+  disconnect: async () => {
+    if (how.includes('hold')) {
+      const isAllowed = once(process, 'SIGUSR2')
+      say('HOLDS')
+      await isAllowed
+    }
+    await client.destroy()
+  },
 })
 restart.on('change', ({ message }) => say('CHANGE', message))
 restart.on('repeated', ({ eventId }) => say('REPEATED', eventId))
@@ -58,7 +69,6 @@ process.once('SIGTERM', () => {
   void (async () => {
     const { drained, isHandedOver } = await restart.drain()
     await restart.stop()
-    await client.destroy()
     await storage.stop()
     say('ENDED', drained, isHandedOver)
   })()

@@ -1,14 +1,10 @@
 export { StateFormatError, StoreUnavailableError } from './errors.js'
 export { PinnedElsewhereError } from './pins/errors.js'
 export type { Pin, PinCounts, PinKind, PinOptions } from './pins/pins.js'
+export type { RestartDrained, RestartDrainOptions } from './restart/departure.js'
 export { NotStartedError, TakeOverError } from './restart/errors.js'
 export type { EventOfTheDead, Replaced, RestartChange, RestartEvents, UndecidedEvent } from './restart/events.js'
-export {
-  GaplessRestart,
-  type RestartDrained,
-  type RestartDrainOptions,
-  type RestartStatus,
-} from './restart/gapless-restart.js'
+export { GaplessRestart, type RestartStatus } from './restart/gapless-restart.js'
 export {
   gaplessRestartDefaults,
   type EventWork,

@@ -100,6 +100,11 @@ export class Desk {
     return this.#kept.size
   }
 
+  /** Whether another process is to claim something yet. */
+  get isWaiting(): boolean {
+    return this.#firstWaiting() !== undefined
+  }
+
   /** The events that this process claims now, or is about to. */
   get claiming(): readonly string[] {
     return [...this.#kept.values()].filter(({ state }) => state === 'claiming').map(({ eventId }) => eventId)
@@ -146,20 +151,19 @@ export class Desk {
     return new Promise((resolve, reject) => {
       const { clock } = this.#settings
       const arrivedMs = clock.monotonic()
-      const { aloneMs, servingMs, tableOfArrivals, members } = this.#standing
-      // Of a guild that is another's now, that one may have claimed it before the guild comes here.
-      const isOwn = Math.max(aloneMs, this.#standing.owns(unitId) ? servingMs : 0) >= this.#settings.leaseMs
-      // Of what came in its sleep, it knows no more than before.
-      const isFresh = !wasOut && this.#standing.hasBeenAwakeSince(arrivedMs)
+      const { tableOfArrivals, members, lateByMs } = this.#standing
+      const isOwn = this.#hasOwned(unitId, lateByMs)
+      // Of what came in its sleep, or waited in its session, it knows no more than before.
+      const isFresh = !wasOut && lateByMs === 0 && this.#standing.hasBeenAwakeSince(arrivedMs)
       const needsClaim = isFresh && pin !== undefined && this.#needsClaim(unitId, pin)
       const since = this.#outSince ?? tableOfArrivals
-      const came = { cameAt: clock.now(), cameMs: arrivedMs, since, members, wasOut }
+      const came = { cameAt: clock.now(), cameMs: arrivedMs, lateByMs, since, members, wasOut }
       const what = { eventId, unitId, pin, event, isOwn, needsClaim, resolve, reject }
       const waits = { arrivedMs, heldUntilMs: arrivedMs, doubtedUntilMs: undefined, mayWait: true }
       const kept: Kept = { ...came, ...what, ...waits, state: 'waiting', by: undefined, former: undefined }
       if (this.#kept.size >= this.#settings.maxKept) this.#makeRoom()
       this.#kept.set(eventId, kept)
-      if (!wasOut && this.#isMine(kept)) void this.#begin(kept)
+      if (!wasOut && this.#isMine(kept)) this.#beginOwn(kept)
       else this.#schedule()
     })
   }
@@ -254,7 +258,9 @@ export class Desk {
     const isKnown = this.#place !== 'unknown'
     const isMine = this.#isMine({ unitId, pin: undefined })
     const isOut = this.#outSince !== undefined
-    if (isKnown && isMine && !isOut) return this.#run(event, { eventId: undefined, attempt: 1 })
+    const { lateByMs } = this.#standing
+    const wasMine = lateByMs === 0 || this.#hasOwned(unitId, lateByMs)
+    if (isKnown && isMine && wasMine && !isOut) return this.#run(event, { eventId: undefined, attempt: 1 })
     if (isMine || isOut) this.#undecided(undefined, 'it has no id, and the others may have it')
     else if (this.#isOnItsWay(unitId)) this.#undecided(undefined, 'it has no id, and its guild moves')
     return undefined
@@ -263,6 +269,15 @@ export class Desk {
   /** Whether a guild comes here or goes from here, so that perhaps nobody has its events in this moment. */
   #isOnItsWay(unitId: string | undefined): boolean {
     return this.#standing.awaits(unitId) || this.#standing.hasGivenAway(unitId) || this.#standing.owns(unitId)
+  }
+
+  /**
+   * Whether a guild was this process's when what comes now was sent, and a lease before: of one that was another's then, that one may have claimed it before the
+   * guild came here.
+   */
+  #hasOwned(unitId: string | undefined, lateByMs: number): boolean {
+    const { aloneMs, servingMs } = this.#standing
+    return Math.max(aloneMs, this.#standing.owns(unitId) ? servingMs : 0) >= this.#settings.leaseMs + lateByMs
   }
 
   /** Whether this process begins such an event at once: one of a flow where the flow is, any other by its guild. */
@@ -292,6 +307,12 @@ export class Desk {
   /** Whether it is begun as soon as the store is back: nobody else can have begun it without a claim. */
   #mayBegin(kept: Kept): boolean {
     return this.#mayServe(kept) || (kept.needsClaim && this.#isMine(kept))
+  }
+
+  /** Begins what is this process's now; but what has waited in its session, another one may have begun without a claim. */
+  #beginOwn(kept: Kept): void {
+    if (kept.lateByMs > 0 && !kept.isOwn && this.#standing.isStoreUp) this.#judge(kept, whenDue)
+    else void this.#begin(kept)
   }
 
   /** Claims an event, and runs it if nobody was first. */
@@ -362,7 +383,7 @@ export class Desk {
   /** The store is back. */
   #goOn(kept: Kept): void {
     if (kept.by !== undefined) void this.#takeUp(kept)
-    else if (this.#mayBegin(kept)) void this.#begin(kept)
+    else if (this.#mayBegin(kept)) this.#beginOwn(kept)
     else if (kept.needsClaim) this.#waitAnew(kept)
     // Its guild has moved meanwhile.
     else if (!this.#standing.awaits(kept.unitId)) this.#judge(kept, whenDue)
@@ -430,8 +451,10 @@ export class Desk {
   /** The store does not answer. The last owner that all agreed on serves; anyone else does not know what has been done. */
   #withoutStore(kept: Kept, isUnknown: boolean): void {
     if (this.#mayServe(kept)) {
-      // What came while this process stood still, the others may have taken over.
-      const isKnown = kept.doubtedUntilMs === undefined && this.#standing.hasBeenAwakeSince(kept.arrivedMs)
+      // What came while this process stood still, or waited in its session, the others may have taken over.
+      const { doubtedUntilMs, lateByMs, cameMs, arrivedMs } = kept
+      const isFresh = lateByMs === 0 || this.#standing.hasMissedStoreSince(cameMs - lateByMs)
+      const isKnown = isFresh && doubtedUntilMs === undefined && this.#standing.hasBeenAwakeSince(arrivedMs)
       const isUntouched = this.#settings.whenStoreIsOut === 'serve' && isKnown
       const mayServe = this.#standing.isAlone || isUntouched
       if (!kept.isOwn || !this.#isSure || !mayServe) return this.#halt(kept, 'unknown')

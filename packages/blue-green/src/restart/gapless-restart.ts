@@ -5,6 +5,7 @@ import { Pins, type Pin, type PinCounts, type PinOptions } from '../pins/pins.js
 import { holdProcess } from '../system-clock.js'
 import { warn } from '../warn.js'
 import { Connection } from './connection.js'
+import { Departure, type DepartureParts, type RestartDrained, type RestartDrainOptions } from './departure.js'
 import { Desk } from './desk.js'
 import { NotStartedError, TakeOverError } from './errors.js'
 import type { RestartEvents } from './events.js'
@@ -12,8 +13,8 @@ import { Membership } from './membership.js'
 import { RestartNews } from './news.js'
 import { readRestartOptions, type GaplessRestartOptions, type RestartSettings } from './options.js'
 import type { Table } from './records.js'
-import { hasClaimsSince, hasPart, isOwnerFor, successorOf } from './table.js'
-import { handedOver, missed, out, readAsked, takenOver, type Asked, type TakeOverOptions } from './take-over.js'
+import { hasPart, isOwnerFor } from './table.js'
+import { missed, out, readAsked, takenOver, type Asked, type TakeOverOptions } from './take-over.js'
 
 /** All there is to know at one moment. */
 export interface RestartStatus {
@@ -52,28 +53,6 @@ export interface RestartStatus {
   readonly undecided: number
   /** The flows that are pinned here. */
   readonly pins: PinCounts
-}
-
-/** How `drain` is to wait. */
-export interface RestartDrainOptions {
-  /** How long at most, in ms; `drainMs` of the constructor unless given. */
-  readonly timeoutMs?: number | undefined
-  /** Ends the wait early, with a rejection. */
-  readonly signal?: AbortSignal | undefined
-}
-
-/** What `drain` found. */
-export interface RestartDrained {
-  /** Whether every handler has ended, that of an event which was being claimed, too. */
-  readonly drained: boolean
-  /** How many have not. */
-  readonly running: number
-  /** How many flows had not been released. Where another process owns the events they had time to, and those that may move were moved. */
-  readonly flows: number
-  /** Whether another process owns the events now. */
-  readonly isHandedOver: boolean
-  /** What the option `isConnected` says now. Where this has waited for it in vain, a `stop` does not wait once more. */
-  readonly isConnected: boolean
 }
 
 /**
@@ -126,6 +105,7 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
   readonly #desk: Desk
   readonly #pins: Pins
   readonly #news: RestartNews
+  readonly #departure: Departure
   #role: 'stopped' | 'joining' | 'in' = 'stopped'
   /** Starts and stops, one after the other. */
   #life: Promise<unknown> = Promise.resolve()
@@ -134,20 +114,10 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
   #owner: string | undefined
   #hasOwned = false
   #isRejoining = false
-  /** Others who can serve were there when this process stopped. */
-  #isLeft = false
-  /** It is about to go, and looks after what comes until the others are known to live. */
-  #isLeaving = false
-  /** One of the others has died since this was last asked. */
-  #hasDied = false
-  /** What the last drain has told of as left behind. */
-  #told: ReadonlySet<Promise<unknown>> | undefined
   #cancelBake: (() => void) | undefined
   /** Whether a sign of life is to tell of pins, and whether one is under way. */
   #isToTell = false
   #isTelling = false
-  /** Drains that wait for flows; aborted when this process has events again. */
-  #flowsWait: AbortController | undefined
 
   /**
    * Checks the options and does nothing else.
@@ -194,6 +164,25 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
       unfinished: (...news) => this.#news.unfinished(...news),
       undecided: (...news) => this.#news.undecided(...news),
     })
+    const process: DepartureParts['process'] = {
+      isIn: () => this.#role === 'in',
+      isRejoining: () => this.#isRejoining,
+      stops: () => {
+        this.#role = 'stopped'
+        this.#cancelBake?.()
+      },
+      pause: (ms, signal) => this.#pause(ms, signal),
+    }
+    const [settings, connection, membership, desk] = [this.#settings, this.#connection, this.#membership, this.#desk]
+    this.#departure = new Departure({
+      settings,
+      connection,
+      membership,
+      desk,
+      pins: this.#pins,
+      news: this.#news,
+      process,
+    })
   }
 
   /** Where everything is now: a snapshot. */
@@ -224,9 +213,8 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
     return this.#next(async () => {
       if (this.#role !== 'stopped') return
       this.#role = 'joining'
-      this.#isLeft = false
       this.#hasOwned = false
-      this.#told = undefined
+      this.#departure.started()
       try {
         await this.#membership.join()
       } catch (error) {
@@ -253,9 +241,9 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
    * @throws TypeError or RangeError, as a rejection, when `context` returns what is no context; nothing ran
    */
   async handle(event: Event): Promise<Answer | undefined> {
-    if (this.#role !== 'in' && !this.#isLeaving) {
+    if (this.#role !== 'in' && !this.#departure.isLeaving) {
       // Until the client is destroyed, events still come here, and to the others.
-      if (this.#isLeft) return undefined
+      if (this.#departure.isLeft) return undefined
       throw new NotStartedError(this.#settings.version)
     }
     return (await this.#desk.handle(event as never)) as Answer | undefined
@@ -326,58 +314,9 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
 
   async #drain(options: RestartDrainOptions): Promise<RestartDrained> {
     requireKnown('drain', options, ['timeoutMs', 'signal'])
-    const { clock, drainMs } = this.#settings
-    const { timeoutMs = drainMs, signal } = options
+    const { timeoutMs = this.#settings.drainMs, signal } = options
     readDuration('timeoutMs', timeoutMs)
-    signal?.throwIfAborted()
-    const endsMs = clock.monotonic() + timeoutMs
-    const isOver = (): boolean => clock.monotonic() >= endsMs || signal?.aborted === true
-    while (this.#role === 'in' && !this.#isHandedOver && !this.#membership.isAlone && !isOver()) {
-      if (this.#hasHeir || this.#roleIn === 'sharing') await this.#handOver(endsMs - clock.monotonic(), signal)
-      if (!this.#isHandedOver) await this.#pause(Math.min(this.#settings.heartbeatMs, 100), signal)
-    }
-    await this.#reconnected(endsMs, signal)
-    // They begin handlers, so they come first.
-    const flows = this.#isHandedOver ? await this.#flowsEnded(endsMs, signal) : this.status.pins.held
-    const left = await this.#ended(Math.max(1, endsMs - clock.monotonic()), signal)
-    signal?.throwIfAborted()
-    const isConnected = this.#connection.isSettled()
-    return { drained: left === 0, running: left, flows, isHandedOver: this.#isHandedOver, isConnected }
-  }
-
-  /**
-   * Waits for the connection, unless the events are this process's again. Whoever owns them may have logged in after it went down, and what was
-   * sent in between waits in the session of this process alone.
-   */
-  async #reconnected(endsMs: number, signal: AbortSignal | undefined): Promise<void> {
-    const atMostMs = endsMs - this.#settings.clock.monotonic()
-    const isToWait = (): boolean => this.#role === 'in' && this.#isHandedOver && !this.#connection.isSettled()
-    if (atMostMs <= 0 || !isToWait()) return
-    this.#news.awaitsConnection(atMostMs)
-    await this.#while(isToWait, atMostMs, signal)
-    if (isToWait() && signal?.aborted !== true) this.#connection.giveUp()
-  }
-
-  /** Gives away what is this process's, and waits until whoever is to have it knows of that, or should. */
-  async #handOver(atMostMs: number, signal?: AbortSignal): Promise<void> {
-    const { id, clock, heartbeatMs, storeTimeoutMs } = this.#settings
-    const endsMs = clock.monotonic() + Math.min(atMostMs, heartbeatMs + storeTimeoutMs)
-    await this.#membership.change((table) => handedOver(table, id)).catch(() => undefined)
-    const isOver = (): boolean => clock.monotonic() >= endsMs || signal?.aborted === true
-    while (this.#isHandedOver && !this.#membership.isHandedOver && !isOver()) {
-      await this.#pause(Math.min(heartbeatMs / 10, 50, endsMs - clock.monotonic()), signal)
-      await this.#membership.beat()
-    }
-  }
-
-  /** Waits for the flows that may move, and moves the rest; resolves with how many had not ended. */
-  async #flowsEnded(endsMs: number, signal: AbortSignal | undefined): Promise<number> {
-    const { version, clock } = this.#settings
-    const wait = (this.#flowsWait ??= new AbortController())
-    const ends = signal === undefined ? wait.signal : AbortSignal.any([wait.signal, signal])
-    const moved = await this.#pins.drained(version, Math.max(1, endsMs - clock.monotonic()), ends)
-    if (signal?.aborted !== true && !this.#membership.isAlone) await this.#membership.beat()
-    return moved + this.status.pins.held
+    return this.#departure.drain(timeoutMs, signal)
   }
 
   /**
@@ -458,35 +397,8 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
    */
   stop(): Promise<void> {
     return this.#next(async () => {
-      if (this.#role === 'stopped') return
-      const before = this.#told ?? new Set(this.#desk.running)
-      const connectedByMs = this.#settings.clock.monotonic() + this.#settings.drainMs
-      if (this.#role === 'in' && this.#connection.isAwaited()) await this.#stay(connectedByMs)
-      const { isAlone, isServing, isStoreUp } = this.#membership
-      // What is its own it begins no more, and it keeps events for the others until they are known to live.
-      this.#isLeaving = this.#role === 'in' && !isAlone && (this.#hasHeir || !isServing)
-      this.#desk.givesWay = true
-      this.#role = 'stopped'
-      this.#isLeft = this.#hasHeir
-      this.#cancelBake?.()
-      // What is said by the next beat: the flows of this process are nobody's.
-      this.#pins.ended(this.#settings.version)
-      this.#pins.died(this.#settings.version)
-      if (this.#hasHeir && !this.#isHandedOver && isStoreUp) await this.#handOver(Infinity)
-      // It may be given the events once more, by one that goes, too.
-      this.#desk.givesWay = !this.#isHandedOver
-      await this.#lastLook(before, connectedByMs)
-      if (!isAlone && !this.#connection.isSettled()) this.#news.leftUnconnected(this.#isLeaving)
-      this.#isLeaving = false
-      this.#isLeft = this.#hasHeir
-      if (!this.#membership.isAlone) {
-        // What has no claim by then is told of.
-        const caughtUp = new AbortController()
-        void this.#desk.catchUp().then(() => caughtUp.abort())
-        await this.#pause(2 * this.#settings.keepMs, caughtUp.signal)
-      }
-      this.#desk.forget()
-      await this.#membership.leave().catch(() => undefined)
+      if (this.#role === 'stopped') return this.#departure.disconnect()
+      await this.#departure.stop()
       for (const wake of this.#waits) wake()
     })
   }
@@ -494,106 +406,6 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
   /** The same as {@link GaplessRestart.stop}, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop()
-  }
-
-  /**
-   * Waits for the connection as one of the others still, and mostly as `standby`: it may be taken out meanwhile, and come back, and then has to find out
-   * who has begun what had waited in its session.
-   */
-  async #stay(endsMs: number): Promise<void> {
-    const { clock, heartbeatMs, keepMs } = this.#settings
-    // Who has just taken over is not known here yet.
-    await this.#membership.beat()
-    if (this.#membership.isAlone || !this.#hasHeir) return
-    this.#news.awaitsConnection(endsMs - clock.monotonic())
-    const isOpen = (): boolean => this.#isRejoining || this.#desk.isInDoubt || !this.#connection.isSettled()
-    do {
-      while (isOpen() && clock.monotonic() < endsMs) {
-        // It may be given the events once more, by one that goes or dies, too.
-        if (this.#hasHeir && !this.#isHandedOver && this.#membership.isStoreUp) await this.#handOver(Infinity)
-        await this.#pause(Math.min(heartbeatMs, 50))
-      }
-      this.#desk.decideNow()
-      const { claiming } = this.#desk
-      await this.#while(() => claiming.some((eventId) => this.#desk.isClaiming(eventId)), 2 * keepMs)
-    } while (isOpen() && clock.monotonic() < endsMs)
-    if (!this.#connection.isSettled()) this.#connection.giveUp()
-  }
-
-  /**
-   * The events of the last moments may have come to this process alone: what nobody has claimed, it handles. And a claim that is being
-   * written is this process's to run, for the others leave the event to it. Another process that went may have given it its events
-   * once more after it had drained. And whoever has claimed what is kept here may be dead, and nobody know it yet. Last, the
-   * connection may go only now.
-   *
-   * @param before - the handlers that are not waited for
-   * @param connectedByMs - until when the connection is
-   */
-  async #lastLook(before: ReadonlySet<Promise<unknown>>, connectedByMs: number): Promise<void> {
-    const { clock, keepMs, leaseMs, drainMs } = this.#settings
-    const endsMs = clock.monotonic() + 2 * (keepMs + leaseMs) + drainMs
-    let claiming: readonly string[] = []
-    // Of a busy bot something is claimed at any time.
-    const isClaiming = (): boolean => claiming.some((eventId) => this.#desk.isClaiming(eventId))
-    const isBusy = (): boolean => isClaiming() || this.#desk.running.some((call) => !before.has(call))
-    const isSilent = await this.#silence()
-    const mayWait = (): boolean => this.#isLeaving && clock.monotonic() < connectedByMs
-    const isAwaited = (): boolean => mayWait() && this.#connection.isAwaited()
-    let wasCutOff: boolean
-    do {
-      this.#hasDied = false
-      this.#desk.open()
-      this.#desk.decideNow()
-      if (isAwaited()) {
-        await this.#while(isAwaited, drainMs)
-        this.#desk.decideNow()
-      }
-      const sinceMs = clock.monotonic()
-      claiming = this.#desk.claiming
-      await this.#while(isClaiming, 2 * keepMs)
-      await this.#while(isBusy, drainMs)
-      await this.#while(isSilent, 2 * leaseMs)
-      // Meanwhile the events may have been given to this process. The others have got what comes from here on.
-      this.#desk.close()
-      claiming = this.#desk.claiming
-      await this.#while(isClaiming, 2 * keepMs)
-      await this.#while(isBusy, drainMs)
-      // Unless the connection went meanwhile, which a client may notice late, and came back.
-      wasCutOff = mayWait() && this.#connection.wasCutOffSince(sinceMs)
-    } while ((this.#hasDied || isBusy() || wasCutOff) && clock.monotonic() < endsMs)
-  }
-
-  /** Whether one of those who have what is kept here has given no sign of life of late, and since this was asked. */
-  async #silence(): Promise<() => boolean> {
-    const { id, clock, heartbeatMs } = this.#settings
-    // What is read first may have been written long before.
-    if (!this.#membership.isAlone) await this.#membership.beat()
-    const askedMs = clock.monotonic()
-    const isSilent = (other: string): boolean => {
-      if (other === id || this.#membership.table.members[other] === undefined) return false
-      const heardMs = this.#membership.heardMs(other)
-      return heardMs <= askedMs || clock.monotonic() - heardMs > 3 * heartbeatMs
-    }
-    return () => this.#membership.isStoreUp && [...this.#desk.claimants].some(isSilent)
-  }
-
-  async #while(isSo: () => boolean, atMostMs: number, signal?: AbortSignal): Promise<void> {
-    const { clock, heartbeatMs } = this.#settings
-    const endsMs = clock.monotonic() + atMostMs
-    while (isSo() && clock.monotonic() < endsMs && signal?.aborted !== true) {
-      await this.#pause(Math.min(heartbeatMs, 50), signal)
-      this.#connection.look()
-    }
-  }
-
-  /** Whether someone else can serve. One that has just come is not logged in yet. */
-  get #hasHeir(): boolean {
-    return successorOf(this.#membership.table, this.#settings.id) !== undefined
-  }
-
-  get #isHandedOver(): boolean {
-    const { table } = this.#membership
-    return table.owner !== null && table.members[table.owner] !== undefined && !hasPart(table, this.#settings.id)
   }
 
   get #roleIn(): 'owner' | 'sharing' | 'standby' {
@@ -605,21 +417,6 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
     const done = whileHeld(() => this.#life.then(step))
     this.#life = done.catch(() => undefined)
     return done
-  }
-
-  /** Waits for the handlers that run now, and for what is being claimed now; resolves with how many events that leaves. */
-  async #ended(timeoutMs: number, signal: AbortSignal | undefined): Promise<number> {
-    const { clock } = this.#settings
-    const endsMs = clock.monotonic() + timeoutMs
-    const claiming = this.#desk.claiming
-    const unclaimed = (): readonly string[] => claiming.filter((eventId) => this.#desk.isClaiming(eventId))
-    await this.#while(() => unclaimed().length > 0, timeoutMs, signal)
-    const calls = this.#desk.running
-    const pauseMs = Math.max(1, endsMs - clock.monotonic())
-    if (calls.length > 0) await Promise.race([Promise.allSettled(calls), this.#pause(pauseMs, signal)])
-    const left = calls.filter((call) => this.#desk.isRunning(call))
-    this.#told = new Set(left)
-    return left.length + unclaimed().length
   }
 
   #pause(ms: number, signal?: AbortSignal): Promise<void> {
@@ -641,10 +438,9 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
     if (this.#role === 'joining') this.#enter()
     // Another process pinned it in the same moment, and came before this one.
     for (const key of this.#pins.keys) if (this.#membership.pinnedAt(key) !== this.#settings.id) this.#pins.lose(key)
-    if (this.#role === 'in' && !this.#isHandedOver) {
+    if (this.#role === 'in' && !this.#departure.isHandedOver) {
       this.#pins.keep(this.#settings.version)
-      this.#flowsWait?.abort()
-      this.#flowsWait = undefined
+      this.#departure.tookBack()
     }
     this.#desk.reconsider()
     this.#news.members(table, before)
@@ -677,7 +473,7 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
 
   #died(ids: readonly string[], before: Table): void {
     this.#news.died(ids, before)
-    this.#hasDied = true
+    this.#departure.died()
     this.#desk.died(ids)
   }
 
@@ -707,7 +503,7 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
       // Whoever was there was alone for long, and has left no claims. The copies that the two get lie no further apart than this.
       const { keepMs, leaseMs } = this.#settings
       const pauseMs = this.#membership.isAlone ? keepMs : leaseMs
-      if (!hasClaimsSince(this.#membership.table, before)) await this.#pause(pauseMs)
+      if (!this.#membership.hasClaimsSince(before)) await this.#pause(pauseMs)
       // It may have slept through the pause, and been taken out meanwhile.
       if (!this.#membership.holdsLease) await this.#membership.beat()
       return this.#membership.isIn && this.#membership.holdsLease

@@ -6,7 +6,9 @@ export interface Arrival {
   readonly cameAt: number
   /** The same on the monotonic one, which stands still with its machine. */
   readonly cameMs: number
-  /** What was so when it came; for what came while this process was taken for dead, what was so before. */
+  /** For how long it may have waited before it came, in ms: in a session whose connection was down. */
+  readonly lateByMs: number
+  /** What was so when it was sent, or before; for what came while this process was taken for dead, what was so before that. */
   readonly since: Table
   /** Who may have got it, too, unless `wasOut`. */
   readonly members: readonly string[]
@@ -27,7 +29,7 @@ export interface Kept extends Arrival {
   /** Not before that it is begun here. */
   readonly heldUntilMs: number
   /**
-   * Whether it was for this process when it came, and had been for a while. Otherwise the one before may have begun it, and only the
+   * Whether it was for this process when it was sent, and had been for a while. Otherwise the one before may have begun it, and only the
    * store can tell.
    */
   readonly isOwn: boolean

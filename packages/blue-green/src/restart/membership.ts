@@ -8,6 +8,7 @@ import {
   diedBetween,
   haveAcked,
   holds,
+  isNoOlder,
   isAgreed,
   isAloneIn,
   arePinsKnown,
@@ -103,14 +104,19 @@ export class Membership {
   /** When the last sign of life was begun that the store has. */
   #leaseBegan = never
   #lastFailure = never
-  /** When this process last found the store back. */
+  /** When this process last found the store back, and when it last found it out. */
   #storeBackMs = -Infinity
+  #storeOutMs = Infinity
   /** When this process last began a question to the store, or heard the end of one. */
   #lastAwake = never
   /** What comes from here on has not come while it stood still. */
   #freshFromMs = -Infinity
   /** By which table it acted before it stood still. */
   #tableBeforeSleep = noTable
+  /** By which table it acted when its session had last had all that was sent, and when that was. */
+  #abreast: { readonly table: Table; readonly atMs: number } | undefined
+  /** Its connection has been up; before that, nothing waits in its session. */
+  #hasConnected = false
   /** Since when this process has known that nobody else is there; the first one has never known otherwise. */
   #aloneSinceMs = -Infinity
   /** Since when the events of now have been this process's. */
@@ -123,6 +129,9 @@ export class Membership {
   /** How many events it has handled without claims, as the store was out, and of how many the table says so. */
   #unclaimed = 0
   #unclaimedTold = 0
+  /** The last epoch of which this process has said so, or that it is quiet, and the last of which another one has. */
+  #ownQuietEpoch = -1
+  #othersQuietEpoch = 0
   #isStoreUp = true
   #isConfirmed = true
   readonly #sightings = new Map<string, Sighting>()
@@ -144,9 +153,20 @@ export class Membership {
     return this.#table
   }
 
-  /** A table that is no newer than what comes now: by which this process acted, or, while that may have come in its sleep, before that. */
+  /**
+   * A table that is no newer than what comes now: by which this process acted, or, while that may have come in its sleep, or have waited in its
+   * session, before that.
+   */
   get tableOfArrivals(): Table {
+    if (this.#abreast !== undefined && this.lateByMs > 0) return this.#abreast.table
     return this.#settings.clock.monotonic() < this.#freshFromMs ? this.#tableBeforeSleep : this.#table
+  }
+
+  /** For how long what comes now may have waited in the session of this process, in ms; 0 once that is connected for a lease. */
+  get lateByMs(): number {
+    const { clock, leaseMs, connection } = this.#settings
+    if (connection === undefined || connection.upForMs() >= leaseMs) return 0
+    return clock.monotonic() - (this.#abreast?.atMs ?? clock.monotonic())
   }
 
   /** Whether this process is one of those that the others know. */
@@ -214,6 +234,11 @@ export class Membership {
     const { clock, leaseMs, connection, claimMs = Infinity } = this.#settings
     if (connection === undefined || clock.monotonic() - this.#aloneSinceMs >= claimMs) return true
     return connection.upForMs() >= leaseMs
+  }
+
+  /** Whether no other process has handled events without claims since then, as far as they have said so since. */
+  hasClaimsSince(before: Table): boolean {
+    return isNoOlder(this.#table, before) && this.#othersQuietEpoch <= before.epoch
   }
 
   /** This process has handled an event without a claim, as the store was out. The table is to say so. */
@@ -316,6 +341,11 @@ export class Membership {
     return this.#isStoreUp && this.#storeBackMs < sinceMs && this.hasBeenAwakeSince(sinceMs)
   }
 
+  /** Whether the store has not answered since then, so that nobody can have claimed what was sent. */
+  hasMissedStoreSince(sinceMs: number): boolean {
+    return !this.#isStoreUp && this.#storeOutMs <= sinceMs
+  }
+
   /** Whether an outage may have come and gone unseen: no question was asked, and none ended, for twice as long as ever. */
   get #hasMissedBeats(): boolean {
     const { heartbeatMs, storeTimeoutMs } = this.#settings
@@ -386,13 +416,24 @@ export class Membership {
   async beat(): Promise<void> {
     const { id } = this.#settings
     if (!this.#isRunning) return
-    this.#settings.connection?.upForMs()
+    this.#noteConnection()
     try {
       await this.change((table) => withBeat(table, id))
     } catch (error) {
       // Told by `reachable`; the next beat tries again. A record that cannot be read is as good as none.
       if (!(error instanceof StoreUnavailableError)) this.#unreachable(error)
     }
+  }
+
+  /** What comes later than this was not sent before it, as long as the connection stays up. */
+  #noteConnection(): void {
+    const { clock, leaseMs, connection } = this.#settings
+    if (connection === undefined) return
+    const atMs = clock.monotonic()
+    const upForMs = connection.upForMs()
+    this.#hasConnected ||= upForMs > 0
+    const hasAll = !this.#hasConnected || (upForMs >= leaseMs && this.hasBeenAwakeSince(atMs))
+    if (this.#isIn && hasAll) this.#abreast = { table: this.#table, atMs }
   }
 
   /** Takes this process out, as well as it goes, and ends the beats. */
@@ -408,6 +449,8 @@ export class Membership {
       this.#quiet.notAlone()
       this.#leaseBegan = never
       this.#lastTold = noTable
+      this.#abreast = undefined
+      this.#hasConnected = false
       this.#cancelBeat?.()
     }
   }
@@ -429,6 +472,7 @@ export class Membership {
       if (began.monotonicMs - this.#lastBeatMs > leaseMs) this.#sightings.clear()
       const found = await this.#ask('Reading who is there', 'no', () => store.entry(key))
       const current = found === undefined ? noTable : readTable(key, found.value)
+      if (current.quietEpoch !== this.#ownQuietEpoch) this.#othersQuietEpoch = current.quietEpoch
       if (this.#isIn && current.members[id] === undefined) return this.#takenOut(current)
       if (current.epoch > this.#table.epoch) this.#coming = current
       const dead = this.#deadIn(current, began.monotonicMs)
@@ -467,6 +511,7 @@ export class Membership {
       this.#knownPins = new Set(areKnown ? pins : pins.filter((key) => this.#knownPins.has(key)))
       this.#actBy(table)
       if (isQuieter) this.#quiet.begin()
+      if (table.quietEpoch !== current.quietEpoch) this.#ownQuietEpoch = table.quietEpoch
       this.#unclaimedTold = unclaimed
       return table
     }
@@ -574,7 +619,9 @@ export class Membership {
     this.#lastFailure = this.#now
     // Nobody could give a sign of life meanwhile, as far as this process knows.
     this.#sightings.clear()
-    if (wasUp) this.#hooks.reachable((this.#isStoreUp = false), error)
+    if (!wasUp) return error
+    this.#storeOutMs = this.#settings.clock.monotonic()
+    this.#hooks.reachable((this.#isStoreUp = false), error)
     return error
   }
 

@@ -5,7 +5,7 @@ import { Fleet, standby, twoProcesses, type FleetProcess } from '../test-support
 import type { Kept } from './kept.js'
 import { whenDue, whenLeft, whenOld, whenUnclaimed, whenUntold, type Judge, type Verdict } from './missed.js'
 import { gaplessRestartDefaults } from './options.js'
-import { noTable, type Member } from './records.js'
+import { noTable, type Member, type Table } from './records.js'
 
 const hourMs = 3_600_000
 
@@ -366,6 +366,7 @@ const situations = fc.record({
     state: fc.constantFrom('waiting' as const, 'claiming' as const, 'stalled' as const, 'theirs' as const),
     by: fc.constantFrom(undefined, 'me', 'other', 'gone'),
     wasOut: fc.boolean(),
+    lateByMs: fc.constantFrom(0, 5_000),
     needsClaim: fc.boolean(),
     mayWait: fc.boolean(),
   }),
@@ -413,6 +414,7 @@ function judged(judge: Judge, given: Situation, laterMs = 0, change: Partial<Kep
   const standing = {
     ...given.standing,
     table,
+    hasClaimsSince: ({ epoch }: Table) => table.quietEpoch <= epoch,
     haveCaughtUpSince: sees,
     hasLivedSince: sees,
     hasReachedStoreSince: sees,

@@ -1,7 +1,7 @@
 import type { Clock } from '../ports.js'
 import type { Kept } from './kept.js'
 import type { Standing } from './standing.js'
-import { diedSince, hasClaimsSince, isGone, othersSince, withoutTrace } from './table.js'
+import { diedSince, isGone, othersSince, withoutTrace } from './table.js'
 
 // Pure: what becomes of an event of which this process may have missed something, as it stood still, its clock was moved, the store was
 // out, or the others went on without it. Each judges by how the event came and by where this process stands now, and changes neither.
@@ -27,7 +27,7 @@ export type Judge = (kept: Readonly<Kept>, standing: MissedStanding, settings: M
 /** Where this process stands, as far as a {@link Judge} has to know. */
 export type MissedStanding = Pick<
   Standing,
-  'isIn' | 'isStoreUp' | 'table' | 'haveCaughtUpSince' | 'hasLivedSince' | 'hasReachedStoreSince'
+  'isIn' | 'isStoreUp' | 'table' | 'hasClaimsSince' | 'haveCaughtUpSince' | 'hasLivedSince' | 'hasReachedStoreSince'
 >
 
 /** What it goes by besides. */
@@ -63,9 +63,10 @@ export function countedOut(kept: Readonly<Kept>, id: string, hasTrace: boolean):
  * had the store been out, the owner may have served without a claim.
  */
 export function whenDue(kept: Readonly<Kept>, standing: MissedStanding, settings: MissedSettings): Verdict {
-  const { isIn, isStoreUp, table } = standing
-  const isTraced = !kept.wasOut || hasClaimsSince(table, kept.since)
-  const isUntouched = kept.needsClaim ? isStoreUp : standing.hasReachedStoreSince(kept.arrivedMs)
+  const { isIn, isStoreUp } = standing
+  const isFresh = !kept.wasOut && kept.lateByMs === 0
+  const isTraced = isFresh || standing.hasClaimsSince(kept.since)
+  const isUntouched = kept.needsClaim ? isStoreUp : standing.hasReachedStoreSince(kept.arrivedMs - kept.lateByMs)
   const isSure = isTraced && isUntouched && kept.doubtedUntilMs === undefined && !mayHaveExpired(kept, settings)
   if (isIn && isSure) return { kind: 'begin' }
   if (isIn && isStoreUp) return { kind: 'look' }
@@ -80,7 +81,7 @@ export function whenDue(kept: Readonly<Kept>, standing: MissedStanding, settings
 export function whenUntold(kept: Readonly<Kept>, standing: MissedStanding, settings: MissedSettings): Verdict {
   const { id, keepMs, storeTimeoutMs } = settings
   const { table } = standing
-  const hasClaims = hasClaimsSince(table, kept.since)
+  const hasClaims = standing.hasClaimsSince(kept.since)
   const isOtherThere = othersSince(table, kept.since, id).length > 0
   if (isOtherThere && !hasClaims) return whenUnknown(kept)
   // To one that was out it may have come later than to the others, which are to claim it.

@@ -58,6 +58,7 @@ describe('the options of a restart', () => {
     [{ bakeMs: -1 }, RangeError, /bakeMs/],
     [{ storeTimeoutMs: '5' }, RangeError, /storeTimeoutMs .* not "5"/],
     [{ isConnected: true }, TypeError, /isConnected must be a function/],
+    [{ disconnect: {} }, TypeError, /disconnect must be a function/],
     [{ clock: {} }, TypeError, /clock.now must be a function/],
     [{ random: 4 }, TypeError, /random must be a function/],
   ])('are refused: %j', (wrong, kind, message) => {

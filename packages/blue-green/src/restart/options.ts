@@ -74,6 +74,12 @@ export interface GaplessRestartOptions<Event, Answer> {
    * `() => isConnected(client)`, from `@evenkeel/blue-green/discord`. Called with each sign of life, and every 50 ms while something waits for it.
    */
   readonly isConnected?: (() => boolean) | undefined
+  /**
+   * Ends the client, when this process stops; unless given, that is yours to do after `stop()`. Called once by each `stop()`, while the other processes live, as far as anyone knows; what has come until it is done
+   * is looked after still, should one of them have died in that very moment. Of discord.js: `() => client.destroy()`. Awaited for `drainMs` at most; what it
+   * throws is a warning of the process.
+   */
+  readonly disconnect?: (() => unknown) | undefined
   /** Where time comes from. */
   readonly clock?: Clock | undefined
   /** Where chance comes from, 0 up to but not including 1: for the id of this process. */
@@ -142,11 +148,12 @@ export interface RestartSettings {
   readonly storeTimeoutMs: number
   readonly whenStoreIsOut: 'serve' | 'wait'
   readonly isConnected: () => boolean
+  readonly disconnect: (() => unknown) | undefined
   readonly clock: Clock
 }
 
 const required = ['version', 'handle', 'context', 'effects', 'store']
-const optional = ['isConnected', 'clock', 'random']
+const optional = ['isConnected', 'disconnect', 'clock', 'random']
 const scopes = ['process', 'machine', 'cluster']
 const meeting = { process: 'any', machine: 'SQLite, PostgreSQL or Redis', cluster: 'PostgreSQL or Redis' }
 
@@ -161,7 +168,9 @@ export function readRestartOptions<Event, Answer>(options: GaplessRestartOptions
   requireMethods('handle', options, ['handle'])
   requireMethods('context', options, ['context'])
   requireMethods('store', store, ['entry', 'compareAndSet', 'set'])
-  if (options.isConnected !== undefined) requireMethods('isConnected', options, ['isConnected'])
+  for (const what of ['isConnected', 'disconnect'] as const) {
+    if (options[what] !== undefined) requireMethods(what, options, [what])
+  }
   if (options.clock !== undefined) requireMethods('clock', options.clock, ['now', 'monotonic', 'after'])
   if (options.random !== undefined) requireMethods('random', options, ['random'])
   if (!scopes.includes(scope)) throw new RangeError(`scope must be ${scopes.join(', ')}, not ${String(scope)}`)
@@ -222,6 +231,7 @@ export function readRestartOptions<Event, Answer>(options: GaplessRestartOptions
     storeTimeoutMs,
     whenStoreIsOut,
     isConnected: options.isConnected ?? ((): boolean => true),
+    disconnect: options.disconnect,
     clock: options.clock ?? systemClock,
   }
 }

@@ -19,6 +19,8 @@ export interface Standing {
   readonly members: readonly string[]
   /** One that is no newer than what comes now. */
   readonly tableOfArrivals: Table
+  /** For how long what comes now may have waited in the session of this process, in ms. */
+  readonly lateByMs: number
   /** Whether the events of a guild are its own. */
   owns(unitId: string | undefined): boolean
   /** Which process a flow stays with, if any. */
@@ -31,12 +33,15 @@ export interface Standing {
   awaits(unitId: string | undefined): boolean
   /** Whether the events of a guild were its own until a moment ago, and whoever is to have them may not know yet. */
   hasGivenAway(unitId: string | undefined): boolean
+  /** Whether no other one has handled events without claims since then, as far as they have said so since. */
+  hasClaimsSince(before: Table): boolean
   /** Whether each of the others has begun and given a sign of life since then, and since this one sees all that happens. */
   haveCaughtUpSince(sinceMs: number, among?: readonly string[]): boolean
   /** Whether another one has given a sign of life since then, or is not there any more. */
   hasLivedSince(other: string, sinceMs: number): boolean
   hasBeenAwakeSince(sinceMs: number): boolean
   hasReachedStoreSince(sinceMs: number): boolean
+  hasMissedStoreSince(sinceMs: number): boolean
   beat(): Promise<void>
   /** An event was handled without a claim, as the store was out: the table is to say so. */
   noteUnclaimed(): void

@@ -103,13 +103,12 @@ export function othersSince(table: Table, before: Table, id: string): readonly s
   return Object.keys(before.members).filter((other) => other !== id && table.members[other] !== undefined)
 }
 
-/** Whether nobody has handled events without claims since then, as far as they have said so since. */
-export function hasClaimsSince(table: Table, before: Table): boolean {
-  // One that is older was written into a store that has lost its records, and with them the claims.
-  return table.epoch >= before.epoch && table.quietEpoch <= before.epoch
+/** Whether it goes on from there. One that is older was written into a store that has lost its records, and with them the claims. */
+export function isNoOlder(table: Table, before: Table): boolean {
+  return table.epoch >= before.epoch
 }
 
-/** The same, for {@link hasClaimsSince}, of a time of which nobody knows any more. */
+/** The same, of a time of which nobody knows any more who has handled events without claims. */
 export function withoutTrace(table: Table): Table {
   return { ...table, epoch: -1 }
 }

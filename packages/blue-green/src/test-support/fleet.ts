@@ -86,6 +86,12 @@ export class FleetProcess {
   /** Of one that is logged in: what comes while its connection is down waits in its session. */
   isConnected = true
   isDead = false
+  killedMs = Infinity
+  /** When its client was ended, and whether it has left in good order since. */
+  endedMs = Infinity
+  hasLeft = false
+  /** What happens while its client is being ended. */
+  onDisconnect: () => Promise<void> = async () => {}
   hasStoodStill = false
   /** It does not reach the store. */
   isCutOff = false
@@ -138,6 +144,21 @@ export class FleetProcess {
     await this.restart.takeOver()
   }
 
+  /** For the option: its client is ended, and gets nothing more. */
+  async disconnect(): Promise<void> {
+    await this.onDisconnect()
+    this.isLoggedIn = false
+    this.endedMs = this.#fleet.clock.monotonic()
+  }
+
+  /** As a bot does: it hands over, mostly, and stops. */
+  async end(drains: boolean): Promise<void> {
+    if (drains) await this.restart.drain()
+    await this.restart.stop()
+    this.isLoggedIn = false
+    this.hasLeft = true
+  }
+
   /** It gets what waits for it first. */
   reconnect(): void {
     for (const eventId of this.#session.splice(0)) this.#receive(eventId)
@@ -161,6 +182,7 @@ export class FleetProcess {
 
   kill(): void {
     this.isDead = true
+    this.killedMs = this.#fleet.clock.monotonic()
     this.isLoggedIn = false
   }
 

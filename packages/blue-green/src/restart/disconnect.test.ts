@@ -1,0 +1,146 @@
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import { Fleet, stopOf, twoProcesses } from '../test-support/fleet.js'
+
+afterEach(() => void vi.restoreAllMocks())
+
+const runsOf = (fleet: Fleet, eventId: string): [string, number, boolean][] =>
+  fleet.runsOf(eventId).map(({ by, attempt, isEnded }) => [by, attempt, isEnded])
+
+describe('a process that ends its client as it stops', () => {
+  it('runs what came in its last moment to one that died with it right then, and tells so', async () => {
+    const fleet = new Fleet()
+    const [before, after] = await twoProcesses(fleet, { disconnect: () => before.disconnect() })
+    after.workMs = 10_000
+    const drain = before.restart.drain()
+    await fleet.clock.advance(1_000)
+    await drain
+    before.onDisconnect = async () => {
+      fleet.send('1')
+      await new Promise<void>((resolve) => fleet.clock.after(7, resolve))
+      expect(runsOf(fleet, '1')).toEqual([['v2', 1, false]])
+      after.kill()
+    }
+    const stop = stopOf(before)
+    await fleet.clock.advance(20_000)
+    await stop.done
+    expect(runsOf(fleet, '1')).toEqual([
+      ['v2', 1, false],
+      ['v1', 2, true],
+    ])
+    expect(before.repeated).toEqual(['1'])
+  })
+
+  it('runs what came in its last moment to it alone', async () => {
+    const fleet = new Fleet()
+    const [before] = await twoProcesses(fleet, { disconnect: () => before.disconnect() })
+    before.onDisconnect = async () => before.receive('1')
+    const stop = stopOf(before)
+    await fleet.clock.advance(10_000)
+    await stop.done
+    expect(runsOf(fleet, '1')).toEqual([['v1', 1, true]])
+  })
+
+  it('leaves what came in its last moment to another one that gets it later', async () => {
+    const fleet = new Fleet()
+    const [before, after] = await twoProcesses(fleet, { disconnect: () => before.disconnect() })
+    before.onDisconnect = async () => {
+      before.receive('1')
+      fleet.clock.after(300, () => after.receive('1'))
+    }
+    const stop = stopOf(before)
+    await fleet.clock.advance(10_000)
+    await stop.done
+    expect(runsOf(fleet, '1')).toEqual([['v2', 1, true]])
+  })
+
+  it('does so as long as it owns all there is, where it is alone, and refuses nothing until then', async () => {
+    const fleet = new Fleet()
+    const only = fleet.process({ disconnect: () => only.disconnect() })
+    await only.begin()
+    only.onDisconnect = async () => {
+      fleet.send('1')
+      await new Promise<void>((resolve) => fleet.clock.after(100, resolve))
+      fleet.send('2')
+    }
+    const stop = stopOf(only)
+    await fleet.clock.advance(10_000)
+    await stop.done
+    expect([runsOf(fleet, '1'), runsOf(fleet, '2'), only.errors]).toEqual([[['v1', 1, true]], [['v1', 1, true]], []])
+    await expect(only.restart.handle('3')).rejects.toMatchObject({ code: 'NOT_STARTED' })
+  })
+
+  it('is done within a lease where nothing is wrong', async () => {
+    const fleet = new Fleet()
+    const [before, after] = await twoProcesses(fleet, { disconnect: () => before.disconnect() })
+    after.workMs = 60_000
+    const drain = before.restart.drain()
+    await fleet.clock.advance(1_000)
+    await drain
+    fleet.send('1')
+    before.onDisconnect = async () => fleet.send('2')
+    const stop = stopOf(before)
+    await fleet.clock.advance(3_000)
+    expect(stop.isOver).toBe(true)
+    await stop.done
+  })
+
+  it.each([
+    ['does not end it in time', () => new Promise(() => undefined), /it has not ended within 30000 ms/],
+    ['cannot end it', () => Promise.reject(new Error('no socket')), /no socket/],
+    [
+      'cannot even try',
+      () => {
+        throw new Error('no client')
+      },
+      /no client/,
+    ],
+  ])('and %s: it stops all the same, with a warning', async (_, disconnect, message) => {
+    const warned = vi.spyOn(process, 'emitWarning').mockImplementation(() => undefined)
+    for (const isAlone of [true, false]) {
+      warned.mockClear()
+      const fleet = new Fleet()
+      const before = fleet.process({ disconnect })
+      await before.begin()
+      if (!isAlone) {
+        const after = fleet.process().begin()
+        await fleet.clock.advance(1_000)
+        await after
+      }
+      const stop = stopOf(before)
+      await fleet.clock.advance(40_000)
+      await stop.done
+      expect(before.restart.status.role).toBe('stopped')
+      expect(warned).toHaveBeenCalledOnce()
+      const { code, detail } = warned.mock.calls[0]?.[1] as unknown as { code: string; detail: string }
+      expect(code).toBe('EVENKEEL_DISCONNECT')
+      expect(detail).toMatch(message)
+    }
+  })
+
+  it('ends it once in each stop, also where it had not started', async () => {
+    const fleet = new Fleet()
+    const disconnect = vi.fn()
+    const [before, only] = [fleet.process({ disconnect }), fleet.process({ disconnect })]
+    await before.restart.stop()
+    expect(disconnect).toHaveBeenCalledTimes(1)
+    await only.begin()
+    const stop = stopOf(only)
+    await fleet.clock.advance(10_000)
+    await stop.done
+    expect(disconnect).toHaveBeenCalledTimes(2)
+  })
+
+  it('does not take its own end for a connection that is down', async () => {
+    const fleet = new Fleet()
+    let hasEnded = false
+    const [before] = await twoProcesses(fleet, {
+      isConnected: () => !hasEnded,
+      disconnect: () => void (hasEnded = true),
+    })
+    const stop = stopOf(before)
+    await fleet.clock.advance(5_000)
+    expect(stop.isOver).toBe(true)
+    await stop.done
+    expect(before.told.filter((news) => news.startsWith('connection'))).toEqual([])
+  })
+})

@@ -1,0 +1,232 @@
+import { describe, expect, it } from 'vitest'
+import { Fleet, twoProcesses, type FleetProcess } from '../test-support/fleet.js'
+
+/** An event that waits in the session of the first one, while the store is out for a moment and the owner serves. */
+async function servedMeanwhile(
+  options: Parameters<Fleet['process']>[0] = {},
+): Promise<{ readonly fleet: Fleet; readonly first: FleetProcess; readonly owner: FleetProcess }> {
+  const fleet = new Fleet()
+  const [first, owner] = await twoProcesses(fleet, options)
+  await fleet.clock.advance(10_000)
+  first.isConnected = false
+  await fleet.clock.advance(1_000)
+  fleet.store.isDown = true
+  await fleet.clock.advance(600)
+  fleet.send('1')
+  await fleet.clock.advance(2_000)
+  expect(fleet.runsOf('1')).toMatchObject([{ by: 'v2', attempt: 1 }])
+  return { fleet, first, owner }
+}
+
+const attempts = (fleet: Fleet, eventId: string): [string, number][] =>
+  fleet.runsOf(eventId).map(({ by, attempt }) => [by, attempt])
+
+describe('what has waited in a session while the owner served without claims', () => {
+  it.each([0, 2_000, 10_000, 100_000])(
+    'and died before it had one runs once more, told, where the connection is back %s ms after the store',
+    async (ms) => {
+      const { fleet, first, owner } = await servedMeanwhile()
+      owner.kill()
+      fleet.store.isDown = false
+      await fleet.clock.advance(ms)
+      first.reconnect()
+      await fleet.clock.advance(20_000)
+      expect(attempts(fleet, '1')).toEqual([
+        ['v2', 1],
+        ['v1', 2],
+      ])
+      expect([first.repeated, first.undecided]).toEqual([['1'], []])
+    },
+  )
+
+  it('is reported where that must not be', async () => {
+    const { fleet, first, owner } = await servedMeanwhile({ effects: 'atMostOnce' })
+    owner.kill()
+    fleet.store.isDown = false
+    await fleet.clock.advance(10_000)
+    first.reconnect()
+    await fleet.clock.advance(20_000)
+    expect([attempts(fleet, '1'), first.unfinished]).toEqual([[['v2', 1]], ['1']])
+  })
+
+  it.each([
+    ['is there still', false],
+    ['has left since', true],
+  ])('and %s: another one does not run it', async (_, leaves) => {
+    const { fleet, first, owner } = await servedMeanwhile()
+    fleet.store.isDown = false
+    await fleet.clock.advance(2_000)
+    if (leaves) {
+      const left = owner.restart.stop()
+      await fleet.clock.advance(8_000)
+      await left
+      owner.isLoggedIn = false
+    }
+    first.reconnect()
+    await fleet.clock.advance(20_000)
+    expect([attempts(fleet, '1'), first.repeated]).toEqual([[['v2', 1]], []])
+  })
+
+  it('and left without a claim of it: that is told, and another one lets it go', async () => {
+    const { fleet, first, owner } = await servedMeanwhile()
+    const set = owner.store.set.bind(owner.store)
+    owner.store.set = () => Promise.reject(new Error('the connection was reset'))
+    fleet.store.isDown = false
+    await fleet.clock.advance(2_000)
+    const left = owner.restart.stop()
+    await fleet.clock.advance(20_000)
+    await left
+    owner.isLoggedIn = false
+    owner.store.set = set
+    first.reconnect()
+    await fleet.clock.advance(20_000)
+    expect([attempts(fleet, '1'), owner.undecided, first.undecided]).toEqual([[['v2', 1]], ['1'], ['1']])
+  })
+
+  it('waits for the store where that is out still', async () => {
+    const { fleet, first, owner } = await servedMeanwhile()
+    owner.kill()
+    first.reconnect()
+    await fleet.clock.advance(30_000)
+    expect(attempts(fleet, '1')).toEqual([['v2', 1]])
+    fleet.store.isDown = false
+    await fleet.clock.advance(30_000)
+    // What falls due while the store is out is let go, as ever.
+    expect([...first.repeated, ...first.undecided]).toEqual(['1'])
+  })
+})
+
+describe('what has waited in the session of the owner, and comes while the store is out', () => {
+  it.each([
+    ['waits for that, where another one may have taken it over before', 3_000, 0, 1],
+    ['runs at once, where the store was out before it was sent', 0, 1, 1],
+  ])('%s', async (_, untilOutMs, meanwhile, atLast) => {
+    for (const dies of [false, true]) {
+      const fleet = new Fleet()
+      const [other, owner] = await twoProcesses(fleet)
+      await fleet.clock.advance(10_000)
+      if (untilOutMs === 0) {
+        fleet.store.isDown = true
+        await fleet.clock.advance(1_500)
+      }
+      owner.isConnected = false
+      await fleet.clock.advance(600)
+      fleet.send('1')
+      await fleet.clock.advance(untilOutMs)
+      fleet.store.isDown = true
+      await fleet.clock.advance(600)
+      const before = fleet.runs.length
+      owner.reconnect()
+      await fleet.clock.advance(2_000)
+      expect(fleet.runs.length - before).toBe(meanwhile)
+      if (dies) owner.kill()
+      fleet.store.isDown = false
+      await fleet.clock.advance(20_000)
+      expect(fleet.runs.filter(({ attempt }) => attempt === 1)).toHaveLength(atLast)
+      expect(fleet.runs).toHaveLength(1 + other.repeated.length)
+    }
+  })
+})
+
+describe('what has waited in the session of one process alone', () => {
+  it.each([
+    ['of a standby', false],
+    ['of the owner', true],
+  ])('%s runs there for the first time, also where the store was out meanwhile', async (_, owns) => {
+    for (const isOut of [false, true]) {
+      const fleet = new Fleet()
+      const [first, second] = await twoProcesses(fleet)
+      await fleet.clock.advance(10_000)
+      const process = owns ? second : first
+      const other = owns ? first : second
+      process.isConnected = false
+      await fleet.clock.advance(1_000)
+      if (isOut) fleet.store.isDown = true
+      other.isLoggedIn = false
+      fleet.send('1')
+      await fleet.clock.advance(1_000)
+      fleet.store.isDown = false
+      await fleet.clock.advance(5_000)
+      process.reconnect()
+      await fleet.clock.advance(owns ? 100 : 10_000)
+      expect(attempts(fleet, '1')).toEqual([[process.version, 1]])
+      expect([process.repeated, process.undecided]).toEqual([[], []])
+    }
+  })
+
+  it('of one that has taken over since runs there at once, where the store has answered all the time', async () => {
+    const fleet = new Fleet()
+    const [first, owner] = await twoProcesses(fleet)
+    await fleet.clock.advance(10_000)
+    first.isConnected = false
+    owner.isLoggedIn = false
+    fleet.send('1')
+    await fleet.clock.advance(3_000)
+    const taken = first.restart.takeOver()
+    await fleet.clock.advance(1_000)
+    await taken
+    first.reconnect()
+    await fleet.clock.advance(100)
+    expect(attempts(fleet, '1')).toEqual([['v1', 1]])
+  })
+
+  it('of one that was alone, and wrote no claims, until another one came, runs there once', async () => {
+    for (let offsetMs = 0; offsetMs < 3_000; offsetMs += 100) {
+      const fleet = new Fleet()
+      const [first, owner] = await twoProcesses(fleet)
+      await fleet.clock.advance(10_000)
+      const left = owner.end(true)
+      await fleet.clock.advance(2_000 + offsetMs)
+      await left
+      first.isConnected = false
+      fleet.send('1')
+      await fleet.clock.advance(1_000)
+      const next = fleet.process().begin()
+      await fleet.clock.advance(5_000)
+      await next
+      first.reconnect()
+      await fleet.clock.advance(10_000)
+      expect([attempts(fleet, '1'), first.undecided], `${offsetMs} ms later`).toEqual([[['v1', 1]], []])
+    }
+  })
+
+  it('of one that has logged in long after its start runs there at once, whoever has died since', async () => {
+    const fleet = new Fleet()
+    const [, owner] = await twoProcesses(fleet)
+    const late = fleet.process({ effects: 'atMostOnce' })
+    late.isConnected = false
+    const begun = late.begin()
+    await fleet.clock.advance(10_000)
+    await begun
+    fleet.store.isDown = true
+    await fleet.clock.advance(2_000)
+    fleet.store.isDown = false
+    owner.kill()
+    await fleet.clock.advance(1_200_000)
+    late.isConnected = true
+    await fleet.clock.advance(600)
+    fleet.send('1')
+    await fleet.clock.advance(100)
+    expect(attempts(fleet, '1')).toEqual([['v3', 1]])
+  })
+})
+
+describe('an event without an id that has waited in a session', () => {
+  it.each([
+    ['is let go where another one owned its guild when it was sent', false, 0, 1],
+    ['runs where its guild was this one’s all the time', true, 1, 0],
+  ])('%s', async (_, owns, runs, undecided) => {
+    const fleet = new Fleet()
+    const [first, second] = await twoProcesses(fleet, { context: () => ({ eventId: null, guildId: '7' }) })
+    await fleet.clock.advance(10_000)
+    const process = owns ? second : first
+    process.isConnected = false
+    process.receive('1')
+    await fleet.clock.advance(2_000)
+    if (!owns) second.kill()
+    await fleet.clock.advance(10_000)
+    process.reconnect()
+    await fleet.clock.advance(1_000)
+    expect([fleet.runs.length, process.restart.status.undecided]).toEqual([runs, undecided])
+  })
+})
