@@ -63,6 +63,8 @@ export class Departure {
   #hasDied = false
   /** What the last drain has told of as left behind. */
   #told: ReadonlySet<Promise<unknown>> | undefined
+  /** It has ended its client, and nothing comes any more. */
+  #hasEnded = false
   /** Drains that wait for flows; aborted when this process has events again. */
   #flowsWait: AbortController | undefined
 
@@ -89,7 +91,7 @@ export class Departure {
 
   /** A new life of this process. */
   started(): void {
-    this.#isLeft = false
+    this.#isLeft = this.#hasEnded = false
     this.#told = undefined
   }
 
@@ -128,16 +130,15 @@ export class Departure {
   /** Leaves the others. Never rejects. */
   async stop(): Promise<void> {
     const { settings, connection, membership, desk, pins, news, process } = this.#parts
-    const { clock, drainMs, version } = settings
+    const { clock, keepMs, leaseMs, drainMs, version } = settings
     const before = this.#told ?? new Set(desk.running)
     const connectedByMs = clock.monotonic() + drainMs
     if (connection.isAwaited()) await this.#stay(connectedByMs)
-    const { isAlone } = membership
-    // Nobody else gets what comes until then.
-    if (isAlone) await this.disconnect()
-    const { isServing, isStoreUp } = membership
+    // Nobody else handles what comes until then.
+    if (membership.isAlone || (membership.isServing && !this.#hasHeir)) await this.disconnect()
+    const { isAlone, isServing, isStoreUp } = membership
     // What is its own it begins no more, and it keeps events for the others until they are known to live.
-    this.#isLeaving = !membership.isAlone && (this.#hasHeir || !isServing)
+    this.#isLeaving = !isAlone && (this.#hasHeir || !isServing)
     desk.givesWay = true
     process.stops()
     this.#isLeft = this.#hasHeir
@@ -147,9 +148,10 @@ export class Departure {
     if (this.#hasHeir && !this.isHandedOver && isStoreUp) await this.#handOver(Infinity)
     // It may be given the events once more, by one that goes, too.
     desk.givesWay = !this.isHandedOver
-    await this.#lookAfter(before, connectedByMs)
-    if (!isAlone && !connection.isSettled()) news.leftUnconnected(this.#isLeaving)
-    if (!isAlone) await this.#lastLook(before)
+    const endsMs = clock.monotonic() + 2 * (keepMs + leaseMs) + drainMs
+    await this.#lookAfter(before, endsMs, connectedByMs)
+    if (!isAlone && !this.#hasEnded && !connection.isSettled()) news.leftUnconnected(this.#isLeaving)
+    if (!this.#hasEnded) await this.#lastLook(endsMs)
     this.#isLeaving = false
     this.#isLeft = this.#hasHeir
     if (!membership.isAlone) await this.#claimed()
@@ -157,10 +159,11 @@ export class Departure {
     await membership.leave().catch(() => undefined)
   }
 
-  /** Ends the connection. Never rejects. */
+  /** Ends the connection, once in each life of this process. Never rejects. */
   async disconnect(): Promise<void> {
     const { clock, drainMs, disconnect } = this.#parts.settings
-    if (disconnect === undefined) return
+    if (disconnect === undefined || this.#hasEnded) return
+    this.#hasEnded = true
     const timedOut = (): Error => new Error(`it has not ended within ${drainMs} ms`)
     try {
       await withDeadline(async () => disconnect(), drainMs, clock, timedOut)
@@ -249,14 +252,17 @@ export class Departure {
   }
 
   /** Ends the connection. What came until then may be with one that died in this very moment, so it is looked after once more. */
-  async #lastLook(before: ReadonlySet<Promise<unknown>>): Promise<void> {
+  async #lastLook(endsMs: number): Promise<void> {
     const { settings, desk } = this.#parts
-    if (settings.disconnect === undefined) return
+    const { clock, heartbeatMs, keepMs, leaseMs, disconnect } = settings
+    if (disconnect === undefined) return
+    // What runs now was waited for in vain.
+    const before = new Set(desk.running)
+    desk.open()
     await this.disconnect()
     // Handlers need the client, as a rule, so the others have their time to claim what came last.
-    desk.open()
-    await this.#while(() => desk.isWaiting, settings.heartbeatMs)
-    await this.#lookAfter(before, -Infinity)
+    await this.#while(() => desk.isWaiting, heartbeatMs)
+    await this.#lookAfter(before, Math.max(endsMs, clock.monotonic() + 2 * (keepMs + leaseMs)), -Infinity)
   }
 
   /**
@@ -266,18 +272,19 @@ export class Departure {
    * connection may go only now.
    *
    * @param before - the handlers that are not waited for
+   * @param endsMs - until when the others are
    * @param connectedByMs - until when the connection is
    */
-  async #lookAfter(before: ReadonlySet<Promise<unknown>>, connectedByMs: number): Promise<void> {
+  async #lookAfter(before: ReadonlySet<Promise<unknown>>, endsMs: number, connectedByMs: number): Promise<void> {
     const { settings, connection, desk } = this.#parts
     const { clock, keepMs, leaseMs, drainMs } = settings
-    const endsMs = clock.monotonic() + 2 * (keepMs + leaseMs) + drainMs
+    const leftMs = (): number => Math.min(drainMs, endsMs - clock.monotonic())
     let claiming: readonly string[] = []
     // Of a busy bot something is claimed at any time.
     const isClaiming = (): boolean => claiming.some((eventId) => desk.isClaiming(eventId))
     const isBusy = (): boolean => isClaiming() || desk.running.some((call) => !before.has(call))
     const isSilent = await this.#silence()
-    const mayWait = (): boolean => this.#isLeaving && clock.monotonic() < connectedByMs
+    const mayWait = (): boolean => this.#isLeaving && !this.#hasEnded && clock.monotonic() < connectedByMs
     const isAwaited = (): boolean => mayWait() && connection.isAwaited()
     let wasCutOff: boolean
     do {
@@ -291,13 +298,13 @@ export class Departure {
       const sinceMs = clock.monotonic()
       claiming = desk.claiming
       await this.#while(isClaiming, 2 * keepMs)
-      await this.#while(isBusy, drainMs)
+      await this.#while(isBusy, leftMs())
       await this.#while(isSilent, 2 * leaseMs)
       // Meanwhile the events may have been given to this process. The others have got what comes from here on.
       desk.close()
       claiming = desk.claiming
       await this.#while(isClaiming, 2 * keepMs)
-      await this.#while(isBusy, drainMs)
+      await this.#while(isBusy, leftMs())
       // Unless the connection went meanwhile, which a client may notice late, and came back.
       wasCutOff = mayWait() && connection.wasCutOffSince(sinceMs)
     } while ((this.#hasDied || isBusy() || wasCutOff) && clock.monotonic() < endsMs)

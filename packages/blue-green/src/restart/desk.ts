@@ -151,12 +151,13 @@ export class Desk {
     return new Promise((resolve, reject) => {
       const { clock } = this.#settings
       const arrivedMs = clock.monotonic()
-      const { tableOfArrivals, members, lateByMs } = this.#standing
+      const { arrivals, members } = this.#standing
+      const { lateByMs } = arrivals
       const isOwn = this.#hasOwned(unitId, lateByMs)
       // Of what came in its sleep, or waited in its session, it knows no more than before.
       const isFresh = !wasOut && lateByMs === 0 && this.#standing.hasBeenAwakeSince(arrivedMs)
       const needsClaim = isFresh && pin !== undefined && this.#needsClaim(unitId, pin)
-      const since = this.#outSince ?? tableOfArrivals
+      const since = this.#outSince ?? arrivals.since
       const came = { cameAt: clock.now(), cameMs: arrivedMs, lateByMs, since, members, wasOut }
       const what = { eventId, unitId, pin, event, isOwn, needsClaim, resolve, reject }
       const waits = { arrivedMs, heldUntilMs: arrivedMs, doubtedUntilMs: undefined, mayWait: true }
@@ -258,8 +259,8 @@ export class Desk {
     const isKnown = this.#place !== 'unknown'
     const isMine = this.#isMine({ unitId, pin: undefined })
     const isOut = this.#outSince !== undefined
-    const { lateByMs } = this.#standing
-    const wasMine = lateByMs === 0 || this.#hasOwned(unitId, lateByMs)
+    const { lateByMs, since } = this.#standing.arrivals
+    const wasMine = lateByMs === 0 || this.#standing.hasOwnedSince(since, unitId)
     if (isKnown && isMine && wasMine && !isOut) return this.#run(event, { eventId: undefined, attempt: 1 })
     if (isMine || isOut) this.#undecided(undefined, 'it has no id, and the others may have it')
     else if (this.#isOnItsWay(unitId)) this.#undecided(undefined, 'it has no id, and its guild moves')
@@ -271,10 +272,7 @@ export class Desk {
     return this.#standing.awaits(unitId) || this.#standing.hasGivenAway(unitId) || this.#standing.owns(unitId)
   }
 
-  /**
-   * Whether a guild was this process's when what comes now was sent, and a lease before: of one that was another's then, that one may have claimed it before the
-   * guild came here.
-   */
+  /** Whether a guild was this process's for a lease when what comes now was sent: the one before may have claimed what came earlier. */
   #hasOwned(unitId: string | undefined, lateByMs: number): boolean {
     const { aloneMs, servingMs } = this.#standing
     return Math.max(aloneMs, this.#standing.owns(unitId) ? servingMs : 0) >= this.#settings.leaseMs + lateByMs
@@ -311,7 +309,8 @@ export class Desk {
 
   /** Begins what is this process's now; but what has waited in its session, another one may have begun without a claim. */
   #beginOwn(kept: Kept): void {
-    if (kept.lateByMs > 0 && !kept.isOwn && this.#standing.isStoreUp) this.#judge(kept, whenDue)
+    const isNobodyElses = kept.lateByMs === 0 || this.#standing.hasOwnedSince(kept.since, kept.unitId)
+    if (!isNobodyElses && this.#standing.isStoreUp) this.#judge(kept, whenDue)
     else void this.#begin(kept)
   }
 
@@ -453,7 +452,7 @@ export class Desk {
     if (this.#mayServe(kept)) {
       // What came while this process stood still, or waited in its session, the others may have taken over.
       const { doubtedUntilMs, lateByMs, cameMs, arrivedMs } = kept
-      const isFresh = lateByMs === 0 || this.#standing.hasMissedStoreSince(cameMs - lateByMs)
+      const isFresh = lateByMs === 0 || this.#standing.isStoreOutSince(cameMs - lateByMs)
       const isKnown = isFresh && doubtedUntilMs === undefined && this.#standing.hasBeenAwakeSince(arrivedMs)
       const isUntouched = this.#settings.whenStoreIsOut === 'serve' && isKnown
       const mayServe = this.#standing.isAlone || isUntouched

@@ -117,17 +117,64 @@ describe('a process that ends its client as it stops', () => {
     }
   })
 
-  it('ends it once in each stop, also where it had not started', async () => {
+  it('ends it once, however often it is stopped, also where it had not started, and once more after the next start', async () => {
     const fleet = new Fleet()
     const disconnect = vi.fn()
-    const [before, only] = [fleet.process({ disconnect }), fleet.process({ disconnect })]
-    await before.restart.stop()
-    expect(disconnect).toHaveBeenCalledTimes(1)
-    await only.begin()
-    const stop = stopOf(only)
+    const only = fleet.process({ disconnect })
+    for (const calls of [1, 1, 2, 2]) {
+      if (calls === 2 && disconnect.mock.calls.length === 1) await only.begin()
+      const stop = stopOf(only)
+      await fleet.clock.advance(10_000)
+      await stop.done
+      expect(disconnect).toHaveBeenCalledTimes(calls)
+    }
+  })
+
+  it('takes over what nobody claims as ever while the end of its client takes its time', async () => {
+    const fleet = new Fleet()
+    const [before] = await twoProcesses(fleet, { disconnect: () => before.disconnect() })
+    before.onDisconnect = () => new Promise((resolve) => fleet.clock.after(20_000, resolve))
+    const stop = stopOf(before)
+    await fleet.clock.advance(2_500)
+    before.receive('1')
+    await fleet.clock.advance(1_600)
+    expect(runsOf(fleet, '1')).toEqual([['v1', 1, true]])
+    await fleet.clock.advance(60_000)
+    await stop.done
+  })
+
+  it('refuses nothing until then either where one has come that cannot serve yet', async () => {
+    const fleet = new Fleet()
+    const before = fleet.process({ disconnect: () => before.disconnect() })
+    await before.begin()
+    await fleet.clock.advance(10_000)
+    const started = fleet.process().restart.start()
+    await fleet.clock.advance(1_000)
+    await started
+    before.onDisconnect = () => new Promise((resolve) => fleet.clock.after(300, resolve))
+    const stop = stopOf(before)
+    for (let i = 0; i < 20; i++) {
+      await fleet.clock.advance(50)
+      fleet.send(String(i))
+    }
     await fleet.clock.advance(10_000)
     await stop.done
-    expect(disconnect).toHaveBeenCalledTimes(2)
+    expect(before.errors).toEqual([])
+    expect(fleet.runs.map(({ eventId }) => eventId)).toEqual([...before.answers.keys()])
+  })
+
+  it.each([
+    ['its handlers', 60_000, false],
+    ['its handlers, and the end of its client', 90_000, true],
+  ])('is stopped at last where %s never end', async (_, atMostMs, hangs) => {
+    vi.spyOn(process, 'emitWarning').mockImplementation(() => undefined)
+    const fleet = new Fleet()
+    const [before] = await twoProcesses(fleet, { disconnect: () => (hangs ? new Promise(() => undefined) : undefined) })
+    before.workMs = 10_000_000
+    const stop = stopOf(before)
+    before.receive('1')
+    await fleet.clock.advance(atMostMs)
+    expect(stop.isOver).toBe(true)
   })
 
   it('does not take its own end for a connection that is down', async () => {

@@ -1,4 +1,4 @@
-/** An event came before `start()` had resolved, or after `stop()`. Start first, then log in; destroy the client after `stop()`. */
+/** An event came before `start()` had resolved, or after `stop()`. Start first, then log in; end the client by the option `disconnect`, or after `stop()`. */
 export class NotStartedError extends Error {
   /** The class of this error, also across two copies of the package. */
   override readonly name = 'NotStartedError'
@@ -12,7 +12,7 @@ export class NotStartedError extends Error {
   /** @internal */
   constructor(version: string) {
     super(
-      `Version "${version}" takes no event now: await start() before you log in, and destroy the client after stop()`,
+      `Version "${version}" takes no event now: await start() before you log in, and end the client by the option disconnect, or after stop()`,
     )
   }
 }

@@ -387,8 +387,8 @@ export class GaplessRestart<Event = unknown, Answer = unknown> extends EventEmit
   }
 
   /**
-   * Leaves the others, who own the events from now on, and begins nothing more. What comes until the client is destroyed is theirs. Destroy it
-   * next.
+   * Leaves the others, who own the events from now on, and begins nothing more. The client is ended by the option `disconnect`; what comes until then is looked after. Without
+   * it, end the client next: what comes until then is theirs.
    *
    * @remarks
    * What is its own it gives away first, unless a `drain` has. Before it goes it waits for a sign of life of whoever has claimed what this process

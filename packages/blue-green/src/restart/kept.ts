@@ -6,7 +6,7 @@ export interface Arrival {
   readonly cameAt: number
   /** The same on the monotonic one, which stands still with its machine. */
   readonly cameMs: number
-  /** For how long it may have waited before it came, in ms: in a session whose connection was down. */
+  /** For how long it may have waited before it came, in ms: in the session, while the connection was down. */
   readonly lateByMs: number
   /** What was so when it was sent, or before; for what came while this process was taken for dead, what was so before that. */
   readonly since: Table

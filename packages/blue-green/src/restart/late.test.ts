@@ -230,3 +230,148 @@ describe('an event without an id that has waited in a session', () => {
     expect([fleet.runs.length, process.restart.status.undecided]).toEqual([runs, undecided])
   })
 })
+
+/** The connection breaks, and comes back. */
+async function blink(fleet: Fleet, process: FleetProcess, ms = 600): Promise<void> {
+  process.isConnected = false
+  await fleet.clock.advance(ms)
+  process.reconnect()
+}
+
+/** So it does every 2.6 s; each time something happens when it has been back for a moment. */
+async function flap(
+  fleet: Fleet,
+  process: FleetProcess,
+  times: number,
+  then = (_i: number): void => {},
+): Promise<void> {
+  for (let i = 0; i < times; i++) {
+    await blink(fleet, process)
+    await fleet.clock.advance(700)
+    then(i)
+    await fleet.clock.advance(1_300)
+  }
+}
+
+describe('a process whose connection comes and goes', () => {
+  it('runs what comes, alone, after the other one served without claims and left', async () => {
+    const fleet = new Fleet()
+    const [first, owner] = await twoProcesses(fleet)
+    await fleet.clock.advance(10_000)
+    await flap(fleet, first, 1)
+    fleet.store.isDown = true
+    await fleet.clock.advance(600)
+    fleet.send('before')
+    await fleet.clock.advance(2_000)
+    fleet.store.isDown = false
+    await flap(fleet, first, 2)
+    const left = owner.end(true)
+    await flap(fleet, first, 5)
+    await left
+    await flap(fleet, first, 50, (i) => fleet.send(String(i)))
+    expect(fleet.runs.filter(({ eventId }) => eventId !== 'before')).toHaveLength(50)
+  })
+
+  it.each(['keyed', 'atMostOnce'] as const)(
+    'runs what comes for the first time, after the other one has died (%s)',
+    async (effects) => {
+      const fleet = new Fleet()
+      const [first, owner] = await twoProcesses(fleet, { effects })
+      await fleet.clock.advance(10_000)
+      await flap(fleet, first, 1)
+      fleet.store.isDown = true
+      await fleet.clock.advance(600)
+      fleet.store.isDown = false
+      await flap(fleet, first, 2)
+      owner.kill()
+      await flap(fleet, first, 5)
+      await flap(fleet, first, 50, (i) => fleet.send(String(i)))
+      expect(fleet.runs.map(({ attempt }) => attempt)).toEqual(Array<number>(50).fill(1))
+    },
+  )
+
+  it.each([true, false])('serves on while the store is out (with another one: %s)', async (isShared) => {
+    const fleet = new Fleet()
+    const [other, owner] = await twoProcesses(fleet)
+    if (!isShared) await Promise.all([other.end(false), fleet.clock.advance(10_000)])
+    await fleet.clock.advance(60_000)
+    await flap(fleet, owner, 2)
+    fleet.store.isDown = true
+    await flap(fleet, owner, 25, (i) => fleet.send(String(i)))
+    expect(fleet.runs).toHaveLength(25)
+  })
+
+  it.each([
+    ['right after it has taken over', ['7']],
+    ['after other guilds were given to another one', ['8']],
+  ])('handles what has no id, %s', async (_, first) => {
+    const fleet = new Fleet()
+    const [other, owner] = await twoProcesses(fleet, { context: () => ({ eventId: null, guildId: '7' }) })
+    await fleet.clock.advance(60_000)
+    const taken = other.restart.takeOver({ percentage: 1, first })
+    await fleet.clock.advance(2_000)
+    await taken
+    await blink(fleet, first.includes('7') ? other : owner)
+    for (let i = 0; i < 30; i++) {
+      fleet.send(String(i))
+      await fleet.clock.advance(100)
+    }
+    expect(fleet.runs).toHaveLength(30)
+  })
+
+  it('begins what comes at once after a busy login, where the store is well', async () => {
+    const fleet = new Fleet()
+    const before = fleet.process()
+    await before.begin()
+    await fleet.clock.advance(10_000)
+    const after = fleet.process()
+    const started = after.restart.start()
+    await fleet.clock.advance(1_200)
+    await started
+    after.isConnected = false
+    await fleet.clock.advance(500)
+    after.freeze()
+    await fleet.clock.advance(1_100)
+    after.thaw()
+    await fleet.clock.advance(500)
+    after.isConnected = after.isLoggedIn = true
+    await fleet.clock.advance(10)
+    const taken = after.restart.takeOver()
+    await fleet.clock.advance(1_600)
+    await taken
+    fleet.send('1')
+    await fleet.clock.advance(100)
+    expect(attempts(fleet, '1')).toEqual([['v2', 1]])
+  })
+})
+
+describe('what has waited in the first session of a process, which was up for a moment only,', () => {
+  it.each([400, 1_500, 4_000])('for %s ms, is judged so, too', async (upMs) => {
+    const fleet = new Fleet()
+    const owner = fleet.process()
+    await owner.begin()
+    await fleet.clock.advance(10_000)
+    const late = fleet.process()
+    const started = late.restart.start().then(() => {
+      late.isConnected = false
+      late.isLoggedIn = true
+    })
+    await fleet.clock.advance(1_000)
+    await started
+    await fleet.clock.advance(500)
+    late.isConnected = true
+    await fleet.clock.advance(upMs)
+    late.isConnected = false
+    await fleet.clock.advance(1_000)
+    fleet.store.isDown = true
+    await fleet.clock.advance(600)
+    fleet.send('1')
+    await fleet.clock.advance(2_000)
+    owner.kill()
+    fleet.store.isDown = false
+    await fleet.clock.advance(10_000)
+    late.reconnect()
+    await fleet.clock.advance(20_000)
+    expect([attempts(fleet, '1').length, late.repeated]).toEqual([2, ['1']])
+  })
+})

@@ -2,6 +2,7 @@ import { withDeadline } from '../deadline.js'
 import { StoreUnavailableError } from '../errors.js'
 import type { Clock } from '../ports.js'
 import type { SharedStore } from './ports.js'
+import type { Arrivals } from './standing.js'
 import { Quiet } from './quiet.js'
 import { noTable, readTable, type Table } from './records.js'
 import {
@@ -57,8 +58,8 @@ export interface MembershipSettings {
   readonly joinTimeoutMs: number
   /** The flows that stay with this process; none unless given. */
   readonly flows?: { has(key: string): boolean; readonly keys: readonly string[] }
-  /** The connection to the platform, which says for how long it has been up, in ms; taken for granted unless given. */
-  readonly connection?: { upForMs(): number }
+  /** The connection to the platform, which says for how long it has been up, in ms, and whether what it had missed has come; taken for granted unless given. */
+  readonly connection?: { upForMs(): number; isSettled(): boolean }
   /** How long a claim stays; for `connection`. */
   readonly claimMs?: number
 }
@@ -113,8 +114,8 @@ export class Membership {
   #freshFromMs = -Infinity
   /** By which table it acted before it stood still. */
   #tableBeforeSleep = noTable
-  /** By which table it acted when its session had last had all that was sent, and when that was. */
-  #abreast: { readonly table: Table; readonly atMs: number } | undefined
+  /** By which table it acted when its connection was last known to be up, and when that was. */
+  #whenConnected: { readonly table: Table; readonly atMs: number } | undefined
   /** Its connection has been up; before that, nothing waits in its session. */
   #hasConnected = false
   /** Since when this process has known that nobody else is there; the first one has never known otherwise. */
@@ -129,7 +130,7 @@ export class Membership {
   /** How many events it has handled without claims, as the store was out, and of how many the table says so. */
   #unclaimed = 0
   #unclaimedTold = 0
-  /** The last epoch of which this process has said so, or that it is quiet, and the last of which another one has. */
+  /** The last epoch from which on this process has said that it handles events without claims, or up to which; and the last of another one. */
   #ownQuietEpoch = -1
   #othersQuietEpoch = 0
   #isStoreUp = true
@@ -154,19 +155,24 @@ export class Membership {
   }
 
   /**
-   * A table that is no newer than what comes now: by which this process acted, or, while that may have come in its sleep, or have waited in its
-   * session, before that.
+   * How long ago what comes now may have been sent, in ms, and a table that is no newer than that: by which this process acted, or, while it may have come in
+   * its sleep, or have waited in its session, before that. No session is taken to keep anything for longer than a claim stays.
    */
-  get tableOfArrivals(): Table {
-    if (this.#abreast !== undefined && this.lateByMs > 0) return this.#abreast.table
-    return this.#settings.clock.monotonic() < this.#freshFromMs ? this.#tableBeforeSleep : this.#table
+  get arrivals(): Arrivals {
+    const { clock, connection, claimMs = Infinity } = this.#settings
+    const nowMs = clock.monotonic()
+    if (this.#whenConnected !== undefined && connection?.isSettled() === false) {
+      const { table, atMs } = this.#whenConnected
+      const lateByMs = nowMs - atMs
+      if (lateByMs > 0 && lateByMs < claimMs) return { lateByMs, since: table }
+    }
+    return { lateByMs: 0, since: nowMs < this.#freshFromMs ? this.#tableBeforeSleep : this.#table }
   }
 
-  /** For how long what comes now may have waited in the session of this process, in ms; 0 once that is connected for a lease. */
-  get lateByMs(): number {
-    const { clock, leaseMs, connection } = this.#settings
-    if (connection === undefined || connection.upForMs() >= leaseMs) return 0
-    return clock.monotonic() - (this.#abreast?.atMs ?? clock.monotonic())
+  /** Whether the events of a guild are this process's, and have been since a table on. */
+  hasOwnedSince(before: Table, unitId: string | undefined): boolean {
+    const { id } = this.#settings
+    return before.ownerEpoch === this.#table.ownerEpoch && holds(before, id, unitId) && this.owns(unitId)
   }
 
   /** Whether this process is one of those that the others know. */
@@ -341,8 +347,8 @@ export class Membership {
     return this.#isStoreUp && this.#storeBackMs < sinceMs && this.hasBeenAwakeSince(sinceMs)
   }
 
-  /** Whether the store has not answered since then, so that nobody can have claimed what was sent. */
-  hasMissedStoreSince(sinceMs: number): boolean {
+  /** Whether the store has not answered since then, so that nobody can have claimed what was sent later. */
+  isStoreOutSince(sinceMs: number): boolean {
     return !this.#isStoreUp && this.#storeOutMs <= sinceMs
   }
 
@@ -387,6 +393,8 @@ export class Membership {
     }
     this.#schedule()
     if (!this.#isIn) return
+    // Nothing was sent to it before this.
+    if (this.#settings.connection !== undefined) this.#whenConnected ??= { table: this.#table, atMs: clock.monotonic() }
     // The events of one that is alone are its own from here on; no later change says so.
     if (this.#isSettled) this.#servingSinceMs = clock.monotonic()
     const before = this.#lastTold
@@ -427,13 +435,13 @@ export class Membership {
 
   /** What comes later than this was not sent before it, as long as the connection stays up. */
   #noteConnection(): void {
-    const { clock, leaseMs, connection } = this.#settings
+    const { clock, connection } = this.#settings
     if (connection === undefined) return
     const atMs = clock.monotonic()
-    const upForMs = connection.upForMs()
-    this.#hasConnected ||= upForMs > 0
-    const hasAll = !this.#hasConnected || (upForMs >= leaseMs && this.hasBeenAwakeSince(atMs))
-    if (this.#isIn && hasAll) this.#abreast = { table: this.#table, atMs }
+    const isSettled = connection.isSettled()
+    this.#hasConnected ||= connection.upForMs() > 0
+    const hasAll = !this.#hasConnected || (isSettled && this.hasBeenAwakeSince(atMs))
+    if (this.#isIn && hasAll) this.#whenConnected = { table: this.#table, atMs }
   }
 
   /** Takes this process out, as well as it goes, and ends the beats. */
@@ -449,8 +457,9 @@ export class Membership {
       this.#quiet.notAlone()
       this.#leaseBegan = never
       this.#lastTold = noTable
-      this.#abreast = undefined
+      this.#whenConnected = undefined
       this.#hasConnected = false
+      this.#ownQuietEpoch = -1
       this.#cancelBeat?.()
     }
   }
@@ -472,6 +481,8 @@ export class Membership {
       if (began.monotonicMs - this.#lastBeatMs > leaseMs) this.#sightings.clear()
       const found = await this.#ask('Reading who is there', 'no', () => store.entry(key))
       const current = found === undefined ? noTable : readTable(key, found.value)
+      // In a store that has lost its records, the numbers begin anew.
+      if (current.epoch < this.#ownQuietEpoch) this.#ownQuietEpoch = -1
       if (current.quietEpoch !== this.#ownQuietEpoch) this.#othersQuietEpoch = current.quietEpoch
       if (this.#isIn && current.members[id] === undefined) return this.#takenOut(current)
       if (current.epoch > this.#table.epoch) this.#coming = current
@@ -556,7 +567,7 @@ export class Membership {
   }
 
   #takenOut(current: Table): Table {
-    const before = this.tableOfArrivals
+    const { since: before } = this.arrivals
     const silentMs = this.#sinceMs(this.#leaseBegan)
     this.#knownPins = new Set()
     this.#isIn = false

@@ -66,7 +66,7 @@ export function whenDue(kept: Readonly<Kept>, standing: MissedStanding, settings
   const { isIn, isStoreUp } = standing
   const isFresh = !kept.wasOut && kept.lateByMs === 0
   const isTraced = isFresh || standing.hasClaimsSince(kept.since)
-  const isUntouched = kept.needsClaim ? isStoreUp : standing.hasReachedStoreSince(kept.arrivedMs - kept.lateByMs)
+  const isUntouched = kept.needsClaim ? isStoreUp : standing.hasReachedStoreSince(kept.cameMs - kept.lateByMs)
   const isSure = isTraced && isUntouched && kept.doubtedUntilMs === undefined && !mayHaveExpired(kept, settings)
   if (isIn && isSure) return { kind: 'begin' }
   if (isIn && isStoreUp) return { kind: 'look' }

@@ -71,13 +71,13 @@ export interface GaplessRestartOptions<Event, Answer> {
    * Whether this process has got all that the platform has sent it; taken for granted unless given. `false` while its connection is down, and until
    * what it missed has been passed to `handle`; `true` before the login and after the end of the client, when nothing comes. While it is `false`, a process that
    * has logged in since may not have what waits in the session of this one: so `drain` and `stop` wait, where another one serves. Of discord.js:
-   * `() => isConnected(client)`, from `@evenkeel/blue-green/discord`. Called with each sign of life, and every 50 ms while something waits for it.
+   * `() => isConnected(client)`, from `@evenkeel/blue-green/discord`. Called with each sign of life, with each event that has to be claimed, and every 50 ms while something waits for it.
    */
   readonly isConnected?: (() => boolean) | undefined
   /**
-   * Ends the client, when this process stops; unless given, that is yours to do after `stop()`. Called once by each `stop()`, while the other processes live, as far as anyone knows; what has come until it is done
-   * is looked after still, should one of them have died in that very moment. Of discord.js: `() => client.destroy()`. Awaited for `drainMs` at most; what it
-   * throws is a warning of the process.
+   * Ends the client; unless given, that is yours to do after `stop()`. Called by `stop()`, once after each `start()`, and also where that has failed, or was not called. What has come until it is done is
+   * looked after still, should another process have died with it in that very moment. Of discord.js: `() => client.destroy()`. Awaited for `drainMs` at most; what it
+   * throws is a warning of the process, `EVENKEEL_DISCONNECT`. Do not await `stop()` in it.
    */
   readonly disconnect?: (() => unknown) | undefined
   /** Where time comes from. */

@@ -34,6 +34,21 @@ async function live(random: () => number, world: World): Promise<{ readonly flee
   const flowOf = (id: string | number): string => `flow ${Number(id) % 6}`
   // For how long one that stands still finds the claims of those that went on without it.
   const redoMs = [30_000, 45_000, 60_000][below(3)] ?? 0
+  const wait = (ms: number): Promise<void> => new Promise((resolve) => clock.after(ms, resolve))
+  const breakFor = (one: FleetProcess, ms: number): void => {
+    one.isConnected = false
+    clock.after(ms, () => one.reconnect())
+  }
+  /** Its connection takes its time, and may break at once. */
+  const logIn = async (one: FleetProcess): Promise<void> => {
+    await one.restart.start()
+    await wait(below(2) * below(1_500))
+    one.isConnected = false
+    await wait(below(2_000))
+    one.isConnected = one.isLoggedIn = true
+    if (below(3) === 0) clock.after(below(3_000), () => one.isConnected && breakFor(one, below(20_000)))
+    await one.restart.takeOver()
+  }
   const begin = (): void => {
     const context = (id: string): EventContext => ({ eventId: id, guildId: id, pin: flowOf(id) })
     // What comes after that is lost to anyone, where the client of one that goes is ended by nobody but itself.
@@ -44,9 +59,10 @@ async function live(random: () => number, world: World): Promise<{ readonly flee
       context,
       ...(ends && { disconnect: () => next.disconnect() }),
     })
-    next.onDisconnect = () => new Promise((resolve) => clock.after(below(300), resolve))
+    next.onDisconnect = () => wait(below(below(4) === 0 ? 20_000 : 300))
     next.workMs = below(4_000)
-    next.begin().catch(() => undefined)
+    const begun = world.breaks && fleet.processes.length > 1 ? logIn(next) : next.begin()
+    begun.catch(() => undefined)
   }
   /** How much later than the event a copy of it comes: the copies are less than `keepMs` apart. */
   // Where connections break, what is on its way to one that goes would be lost to anyone.
@@ -122,8 +138,7 @@ async function live(random: () => number, world: World): Promise<{ readonly flee
       case 9:
         for (const one of below(2) === 0 ? alive : [some()]) {
           if (!world.breaks || one?.isConnected !== true) continue
-          one.isConnected = false
-          clock.after(below(below(3) === 0 ? 30_000 : 3_000), () => one.reconnect())
+          breakFor(one, below(below(3) === 0 ? 30_000 : 3_000))
         }
         break
       default: {
@@ -176,6 +191,10 @@ function faultsOf(fleet: Fleet, isTold: (eventId: string) => boolean): string[] 
     if (restart.status.kept > 0) faults.push(`${version} keeps ${restart.status.kept} events for ever`)
   }
   const told = new Set(fleet.processes.flatMap(({ undecided, unfinished }) => [...undecided, ...unfinished]))
+  for (const id of new Set(there.flatMap(({ answers }) => [...answers.keys()]))) {
+    if (fleet.runsOf(id).some(({ isEnded }) => isEnded)) continue
+    if (!told.has(id)) faults.push(`${id} let go, and nobody said so: ${JSON.stringify(fleet.runsOf(id))}`)
+  }
   // Whoever has left in good order has left what it got to those who lived still when its client had ended.
   for (const { version, answers, hasLeft, endedMs, hasStoodStill } of fleet.processes) {
     if (!hasLeft || hasStoodStill || endedMs === Infinity) continue

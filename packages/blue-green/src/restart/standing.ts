@@ -1,5 +1,13 @@
 import type { Table } from './records.js'
 
+/** What is known of the age of an event that comes now. */
+export interface Arrivals {
+  /** For how long it may have waited in the session of this process, in ms. */
+  readonly lateByMs: number
+  /** A table that is no newer. */
+  readonly since: Table
+}
+
 /** Where this process stands among the others, as far as an event is concerned. */
 export interface Standing {
   readonly isIn: boolean
@@ -17,10 +25,8 @@ export interface Standing {
   readonly table: Table
   /** Those who may get what comes now. */
   readonly members: readonly string[]
-  /** One that is no newer than what comes now. */
-  readonly tableOfArrivals: Table
-  /** For how long what comes now may have waited in the session of this process, in ms. */
-  readonly lateByMs: number
+  /** How old what comes now may be. */
+  readonly arrivals: Arrivals
   /** Whether the events of a guild are its own. */
   owns(unitId: string | undefined): boolean
   /** Which process a flow stays with, if any. */
@@ -41,7 +47,9 @@ export interface Standing {
   hasLivedSince(other: string, sinceMs: number): boolean
   hasBeenAwakeSince(sinceMs: number): boolean
   hasReachedStoreSince(sinceMs: number): boolean
-  hasMissedStoreSince(sinceMs: number): boolean
+  isStoreOutSince(sinceMs: number): boolean
+  /** Whether the events of a guild are this process's, and have been since a table on. */
+  hasOwnedSince(before: Table, unitId: string | undefined): boolean
   beat(): Promise<void>
   /** An event was handled without a claim, as the store was out: the table is to say so. */
   noteUnclaimed(): void

@@ -234,7 +234,7 @@ export class FleetProcess {
 
   #clock(): Clock {
     const { clock } = this.#fleet
-    const monotonic = (): number => clock.monotonic() - this.#suspendedMs
+    const monotonic = (): number => (this.#suspendedAtMs ?? clock.monotonic()) - this.#suspendedMs
     return {
       now: () => clock.now() + this.skewMs,
       monotonic,
