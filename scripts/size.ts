@@ -7,7 +7,7 @@ import { fromRoot, packages, readJson, root, type Entry } from './workspace.js'
 
 const budgetFile = join(root, 'scripts', 'size-budgets.json')
 /** One package has ten entries, and its guides beside its README: docs/decisions/0029-ten-entries.md. */
-const maxPackedBytes: Readonly<Record<string, number>> = { '@evenkeel/blue-green': 298_500 }
+const maxPackedBytes: Readonly<Record<string, number>> = { '@evenkeel/blue-green': 300_000 }
 const usualMaxPackedBytes = 150_000
 /** An entry's own code, minified and gzipped: what a bundler would add to a bot, dependencies left out. */
 async function bundledBytes({ source }: Entry): Promise<number> {

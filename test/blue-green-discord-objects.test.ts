@@ -80,7 +80,8 @@ describe('with the real discord.js', () => {
   it('knows whether a client is connected, from before its login until it is destroyed', async () => {
     const client = await connect()
     expect(isConnected(new Client({ intents: [] }))).toBe(true)
-    expect(isConnected(client)).toBe(true)
+    const guildId = client.guilds.cache.firstKey()
+    for (const asked of [undefined, guildId, 'of nobody']) expect(isConnected(client, asked)).toBe(true)
     for (const kind of ['drop', 'reconnect'] as const) {
       const cut = once(client, Events.ShardReconnecting)
       // So that it does not come back before there is something for it.
@@ -88,6 +89,7 @@ describe('with the real discord.js', () => {
       await standin.inject({ kind })
       await cut
       expect(isConnected(client)).toBe(false)
+      expect(isConnected(client, guildId)).toBe(false)
       const missed = once(client, Events.InteractionCreate).then(() => (isMissed = false))
       let isMissed = true
       await standin.command({ name: 'ping' })

@@ -37,7 +37,7 @@ const restart = new GaplessRestart({
   // A machine that is busy with all this is no store that is out.
   storeTimeoutMs: 2_000,
   keepMs: 5_000,
-  isConnected: () => isConnected(client),
+  isConnected: (guildId) => isConnected(client, guildId),
   disconnect: () => client.destroy(),
   // The wall clock alone: nothing can be done to the other one.
   clock: {

@@ -35,7 +35,7 @@ const restart = new GaplessRestart({
   context: ({ id, guildId, user }) => ({ eventId: id, guildId, userId: user.id }),
   effects: 'keyed',
   store: storage.collection('evenkeel'),
-  isConnected: () => isConnected(client),
+  isConnected: (guildId) => isConnected(client, guildId),
   disconnect: () => client.destroy(),
   bakeMs: Number(env['BOT_BAKE_MS'] ?? 60_000),
 })

@@ -39,7 +39,7 @@ const restart = new GaplessRestart({
   store: storage.collection('evenkeel'),
   heartbeatMs: 100,
   leaseMs: Number(leaseMs),
-  isConnected: () => isConnected(client),
+  isConnected: (guildId) => isConnected(client, guildId),
   disconnect: async () => {
     if (how.includes('hold')) {
       const isAllowed = once(process, 'SIGUSR2')

@@ -15,6 +15,8 @@ export {
   isConnected,
   type ConnectedClient,
   type ConnectedGateway,
+  type ConnectedGuild,
+  type ConnectedGuilds,
   type ConnectedShard,
 } from './discord/is-connected.js'
 export { nonceOf } from './discord/nonce-of.js'

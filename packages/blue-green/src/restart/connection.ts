@@ -3,7 +3,7 @@ import { warn } from '../warn.js'
 
 /** What a {@link Connection} is made of. */
 export interface ConnectionSettings {
-  readonly isConnected: () => boolean
+  readonly isConnected: (unitId?: string) => boolean
   readonly clock: Clock
   /** For how long it must have been up until what had been missed is here. */
   readonly graceMs: number
@@ -52,6 +52,15 @@ export class Connection {
     return this.upForMs() >= this.#settings.graceMs
   }
 
+  /**
+   * Asks whether an event of a guild that comes now may have waited for it. While one of several connections is down, what comes by the others is as
+   * new as ever, as far as the user can tell them apart.
+   */
+  mayHaveKept(unitId: string | undefined): boolean {
+    this.look()
+    return this.#upSinceMs === undefined ? !this.#ask(unitId) : !this.isSettled()
+  }
+
   /** Asks whether somebody who goes is to wait for it. */
   isAwaited(): boolean {
     return !this.isSettled() && !this.#isGivenUp
@@ -68,9 +77,9 @@ export class Connection {
   }
 
   /** Of one who does not say it, it is taken to be up: nobody may wait in vain. */
-  #ask(): boolean {
+  #ask(unitId?: string): boolean {
     try {
-      const is: unknown = this.#settings.isConnected()
+      const is: unknown = this.#settings.isConnected(unitId)
       if (typeof is === 'boolean') return is
       throw new TypeError(`isConnected must return true or false, not ${typeof is}`)
     } catch (error) {

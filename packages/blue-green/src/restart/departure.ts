@@ -6,7 +6,7 @@ import type { Desk } from './desk.js'
 import type { Membership } from './membership.js'
 import type { RestartNews } from './news.js'
 import type { RestartSettings } from './options.js'
-import { hasPart, successorOf } from './table.js'
+import { hasPart, successorOf, withoutService } from './table.js'
 import { handedOver } from './take-over.js'
 
 /** How `drain` is to wait. */
@@ -135,7 +135,10 @@ export class Departure {
     const connectedByMs = clock.monotonic() + drainMs
     if (connection.isAwaited()) await this.#stay(connectedByMs)
     // Nobody else handles what comes until then.
-    if (membership.isAlone || (membership.isServing && !this.#hasHeir)) await this.disconnect()
+    const isLast = membership.isAlone || (membership.isServing && !this.#hasHeir)
+    const isCutOff = isLast && !membership.isAlone && !connection.isSettled()
+    if (isCutOff) news.leftUnconnected(false)
+    if (isLast) await this.disconnect()
     const { isAlone, isServing, isStoreUp } = membership
     // What is its own it begins no more, and it keeps events for the others until they are known to live.
     this.#isLeaving = !isAlone && (this.#hasHeir || !isServing)
@@ -150,7 +153,7 @@ export class Departure {
     desk.givesWay = !this.isHandedOver
     const endsMs = clock.monotonic() + 2 * (keepMs + leaseMs) + drainMs
     await this.#lookAfter(before, endsMs, connectedByMs)
-    if (!isAlone && !this.#hasEnded && !connection.isSettled()) news.leftUnconnected(this.#isLeaving)
+    if (!isAlone && !isCutOff && !this.#hasEnded && !connection.isSettled()) news.leftUnconnected(this.#isLeaving)
     if (!this.#hasEnded) await this.#lastLook(endsMs)
     this.#isLeaving = false
     this.#isLeft = this.#hasHeir
@@ -253,9 +256,11 @@ export class Departure {
 
   /** Ends the connection. What came until then may be with one that died in this very moment, so it is looked after once more. */
   async #lastLook(endsMs: number): Promise<void> {
-    const { settings, desk } = this.#parts
-    const { clock, heartbeatMs, keepMs, leaseMs, disconnect } = settings
+    const { settings, membership, desk } = this.#parts
+    const { id, clock, heartbeatMs, keepMs, leaseMs, disconnect } = settings
     if (disconnect === undefined) return
+    // Nobody is to give it the events once more.
+    await membership.change((table) => withoutService(table, id)).catch(() => undefined)
     // What runs now was waited for in vain.
     const before = new Set(desk.running)
     desk.open()

@@ -39,7 +39,7 @@ function deskOf(began: (eventId: string) => void = () => undefined) {
     isStoreUp: true,
     isConfirmed: true,
     table: { ...noTable, members: { other: { version: 'v1', beat: 1, acked: 1, isReady: true } } },
-    arrivals: { lateByMs: 0, since: noTable },
+    arrivalsOf: () => ({ lateByMs: 0, since: noTable }),
     owned: new Set(['mine']),
     owns: (unitId: string | undefined): boolean => standing.owned.has(unitId ?? ''),
     awaits: () => false,

@@ -151,7 +151,8 @@ export class Desk {
     return new Promise((resolve, reject) => {
       const { clock } = this.#settings
       const arrivedMs = clock.monotonic()
-      const { arrivals, members } = this.#standing
+      const { members } = this.#standing
+      const arrivals = this.#standing.arrivalsOf(unitId)
       const { lateByMs } = arrivals
       const isOwn = this.#hasOwned(unitId, lateByMs)
       // Of what came in its sleep, or waited in its session, it knows no more than before.
@@ -255,11 +256,11 @@ export class Desk {
    * so, or have left it already: nobody can tell.
    */
   async #handleUnnamed(event: never, unitId: string | undefined): Promise<unknown> {
+    const { lateByMs, since } = this.#standing.arrivalsOf(unitId)
     if (!this.#isSure) await this.#ask()
     const isKnown = this.#place !== 'unknown'
     const isMine = this.#isMine({ unitId, pin: undefined })
     const isOut = this.#outSince !== undefined
-    const { lateByMs, since } = this.#standing.arrivals
     const wasMine = lateByMs === 0 || this.#standing.hasOwnedSince(since, unitId)
     if (isKnown && isMine && wasMine && !isOut) return this.#run(event, { eventId: undefined, attempt: 1 })
     if (isMine || isOut) this.#undecided(undefined, 'it has no id, and the others may have it')

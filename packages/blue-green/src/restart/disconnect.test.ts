@@ -163,6 +163,46 @@ describe('a process that ends its client as it stops', () => {
     expect(fleet.runs.map(({ eventId }) => eventId)).toEqual([...before.answers.keys()])
   })
 
+  it('is given no events any more by one that drains meanwhile', async () => {
+    const fleet = new Fleet()
+    const [before, after] = await twoProcesses(fleet, {
+      disconnect: () => before.disconnect(),
+      context: (id) => ({ eventId: id === 'last' ? id : null, guildId: '7' }),
+    })
+    await fleet.clock.advance(10_000)
+    // A handler keeps it from going.
+    before.workMs = 15_000
+    before.onDisconnect = async () => before.receive('last')
+    const stop = stopOf(before)
+    await fleet.clock.advance(4_000)
+    expect([runsOf(fleet, 'last'), stop.isOver]).toEqual([[['v1', 1, false]], false])
+    before.workMs = 0
+    const drain = after.restart.drain()
+    for (let i = 0; i < 100; i++) {
+      fleet.send(String(i))
+      await fleet.clock.advance(100)
+    }
+    expect(fleet.runs.slice(1).map(({ by }) => by)).toEqual(Array<string>(100).fill('v2'))
+    await fleet.clock.advance(60_000)
+    await Promise.all([drain, stop.done])
+  })
+
+  it('tells that its connection is down, also where it ends its client first', async () => {
+    const fleet = new Fleet()
+    const before = fleet.process({ disconnect: () => before.disconnect() })
+    await before.begin()
+    await fleet.clock.advance(10_000)
+    const started = fleet.process().restart.start()
+    await fleet.clock.advance(1_000)
+    await started
+    before.isConnected = false
+    await fleet.clock.advance(1_000)
+    const stop = stopOf(before)
+    await fleet.clock.advance(60_000)
+    await stop.done
+    expect(before.told.filter((news) => news.startsWith('connection'))).toEqual(['connection down > left'])
+  })
+
   it.each([
     ['its handlers', 60_000, false],
     ['its handlers, and the end of its client', 90_000, true],

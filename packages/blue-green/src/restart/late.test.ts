@@ -190,23 +190,21 @@ describe('what has waited in the session of one process alone', () => {
     }
   })
 
-  it('of one that has logged in long after its start runs there at once, whoever has died since', async () => {
+  it('of one that has logged in long after its start waits for nobody, whoever has died since', async () => {
     const fleet = new Fleet()
     const [, owner] = await twoProcesses(fleet)
     const late = fleet.process({ effects: 'atMostOnce' })
-    late.isConnected = false
-    const begun = late.begin()
+    const started = late.restart.start()
     await fleet.clock.advance(10_000)
-    await begun
+    await started
     fleet.store.isDown = true
     await fleet.clock.advance(2_000)
     fleet.store.isDown = false
     owner.kill()
-    await fleet.clock.advance(1_200_000)
-    late.isConnected = true
-    await fleet.clock.advance(600)
-    fleet.send('1')
-    await fleet.clock.advance(100)
+    await fleet.clock.advance(600_000)
+    late.isLoggedIn = true
+    late.receive('1')
+    await fleet.clock.advance(2_000)
     expect(attempts(fleet, '1')).toEqual([['v3', 1]])
   })
 })
@@ -373,5 +371,143 @@ describe('what has waited in the first session of a process, which was up for a 
     late.reconnect()
     await fleet.clock.advance(20_000)
     expect([attempts(fleet, '1').length, late.repeated]).toEqual([2, ['1']])
+  })
+})
+
+describe('a process of which one of several connections is down', () => {
+  /** The connection of guild 8 is. */
+  const oneIsDown = (isDown: () => boolean) => (unitId?: string) =>
+    !isDown() || (unitId !== undefined && unitId !== '8')
+
+  it.each(['keyed', 'atMostOnce'] as const)(
+    'runs what comes by the others for the first time (%s)',
+    async (effects) => {
+      const fleet = new Fleet()
+      let isDown = false
+      const [, owner] = await twoProcesses(fleet, { effects, isConnected: oneIsDown(() => isDown) })
+      await fleet.clock.advance(10_000)
+      isDown = true
+      await fleet.clock.advance(1_000)
+      fleet.store.isDown = true
+      await fleet.clock.advance(600)
+      fleet.store.isDown = false
+      await fleet.clock.advance(5_000)
+      owner.kill()
+      await fleet.clock.advance(60_000)
+      for (let i = 0; i < 50; i++) {
+        fleet.send(`7/${i}`)
+        await fleet.clock.advance(100)
+      }
+      expect(fleet.runs.map(({ attempt }) => attempt)).toEqual(Array<number>(50).fill(1))
+      // Of the one that is down, the dead one may have begun what comes.
+      fleet.send('8/1')
+      await fleet.clock.advance(10_000)
+      expect(fleet.runsOf('8/1').length + fleet.processes.flatMap(({ unfinished }) => unfinished).length).toBe(1)
+      expect(fleet.runsOf('8/1').every(({ attempt }) => attempt === 2)).toBe(true)
+    },
+  )
+
+  it('serves what comes by the others while the store is out', async () => {
+    const fleet = new Fleet()
+    let isDown = false
+    await twoProcesses(fleet, { isConnected: oneIsDown(() => isDown) })
+    await fleet.clock.advance(10_000)
+    isDown = true
+    await fleet.clock.advance(5_000)
+    fleet.store.isDown = true
+    await fleet.clock.advance(1_000)
+    for (let i = 0; i < 50; i++) {
+      fleet.send(`7/${i}`)
+      await fleet.clock.advance(100)
+    }
+    await fleet.clock.advance(2_000)
+    expect(fleet.runs).toHaveLength(50)
+  })
+
+  it('handles what comes by the others without an id', async () => {
+    const fleet = new Fleet()
+    let isDown = false
+    const context = (): { eventId: null; guildId: string } => ({ eventId: null, guildId: '7' })
+    const [other] = await twoProcesses(fleet, { context, isConnected: oneIsDown(() => isDown) })
+    await fleet.clock.advance(10_000)
+    isDown = true
+    await fleet.clock.advance(600)
+    const taken = other.restart.takeOver()
+    await fleet.clock.advance(1_000)
+    await taken
+    for (let i = 0; i < 50; i++) {
+      fleet.send(String(i))
+      await fleet.clock.advance(100)
+    }
+    expect(fleet.runs).toHaveLength(50)
+  })
+})
+
+describe('what has waited in a session, and was served by one that died,', () => {
+  it.each([12_000, 15_000])(
+    'runs once more, told, where its process was out, and could not come back for %s ms',
+    async (outMs) => {
+      const fleet = new Fleet()
+      const [first, owner] = await twoProcesses(fleet)
+      await fleet.clock.advance(10_000)
+      first.isConnected = false
+      await fleet.clock.advance(600)
+      first.freeze()
+      await fleet.clock.advance(6_100)
+      first.thaw()
+      const isThere = async (): Promise<boolean> => {
+        const found = await fleet.store.entry('restart:bot')
+        return Object.keys((found?.value as { members: object }).members).length === 2
+      }
+      for (let i = 0; i < 300 && !(await isThere()); i++) await fleet.clock.advance(1)
+      fleet.store.isDown = true
+      await fleet.clock.advance(600)
+      fleet.send('1')
+      await fleet.clock.advance(outMs)
+      owner.kill()
+      await fleet.clock.advance(1_000)
+      fleet.store.isDown = false
+      await fleet.clock.advance(20_000)
+      first.reconnect()
+      await fleet.clock.advance(20_000)
+      expect(attempts(fleet, '1')).toHaveLength(1 + first.repeated.length)
+      expect([...first.repeated, ...first.undecided]).toEqual(['1'])
+    },
+  )
+
+  it('is let go, told, where its claim may have expired', async () => {
+    const fleet = new Fleet()
+    const [first] = await twoProcesses(fleet)
+    await fleet.clock.advance(10_000)
+    first.isConnected = false
+    await fleet.clock.advance(100)
+    fleet.send('1')
+    await fleet.clock.advance(899_000)
+    first.reconnect()
+    await fleet.clock.advance(20_000)
+    expect([attempts(fleet, '1'), first.undecided]).toEqual([[['v2', 1]], ['1']])
+  })
+
+  it('and has no id, is late also where the store is slow to say who is there', async () => {
+    for (const slowMs of [0, 100, 200, 250]) {
+      const fleet = new Fleet(() => 0.999)
+      const [first] = await twoProcesses(fleet, { context: () => ({ eventId: null, guildId: '7' }) })
+      await fleet.clock.advance(10_000)
+      first.isConnected = false
+      await fleet.clock.advance(600)
+      fleet.send('1')
+      await fleet.clock.advance(100)
+      const taken = first.restart.takeOver()
+      await fleet.clock.advance(1_000)
+      await taken
+      await fleet.clock.advance(2_000)
+      first.freeze()
+      await fleet.clock.advance(3_600)
+      fleet.store.slowMs = slowMs
+      first.thaw()
+      first.reconnect()
+      await fleet.clock.advance(3_000)
+      expect([fleet.runs.length, first.restart.status.undecided], `${slowMs} ms`).toEqual([1, 1])
+    }
   })
 })

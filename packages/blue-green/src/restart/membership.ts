@@ -1,6 +1,7 @@
 import { withDeadline } from '../deadline.js'
 import { StoreUnavailableError } from '../errors.js'
 import type { Clock } from '../ports.js'
+import type { Connection } from './connection.js'
 import type { SharedStore } from './ports.js'
 import type { Arrivals } from './standing.js'
 import { Quiet } from './quiet.js'
@@ -37,7 +38,7 @@ export interface MembershipHooks {
   agreed(table: Table, before: Table): void
   /** Others gave no sign of life for too long, and were taken out, by this process or another. Told before `agreed`. */
   died(ids: readonly string[], before: Table): void
-  /** This process gave no sign of life for too long, and was taken out by the others. It acted by `before` last, so many ms ago. */
+  /** This process gave no sign of life for so many ms, and was taken out by the others. It acted by `before` last, or has missed what came since. */
   lost(before: Table, silentMs: number): void
   /** The store answers, or does no more. */
   reachable(isUp: boolean, error: unknown): void
@@ -58,8 +59,8 @@ export interface MembershipSettings {
   readonly joinTimeoutMs: number
   /** The flows that stay with this process; none unless given. */
   readonly flows?: { has(key: string): boolean; readonly keys: readonly string[] }
-  /** The connection to the platform, which says for how long it has been up, in ms, and whether what it had missed has come; taken for granted unless given. */
-  readonly connection?: { upForMs(): number; isSettled(): boolean }
+  /** The connection to the platform; taken for granted unless given. */
+  readonly connection?: Pick<Connection, 'upForMs' | 'isSettled' | 'mayHaveKept'>
   /** How long a claim stays; for `connection`. */
   readonly claimMs?: number
 }
@@ -116,8 +117,6 @@ export class Membership {
   #tableBeforeSleep = noTable
   /** By which table it acted when its connection was last known to be up, and when that was. */
   #whenConnected: { readonly table: Table; readonly atMs: number } | undefined
-  /** Its connection has been up; before that, nothing waits in its session. */
-  #hasConnected = false
   /** Since when this process has known that nobody else is there; the first one has never known otherwise. */
   #aloneSinceMs = -Infinity
   /** Since when the events of now have been this process's. */
@@ -155,13 +154,13 @@ export class Membership {
   }
 
   /**
-   * How long ago what comes now may have been sent, in ms, and a table that is no newer than that: by which this process acted, or, while it may have come in
+   * How long ago what comes now of a guild may have been sent, in ms, and a table that is no newer than that: by which this process acted, or, while it may have come in
    * its sleep, or have waited in its session, before that. No session is taken to keep anything for longer than a claim stays.
    */
-  get arrivals(): Arrivals {
+  arrivalsOf(unitId: string | undefined): Arrivals {
     const { clock, connection, claimMs = Infinity } = this.#settings
     const nowMs = clock.monotonic()
-    if (this.#whenConnected !== undefined && connection?.isSettled() === false) {
+    if (this.#whenConnected !== undefined && connection?.mayHaveKept(unitId) === true) {
       const { table, atMs } = this.#whenConnected
       const lateByMs = nowMs - atMs
       if (lateByMs > 0 && lateByMs < claimMs) return { lateByMs, since: table }
@@ -172,7 +171,8 @@ export class Membership {
   /** Whether the events of a guild are this process's, and have been since a table on. */
   hasOwnedSince(before: Table, unitId: string | undefined): boolean {
     const { id } = this.#settings
-    return before.ownerEpoch === this.#table.ownerEpoch && holds(before, id, unitId) && this.owns(unitId)
+    const isSame = isNoOlder(this.#table, before) && before.ownerEpoch === this.#table.ownerEpoch
+    return isSame && holds(before, id, unitId) && this.owns(unitId)
   }
 
   /** Whether this process is one of those that the others know. */
@@ -393,7 +393,7 @@ export class Membership {
     }
     this.#schedule()
     if (!this.#isIn) return
-    // Nothing was sent to it before this.
+    // Nothing was sent to one that starts before this.
     if (this.#settings.connection !== undefined) this.#whenConnected ??= { table: this.#table, atMs: clock.monotonic() }
     // The events of one that is alone are its own from here on; no later change says so.
     if (this.#isSettled) this.#servingSinceMs = clock.monotonic()
@@ -438,14 +438,17 @@ export class Membership {
     const { clock, connection } = this.#settings
     if (connection === undefined) return
     const atMs = clock.monotonic()
-    const isSettled = connection.isSettled()
-    this.#hasConnected ||= connection.upForMs() > 0
-    const hasAll = !this.#hasConnected || (isSettled && this.hasBeenAwakeSince(atMs))
+    const hasAll = connection.isSettled() && this.hasBeenAwakeSince(atMs)
     if (this.#isIn && hasAll) this.#whenConnected = { table: this.#table, atMs }
   }
 
   /** Takes this process out, as well as it goes, and ends the beats. */
   async leave(): Promise<void> {
+    this.#whenConnected = undefined
+    await this.#leave()
+  }
+
+  async #leave(): Promise<void> {
     if (!this.#isRunning) return
     const { id } = this.#settings
     this.#cancelBeat?.()
@@ -457,15 +460,13 @@ export class Membership {
       this.#quiet.notAlone()
       this.#leaseBegan = never
       this.#lastTold = noTable
-      this.#whenConnected = undefined
-      this.#hasConnected = false
       this.#ownQuietEpoch = -1
       this.#cancelBeat?.()
     }
   }
 
   async #giveUp(afterMs: number): Promise<StoreUnavailableError> {
-    await this.leave().catch(() => undefined)
+    await this.#leave().catch(() => undefined)
     return new StoreUnavailableError(`The others have not answered within ${afterMs} ms`, 'unknown')
   }
 
@@ -567,7 +568,7 @@ export class Membership {
   }
 
   #takenOut(current: Table): Table {
-    const { since: before } = this.arrivals
+    const { since: before } = this.arrivalsOf(undefined)
     const silentMs = this.#sinceMs(this.#leaseBegan)
     this.#knownPins = new Set()
     this.#isIn = false

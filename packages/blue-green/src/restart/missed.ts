@@ -145,5 +145,6 @@ function giveUp(why: string): Verdict {
 
 /** Whether the store may have had a claim of it, and has it no more. */
 function mayHaveExpired(kept: Readonly<Kept>, { clock, keepMs, claimMs }: MissedSettings): boolean {
-  return Math.max(clock.now() - kept.cameAt, clock.monotonic() - kept.cameMs) >= claimMs - 2 * keepMs
+  const cameAgoMs = Math.max(clock.now() - kept.cameAt, clock.monotonic() - kept.cameMs)
+  return cameAgoMs + kept.lateByMs >= claimMs - 2 * keepMs
 }

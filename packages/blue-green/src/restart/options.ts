@@ -69,11 +69,12 @@ export interface GaplessRestartOptions<Event, Answer> {
   readonly whenStoreIsOut?: 'serve' | 'wait' | undefined
   /**
    * Whether this process has got all that the platform has sent it; taken for granted unless given. `false` while its connection is down, and until
-   * what it missed has been passed to `handle`; `true` before the login and after the end of the client, when nothing comes. While it is `false`, a process that
+   * what it missed has been passed to `handle`; `true` until the login is done, and after the end of the client, when nothing comes. With a `unitId`, the guild of an event, or the user of a direct message, it may say it of the
+   * connection by which that one's events come, where there are several; without one it says it of all. While it is `false`, a process that
    * has logged in since may not have what waits in the session of this one: so `drain` and `stop` wait, where another one serves. Of discord.js:
-   * `() => isConnected(client)`, from `@evenkeel/blue-green/discord`. Called with each sign of life, with each event that has to be claimed, and every 50 ms while something waits for it.
+   * `(guildId) => isConnected(client, guildId)`, from `@evenkeel/blue-green/discord`. Called with each sign of life, with each event that has to be claimed, and every 50 ms while something waits for it.
    */
-  readonly isConnected?: (() => boolean) | undefined
+  readonly isConnected?: ((unitId?: string) => boolean) | undefined
   /**
    * Ends the client; unless given, that is yours to do after `stop()`. Called by `stop()`, once after each `start()`, and also where that has failed, or was not called. What has come until it is done is
    * looked after still, should another process have died with it in that very moment. Of discord.js: `() => client.destroy()`. Awaited for `drainMs` at most; what it
@@ -147,7 +148,7 @@ export interface RestartSettings {
   readonly drainMs: number
   readonly storeTimeoutMs: number
   readonly whenStoreIsOut: 'serve' | 'wait'
-  readonly isConnected: () => boolean
+  readonly isConnected: (unitId?: string) => boolean
   readonly disconnect: (() => unknown) | undefined
   readonly clock: Clock
 }

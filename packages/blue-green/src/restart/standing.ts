@@ -25,8 +25,8 @@ export interface Standing {
   readonly table: Table
   /** Those who may get what comes now. */
   readonly members: readonly string[]
-  /** How old what comes now may be. */
-  readonly arrivals: Arrivals
+  /** How old what comes now of a guild may be. */
+  arrivalsOf(unitId: string | undefined): Arrivals
   /** Whether the events of a guild are its own. */
   owns(unitId: string | undefined): boolean
   /** Which process a flow stays with, if any. */

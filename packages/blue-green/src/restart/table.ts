@@ -78,6 +78,12 @@ export function without(table: Table, gone: readonly string[], heir: string | un
   return table.share === null || members[table.share.to] !== undefined ? next : changed(next, table.owner, null, null)
 }
 
+/** Someone can serve no more, and goes. */
+export function withoutService(table: Table, id: string): Table {
+  const own = table.members[id]
+  return own === undefined ? table : { ...table, members: { ...table.members, [id]: { ...own, isReady: false } } }
+}
+
 /** Someone goes by itself. */
 export function withLeaver(table: Table, id: string): Table {
   return { ...without(table, [id], successorOf(table, id)), left: [...table.left, id].slice(-maxLeft) }
