@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { Fleet, standby, twoProcesses } from '../test-support/fleet.js'
+import { noTable } from './records.js'
 
 /** Who ran an event, and what was told of it. */
 function storyOf(
@@ -395,5 +396,22 @@ describe('a process that comes back', () => {
     }
     await taking
     expect([late, after.restart.status.role]).toEqual([[], 'owner'])
+  })
+})
+
+describe('processes whose store loses their record', () => {
+  it('agree anew, and run each event once', async () => {
+    const fleet = new Fleet()
+    const [first, owner] = await twoProcesses(fleet)
+    await fleet.clock.advance(10_000)
+    await fleet.store.set('restart:bot', noTable)
+    await fleet.clock.advance(10_000)
+    for (const { restart } of [first, owner]) expect(restart.status.versions.toSorted()).toEqual(['v1', 'v2'])
+    for (let i = 0; i < 20; i++) {
+      fleet.send(String(i))
+      await fleet.clock.advance(100)
+    }
+    await fleet.clock.advance(10_000)
+    expect(fleet.runs).toHaveLength(20)
   })
 })
