@@ -1,10 +1,17 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { Fleet, stopOf, twoProcesses } from '../test-support/fleet.js'
+import { Fleet, stopOf, twoProcesses, type FleetProcess } from '../test-support/fleet.js'
 
 afterEach(() => void vi.restoreAllMocks())
 
 const runsOf = (fleet: Fleet, eventId: string): [string, number, boolean][] =>
   fleet.runsOf(eventId).map(({ by, attempt, isEnded }) => [by, attempt, isEnded])
+
+/** It stops, and has all the time that it may need. */
+async function stopped(process: FleetProcess, fleet: Fleet, withinMs: number): Promise<void> {
+  const stop = stopOf(process)
+  await fleet.clock.advance(withinMs)
+  await stop.done
+}
 
 describe('a process that ends its client as it stops', () => {
   it('runs what came in its last moment to one that died with it right then, and tells so', async () => {
@@ -20,9 +27,7 @@ describe('a process that ends its client as it stops', () => {
       expect(runsOf(fleet, '1')).toEqual([['v2', 1, false]])
       after.kill()
     }
-    const stop = stopOf(before)
-    await fleet.clock.advance(20_000)
-    await stop.done
+    await stopped(before, fleet, 20_000)
     expect(runsOf(fleet, '1')).toEqual([
       ['v2', 1, false],
       ['v1', 2, true],
@@ -34,9 +39,7 @@ describe('a process that ends its client as it stops', () => {
     const fleet = new Fleet()
     const [before] = await twoProcesses(fleet, { disconnect: () => before.disconnect() })
     before.onDisconnect = async () => before.receive('1')
-    const stop = stopOf(before)
-    await fleet.clock.advance(10_000)
-    await stop.done
+    await stopped(before, fleet, 10_000)
     expect(runsOf(fleet, '1')).toEqual([['v1', 1, true]])
   })
 
@@ -47,9 +50,7 @@ describe('a process that ends its client as it stops', () => {
       before.receive('1')
       fleet.clock.after(300, () => after.receive('1'))
     }
-    const stop = stopOf(before)
-    await fleet.clock.advance(10_000)
-    await stop.done
+    await stopped(before, fleet, 10_000)
     expect(runsOf(fleet, '1')).toEqual([['v2', 1, true]])
   })
 
@@ -62,9 +63,7 @@ describe('a process that ends its client as it stops', () => {
       await new Promise<void>((resolve) => fleet.clock.after(100, resolve))
       fleet.send('2')
     }
-    const stop = stopOf(only)
-    await fleet.clock.advance(10_000)
-    await stop.done
+    await stopped(only, fleet, 10_000)
     expect([runsOf(fleet, '1'), runsOf(fleet, '2'), only.errors]).toEqual([[['v1', 1, true]], [['v1', 1, true]], []])
     await expect(only.restart.handle('3')).rejects.toMatchObject({ code: 'NOT_STARTED' })
   })
@@ -106,9 +105,7 @@ describe('a process that ends its client as it stops', () => {
         await fleet.clock.advance(1_000)
         await after
       }
-      const stop = stopOf(before)
-      await fleet.clock.advance(40_000)
-      await stop.done
+      await stopped(before, fleet, 40_000)
       expect(before.restart.status.role).toBe('stopped')
       expect(warned).toHaveBeenCalledOnce()
       const { code, detail } = warned.mock.calls[0]?.[1] as unknown as { code: string; detail: string }
@@ -123,9 +120,7 @@ describe('a process that ends its client as it stops', () => {
     const only = fleet.process({ disconnect })
     for (const calls of [1, 1, 2, 2]) {
       if (calls === 2 && disconnect.mock.calls.length === 1) await only.begin()
-      const stop = stopOf(only)
-      await fleet.clock.advance(10_000)
-      await stop.done
+      await stopped(only, fleet, 10_000)
       expect(disconnect).toHaveBeenCalledTimes(calls)
     }
   })
@@ -197,9 +192,7 @@ describe('a process that ends its client as it stops', () => {
     await started
     before.isConnected = false
     await fleet.clock.advance(1_000)
-    const stop = stopOf(before)
-    await fleet.clock.advance(60_000)
-    await stop.done
+    await stopped(before, fleet, 60_000)
     expect(before.told.filter((news) => news.startsWith('connection'))).toEqual(['connection down > left'])
   })
 
